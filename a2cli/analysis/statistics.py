@@ -1,0 +1,50 @@
+"""Intervals for accuracies and for figures over seeds, in plain Python."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, stdev
+
+from a2cli.report import Accuracy, Spread
+
+
+def wilson(correct: int, count: int, confidence: float = 0.95) -> Accuracy:
+    """Return a share of correct answers with its score interval (Wilson 1927); it stays in [0, 1] and works at 0 and 1."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = correct / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return Accuracy(correct, count, share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
+    """Return mean, sample deviation and Student's t interval of the mean; needs two values at least."""
+    mean, deviation, n = fmean(values), stdev(values), len(values)
+    half = t_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
+    return Spread(mean, deviation, mean - half, mean + half, n)
+
+
+def t_cdf(t: float, freedom: int) -> float:
+    """Return Student's t distribution function for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    theta = math.atan2(t, math.sqrt(freedom))
+    cos, sin = math.cos(theta), math.sin(theta)
+    odd = freedom % 2
+    term = cos if odd else 1.0
+    total = 0.0
+    for k in range(1 if odd else 0, freedom - 1, 2):
+        total += term
+        term *= cos * cos * (k + 1) / (k + 2)
+    inside = 2 / math.pi * (theta + sin * total) if odd else sin * total
+    return (1 + inside) / 2
+
+
+def t_quantile(probability: float, freedom: int) -> float:
+    """Return the t at which `t_cdf` reaches a probability in (0, 1), by bisection to double precision."""
+    low, high = -1.0, 1.0
+    while t_cdf(low, freedom) > probability:
+        low *= 2
+    while t_cdf(high, freedom) < probability:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_cdf(middle, freedom) < probability else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,199 @@
+"""The commands: each reads its settings, calls its experiment, and shows the result."""
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from a2cli import __version__, checks, console, options
+from a2cli.errors import A2Error, DataError, SettingsError
+from a2cli.options import Resolved
+from a2cli.report import to_json
+from a2cli.settings import RunOptions, TrainCnnSettings, declared, flat
+
+app = typer.Typer(
+    name="a2",
+    help="A deep-learning lab in one command: a ConvNet assignment, experiment by experiment, and which of its claims hold.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=True,
+)
+data_app = typer.Typer(help="Data sets that are not built in.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
+
+
+def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
+    """Train the ConvNet: pooling, dropout, schedulers, optimizers, decay, early stopping, norms, augmentation."""
+    resolved = _resolve(TrainCnnSettings, "train-cnn", chosen, flags)
+    warnings = checks.check_train_cnn(resolved)
+    if chosen.dry_run:
+        _show_dry_run(resolved, chosen, warnings)
+        return
+    with console.Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.train_cnn import train_cnn as run_experiment
+        from a2cli.runs import Run
+
+        run = Run.open(chosen.resume) if chosen.resume else Run.create("train-cnn", chosen.out)
+        with _resumable(run.folder):
+            report = run_experiment(resolved.settings, run, show, final=chosen.final, warnings=warnings)
+    if chosen.json:
+        console.show_report_json(report)
+    elif chosen.quiet:
+        console.out(str(run.folder))
+    else:
+        console.show_training(report, run.folder)
+
+
+@app.command("presets")
+def presets() -> None:
+    """List the presets that come with a2, with one line each."""
+    rows = []
+    for name in options.preset_names():
+        preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
+        rows.append((name, preset.about))
+    console.show_rows(("preset", "what it is"), rows)
+
+
+@data_app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="What to fetch: paintings.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Into this folder instead of where '--data NAME' looks.")
+    ] = None,
+) -> None:
+    """Download a data set and check every file's SHA-256; run again to resume."""
+    from a2cli.data.download import get_paintings
+    from a2cli.data.sources import data_folder
+
+    if name != "paintings":
+        raise SettingsError(f"a2 data get: expected paintings, got {name!r}")
+    with console.Transfer(name) as transfer:
+        result = get_paintings(
+            Path(to) if to else data_folder() / name, report=transfer.say, progress=transfer.progress
+        )
+    console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
+    console.out(str(result.folder))
+
+
+def _resolve(
+    settings: type[TrainCnnSettings], command: str, chosen: RunOptions, flags: dict[str, Any]
+) -> Resolved[TrainCnnSettings]:
+    """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
+    if not chosen.resume:
+        return options.resolve(settings, command, chosen.preset, flags)
+    config = Path(chosen.resume) / "config.yaml"
+    if chosen.out:
+        raise SettingsError("--out: a resumed run stays in its folder")
+    if not config.is_file():
+        raise DataError(f"--resume {chosen.resume}: not a run's folder (it has no config.yaml)")
+    saved = options.resolve(settings, command, [str(config)], {})
+    asked = options.resolve(settings, command, chosen.preset, flags)
+    then, now = flat(saved.settings), flat(asked.settings)
+    for name, source in asked.sources.items():
+        if source != "default" and now[name] != then[name]:
+            raise SettingsError(
+                f"--resume {chosen.resume}: {name} is {options.shown(then[name])} in the run, "
+                f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
+            )
+    return saved
+
+
+def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warnings: list[str]) -> None:
+    values, plan = flat(resolved.settings), checks.plan_train_cnn(resolved.settings)
+    if chosen.json:
+        settings = {name: {"value": value, "from": resolved.sources[name]} for name, value in values.items()}
+        console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
+        return
+    console.show_plan([(name, options.shown(value), resolved.sources[name]) for name, value in values.items()], plan)
+    for warning in warnings:
+        console.note(f"warning: {warning}")
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "config.yaml").exists():
+            console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(folder))}")
+        raise
+    finally:
+        if not (folder / "config.yaml").exists():
+            (folder / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _add(name: str, settings: type, run: Callable[[RunOptions, dict[str, Any]], None]) -> None:
+    about = run.__doc__ or ""
+    items = [*declared(settings), *declared(RunOptions)]
+
+    def show_help() -> None:
+        console.out(console.help_text(name, about, items, options.described))
+
+    app.command(name, help=about, add_help_option=False)(options.with_options(settings, run, show_help))
+
+
+_add("train-cnn", TrainCnnSettings, train_cnn)
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.out(f"a2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run `a2` and end with its exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run_command())
+
+
+def run_command() -> int:
+    """Run the command that the arguments name, and return its exit status; an error is one line."""
+    try:
+        status = app(standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return 143 if isinstance(error, Terminated) else 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
+        return 141
+    except TyperException as error:
+        console.error(f"{error.format_message()} ('a2 --help' and 'a2 COMMAND --help' show what there is)")
+        return 2
+    except A2Error as error:
+        if "--debug" in sys.argv:
+            raise
+        console.error(str(error))
+        return error.exit_status
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        console.error(f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)")
+        return 1
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated

@@ -1,0 +1,274 @@
+"""All that prints: progress, tables, warnings and error lines for people on standard error, results on standard output."""
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from a2cli.report import Accuracy, EpochLog, Report, Spread, to_json
+from a2cli.settings import Declared
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
+
+T = TypeVar("T")
+LIVE_SECONDS = 0.1
+PLAIN_LINES = 10
+
+
+def error(message: str) -> None:
+    """Print one error line on standard error."""
+    _people().print(
+        "error:", message.replace("\n", " "), style="bold red", soft_wrap=True, markup=False, highlight=False
+    )
+
+
+def note(message: str) -> None:
+    """Print one line for people on standard error."""
+    _people().print(message, soft_wrap=True, markup=False, highlight=False)
+
+
+def out(text: str) -> None:
+    """Print a result as it is on standard output."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def _people() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+class Show:
+    """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = _people()
+        self.quiet = quiet
+        self.live = (
+            self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("CI") and not quiet
+        )
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+        self.title, self.epochs, self.done = "", 0, 0
+
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def phase(self, text: str) -> None:
+        self._close()
+        if self.live:
+            self._open(text, "")
+        elif not self.quiet:
+            note(text)
+
+    def warn(self, text: str) -> None:
+        self.console.print("warning:", text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+
+    def start(self, title: str, epochs: int, done: int) -> None:
+        self._close()
+        self.title, self.epochs, self.done = title, epochs, done
+        if self.live:
+            self._open(title, f"epoch {done}/{epochs}", total=epochs, done=done)
+        elif not self.quiet and done:
+            note(f"{title}: going on after epoch {done} of {epochs}")
+
+    def epoch(self, log: EpochLog) -> None:
+        self.done = log.epoch
+        line = (
+            f"epoch {log.epoch}/{self.epochs}  loss {log.train_loss:.3f}  train {log.train_accuracy:.3f}  "
+            f"val {log.val_accuracy:.3f}  lr {log.learning_rate:.0e}  {log.images_per_second:,.0f}/s"
+        )
+        if self.progress and self.task is not None:
+            self.progress.update(self.task, completed=log.epoch, line=line)
+        elif not self.quiet and (log.epoch % max(1, self.epochs // PLAIN_LINES) == 0 or log.epoch == self.epochs):
+            note(f"{self.title}: {line}")
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        if not self.progress or self.task is None:
+            yield from batches
+            return
+        if not self.epochs:
+            self.progress.update(self.task, total=count)
+        shown = time.monotonic()
+        for number, batch in enumerate(batches):
+            yield batch
+            if time.monotonic() - shown > LIVE_SECONDS:
+                share = self.done + (number + 1) / count if self.epochs else number + 1
+                self.progress.update(self.task, completed=share)
+                shown = time.monotonic()
+
+    def _open(self, title: str, line: str, total: float | None = None, done: int = 0) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None if total is None else 12),
+            TextColumn("{task.fields[line]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+        )
+        self.progress.start()
+        self.task = self.progress.add_task(title, total=total, completed=done, line=line)
+
+    def _close(self) -> None:
+        if self.progress:
+            self.progress.stop()
+        self.progress, self.task, self.epochs, self.done = None, None, 0, 0
+
+
+# Results
+
+
+def show_training(report: Report, folder: Path) -> None:
+    """Print a training report as a table, its verdict in words, and where the rest is."""
+    assert report.results is not None, "a finished report has results"
+    console = _results()
+    table = _table("images", "correct", "accuracy", "95% interval")
+    results = report.results
+    if len(results.runs) == 1:
+        only = results.runs[0]
+        rows: list[tuple[str, Accuracy | None]] = [
+            ("training", only.train),
+            ("validation", only.val),
+            ("always the largest class", only.majority),
+            ("test (sealed, read once more)", only.test),
+        ]
+        for name, share in rows:
+            if share:
+                interval = f"{share.low:.3f} to {share.high:.3f}"
+                table.add_row(f"{name}", f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+    else:
+        table = _table("", "seeds", "mean ± deviation", "95% interval of the mean")
+        spreads: list[tuple[str, Spread | None]] = [
+            ("training", results.train),
+            ("validation", results.val),
+            ("validation, last epoch", results.last_val),
+        ]
+        for name, found in spreads:
+            if found:
+                table.add_row(
+                    name,
+                    str(found.n),
+                    f"{found.mean:.3f} ± {found.deviation:.3f}",
+                    f"{found.low:.3f} to {found.high:.3f}",
+                )
+    console.print(table)
+    console.print(results.verdict, markup=False, highlight=False)
+    figures = [name for name in report.artifacts if name.startswith("figures/") and name.endswith(".png")]
+    console.print(
+        f"\nRun: {folder}",
+        f"Figures: {', '.join(Path(name).stem for name in figures)} in {folder}/figures",
+        sep="\n",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+
+
+def show_report_json(report: Report) -> None:
+    out(to_json(report))
+
+
+def show_plan(rows: Sequence[tuple[str, str, str]], plan: Sequence[str]) -> None:
+    """Print every setting with its value and where it came from, then what would happen, line by line."""
+    console = _results()
+    table = _table("setting", "value", "from")
+    for row in rows:
+        table.add_row(*row, style=None if row[2] == "default" else "bold")
+    console.print(table)
+    for line in plan:
+        console.print(line, markup=False, highlight=False)
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table of words."""
+    console = _results()
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _results() -> "Console":
+    from rich.console import Console
+
+    return Console()
+
+
+def _table(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+# Help
+
+
+def help_text(command: str, about: str, items: Sequence[Declared], describe: Any, width: int = 0) -> str:
+    """Return a command's help: its sentence, then its options under their panels' titles.
+
+    `describe` gives an option's left column and its help.
+    """
+    width = width or min(100, max(60, shutil.get_terminal_size((80, 24)).columns))
+    lines = [f"Usage: a2 {command} [OPTIONS]", "", *textwrap.wrap(about, width)]
+    for panel, group in groupby(items, key=lambda item: item.panel):
+        lines += ["", f"{panel}:"]
+        for item in group:
+            left, help_of = describe(item)
+            indent = " " * 26
+            wrapped = textwrap.wrap(help_of, width - 26) or [""]
+            first = f"  {left}".ljust(26) if len(left) < 23 else f"  {left}\n{indent}"
+            lines.append(first + wrapped[0])
+            lines += [indent + line for line in wrapped[1:]]
+    return "\n".join(lines) + "\n"
+
+
+class Transfer:
+    """Looks on while something is downloaded."""
+
+    def __init__(self, title: str) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        console = _people()
+        live = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
+        self.bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            disable=not live,
+        )
+        self.task = self.bar.add_task(title, total=None)
+
+    def __enter__(self) -> "Transfer":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def progress(self, done: int, total: int | None) -> None:
+        self.bar.update(self.task, completed=done, total=total)

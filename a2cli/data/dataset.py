@@ -1,0 +1,85 @@
+"""Batches out of the packed images: slices of one array, no copies of the whole, no worker processes.
+
+N images, B images a batch, C = 3 channels, H x W pixels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from a2cli.data.augment import augment
+from a2cli.data.packing import Packed
+from a2cli.runtime import Streams
+
+STATISTICS_IMAGES = 20_000
+FIXED = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
+}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Some rows of the packed images, with their labels: `images` (M, H, W, C) uint8 for all, `rows` (N,), `labels` (N,)."""
+
+    images: Tensor
+    rows: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, packed: Packed, rows: NDArray[np.int64]) -> "ImageSet":
+        return cls(torch.from_numpy(packed.images), torch.from_numpy(rows), torch.from_numpy(packed.labels[rows]))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images (B, C, H, W) float32 in [0, 1], laid out channels last, and labels (B,)."""
+        stored = self.images.flatten(1)[self.rows[chosen]].view(-1, *self.images.shape[1:])
+        return stored.permute(0, 3, 1, 2).to(torch.float32).div_(255), self.labels[chosen]
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images in their order."""
+        for chosen in torch.split(torch.arange(len(self)), batch_size):
+            yield self.take(chosen)
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and deviation of each channel in [0, 1], over at most 20,000 images evenly spaced."""
+        step = -(-len(self) // STATISTICS_IMAGES)
+        total, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
+        for chosen in torch.split(torch.arange(0, len(self), step), 256):
+            pixels = self.take(chosen)[0].permute(0, 2, 3, 1).reshape(-1, 3).double()
+            total += pixels.sum(0)
+            squares += pixels.square().sum(0)
+            count += len(pixels)
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
+        return tuple(mean.tolist()), tuple(deviation.tolist())
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Training images in a fresh order each epoch, each changed at random by the augmentations named with a strength."""
+
+    data: ImageSet
+    strengths: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batches(self, batch_size: int, streams: Streams, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an epoch's batches; what happens to an image depends on the epoch and the image, not on its batch."""
+        order = torch.randperm(len(self), generator=streams.torch("order", epoch))
+        draws = torch.rand(len(self), 12, generator=streams.torch("augment", epoch)) if self.strengths else None
+        for chosen in torch.split(order, batch_size):
+            images, labels = self.data.take(chosen)
+            yield (images if draws is None else augment(images, self.strengths, draws[chosen])), labels
+
+
+def normalization(kind: str, train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation of each channel that images are normalised with."""
+    return train.statistics() if kind == "train" else FIXED[kind]

@@ -1,0 +1,65 @@
+"""One image file -> one upright RGB image, or the reason why not."""
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 100_000_000
+Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `decode` checks every header itself
+
+
+class DamagedImage(Exception):
+    """A file that is not an image that can be used; the message says why."""
+
+
+def decode(path: str) -> Image.Image:
+    """Return the image in a file as RGB, upright by its EXIF orientation; of an animation the first frame.
+
+    16-bit grey is scaled to 8 bits; transparent parts are laid over white. Raises DamagedImage.
+    """
+    try:
+        if os.path.getsize(path) == 0:
+            raise DamagedImage("an empty file")
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DamagedImage(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise DamagedImage("not an image") from None
+    except FileNotFoundError:
+        raise DamagedImage("a link or entry that leads nowhere") from None
+    except OSError as error:
+        raise DamagedImage(error.strerror or str(error) or "cannot be read") from None
+    except (ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, Image.DecompressionBombError) as error:
+        raise DamagedImage(f"damaged ({' '.join(str(error).split())[:80]})") from None  # what Pillow's readers raise
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64)
+        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        paper.alpha_composite(image)
+        image = paper
+    return image.convert("RGB")
+
+
+def to_square(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:
+    """Return an RGB image as (size, size, 3) uint8, by area-weighted bilinear resizing.
+
+    `fit`: squash both sides, crop the longer side to the centre, or pad the shorter one with black.
+    """
+    shape = (size, size)
+    if fit == "crop":
+        image = ImageOps.fit(image, shape, Image.Resampling.BILINEAR)
+    elif fit == "pad":
+        image = ImageOps.pad(image, shape, Image.Resampling.BILINEAR)
+    elif image.size != shape:
+        image = image.resize(shape, Image.Resampling.BILINEAR)
+    return np.asarray(image)

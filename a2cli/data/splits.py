@@ -1,0 +1,82 @@
+"""Which images are for training, validation and the sealed test."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2cli.data.packing import Packed
+from a2cli.errors import DataError
+from a2cli.settings import DataSettings
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the packed images, each image in one of the three at most."""
+
+    train: Rows
+    val: Rows
+    test: Rows
+
+
+def split_rows(packed: Packed, settings: DataSettings, generator: np.random.Generator) -> Split:
+    """Draw the split, or take the one that the data came with (drawing what it lacks from its training images).
+
+    Raises DataError where too few images are left for one part.
+    """
+    given = np.array(packed.splits)
+    rows = np.flatnonzero((given == "") | (given == "train"))
+    val, test = np.flatnonzero(given == "val"), np.flatnonzero(given == "test")
+    total = len(rows)
+    if not len(test) and settings.test_fraction:
+        rows, test = _draw(rows, round(total * settings.test_fraction), packed.labels, settings.split, generator)
+    if not len(val):
+        count = settings.val_count or round(total * settings.val_fraction)
+        rows, val = _draw(rows, count, packed.labels, settings.split, generator)
+    if settings.train_per_class:
+        rows = _at_most(rows, settings.train_per_class, packed.labels, generator)
+    for name, part in (("training", rows), ("validation", val)):
+        if not len(part):
+            raise DataError(
+                f"no image is left for {name}: {total} images to split; change --val-fraction or --val-count"
+            )
+    missing = set(range(len(packed.class_names))) - set(packed.labels[rows].tolist())
+    if missing:
+        name = packed.class_names[min(missing)]
+        raise DataError(f"no training image of class {name!r} in this split; use --split stratified or another --seed")
+    return Split(np.sort(rows), np.sort(val), np.sort(test))
+
+
+def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.Generator) -> tuple[Rows, Rows]:
+    """Return (the rest, `count` rows drawn)."""
+    if count >= len(rows):
+        raise DataError(f"cannot hold out {count} of {len(rows)} images; use a smaller --val-count or --val-fraction")
+    shuffled = generator.permutation(rows)
+    if kind == "random":
+        return shuffled[count:], shuffled[:count]
+    held = np.zeros(len(shuffled), dtype=bool)
+    classes, sizes = np.unique(labels[rows], return_counts=True)
+    for name, quota in zip(classes, _apportion(sizes, count), strict=True):
+        held[np.flatnonzero(labels[shuffled] == name)[:quota]] = True
+    return shuffled[~held], shuffled[held]
+
+
+def _apportion(sizes: Rows, count: int) -> Rows:
+    """Share `count` out over classes in proportion to their sizes, by largest remainders, leaving each class one at least."""
+    exact = sizes * (count / sizes.sum())
+    shares: Rows = np.minimum(np.floor(exact).astype(np.int64), sizes - 1)
+    by_remainder = np.argsort(-(exact - shares), kind="stable")
+    while shares.sum() < count:
+        open_classes = [i for i in by_remainder if shares[i] < sizes[i] - 1]
+        if not open_classes:
+            raise DataError(f"cannot hold out {count} images and leave one of every class for training")
+        for i in open_classes[: count - int(shares.sum())]:
+            shares[i] += 1
+    return shares
+
+
+def _at_most(rows: Rows, most: int, labels: Rows, generator: np.random.Generator) -> Rows:
+    shuffled = generator.permutation(rows)
+    return np.concatenate([shuffled[labels[shuffled] == name][:most] for name in np.unique(labels[rows])])

@@ -1,0 +1,128 @@
+"""`a2 train-cnn`: the coursework's ConvNet, trained on one seed or several."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import torch
+
+from a2cli.analysis.statistics import spread
+from a2cli.data.dataset import Augmented, ImageSet, normalization
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import split_rows
+from a2cli.experiments.trial import Job, draw_training, run_trial
+from a2cli.experiments.verdicts import training_verdict
+from a2cli.models.zoo import ModelCard
+from a2cli.report import DataSummary, Report, TrainingResults, Watcher
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores, environment, set_up
+from a2cli.settings import TrainCnnSettings, augmentations, flat
+
+COMMAND = "train-cnn"
+
+
+def train_cnn(
+    settings: TrainCnnSettings, run: Run, watch: Watcher, *, final: bool = False, warnings: Sequence[str] = ()
+) -> Report:
+    """Train in a run's folder, new or interrupted, until it is done, and return the report written there.
+
+    With `final`, the sealed test images are read once at the end; `warnings` go into the report. Raises SettingsError,
+    DataError and DivergedError.
+    """
+    with run.locked():
+        device = set_up(settings.training.device, settings.training.threads)
+        # What was left to the machine is settled here, so that the run's config repeats the run elsewhere.
+        training = replace(settings.training, device=str(device), threads=torch.get_num_threads())
+        settings = replace(settings, training=training)
+        dataset = settings.dataset
+        source = find_source(dataset.data)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
+        notes = [*warnings, *_left_out(packed)]
+        for note in notes:
+            watch.warn(note)
+        if not (run.folder / "config.yaml").exists():
+            run.write_config(COMMAND, flat(settings))
+        if training.seeds == 1:
+            return run_trial(make_job(settings, packed, source.label, notes), run, device, watch, final=final)
+        return _several(settings, packed, source.label, notes, run, device, watch, final)
+
+
+def _left_out(packed: Packed) -> list[str]:
+    count = len(packed.skipped)
+    return [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
+
+
+def make_job(settings: TrainCnnSettings, packed: Packed, source: str, warnings: Sequence[str]) -> Job:
+    """Split the images by the seed and describe the network; raises DataError where they cannot be split."""
+    dataset = settings.dataset
+    split = split_rows(packed, dataset, Streams(settings.training.seed).numpy("split"))
+    train = ImageSet.of(packed, split.train)
+    mean, std = normalization(dataset.normalize, train)
+    counts = Counter(packed.labels.tolist())
+    return Job(
+        command=COMMAND,
+        config=flat(settings),
+        card=ModelCard("convnet", settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std),
+        training=settings.training,
+        train=Augmented(train, augmentations(dataset.augment)),
+        val=ImageSet.of(packed, split.val),
+        test=ImageSet.of(packed, split.test),
+        names=packed.names,
+        summary=DataSummary(
+            source=source,
+            classes={name: counts[i] for i, name in enumerate(packed.class_names)},
+            train=len(split.train),
+            val=len(split.val),
+            test=len(split.test),
+            skipped=list(packed.skipped),
+            fingerprint=packed.fingerprint,
+        ),
+        warnings=warnings,
+    )
+
+
+def _several(
+    settings: TrainCnnSettings,
+    packed: Packed,
+    source: str,
+    warnings: Sequence[str],
+    run: Run,
+    device: torch.device,
+    watch: Watcher,
+    final: bool,
+) -> Report:
+    """Train every seed as a run of its own inside this one, then report on all; seeds already done are kept."""
+    began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    reports, folders = [], []
+    for seed in range(settings.training.seed, settings.training.seed + settings.training.seeds):
+        alone = replace(settings, training=replace(settings.training, seed=seed, seeds=1))
+        child = run.child(f"seeds/{seed}")
+        child.write_config(COMMAND, flat(alone))
+        reports.append(run_trial(make_job(alone, packed, source, warnings), child, device, watch, final=final))
+        folders.append(f"seeds/{seed}")
+    runs = [replace(r.results.runs[0], folder=f) for r, f in zip(reports, folders, strict=True) if r.results]
+    train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
+    history = {seed: logs for report in reports for seed, logs in report.history.items()}
+    watch.phase("drawing figures")
+    draw_training(run, history, [r.kept_epoch for r in runs], len(packed.class_names))
+    report = Report(
+        command=COMMAND,
+        config=flat(settings),
+        environment=environment(device),
+        status="done",
+        created=created,
+        data=reports[0].data,
+        results=TrainingResults(
+            runs, train, val, spread([r.last_val_accuracy for r in runs]), training_verdict(runs, val, train)
+        ),
+        history=history,
+        warnings=list(warnings),
+        artifacts=run.artifacts(),
+        seconds={"all seeds": time.perf_counter() - began},
+        test_reads=max(report.test_reads for report in reports),
+    )
+    run.write_report(report)
+    return report

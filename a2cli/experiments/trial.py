@@ -1,0 +1,296 @@
+"""One network trained on one split, from its first step or from where it was stopped, with its results and figures."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from a2cli.analysis.statistics import wilson
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.errors import DataError, DivergedError, SettingsError
+from a2cli.experiments.verdicts import training_verdict
+from a2cli.models.zoo import ModelCard
+from a2cli.report import ClassScore, DataSummary, EpochLog, Mistake, Report, TrainingResult, TrainingResults, Watcher
+from a2cli.runs import Run
+from a2cli.runtime import Streams, environment
+from a2cli.settings import TrainingSettings
+from a2cli.training.loop import Evaluation, evaluate, fit, monitored
+from a2cli.training.optimizers import Optimizer
+from a2cli.training.schedulers import Schedule
+
+CHECKPOINT_SECONDS = 1.0
+MOST_WRONG = 16
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one training run is made of: the network's card, the split images with their file names, the settings."""
+
+    command: str
+    config: dict[str, Any]
+    card: ModelCard
+    training: TrainingSettings
+    train: Augmented
+    val: ImageSet
+    test: ImageSet
+    names: Sequence[str]
+    summary: DataSummary
+    warnings: Sequence[str]
+
+
+class Progress:
+    """A training run's moving parts, which a checkpoint holds: network, optimizer, schedule, history, best weights."""
+
+    def __init__(self, job: Job, device: torch.device) -> None:
+        self.job = job
+        self.model = job.card.build(Streams(job.training.seed)).to(device).to(memory_format=torch.channels_last)
+        self.optimizer = Optimizer(self.model, job.training.optimizer, job.training.weight_decay, job.training.momentum)
+        self.schedule = Schedule(job.training)
+        self.history: list[EpochLog] = []
+        self.best_weights: dict[str, Tensor] = {}
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch with the best value of the monitored metric."""
+        return min(self.history, key=lambda log: (monitored(log, self.job.training.monitor), log.epoch)).epoch
+
+    @property
+    def stopped_early(self) -> bool:
+        patience = self.job.training.early_stopping
+        return bool(patience and self.history and len(self.history) - self.best_epoch >= patience)
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped_early or len(self.history) == self.job.training.epochs
+
+    @property
+    def kept_epoch(self) -> int:
+        return self.best_epoch if self.job.training.restore_best else len(self.history)
+
+    def record(self, log: EpochLog) -> None:
+        self.history.append(log)
+        if self.best_epoch == log.epoch:
+            self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def save(self, run: Run) -> None:
+        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
+        tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+        state = {
+            "config": _digest(self.job.config),
+            "steps": self.optimizer.steps,
+            "schedule": self.schedule.state,
+            "history": [asdict(log) for log in self.history],
+        }
+        run.save_checkpoint(len(self.history), tensors, state)
+
+    def restore(self, run: Run, watch: Watcher) -> None:
+        """Go back to the newest whole checkpoint, if any; raises DataError where it belongs to other settings."""
+        found = run.load_checkpoint()
+        if found is None:
+            return
+        tensors, state, passed = found
+        for warning in passed:
+            watch.warn(warning)
+        try:
+            if state["config"] != _digest(self.job.config):
+                raise DataError(f"{run.folder}/checkpoints: of a run with other settings; start the run anew")
+            parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
+            for name, tensor in tensors.items():
+                part, _, inner = name.partition("/")
+                parts[part][inner] = tensor
+            self.model.load_state_dict(parts["model"])
+            for name, tensor in self.optimizer.state.items():
+                tensor.copy_(parts["optimizer"][name])
+            self.best_weights = parts["best"]
+            self.optimizer.steps = int(state["steps"])
+            self.schedule.state = {
+                name: float("inf") if value is None else value for name, value in state["schedule"].items()
+            }
+            self.history = [EpochLog(**row) for row in state["history"]]
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise DataError(
+                f"{run.folder}/checkpoints: not of this network ({str(error).splitlines()[0][:80]})"
+            ) from None
+
+
+def _digest(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def run_trial(job: Job, run: Run, device: torch.device, watch: Watcher, *, final: bool = False) -> Report:
+    """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
+
+    A run that is already done is returned as it stands, unless `final` asks for its test. Raises DataError where the
+    folder holds a run on other data, and DivergedError.
+    """
+    if final and not len(job.test):
+        raise SettingsError(f"--final: {job.summary.source} has no test images; hold some out with --test-fraction")
+    previous = run.read_report()
+    if previous is not None:
+        if previous.data is not None and previous.data.fingerprint != job.summary.fingerprint:
+            raise DataError(
+                f"{run.folder}: trained on other data (data: fingerprint {previous.data.fingerprint[:12]} then, "
+                f"{job.summary.fingerprint[:12]} now); start a new run"
+            )
+        if previous.status == "done" and not final:
+            return previous
+    report = Report(
+        command=job.command,
+        config=job.config,
+        environment=environment(device),
+        status="running",
+        created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
+        data=job.summary,
+        warnings=list(job.warnings),
+        test_reads=previous.test_reads if previous else 0,
+    )
+    run.write_report(report)
+    with _status_written(run, report):
+        return _run(job, run, device, watch, report, final)
+
+
+@contextmanager
+def _status_written(run: Run, report: Report) -> Iterator[None]:
+    """Write into the report how the run ended, if it did not end well."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.write_report(replace(report, status="interrupted"))
+        raise
+    except DivergedError:
+        run.write_report(replace(report, status="diverged"))
+        raise
+
+
+def _run(job: Job, run: Run, device: torch.device, watch: Watcher, report: Report, final: bool) -> Report:
+    began = time.perf_counter()
+    progress = Progress(job, device)
+    progress.restore(run, watch)
+    run.start_metrics(progress.history)
+    watch.start(f"seed {job.training.seed}", job.training.epochs, len(progress.history))
+    if not progress.finished:
+        _train(progress, run, device, watch)
+    trained = time.perf_counter()
+    watch.phase("evaluating")
+    if job.training.restore_best:
+        progress.model.load_state_dict(progress.best_weights)
+    run.save_model(job.card, progress.model)
+    val = evaluate(progress.model, job.val, job.training, device)
+    test = evaluate(progress.model, job.test, job.training, device) if final else None
+    result = _result(progress, val, test, device)
+    watch.phase("drawing figures")
+    _draw(job, run, progress, result, val)
+    drawn = time.perf_counter()
+    report = replace(
+        report,
+        status="done",
+        results=TrainingResults([result], None, None, None, training_verdict([result], None, None)),
+        history={str(job.training.seed): progress.history},
+        artifacts=run.artifacts(),
+        seconds={"training": trained - began, "evaluating and drawing": drawn - trained},
+        test_reads=report.test_reads + (test is not None),
+    )
+    run.write_report(report)
+    return report
+
+
+def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -> None:
+    job = progress.job
+    streams = Streams(job.training.seed)
+    saved = time.perf_counter()
+    epochs = fit(
+        progress.model,
+        job.train,
+        job.val,
+        job.training,
+        progress.optimizer,
+        progress.schedule,
+        streams,
+        device,
+        watch,
+        first_epoch=len(progress.history),
+    )
+    for log in epochs:
+        progress.record(log)
+        run.append_metrics(log)
+        watch.epoch(log)
+        if progress.stopped_early:
+            break
+        if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            progress.save(run)
+            saved = time.perf_counter()
+    progress.save(run)
+
+
+def _result(progress: Progress, val: Evaluation, test: Evaluation | None, device: torch.device) -> TrainingResult:
+    job, names = progress.job, progress.job.card.class_names
+    train = evaluate(progress.model, job.train.data, job.training, device)
+    confusion = torch.bincount(val.labels * len(names) + val.answers, minlength=len(names) ** 2).view(len(names), -1)
+    largest = int(torch.bincount(job.train.data.labels, minlength=len(names)).argmax())
+    return TrainingResult(
+        seed=job.training.seed,
+        parameters=sum(p.numel() for p in progress.model.parameters()),
+        epochs=len(progress.history),
+        kept_epoch=progress.kept_epoch,
+        best_epoch=progress.best_epoch,
+        stopped_early=progress.stopped_early,
+        train=wilson(train.correct, len(train.labels)),
+        val=wilson(val.correct, len(val.labels)),
+        val_loss=val.loss,
+        last_train_accuracy=progress.history[-1].train_accuracy,
+        last_val_accuracy=progress.history[-1].val_accuracy,
+        majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
+        test=wilson(test.correct, len(test.labels)) if test else None,
+        classes=[
+            ClassScore(name, int(row.sum()), int(row[i]))
+            for i, (name, row) in enumerate(zip(names, confusion, strict=True))
+        ],
+        confusion=confusion.tolist(),
+        most_wrong=[_mistake(job, val, i) for i in _most_wrong(val)],
+        folder=".",
+    )
+
+
+def _most_wrong(val: Evaluation) -> list[int]:
+    """Return the images answered wrongly, the most confident answers first."""
+    wrong = (val.answers != val.labels).nonzero().flatten()
+    confidence = val.probabilities.amax(dim=1)[wrong]
+    return [int(i) for i in wrong[confidence.argsort(descending=True, stable=True)][:MOST_WRONG]]
+
+
+def _mistake(job: Job, val: Evaluation, i: int) -> Mistake:
+    names, answer = job.card.class_names, int(val.answers[i])
+    name = job.names[int(job.val.rows[i])]
+    return Mistake(name, names[int(val.labels[i])], names[answer], float(val.probabilities[i, answer]))
+
+
+def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: Evaluation) -> None:
+    from a2cli import plots
+
+    names, history = job.card.class_names, {str(job.training.seed): progress.history}
+    draw_training(run, history, [result.kept_epoch], len(names))
+    matrix = torch.tensor(result.confusion).numpy()
+    cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
+    run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
+    images = job.val.images[job.val.rows[torch.tensor(_most_wrong(val), dtype=torch.int64)]].numpy()
+    sheet = plots.most_wrong(images, result.most_wrong)
+    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
+
+
+def draw_training(run: Run, history: dict[str, list[EpochLog]], kept_epochs: list[int], classes: int) -> None:
+    """Write the learning curves and the learning rate of one run or several."""
+    from a2cli import plots
+
+    rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
+    run.save_figure(
+        "curves", plots.learning_curves(history, kept_epochs, classes), ["seed", *EpochLog.__annotations__], rows
+    )
+    rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
+    run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)

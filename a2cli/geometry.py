@@ -1,0 +1,93 @@
+"""Sizes and receptive fields of a stack of convolutions and poolings, without torch.
+
+Output size: floor((size + 2 padding - kernel) / stride) + 1 (Dumoulin & Visin 2016, relationship 6).
+Receptive field: field += (kernel - 1) jump, then jump *= stride (Araujo, Norris & Sim 2019, equation 2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from a2cli.errors import SettingsError
+from a2cli.settings import NetworkSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One convolution or pooling and the map it leaves; sizes, field and jump are in pixels a side."""
+
+    name: str
+    kernel_size: int
+    stride: int
+    padding: int
+    channels: int
+    size: int
+    field: int
+    jump: int
+
+
+def per_layer(values: Sequence[T], layers: int, flag: str) -> tuple[T, ...]:
+    """Return one value a layer: the one given for all, or the list, which must be as long.
+
+    Raises SettingsError.
+    """
+    if len(values) == 1:
+        return tuple(values) * layers
+    if len(values) != layers:
+        raise SettingsError(f"{flag}: expected 1 value or {layers} (one a layer), got {len(values)}")
+    return tuple(values)
+
+
+def stages(network: NetworkSettings, image_size: int) -> list[Stage]:
+    """Return the ConvNet's convolutions and poolings from the image on.
+
+    Raises SettingsError where a map shrinks to nothing, with the sizes layer by layer, or a list has the wrong length.
+    """
+    count = len(network.channels)
+    kernels = per_layer(network.kernel_size, count, "--kernel-size")
+    strides = per_layer(network.stride, count, "--stride")
+    paddings = per_layer(network.padding, count, "--padding")
+    pool_sizes = per_layer(network.pool_size, count, "--pool-size")
+    pool_strides = per_layer(network.pool_stride, count, "--pool-stride")
+    found: list[Stage] = []
+    size, field, jump = image_size, 1, 1
+    for i, channels in enumerate(network.channels):
+        layers = [(f"conv{i + 1}", kernels[i], strides[i], paddings[i])]
+        if network.pool != "none":
+            layers.append((f"pool{i + 1}", pool_sizes[i], pool_strides[i], 0))
+        for name, kernel, stride, padding in layers:
+            before, size = size, (size + 2 * padding - kernel) // stride + 1
+            if before + 2 * padding < kernel:
+                raise SettingsError(_shrunk(image_size, found, name, kernel, before, padding))
+            field, jump = field + (kernel - 1) * jump, jump * stride
+            found.append(Stage(name, kernel, stride, padding, channels, size, field, jump))
+    return found
+
+
+def _shrunk(image_size: int, found: list[Stage], name: str, kernel: int, size: int, padding: int) -> str:
+    sizes = [f"image {image_size}", *(f"{stage.name} {stage.size}" for stage in found)]
+    padded = f" (padded to {size + 2 * padding})" if padding else ""
+    return (
+        f"the map shrinks to nothing at {name}, whose {kernel}x{kernel} window does not fit a {size}x{size} map{padded}: "
+        f"{' -> '.join(sizes)} -> {name} nothing; use a larger --image-size, or a smaller stride, kernel or pool"
+    )
+
+
+def dropout_places(network: NetworkSettings) -> dict[str, float]:
+    """Return the dropout probability after each named activation ('conv1' ... 'hidden1' ...); 0 where there is none.
+
+    Raises SettingsError for a name in --dropout-at that the network does not have.
+    """
+    convs = [f"conv{i + 1}" for i in range(len(network.channels))]
+    hiddens = [f"hidden{i + 1}" for i in range(len(network.hidden))]
+    known = {"all": convs + hiddens, "conv": convs, "hidden": hiddens, **{name: [name] for name in convs + hiddens}}
+    chosen: list[str] = []
+    for word in network.dropout_at:
+        if word not in known:
+            raise SettingsError(f"--dropout-at: expected names out of {', '.join(known)}, got {word!r}")
+        chosen += [name for name in known[word] if name not in chosen]
+    chosen = [name for name in convs + hiddens if name in chosen]
+    rates = dict(zip(chosen, per_layer(network.dropout, len(chosen), "--dropout"), strict=True))
+    return {name: rates.get(name, 0.0) for name in convs + hiddens}

@@ -1,0 +1,31 @@
+"""Every network by name, and the card that `model.json` holds: all that rebuilds a network around its weights."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from a2cli.models.convnet import build_convnet
+from a2cli.runtime import Streams
+from a2cli.settings import NetworkSettings
+
+BUILDERS = {
+    "convnet": build_convnet,
+}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A network's architecture, class names and preprocessing: `fit` and `image_size`, then `mean` and `std` on [0, 1]."""
+
+    architecture: str
+    network: NetworkSettings
+    class_names: tuple[str, ...]
+    image_size: int
+    fit: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def build(self, streams: Streams) -> nn.Module:
+        """Return the network with starting weights; raises KeyError for an architecture that is not in the zoo."""
+        builder = BUILDERS[self.architecture]
+        return builder(self.network, self.image_size, len(self.class_names), self.mean, self.std, streams)

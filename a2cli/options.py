@@ -1,0 +1,281 @@
+"""Settings dataclasses become command-line options; presets and flags become settings, each with where it came from.
+
+Precedence, last wins: the default, the presets in their order, the flags.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+
+import typer
+
+from a2cli.errors import SettingsError
+from a2cli.settings import Declared, RunOptions, declared
+
+PRESET_BYTES = 64_000
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[S]):
+    """A command's settings, and for each by name where its value came from."""
+
+    settings: S
+    sources: Mapping[str, str]
+
+    def by_flag(self, name: str) -> bool:
+        return self.sources[name].startswith("--")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of settings, those it extends included: values by setting name, and the file each came from."""
+
+    name: str
+    about: str
+    values: Mapping[str, Any]
+    extends: str | None
+
+
+# Values
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return '; did you mean …?' for the word most like this one, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def checked(item: Declared, value: Any, where: str) -> Any:
+    """Return the value as the setting's type, within its bounds; `where` names the flag or file in the error.
+
+    Raises SettingsError.
+    """
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    if _is_list(item.type):
+        value = _as_list(value)
+    try:
+        return TypeAdapter(item.type, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        got = first["input"] if first["loc"] else value
+        expected = first["msg"].replace("Input should be", "expected").replace("Tuple should have", "expected")
+        choices = _choices(item.type)
+        hint = nearest(str(got), choices) if choices else ""
+        raise SettingsError(f"{where}: {expected}, got {_shown(got)}{hint}") from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(hint: Any) -> Any:
+    """Return the type without its bounds."""
+    return _plain(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def _is_list(hint: Any) -> bool:
+    return get_origin(_plain(hint)) is tuple
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return [] if value.strip() in {"", "none"} else [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    plain = _plain(hint)
+    return get_args(plain) if get_origin(plain) is Literal else ()
+
+
+# Presets
+
+
+@cache
+def presets_folder() -> Path:
+    """Return the folder of the presets that come with the package (in a checkout, beside it)."""
+    inside = Path(__file__).parent / "presets"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "presets"
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that come with the package, in order."""
+    return sorted(path.stem for path in presets_folder().glob("*.yaml"))
+
+
+def load_preset(name: str, command: str, settings: type) -> Preset:
+    """Read a preset by its name or its file's path, with those that it extends.
+
+    Raises SettingsError for an unknown name, a file that is not a preset of this command, or an unknown setting.
+    """
+    return _load_preset(name, command, settings, ())
+
+
+def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...]) -> Preset:
+    if name in seen:
+        raise SettingsError(f"preset {name!r} extends itself: {' -> '.join((*seen, name))}")
+    path = _preset_path(name)
+    entries = _read_yaml(path)
+    about, extends = str(entries.pop("about", "")), entries.pop("extends", None)
+    wanted = entries.pop("command", command)
+    if wanted != command:
+        raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {command}'")
+    values: dict[str, Any] = {}
+    if extends is not None:
+        values |= _load_preset(str(extends), command, settings, (*seen, name)).values
+    known = {item.name: item for item in declared(settings)}
+    for key, value in entries.items():
+        setting = str(key).replace("-", "_")
+        if setting not in known:
+            raise SettingsError(f"{path.name}: unknown setting {key!r}{nearest(setting, known)}")
+        values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
+    return Preset(name, about, values, extends)
+
+
+def _preset_path(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        if not path.is_file():
+            raise SettingsError(f"--preset: no file {name!r}")
+        return path
+    path = presets_folder() / f"{name}.yaml"
+    if not path.is_file():
+        raise SettingsError(
+            f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them; a file ends in .yaml)"
+        )
+    return path
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    import yaml
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(PRESET_BYTES + 1)
+        if len(text) > PRESET_BYTES:
+            raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
+        # Aliases let a few lines stand for billions of values, and no preset needs them.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in a preset; write the values out")
+        entries = yaml.safe_load(text)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise SettingsError(f"{path}: not YAML: {reason}") from None
+    if not isinstance(entries, dict):
+        raise SettingsError(f"{path}: expected 'setting: value' lines, got {type(entries).__name__}")
+    return entries
+
+
+def resolve(settings: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> Resolved[S]:
+    """Settle every setting of a command: its default, then each preset, then the flags given (not None).
+
+    Raises SettingsError.
+    """
+    known = {item.name: item for item in declared(settings)}
+    values: dict[str, Any] = {name: item.default for name, item in known.items()}
+    sources = dict.fromkeys(known, "default")
+    for name in presets:
+        preset = load_preset(name, command, settings)
+        values |= preset.values
+        sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = checked(known[name], value, known[name].flag)
+            sources[name] = known[name].flag
+    return Resolved(build(settings, values), sources)
+
+
+def build(settings: type[S], values: Mapping[str, Any]) -> S:
+    """Return the settings object that holds these values by setting name; what is not named keeps its default."""
+    groups: dict[str, dict[str, Any]] = {}
+    kinds = {field.name: field.type for field in settings.__dataclass_fields__.values()}  # type: ignore[attr-defined]
+    for item in declared(settings):
+        if item.name in values:
+            groups.setdefault(item.group, {})[item.name] = values[item.name]
+    own = groups.pop("", {})
+    return settings(**own, **{group: kinds[group](**inner) for group, inner in groups.items()})
+
+
+# Command-line options
+
+
+def with_options(
+    settings: type, run: Callable[[RunOptions, dict[str, Any]], None], show_help: Callable[[], None]
+) -> Callable[..., None]:
+    """Return `run(options, flags)` as a function with one command-line option for each setting, and --help.
+
+    `options` is a RunOptions, `flags` holds the settings given by flag (None where a flag was not given).
+    """
+
+    def command(**given: Any) -> None:
+        del given["help"]
+        chosen = {item.name: given.pop(item.name) for item in declared(RunOptions)}
+        chosen["preset"] = tuple(chosen["preset"] or ())
+        run(RunOptions(**{name: value for name, value in chosen.items() if value is not None}), given)
+
+    def help_wanted(value: bool) -> None:
+        if value:
+            show_help()
+            raise typer.Exit
+
+    about = typer.Option("--help", is_eager=True, callback=help_wanted)
+    parameters = [_parameter(item) for item in [*declared(settings), *declared(RunOptions)]]
+    parameters.append(inspect.Parameter("help", _KEYWORD, default=False, annotation=Annotated[bool, about]))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _parameter(item: Declared) -> inspect.Parameter:
+    plain, choices = _plain(item.type), _choices(item.type)
+    kind: Any = list[str] if item.name == "preset" else bool if plain is bool else str
+    names = [_flags(item), *([item.short] if item.short else [])]
+    option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
+    return inspect.Parameter(item.name, _KEYWORD, default=None, annotation=Annotated[kind | None, option])
+
+
+def _flags(item: Declared) -> str:
+    """Return a setting's flag; what is on or off can also be switched off, as a preset may have switched it on."""
+    two_way = _plain(item.type) is bool and item.panel != RunOptions.__doc__
+    return f"{item.flag}/--no-{item.flag[2:]}" if two_way else item.flag
+
+
+def described(item: Declared) -> tuple[str, str]:
+    """Return an option as help shows it: its flag with what it takes, and its sentence with choices and default."""
+    plain, choices = _plain(item.type), _choices(item.type)
+    flag = f"{item.flag}, {item.short}" if item.short else item.flag
+    left = flag if plain is bool else f"{flag} {_takes(item.type)}"
+    sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
+    if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
+        sentences.append(f"[{shown(item.default)}]")
+    return left, " ".join(sentences)
+
+
+def shown(value: Any) -> str:
+    """Return a setting's value as it is written on the command line."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "not set" if value is None else str(value)
+
+
+def _takes(hint: Any) -> str:
+    plain = _plain(hint)
+    if get_origin(plain) is tuple:
+        return _takes(get_args(plain)[0]) + ",..."
+    if NoneType in get_args(plain):
+        return _takes(get_args(plain)[0])
+    return "NAME" if _choices(hint) else {int: "INT", float: "NUMBER"}.get(plain, "TEXT")

@@ -1,0 +1,122 @@
+"""Numbers -> matplotlib figures, without pyplot and its global state. Every figure is made to be read at a glance."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from a2cli.report import EpochLog, Mistake
+
+TRAIN, VAL = "#c8553d", "#1f6f8b"
+INK, FAINT = "#333333", "#dddddd"
+History = Mapping[str, Sequence[EpochLog]]
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel(x)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def learning_curves(history: History, kept_epochs: Sequence[int], classes: int) -> Figure:
+    """Loss and accuracy over the epochs, training and validation, the kept epoch marked; of several seeds each, and their mean."""
+    figure = _figure(9, 3.6)
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
+        for part, color in (("train", TRAIN), ("val", VAL)):
+            runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
+            _draw_runs(axes, runs, color, {"train": "training", "val": "validation"}[part])
+        if len(history) == 1:
+            axes.axvline(kept_epochs[0], color=INK, linewidth=1, linestyle=":", label=f"kept: epoch {kept_epochs[0]}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(bottom=0)
+    accuracy_axes.axhline(1 / classes, color=INK, linewidth=0.8, linestyle="--", label="chance")
+    accuracy_axes.set_ylim(0, 1)
+    accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _plain(loss_axes, "Loss")
+    _plain(accuracy_axes, "Accuracy" + (f", {len(history)} seeds" if len(history) > 1 else ""))
+    accuracy_axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def _draw_runs(axes: Axes, runs: Sequence[Sequence[float]], color: str, label: str) -> None:
+    if len(runs) == 1:
+        axes.plot(range(1, len(runs[0]) + 1), runs[0], color=color, linewidth=1.8, label=label)
+        return
+    for values in runs:
+        axes.plot(range(1, len(values) + 1), values, color=color, linewidth=0.7, alpha=0.35)
+    shared = min(map(len, runs))
+    mean = np.mean([values[:shared] for values in runs], axis=0)
+    axes.plot(range(1, shared + 1), mean, color=color, linewidth=2, label=f"{label}, mean")
+
+
+def learning_rate(history: History) -> Figure:
+    """The learning rate of each epoch; logarithmic where it spans more than a decade."""
+    figure = _figure(5, 3)
+    axes = figure.subplots()
+    several = len(history) > 1
+    for logs in history.values():
+        axes.step(
+            [log.epoch for log in logs],
+            [log.learning_rate for log in logs],
+            where="mid",
+            color=VAL,
+            alpha=0.5 if several else 1,
+        )
+    rates = [log.learning_rate for logs in history.values() for log in logs]
+    if 0 < min(rates) < max(rates) / 10:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, max(rates) * 1.1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _plain(axes, "Learning rate")
+    return figure
+
+
+def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+    """Truth by row, answer by column, as shares of each row; the counts are written in where there is room."""
+    count = len(class_names)
+    side = max(4.5, 0.34 * count + 2.4)
+    figure = _figure(side + 0.6, side)
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 8 if count <= 20 else 6
+    axes.set_xticks(range(count), class_names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), class_names, fontsize=size)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        ink = "white" if shares[row, column] > 0.6 else INK
+        axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=size, color=ink)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.set_title("Validation images by truth and answer", loc="left", fontsize=11, color=INK)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, format=PercentFormatter(1.0))
+    bar.set_label("share of the true class", fontsize=8)
+    return figure
+
+
+def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure:
+    """The images answered wrongly with most confidence: what they are, what was answered, how surely."""
+    columns = 4
+    rows = max(1, -(-len(mistakes) // columns))
+    figure = _figure(2.1 * columns, 2.5 * rows + 0.4)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, mistake in zip(grid.flat, images, mistakes, strict=False):
+        axes.imshow(image)
+        axes.set_title(f"{mistake.answer} {mistake.probability:.0%}\nis {mistake.truth}", fontsize=8, color=INK)
+    figure.suptitle("Most wrong" if mistakes else "No mistake in validation", x=0.01, ha="left", fontsize=11, color=INK)
+    return figure

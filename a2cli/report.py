@@ -1,0 +1,198 @@
+"""What a run's report holds, as dataclasses; `report.json` is this as strict JSON, and its JSON Schema is generated from it."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+SCHEMA_VERSION = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """One epoch: losses are means over images, accuracies shares in [0, 1]; `train_*` are averaged as training went on."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of correct answers with its 95% interval (Wilson 1927)."""
+
+    correct: int
+    count: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over several seeds: mean, standard deviation, and the 95% interval of the mean (Student's t)."""
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class in validation: its images, and how many were recognised."""
+
+    name: str
+    count: int
+    correct: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A validation image answered wrongly, and with what probability."""
+
+    image: str
+    truth: str
+    answer: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training run: of the kept weights `train`, `val` and `test` (all without dropout).
+
+    `last_*` are the last epoch's, the training accuracy as averaged while training; `majority` always answers the
+    largest class. `kept_epoch` is the one whose weights are kept, `best_epoch` the one the monitored metric chose.
+    """
+
+    seed: int
+    parameters: int
+    epochs: int
+    kept_epoch: int
+    best_epoch: int
+    stopped_early: bool
+    train: Accuracy
+    val: Accuracy
+    val_loss: float
+    last_train_accuracy: float
+    last_val_accuracy: float
+    majority: Accuracy
+    test: Accuracy | None
+    classes: list[ClassScore]
+    confusion: list[list[int]]
+    most_wrong: list[Mistake]
+    folder: str
+
+
+@dataclass(frozen=True)
+class TrainingResults:
+    """All runs of a training command, their spread over seeds (from two runs on), and the verdict in words."""
+
+    runs: list[TrainingResult]
+    train: Spread | None
+    val: Spread | None
+    last_val: Spread | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels."""
+
+    source: str
+    classes: dict[str, int]
+    train: int
+    val: int
+    test: int
+    skipped: list[str]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase."""
+
+    command: str
+    config: dict[str, Any]
+    environment: dict[str, str | int]
+    status: Literal["running", "done", "interrupted", "diverged", "failed"]
+    created: str
+    data: DataSummary | None = None
+    results: TrainingResults | None = None
+    history: dict[str, list[EpochLog]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    test_reads: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+
+class Watcher(Protocol):
+    """Who looks on while an experiment runs: the console, or in scripts and tests nobody."""
+
+    def phase(self, text: str) -> None:
+        """Say what begins now."""
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know before it goes on."""
+
+    def start(self, title: str, epochs: int, done: int) -> None:
+        """Say that a training run of this many epochs begins, so many already done."""
+
+    def epoch(self, log: EpochLog) -> None:
+        """Say that an epoch has ended."""
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        """Pass an epoch's batches on, `count` in all, looking on."""
+        ...
+
+
+class Nobody:
+    """A watcher that looks away."""
+
+    def phase(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+    def start(self, title: str, epochs: int, done: int) -> None: ...
+
+    def epoch(self, log: EpochLog) -> None: ...
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        return batches
+
+
+def to_json(value: Any) -> str:
+    """Return a dataclass or plain value as strict JSON: a number that is not finite becomes null."""
+    return json.dumps(_finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def report_from(values: object) -> Report:
+    """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Report).validate_python(values)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `report.json`."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Report).json_schema(mode="serialization")

@@ -1,0 +1,246 @@
+"""A run's folder, and the only code that writes there.
+
+Every file is written to a temporary name, flushed to disk and renamed, so it is whole or not there. Weights are
+safetensors beside a JSON file with their SHA-256; nothing is ever pickled, so loading a foreign file runs no code.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from a2cli.errors import DataError
+from a2cli.models.zoo import BUILDERS, ModelCard
+from a2cli.report import EpochLog, Report, report_from, to_json
+from a2cli.runtime import Streams
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+KEPT_CHECKPOINTS = 2
+DPI = 150
+
+
+class Run:
+    """A run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, command: str, out: str | None) -> "Run":
+        """Make a new folder: `out`, or runs/COMMAND-TIME-XXXX.
+
+        Raises DataError where it exists with something in it, or cannot be made.
+        """
+        name = f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        folder = Path(out) if out else Path("runs") / name
+        try:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise DataError(
+                    f"--out {folder}: already there and not empty; name another folder, or use --resume {folder}"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or folder}: cannot make the run's folder ({error.strerror}); see --out"
+            ) from None
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Take an existing run's folder; raises DataError where there is none."""
+        if not (Path(folder) / "config.yaml").is_file():
+            raise DataError(f"{folder}: not a run's folder (it has no config.yaml)")
+        return cls(Path(folder))
+
+    def child(self, name: str) -> "Run":
+        """Return the run inside this one, such as seeds/3, its folder made."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return Run(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, so that no second process runs in it.
+
+        Raises DataError where one does, and turns a failed write (disk full, no permission) into one.
+        """
+        try:
+            with (self.folder / ".lock").open("w") as file:
+                try:
+                    import fcntl
+
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except ImportError:
+                    pass  # no such lock on Windows
+                except BlockingIOError:
+                    raise DataError(f"{self.folder}: another process is running in this folder") from None
+                yield
+        except OSError as error:
+            raise DataError(f"{error.filename or self.folder}: cannot be written ({error.strerror})") from None
+
+    # Small files
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file whole or not at all."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path
+
+    def write_config(self, command: str, config: Mapping[str, Any]) -> None:
+        """Write config.yaml, which `-p` reads again."""
+        import yaml
+
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+        text = yaml.safe_dump({"command": command, **listed}, sort_keys=False, default_flow_style=None)
+        self.write("config.yaml", text.encode())
+
+    def write_report(self, report: Report) -> None:
+        self.write("report.json", to_json(report).encode())
+
+    def read_report(self) -> Report | None:
+        """Return report.json, or None where there is none; raises DataError where it is not a report."""
+        path = self.folder / "report.json"
+        try:
+            return report_from(json.loads(path.read_text())) if path.exists() else None
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}: not a report of a2's ({str(error).splitlines()[0]})") from None
+
+    def start_metrics(self, history: Sequence[EpochLog]) -> None:
+        """Write metrics.csv with the epochs so far."""
+        self.write(
+            "metrics.csv", to_csv([item.name for item in fields(EpochLog)], (asdict(log).values() for log in history))
+        )
+
+    def append_metrics(self, log: EpochLog) -> None:
+        with (self.folder / "metrics.csv").open("ab") as file:
+            file.write(to_csv(None, [asdict(log).values()]))
+
+    def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+        """Write figures/NAME.png, and beside it the CSV that it was drawn from."""
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=DPI)
+        self.write(f"figures/{name}.png", png.getvalue())
+        self.write(f"figures/{name}.csv", to_csv(columns, rows))
+
+    def artifacts(self) -> list[str]:
+        """Return the files of the run but for its report and its working files, by their path inside the folder."""
+        files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            str(p)
+            for p in files
+            if not p.name.startswith(".") and p.name != "report.json" and "checkpoints" not in p.parts
+        )
+
+    # Weights
+
+    def save_model(self, card: ModelCard, model: "nn.Module") -> None:
+        """Write model/: the weights, and the card that rebuilds the network around them."""
+        self._save_tensors("model/model", dict(model.state_dict()), asdict(card))
+
+    def load_model(self) -> tuple["nn.Module", ModelCard]:
+        """Return the run's network with its weights, and its card.
+
+        Raises DataError where the files are missing, damaged or not a network of ours.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        tensors, described = self._load_tensors("model/model")
+        try:
+            card = TypeAdapter(ModelCard).validate_python(described)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise DataError(f"{self.folder}/model/model.json: not a network's card ({where}: {first['msg']})") from None
+        if card.architecture not in BUILDERS:
+            raise DataError(f"{self.folder}/model/model.json: unknown architecture {card.architecture!r}")
+        model = card.build(Streams(0))
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise DataError(
+                f"{self.folder}/model: the weights do not fit the network ({str(error).splitlines()[-1].strip()})"
+            ) from None
+        return model.eval(), card
+
+    def save_checkpoint(self, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write checkpoints/epoch-NNNN, all that is needed to go on after this epoch, and keep the newest two."""
+        self._save_tensors(f"checkpoints/epoch-{epoch:05d}", tensors, {**state, "epoch": epoch})
+        for path in sorted(self.folder.glob("checkpoints/epoch-*.json"))[:-KEPT_CHECKPOINTS]:
+            path.unlink()
+            path.with_suffix(".safetensors").unlink(missing_ok=True)
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any], list[str]] | None:
+        """Return the newest whole checkpoint's tensors and state, and warnings on those passed over; None where there is none.
+
+        Raises DataError where there are some and none is whole.
+        """
+        passed: list[str] = []
+        for path in sorted(self.folder.glob("checkpoints/epoch-*.json"), reverse=True):
+            try:
+                return *self._load_tensors(f"checkpoints/{path.stem}"), passed
+            except DataError as error:
+                passed.append(str(error))
+        if passed:
+            raise DataError(f"{passed[0]}; no older checkpoint is whole: start the run anew")
+        return None
+
+    def _save_tensors(self, stem: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        self.write(f"{stem}.safetensors", content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.write(f"{stem}.json", to_json({**about, "sha256": digest}).encode())
+
+    def _load_tensors(self, stem: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        path = self.folder / f"{stem}.safetensors"
+        try:
+            about = json.loads(path.with_suffix(".json").read_text())
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != about.pop("sha256"):
+                raise DataError(f"{path}: damaged (its SHA-256 is not the one in {path.stem}.json)")
+            return load(content), about
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename}: not there") from None
+        except (ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
+            raise DataError(f"{path}: not a file of a2's weights ({type(error).__name__})") from None
+
+    def clear(self) -> None:
+        """Remove the folder of a run that never began."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return rows as CSV under a header, if any."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if columns is not None:
+        writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,0 +1,73 @@
+"""The machine a run is on, and its random streams."""
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from a2cli.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Streams:
+    """One seed's separate random streams, each a function of (seed, name, epoch) alone.
+
+    So a draw from one stream moves no other, and a run resumed at epoch k draws what an unbroken one would.
+    """
+
+    seed: int
+
+    def derive(self, name: str, epoch: int = 0) -> int:
+        """Return the 63-bit seed of one stream at one epoch."""
+        digest = hashlib.blake2b(f"{self.seed}/{name}/{epoch}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
+
+    def torch(self, name: str, epoch: int = 0) -> torch.Generator:
+        return torch.Generator().manual_seed(self.derive(name, epoch))
+
+    def numpy(self, name: str, epoch: int = 0) -> np.random.Generator:
+        return np.random.default_rng(self.derive(name, epoch))
+
+
+def set_up(device: str, threads: int) -> torch.device:
+    """Set the processor threads (0: every core), flush denormals, and return the device to compute on.
+
+    Raises SettingsError for a device that this machine does not have.
+    """
+    torch.set_num_threads(threads or cores())
+    torch.set_flush_denormal(True)  # Adam's second moments sink into denormals, which cost a hundred times as much
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
+    return chosen
+
+
+def cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment(device: torch.device) -> dict[str, str | int]:
+    """Return what a reader needs to know of the machine to repeat the run."""
+    import a2cli
+
+    return {
+        "a2": a2cli.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,138 @@
+"""The one training loop of the project, and the one evaluation.
+
+B images a batch, C channels, H x W pixels, K classes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.errors import DivergedError
+from a2cli.report import EpochLog, Watcher
+from a2cli.runtime import Streams
+from a2cli.settings import TrainingSettings
+from a2cli.training.optimizers import Optimizer
+from a2cli.training.schedulers import Schedule
+
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def double_softmax(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy of softmax outputs taken for logits, as the coursework's starting code has it."""
+    return F.cross_entropy(logits.softmax(dim=1), labels, label_smoothing=smoothing)
+
+
+LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "double-softmax": double_softmax}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network's answers to a set of images: `probabilities` (N, K), `labels` (N,), the mean loss."""
+
+    probabilities: Tensor
+    labels: Tensor
+    loss: float
+
+    @property
+    def answers(self) -> Tensor:
+        return self.probabilities.argmax(dim=1)
+
+    @property
+    def correct(self) -> int:
+        return int((self.answers == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / len(self.labels)
+
+
+def fit(
+    model: nn.Module,
+    train: Augmented,
+    val: ImageSet,
+    settings: TrainingSettings,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    streams: Streams,
+    device: torch.device,
+    watch: Watcher,
+    first_epoch: int = 0,
+) -> Iterator[EpochLog]:
+    """Train the network, yielding after each epoch; whoever iterates may stop, and owns everything else.
+
+    Raises DivergedError at the first step whose loss is not a finite number.
+    """
+    loss_of = LOSSES[settings.loss]
+    steps = -(-len(train) // settings.batch_size)
+    for epoch in range(first_epoch, settings.epochs):
+        began, rate = time.perf_counter(), schedule.learning_rate(epoch)
+        total_loss, correct = 0.0, 0
+        model.train()
+        torch.manual_seed(streams.derive("dropout", epoch))
+        batches = train.batches(settings.batch_size, streams, epoch)
+        for step, (images, labels) in enumerate(watch.batches(batches, steps)):
+            images, labels = images.to(device), labels.to(device)
+            with _precision(settings.precision, device):
+                logits = model(images).float()
+            loss = loss_of(logits, labels, settings.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step(rate)
+            value = loss.item()
+            _check_finite(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
+            total_loss += value * len(labels)
+            correct += int((logits.argmax(dim=1) == labels).sum())
+        seconds = time.perf_counter() - began
+        result = evaluate(model, val, settings, device)
+        _check_finite(result.loss, f"the validation of epoch {epoch + 1}", rate)
+        log = EpochLog(
+            epoch=epoch + 1,
+            learning_rate=rate,
+            train_loss=total_loss / len(train),
+            train_accuracy=correct / len(train),
+            val_loss=result.loss,
+            val_accuracy=result.accuracy,
+            images_per_second=len(train) / seconds,
+        )
+        schedule.observe(epoch, monitored(log, settings.monitor))
+        yield log
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, device: torch.device) -> Evaluation:
+    """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
+    loss_of = LOSSES[settings.loss]
+    model.eval()
+    outputs = []
+    for images, _ in data.batches(batch_size=256):
+        with _precision(settings.precision, device):
+            outputs.append(model(images.to(device)).float().cpu())
+    logits = torch.cat(outputs)
+    loss = loss_of(logits, data.labels, settings.label_smoothing).item()
+    return Evaluation(logits.softmax(dim=1), data.labels, loss)
+
+
+def _check_finite(loss: float, where: str, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"training diverged: the loss is {loss} at {where}, learning rate {rate:g}; try a smaller --learning-rate"
+        )
+
+
+def monitored(log: EpochLog, monitor: str) -> float:
+    """Return the metric that early stopping, plateau and the best epoch go by; smaller is better."""
+    return {"val-loss": log.val_loss, "val-accuracy": -log.val_accuracy, "train-loss": log.train_loss}[monitor]
+
+
+def _precision(precision: str, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

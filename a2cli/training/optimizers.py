@@ -1,0 +1,159 @@
+"""The optimizers, each as its equations on one vector that holds all of a network's weights.
+
+The network's own tensors are views into the vector, so a rule is written once, as in its paper, runs as a handful of
+whole-vector operations a step, and its state is a few named vectors that a checkpoint can hold as they are.
+Building `torch.optim`'s first optimizer imports a compiler for over a second; these need nothing.
+
+Legend: w weights, g gradient, lr learning rate, t the step's number from 1. All vectors are (P,) float32.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+Rule = Callable[[Tensor, Tensor, State, float, int], None]
+
+
+class FlatParameters:
+    """A network's trainable weights as one vector `w` and their gradients as one vector `g`, both shared with it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        device = parameters[0].device
+        size = sum(p.numel() for p in parameters)
+        self.w = torch.empty(size, device=device)
+        self.g = torch.zeros(size, device=device)
+        start = 0
+        for p in parameters:
+            part = slice(start, start + p.numel())
+            start = part.stop
+            weights = self.w[part].as_strided(p.shape, p.stride(), part.start)
+            weights.copy_(p.data)
+            p.data = weights
+            p.grad = self.g[part].as_strided(p.shape, p.stride(), part.start)
+
+
+class Optimizer:
+    """A rule at work on a network: `step` moves the weights, `state` holds what the rule remembers."""
+
+    def __init__(self, model: nn.Module, rule: str, weight_decay: float = 0.0, momentum: float = 0.9) -> None:
+        self.parameters = FlatParameters(model)
+        self.steps = 0
+        self.weight_decay = weight_decay
+        self.decoupled = rule == "adamw"
+        kind = RULES[rule]
+        self.update = kind.make(momentum)
+        self.state: State = {name: torch.zeros_like(self.parameters.w) for name in kind.state}
+
+    def zero_grad(self) -> None:
+        self.parameters.g.zero_()
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Move the weights once along the gradient that `backward` left."""
+        w, g = self.parameters.w, self.parameters.g
+        self.steps += 1
+        if self.decoupled:
+            w.mul_(1 - learning_rate * self.weight_decay)
+        elif self.weight_decay:
+            g.add_(w, alpha=self.weight_decay)
+        self.update(w, g, self.state, learning_rate, self.steps)
+
+
+def adam(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Kingma & Ba 2015, algorithm 1, with beta1 0.9, beta2 0.999, epsilon 1e-8."""
+    state["m"].lerp_(g, 0.1)
+    state["v"].mul_(0.999).addcmul_(g, g, value=0.001)
+    deviation = state["v"].sqrt().div_((1 - 0.999**t) ** 0.5).add_(1e-8)
+    w.addcdiv_(state["m"], deviation, value=-lr / (1 - 0.9**t))
+
+
+def nadam(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Dozat 2016, with beta1 0.9, beta2 0.999 and the momentum schedule mu_t = 0.9 (1 - 0.5 * 0.96^(0.004 t))."""
+
+    def mu(step: int) -> float:
+        return 0.9 * (1 - 0.5 * math.pow(0.96, 0.004 * step))
+
+    if t == 1:
+        state["mu_product"].fill_(1.0)
+    state["mu_product"].mul_(mu(t))
+    product = float(state["mu_product"][0])
+    state["m"].lerp_(g, 0.1)
+    state["v"].mul_(0.999).addcmul_(g, g, value=0.001)
+    deviation = state["v"].div(1 - 0.999**t).sqrt_().add_(1e-8)
+    w.addcdiv_(g, deviation, value=-lr * (1 - mu(t)) / (1 - product))
+    w.addcdiv_(state["m"], deviation, value=-lr * mu(t + 1) / (1 - product * mu(t + 1)))
+
+
+def sgd(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Stochastic gradient descent (Robbins & Monro 1951): w -= lr g."""
+    w.add_(g, alpha=-lr)
+
+
+def momentum(share: float) -> Rule:
+    """Return the heavy ball (Polyak 1964): u = share u + g; w -= lr u."""
+
+    def rule(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+        state["u"].mul_(share).add_(g)
+        w.add_(state["u"], alpha=-lr)
+
+    return rule
+
+
+def nesterov(share: float) -> Rule:
+    """Return Nesterov's momentum as Sutskever et al. 2013 write it: u = share u + g; w -= lr (g + share u)."""
+
+    def rule(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+        state["u"].mul_(share).add_(g)
+        w.add_(g.add(state["u"], alpha=share), alpha=-lr)
+
+    return rule
+
+
+def rmsprop(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Tieleman & Hinton 2012, lecture 6.5, with smoothing 0.99 and epsilon 1e-8."""
+    state["v"].mul_(0.99).addcmul_(g, g, value=0.01)
+    w.addcdiv_(g, state["v"].sqrt().add_(1e-8), value=-lr)
+
+
+def adagrad(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Duchi, Hazan & Singer 2011, diagonal form, with epsilon 1e-10."""
+    state["sum"].addcmul_(g, g, value=1.0)
+    w.addcdiv_(g, state["sum"].sqrt().add_(1e-10), value=-lr)
+
+
+def adadelta(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+    """Zeiler 2012, algorithm 1, with rho 0.9 and epsilon 1e-6; its own step is multiplied by lr."""
+    state["v"].mul_(0.9).addcmul_(g, g, value=0.1)
+    step = state["d"].add(1e-6).sqrt_().div_(state["v"].add(1e-6).sqrt_()).mul_(g)
+    state["d"].mul_(0.9).addcmul_(step, step, value=0.1)
+    w.add_(step, alpha=-lr)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A rule, made for a momentum that most of them do without, and the vectors it remembers."""
+
+    make: Callable[[float], Rule]
+    state: tuple[str, ...]
+
+
+def _plain(rule: Rule) -> Callable[[float], Rule]:
+    return lambda _: rule
+
+
+RULES = {
+    "adam": Kind(_plain(adam), ("m", "v")),
+    "adamw": Kind(_plain(adam), ("m", "v")),  # Loshchilov & Hutter 2019: its decay acts on the weights, in `step`
+    "nadam": Kind(_plain(nadam), ("m", "v", "mu_product")),
+    "sgd": Kind(_plain(sgd), ()),
+    "momentum": Kind(momentum, ("u",)),
+    "nesterov": Kind(nesterov, ("u",)),
+    "rmsprop": Kind(_plain(rmsprop), ("v",)),
+    "adagrad": Kind(_plain(adagrad), ("sum",)),
+    "adadelta": Kind(_plain(adadelta), ("v", "d")),
+}
