@@ -17,9 +17,18 @@ History = Mapping[str, Sequence[EpochLog]]
 
 
 def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    """Return a figure of so many inches; places are given by hand, as matplotlib's own layout takes as long as drawing."""
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def _axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Axes:
+    """Add axes that leave so many inches free on each side of the figure."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes(
+        (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    )
 
 
 def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
@@ -30,17 +39,17 @@ def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
     axes.set_axisbelow(True)
 
 
-def learning_curves(history: History, kept_epochs: Sequence[int], classes: int) -> Figure:
-    """Loss and accuracy over the epochs, training and validation, the kept epoch marked; of several seeds each, and their mean."""
+def learning_curves(history: History, best_epochs: Sequence[int], classes: int) -> Figure:
+    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds, also the mean."""
     figure = _figure(9, 3.6)
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    loss_axes, accuracy_axes = _axes(figure, 0.55, 0.55, 4.75, 0.35), _axes(figure, 5.0, 0.55, 0.15, 0.35)
     for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         for part, color in (("train", TRAIN), ("val", VAL)):
             runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
             _draw_runs(axes, runs, color, {"train": "training", "val": "validation"}[part])
         if len(history) == 1:
-            axes.axvline(kept_epochs[0], color=INK, linewidth=1, linestyle=":", label=f"kept: epoch {kept_epochs[0]}")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.axvline(best_epochs[0], color=INK, linewidth=1, linestyle=":", label=f"best: epoch {best_epochs[0]}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(bottom=0)
     accuracy_axes.axhline(1 / classes, color=INK, linewidth=0.8, linestyle="--", label="chance")
     accuracy_axes.set_ylim(0, 1)
@@ -65,7 +74,7 @@ def _draw_runs(axes: Axes, runs: Sequence[Sequence[float]], color: str, label: s
 def learning_rate(history: History) -> Figure:
     """The learning rate of each epoch; logarithmic where it spans more than a decade."""
     figure = _figure(5, 3)
-    axes = figure.subplots()
+    axes = _axes(figure, 0.8, 0.55, 0.15, 0.35)
     several = len(history) > 1
     for logs in history.values():
         axes.step(
@@ -80,7 +89,8 @@ def learning_rate(history: History) -> Figure:
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, max(rates) * 1.1)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _plain(axes, "Learning rate")
     return figure
 
@@ -88,35 +98,47 @@ def learning_rate(history: History) -> Figure:
 def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """Truth by row, answer by column, as shares of each row; the counts are written in where there is room."""
     count = len(class_names)
-    side = max(4.5, 0.34 * count + 2.4)
-    figure = _figure(side + 0.6, side)
-    axes = figure.subplots()
+    size = 8 if count <= 20 else 6
+    words = 0.011 * size * max(map(len, class_names)) + 0.5
+    side = max(3.2, 0.3 * count)
+    figure = _figure(words + side + 1.1, words + side + 0.35)
+    axes = _axes(figure, words, words, 1.1, 0.35)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    size = 8 if count <= 20 else 6
-    axes.set_xticks(range(count), class_names, rotation=90, fontsize=size)
-    axes.set_yticks(range(count), class_names, fontsize=size)
+    axes.set_xticks(range(count), [_words(name) for name in class_names], rotation=90, fontsize=size)
+    axes.set_yticks(range(count), [_words(name) for name in class_names], fontsize=size)
     for row, column in zip(*np.nonzero(matrix), strict=True):
         ink = "white" if shares[row, column] > 0.6 else INK
         axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=size, color=ink)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.set_title("Validation images by truth and answer", loc="left", fontsize=11, color=INK)
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, format=PercentFormatter(1.0))
-    bar.set_label("share of the true class", fontsize=8)
+    figure.colorbar(drawn, cax=_axes(figure, words + side + 0.15, words, 0.8, 0.35), format=PercentFormatter(1.0))
+    figure.axes[-1].set_ylabel("share of the true class", fontsize=8)
     return figure
 
 
 def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure:
     """The images answered wrongly with most confidence: what they are, what was answered, how surely."""
-    columns = 4
+    columns, tile, words = 4, 1.9, 0.42
     rows = max(1, -(-len(mistakes) // columns))
-    figure = _figure(2.1 * columns, 2.5 * rows + 0.4)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, image, mistake in zip(grid.flat, images, mistakes, strict=False):
-        axes.imshow(image)
-        axes.set_title(f"{mistake.answer} {mistake.probability:.0%}\nis {mistake.truth}", fontsize=8, color=INK)
-    figure.suptitle("Most wrong" if mistakes else "No mistake in validation", x=0.01, ha="left", fontsize=11, color=INK)
+    figure = _figure(columns * (tile + 0.2), rows * (tile + words) + 0.4)
+    axes = _axes(figure, 0, 0, 0, 0)  # one for all pictures: axes of their own cost ten times the time
+    width, height = figure.get_size_inches()
+    axes.set_axis_off()
+    title = "Most wrong: the answer and its probability, over the truth" if mistakes else "No mistake in validation"
+    axes.text(0.1, height - 0.25, title, fontsize=11, color=INK)
+    for i, (image, mistake) in enumerate(zip(images, mistakes, strict=True)):
+        left, top = (i % columns) * (tile + 0.2) + 0.1, height - 0.4 - (i // columns) * (tile + words)
+        words_of = f"{_words(mistake.answer)} {mistake.probability:.0%}\nis {_words(mistake.truth)}"
+        axes.text(left, top - 0.02, words_of, fontsize=8, color=INK, va="top", linespacing=1.2)
+        axes.imshow(
+            image, extent=(left, left + tile, top - words - tile + 0.08, top - words + 0.08), interpolation="nearest"
+        )
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure
+
+
+def _words(name: str) -> str:
+    """Return a class name as it reads: folder names have underscores for spaces."""
+    return name.replace("_", " ")

@@ -146,7 +146,7 @@ class Run:
     def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
         """Write figures/NAME.png, and beside it the CSV that it was drawn from."""
         png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI)
+        figure.savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
         self.write(f"figures/{name}.png", png.getvalue())
         self.write(f"figures/{name}.csv", to_csv(columns, rows))
 

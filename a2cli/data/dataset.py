@@ -38,9 +38,9 @@ class ImageSet:
         return len(self.rows)
 
     def take(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images (B, C, H, W) float32 in [0, 1], laid out channels last, and labels (B,)."""
-        stored = self.images.flatten(1)[self.rows[chosen]].view(-1, *self.images.shape[1:])
-        return stored.permute(0, 3, 1, 2).to(torch.float32).div_(255), self.labels[chosen]
+        """Return images (B, C, H, W) uint8, laid out channels last, and labels (B,)."""
+        stored = self.images.flatten(1).index_select(0, self.rows[chosen]).view(-1, *self.images.shape[1:])
+        return stored.permute(0, 3, 1, 2), self.labels[chosen]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images in their order."""
@@ -52,7 +52,7 @@ class ImageSet:
         step = -(-len(self) // STATISTICS_IMAGES)
         total, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
         for chosen in torch.split(torch.arange(0, len(self), step), 256):
-            pixels = self.take(chosen)[0].permute(0, 2, 3, 1).reshape(-1, 3).double()
+            pixels = self.take(chosen)[0].permute(0, 2, 3, 1).reshape(-1, 3).double() / 255
             total += pixels.sum(0)
             squares += pixels.square().sum(0)
             count += len(pixels)
@@ -77,7 +77,9 @@ class Augmented:
         draws = torch.rand(len(self), 12, generator=streams.torch("augment", epoch)) if self.strengths else None
         for chosen in torch.split(order, batch_size):
             images, labels = self.data.take(chosen)
-            yield (images if draws is None else augment(images, self.strengths, draws[chosen])), labels
+            if draws is not None:
+                images = augment(images.to(torch.float32).div_(255), self.strengths, draws[chosen])
+            yield images, labels
 
 
 def normalization(kind: str, train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -107,7 +107,7 @@ def _several(
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
     history = {seed: logs for report in reports for seed, logs in report.history.items()}
     watch.phase("drawing figures")
-    draw_training(run, history, [r.kept_epoch for r in runs], len(packed.class_names))
+    draw_training(run, history, [r.best_epoch for r in runs], len(packed.class_names))
     report = Report(
         command=COMMAND,
         config=flat(settings),

@@ -76,7 +76,7 @@ def fit(
     steps = -(-len(train) // settings.batch_size)
     for epoch in range(first_epoch, settings.epochs):
         began, rate = time.perf_counter(), schedule.learning_rate(epoch)
-        total_loss, correct = 0.0, 0
+        total_loss, answers, truths = 0.0, [], []
         model.train()
         torch.manual_seed(streams.derive("dropout", epoch))
         batches = train.batches(settings.batch_size, streams, epoch)
@@ -91,7 +91,8 @@ def fit(
             value = loss.item()
             _check_finite(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
             total_loss += value * len(labels)
-            correct += int((logits.argmax(dim=1) == labels).sum())
+            answers.append(logits.detach())
+            truths.append(labels)
         seconds = time.perf_counter() - began
         result = evaluate(model, val, settings, device)
         _check_finite(result.loss, f"the validation of epoch {epoch + 1}", rate)
@@ -99,7 +100,7 @@ def fit(
             epoch=epoch + 1,
             learning_rate=rate,
             train_loss=total_loss / len(train),
-            train_accuracy=correct / len(train),
+            train_accuracy=_accuracy(torch.cat(answers), torch.cat(truths)),
             val_loss=result.loss,
             val_accuracy=result.accuracy,
             images_per_second=len(train) / seconds,
@@ -120,6 +121,10 @@ def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, devic
     logits = torch.cat(outputs)
     loss = loss_of(logits, data.labels, settings.label_smoothing).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
 
 
 def _check_finite(loss: float, where: str, rate: float) -> None:

@@ -4,7 +4,8 @@ The network's own tensors are views into the vector, so a rule is written once, 
 whole-vector operations a step, and its state is a few named vectors that a checkpoint can hold as they are.
 Building `torch.optim`'s first optimizer imports a compiler for over a second; these need nothing.
 
-Legend: w weights, g gradient, lr learning rate, t the step's number from 1. All vectors are (P,) float32.
+Legend: w weights, g gradient (a rule may use it as scratch once it is done with it), lr learning rate, t the step's
+number from 1. All vectors are (P,) float32.
 """
 
 import math
@@ -19,22 +20,25 @@ Rule = Callable[[Tensor, Tensor, State, float, int], None]
 
 
 class FlatParameters:
-    """A network's trainable weights as one vector `w` and their gradients as one vector `g`, both shared with it."""
+    """A network's trainable weights as one vector `w`, whose parts the network's own tensors become, and `g` beside it."""
 
     def __init__(self, model: nn.Module) -> None:
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        device = parameters[0].device
-        size = sum(p.numel() for p in parameters)
-        self.w = torch.empty(size, device=device)
-        self.g = torch.zeros(size, device=device)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.w = torch.cat([_in_memory_order(p.data) for p in self.parameters])
+        self.g = torch.empty_like(self.w)
         start = 0
-        for p in parameters:
-            part = slice(start, start + p.numel())
-            start = part.stop
-            weights = self.w[part].as_strided(p.shape, p.stride(), part.start)
-            weights.copy_(p.data)
-            p.data = weights
-            p.grad = self.g[part].as_strided(p.shape, p.stride(), part.start)
+        for p in self.parameters:
+            p.data = self.w.as_strided(p.shape, p.stride(), start)
+            start += p.numel()
+
+    def gather(self) -> None:
+        """Copy the gradients that `backward` left into `g`; one copy costs less than letting autograd add to views."""
+        gradients = [p.grad for p in self.parameters]
+        torch.cat([_in_memory_order(g) for g in gradients if g is not None], out=self.g)
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor:
+    return tensor.as_strided((tensor.numel(),), (1,))
 
 
 class Optimizer:
@@ -50,11 +54,13 @@ class Optimizer:
         self.state: State = {name: torch.zeros_like(self.parameters.w) for name in kind.state}
 
     def zero_grad(self) -> None:
-        self.parameters.g.zero_()
+        for p in self.parameters.parameters:
+            p.grad = None
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Move the weights once along the gradient that `backward` left."""
+        self.parameters.gather()
         w, g = self.parameters.w, self.parameters.g
         self.steps += 1
         if self.decoupled:
@@ -68,8 +74,9 @@ def adam(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
     """Kingma & Ba 2015, algorithm 1, with beta1 0.9, beta2 0.999, epsilon 1e-8."""
     state["m"].lerp_(g, 0.1)
     state["v"].mul_(0.999).addcmul_(g, g, value=0.001)
-    deviation = state["v"].sqrt().div_((1 - 0.999**t) ** 0.5).add_(1e-8)
-    w.addcdiv_(state["m"], deviation, value=-lr / (1 - 0.9**t))
+    correction = math.sqrt(1 - 0.999**t)
+    deviation = torch.sqrt(state["v"], out=g).add_(1e-8 * correction)
+    w.addcdiv_(state["m"], deviation, value=-lr * correction / (1 - 0.9**t))
 
 
 def nadam(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
