@@ -4,7 +4,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from a2cli.settings import RunOptions, TrainCnnSettings, declared, flat
 
 app = typer.Typer(
     name="a2",
-    help="A deep-learning lab in one command: a ConvNet assignment, experiment by experiment, and which of its claims hold.",
+    help="A deep-learning lab in one command: a ConvNet assignment, experiment by experiment.",
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
@@ -137,17 +137,16 @@ def _resumable(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _add(name: str, settings: type, run: Callable[[RunOptions, dict[str, Any]], None]) -> None:
-    about = run.__doc__ or ""
+app.command("train-cnn", help=train_cnn.__doc__, add_help_option=False)(
+    options.with_options(TrainCnnSettings, train_cnn)
+)
+WITH_SETTINGS = {"train-cnn": (TrainCnnSettings, train_cnn)}
+
+
+def _help(command: str) -> str:
+    settings, run = WITH_SETTINGS[command]
     items = [*declared(settings), *declared(RunOptions)]
-
-    def show_help() -> None:
-        console.out(console.help_text(name, about, items, options.described))
-
-    app.command(name, help=about, add_help_option=False)(options.with_options(settings, run, show_help))
-
-
-_add("train-cnn", TrainCnnSettings, train_cnn)
+    return console.help_text(command, run.__doc__ or "", items, options.described)
 
 
 def _version(value: bool) -> None:
@@ -172,7 +171,11 @@ def main() -> None:
 
 def run_command() -> int:
     """Run the command that the arguments name, and return its exit status; an error is one line."""
+    command, *rest = sys.argv[1:] or [""]
     try:
+        if "--help" in rest and command in WITH_SETTINGS:  # before the parser, which would first load its type checks
+            console.out(_help(command))
+            return 0
         status = app(standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (KeyboardInterrupt, typer.Abort) as error:
@@ -181,7 +184,11 @@ def run_command() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
         return 141
     except TyperException as error:
-        console.error(f"{error.format_message()} ('a2 --help' and 'a2 COMMAND --help' show what there is)")
+        message = error.format_message()
+        if message.startswith("Usage:"):  # `a2` or `a2 data` alone
+            console.note(message)
+        else:
+            console.error(f"{message.rstrip('.')}; see 'a2 --help' and 'a2 COMMAND --help'")
         return 2
     except A2Error as error:
         if "--debug" in sys.argv:

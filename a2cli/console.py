@@ -1,4 +1,4 @@
-"""All that prints: progress, tables, warnings and error lines for people on standard error, results on standard output."""
+"""All that prints: progress, warnings and errors for people on standard error, results on standard output."""
 
 import os
 import shutil

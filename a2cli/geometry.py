@@ -70,7 +70,7 @@ def _shrunk(image_size: int, found: list[Stage], name: str, kernel: int, size: i
     sizes = [f"image {image_size}", *(f"{stage.name} {stage.size}" for stage in found)]
     padded = f" (padded to {size + 2 * padding})" if padding else ""
     return (
-        f"the map shrinks to nothing at {name}, whose {kernel}x{kernel} window does not fit a {size}x{size} map{padded}: "
+        f"the map shrinks to nothing at {name}: its {kernel}x{kernel} window does not fit a {size}x{size} map{padded}: "
         f"{' -> '.join(sizes)} -> {name} nothing; use a larger --image-size, or a smaller stride, kernel or pool"
     )
 

@@ -149,7 +149,7 @@ def _preset_path(name: str) -> Path:
     path = presets_folder() / f"{name}.yaml"
     if not path.is_file():
         raise SettingsError(
-            f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them; a file ends in .yaml)"
+            f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them)"
         )
     return path
 
@@ -209,28 +209,18 @@ def build(settings: type[S], values: Mapping[str, Any]) -> S:
 # Command-line options
 
 
-def with_options(
-    settings: type, run: Callable[[RunOptions, dict[str, Any]], None], show_help: Callable[[], None]
-) -> Callable[..., None]:
-    """Return `run(options, flags)` as a function with one command-line option for each setting, and --help.
+def with_options(settings: type, run: Callable[[RunOptions, dict[str, Any]], None]) -> Callable[..., None]:
+    """Return `run(options, flags)` as a function with one command-line option for each setting.
 
     `options` is a RunOptions, `flags` holds the settings given by flag (None where a flag was not given).
     """
 
     def command(**given: Any) -> None:
-        del given["help"]
         chosen = {item.name: given.pop(item.name) for item in declared(RunOptions)}
         chosen["preset"] = tuple(chosen["preset"] or ())
         run(RunOptions(**{name: value for name, value in chosen.items() if value is not None}), given)
 
-    def help_wanted(value: bool) -> None:
-        if value:
-            show_help()
-            raise typer.Exit
-
-    about = typer.Option("--help", is_eager=True, callback=help_wanted)
     parameters = [_parameter(item) for item in [*declared(settings), *declared(RunOptions)]]
-    parameters.append(inspect.Parameter("help", _KEYWORD, default=False, annotation=Annotated[bool, about]))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 

@@ -17,7 +17,7 @@ History = Mapping[str, Sequence[EpochLog]]
 
 
 def _figure(width: float, height: float) -> Figure:
-    """Return a figure of so many inches; places are given by hand, as matplotlib's own layout takes as long as drawing."""
+    """Return a figure of so many inches; places are set by hand, as matplotlib's layout takes as long as drawing."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
@@ -40,7 +40,7 @@ def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
 
 
 def learning_curves(history: History, best_epochs: Sequence[int], classes: int) -> Figure:
-    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds, also the mean."""
+    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean."""
     figure = _figure(9, 3.6)
     loss_axes, accuracy_axes = _axes(figure, 0.55, 0.55, 4.75, 0.35), _axes(figure, 5.0, 0.55, 0.15, 0.35)
     for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):

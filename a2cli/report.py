@@ -1,4 +1,4 @@
-"""What a run's report holds, as dataclasses; `report.json` is this as strict JSON, and its JSON Schema is generated from it."""
+"""What a run's report holds, as dataclasses; `report.json` and its JSON Schema are made from them."""
 
 import json
 import math
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EpochLog:
-    """One epoch: losses are means over images, accuracies shares in [0, 1]; `train_*` are averaged as training went on."""
+    """One epoch: losses are means over images, accuracies in [0, 1]; `train_*` are averaged as training went on."""
 
     epoch: int
     learning_rate: float
@@ -171,7 +171,14 @@ class Nobody:
 
 def to_json(value: Any) -> str:
     """Return a dataclass or plain value as strict JSON: a number that is not finite becomes null."""
-    return json.dumps(_finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value), indent=1, allow_nan=False) + "\n"
+    return (
+        json.dumps(
+            _finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value),
+            indent=1,
+            allow_nan=False,
+        )
+        + "\n"
+    )
 
 
 def _finite(value: Any) -> Any:

@@ -198,7 +198,7 @@ class Run:
             path.with_suffix(".safetensors").unlink(missing_ok=True)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any], list[str]] | None:
-        """Return the newest whole checkpoint's tensors and state, and warnings on those passed over; None where there is none.
+        """Return the newest whole checkpoint's tensors and state, and warnings on those passed over; None without any.
 
         Raises DataError where there are some and none is whole.
         """

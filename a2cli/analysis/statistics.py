@@ -8,7 +8,7 @@ from a2cli.report import Accuracy, Spread
 
 
 def wilson(correct: int, count: int, confidence: float = 0.95) -> Accuracy:
-    """Return a share of correct answers with its score interval (Wilson 1927); it stays in [0, 1] and works at 0 and 1."""
+    """Return a share of correct answers with its score interval (Wilson 1927), which stays in [0, 1]."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = correct / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)

@@ -24,7 +24,7 @@ FIXED = {
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Some rows of the packed images, with their labels: `images` (M, H, W, C) uint8 for all, `rows` (N,), `labels` (N,)."""
+    """Some rows of the packed images: `images` (M, H, W, C) uint8 are all, `rows` (N,) these, `labels` (N,) theirs."""
 
     images: Tensor
     rows: Tensor
@@ -63,7 +63,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Training images in a fresh order each epoch, each changed at random by the augmentations named with a strength."""
+    """Training images in a fresh order each epoch, each changed at random by the augmentations named."""
 
     data: ImageSet
     strengths: dict[str, float]

@@ -1,6 +1,6 @@
 """One image file -> one upright RGB image, or the reason why not."""
 
-import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,32 +10,34 @@ MAX_PIXELS = 100_000_000
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `decode` checks every header itself
 
 
-class DamagedImage(Exception):
+class DamagedImageError(Exception):
     """A file that is not an image that can be used; the message says why."""
 
 
 def decode(path: str) -> Image.Image:
     """Return the image in a file as RGB, upright by its EXIF orientation; of an animation the first frame.
 
-    16-bit grey is scaled to 8 bits; transparent parts are laid over white. Raises DamagedImage.
+    16-bit grey is scaled to 8 bits; transparent parts are laid over white. Raises DamagedImageError.
     """
     try:
-        if os.path.getsize(path) == 0:
-            raise DamagedImage("an empty file")
+        if Path(path).stat().st_size == 0:
+            raise DamagedImageError("an empty file")
         with Image.open(path) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise DamagedImage(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+                raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
             image.load()
             return _as_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
-        raise DamagedImage("not an image") from None
+        raise DamagedImageError("not an image") from None
     except FileNotFoundError:
-        raise DamagedImage("a link or entry that leads nowhere") from None
+        raise DamagedImageError("a link or entry that leads nowhere") from None
     except OSError as error:
-        raise DamagedImage(error.strerror or str(error) or "cannot be read") from None
+        raise DamagedImageError(error.strerror or str(error) or "cannot be read") from None
     except (ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, Image.DecompressionBombError) as error:
-        raise DamagedImage(f"damaged ({' '.join(str(error).split())[:80]})") from None  # what Pillow's readers raise
+        raise DamagedImageError(
+            f"damaged ({' '.join(str(error).split())[:80]})"
+        ) from None  # what Pillow's readers raise
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Images decoded once, into one memory-mapped uint8 array in the user's cache, so that every later run starts at once."""
+"""Images decoded once, into one memory-mapped uint8 array in the user's cache: later runs start at once."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from a2cli.data.decode import DamagedImage, to_square
+from a2cli.data.decode import DamagedImageError, to_square
 from a2cli.data.sources import Items, Source
 from a2cli.errors import DataError
 from a2cli.report import Watcher
@@ -142,7 +142,7 @@ def _decoded(items: Items, size: int, fit: str, threads: int) -> Iterator[list[t
         for i in range(start, min(start + CHUNK, len(items.labels))):
             try:
                 found.append((i, to_square(items.image(i), size, fit)))
-            except DamagedImage as reason:
+            except DamagedImageError as reason:
                 found.append((i, str(reason)))
         return found
 

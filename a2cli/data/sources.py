@@ -26,7 +26,7 @@ NPZ_BYTES = 16 << 30
 class Items:
     """Labelled images: `image(i)` decodes one, `splits` says train, val or test, or '' where the source does not.
 
-    `image` raises `decode.DamagedImage`.
+    `image` raises `decode.DamagedImageError`.
     """
 
     class_names: tuple[str, ...]
@@ -161,7 +161,7 @@ def _from_files(label: str, root: Path, files: list[tuple[str, str, str]]) -> So
 
 def _stamp(path: str) -> str:
     try:
-        stat = os.stat(path)
+        stat = Path(path).stat()
         return f"{stat.st_size} {stat.st_mtime_ns}"
     except OSError:
         return "missing"  # a link that leads nowhere; reported as a damaged file when it is decoded

@@ -64,7 +64,7 @@ def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.
 
 
 def _apportion(sizes: Rows, count: int) -> Rows:
-    """Share `count` out over classes in proportion to their sizes, by largest remainders, leaving each class one at least."""
+    """Share `count` out over classes in proportion to their sizes (largest remainders), leaving each one at least."""
     exact = sizes * (count / sizes.sum())
     shares: Rows = np.minimum(np.floor(exact).astype(np.int64), sizes - 1)
     by_remainder = np.argsort(-(exact - shares), kind="stable")

@@ -8,7 +8,7 @@ OVERFITTING_GAP = 0.1
 
 
 def training_verdict(runs: Sequence[TrainingResult], val: Spread | None, train: Spread | None) -> str:
-    """Return a verdict on training runs of one setting: against the largest class, on overfitting, on what was measured."""
+    """Return a verdict on training runs of one setting: what was measured, against the largest class, overfitting."""
     majority = max(run.majority.value for run in runs)
     if val is None or train is None:
         only = runs[0]
@@ -19,7 +19,8 @@ def training_verdict(runs: Sequence[TrainingResult], val: Spread | None, train: 
         )
     else:
         low, train_value, val_value = val.low, train.mean, val.mean
-        measured = f"Validation accuracy {val.mean:.3f} ± {val.deviation:.3f} over {val.n} seeds [{val.low:.3f}, {val.high:.3f}]"
+        measured = f"Validation accuracy {val.mean:.3f} ± {val.deviation:.3f} over {val.n} seeds"
+        measured += f" [{val.low:.3f}, {val.high:.3f}]"
     better = "better than" if low > majority else "not shown to be better than"
     sentences = [f"{measured}: {better} always answering the largest class ({majority:.3f})."]
     gap = train_value - val_value

@@ -20,7 +20,7 @@ def build_convnet(
     std: Sequence[float],
     streams: Streams,
 ) -> nn.Sequential:
-    """Return the ConvNet for (N, 3, image_size, image_size) images, uint8 or float32 in [0, 1]; its output is (N, classes) logits.
+    """Return the ConvNet: (N, 3, image_size, image_size) uint8, or float32 in [0, 1], to logits (N, classes).
 
     Raises SettingsError where a map shrinks to nothing.
     """

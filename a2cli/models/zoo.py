@@ -15,7 +15,7 @@ BUILDERS = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A network's architecture, class names and preprocessing: `fit` and `image_size`, then `mean` and `std` on [0, 1]."""
+    """A network's architecture, class names and preprocessing: `fit`, `image_size`, then `mean` and `std` on [0, 1]."""
 
     architecture: str
     network: NetworkSettings

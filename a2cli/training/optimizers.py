@@ -20,7 +20,7 @@ Rule = Callable[[Tensor, Tensor, State, float, int], None]
 
 
 class FlatParameters:
-    """A network's trainable weights as one vector `w`, whose parts the network's own tensors become, and `g` beside it."""
+    """A network's trainable weights as one vector `w`, of which its own tensors become parts, and `g` beside it."""
 
     def __init__(self, model: nn.Module) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]

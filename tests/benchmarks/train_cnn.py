@@ -23,7 +23,7 @@ from pathlib import Path
 EPOCHS, BATCH, SIDE = 50, 16, 50
 PRESET = ["-p", "1.2-baseline", "--loss", "cross-entropy", "--device", "cpu"]
 
-PLAIN = '''
+PLAIN = """
 import sys, json, time, torch
 from pathlib import Path
 from torch import nn
@@ -79,7 +79,7 @@ for epoch in range(epochs):
     row = dict(train_loss=total / count, val_accuracy=hits / len(given["val"]), images_per_second=count / seconds)
     history = [row] if epoch == 0 else [*history, row]
 Path(sys.argv[6]).write_text(json.dumps(history))
-'''
+"""
 
 
 def shared_setup(data: Path, path: Path) -> None:
@@ -151,9 +151,7 @@ def bench_commands(data: Path, pairs: int, folder: Path) -> None:
 
     ours(cold=True)
     theirs("b", epochs=1)
-    rounds = []
-    for _ in range(pairs):
-        rounds.append({"cold": ours(cold=True), "b": theirs("b"), "warm": ours(cold=False)})
+    rounds = [{"cold": ours(cold=True), "b": theirs("b"), "warm": ours(cold=False)} for _ in range(pairs)]
     for epoch in (0, 9, EPOCHS - 1):
         rows = [rounds[0][name].history[epoch] for name in ("warm", "b")]
         both = [f"{row['train_loss']:.4f} and {row['val_accuracy']:.3f}" for row in rows]
@@ -164,7 +162,9 @@ def bench_commands(data: Path, pairs: int, folder: Path) -> None:
     ratios("peak memory, a2 / (b)", [(r["warm"].memory, r["b"].memory) for r in rounds], "MB")
     short = {workers: theirs("a", workers, epochs=2).seconds for workers in (0, 1, 2)}
     best = min(short, key=lambda workers: short[workers])
-    print(f"  (a), 2 epochs with 0, 1, 2 workers: {', '.join(f'{s:.1f} s' for s in short.values())}; the best is {best}")
+    print(
+        f"  (a), 2 epochs with 0, 1, 2 workers: {', '.join(f'{s:.1f} s' for s in short.values())}; the best is {best}"
+    )
     slow = [(theirs("a", best).seconds, ours(cold=False).seconds) for _ in range(max(1, pairs // 3))]
     ratios(f"whole command, (a) with {best} workers / a2 warm", slow, "s")
 
