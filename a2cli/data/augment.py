@@ -12,7 +12,7 @@ GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow and torchvision
 
 
 def augment(images: Tensor, strengths: dict[str, float], draws: Tensor) -> Tensor:
-    """Change images (B, C, H, W) by the augmentations named; `draws` (B, 12) are uniform in [0, 1), a column a choice."""
+    """Change images (B, C, H, W) by the augmentations named; `draws` (B, 12) are uniform in [0, 1), one a choice."""
 
     def between(column: int, low: float, high: float) -> Tensor:
         return low + (high - low) * draws[:, column]

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
+# What Pillow's readers raise on damaged files, besides OSError.
+PILLOW_ERRORS = (ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, Image.DecompressionBombError)
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `decode` checks every header itself
 
 
@@ -34,10 +36,8 @@ def decode(path: str) -> Image.Image:
         raise DamagedImageError("a link or entry that leads nowhere") from None
     except OSError as error:
         raise DamagedImageError(error.strerror or str(error) or "cannot be read") from None
-    except (ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, Image.DecompressionBombError) as error:
-        raise DamagedImageError(
-            f"damaged ({' '.join(str(error).split())[:80]})"
-        ) from None  # what Pillow's readers raise
+    except PILLOW_ERRORS as error:
+        raise DamagedImageError(f"damaged ({' '.join(str(error).split())[:80]})") from None
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
