@@ -1,0 +1,142 @@
+"""The command from outside: what it prints where, what it leaves on disk, and that a run repeats."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+from a2cli import report
+from a2cli.options import preset_names
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--image-size", "16", "--channels", "4", "--kernel-size", "3", "--stride", "2", "--hidden", "8"]
+TINY += ["--epochs", "3", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small data set, set.npz, and the cache."""
+    folder = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(1)
+    labels = np.arange(90) % 3
+    images = (rng.integers(0, 150, (90, 16, 16, 3)) + 50 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(folder / "set.npz", images=images, labels=labels, class_names=["ada", "bea", "cleo"])
+    return folder
+
+
+def a2(workplace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = dict(os.environ, A2_CACHE_DIR=str(workplace / "cache"), A2_DATA_DIR=str(workplace / "data"), COLUMNS="80")
+    return subprocess.run(
+        [sys.executable, "-m", "a2cli", *arguments], cwd=workplace, env=env, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def quiet(workplace: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    done = a2(workplace, "train-cnn", "--data", "set.npz", *TINY, "--test-fraction", "0.1", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return workplace / done.stdout.strip(), done
+
+
+def test_quiet_prints_the_folder_alone(quiet: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = quiet
+    assert folder.parent.name == "runs"
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_what_a_run_leaves(quiet: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = quiet
+    written = json.loads(
+        (folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON")
+    )
+    Draft202012Validator(json.loads((ROOT / "docs/report.schema.json").read_text())).validate(written)
+    assert written["status"] == "done"
+    assert written["test_reads"] == 0
+    assert written["results"]["runs"][0]["test"] is None, "the sealed test was read without --final"
+    assert {"config.yaml", "metrics.csv", "model/model.safetensors", "model/model.json"} <= set(written["artifacts"])
+    assert all((folder / name).is_file() for name in written["artifacts"])
+    assert len(list((folder / "checkpoints").glob("*.safetensors"))) <= 2
+    confusion = written["results"]["runs"][0]["confusion"]
+    assert sum(map(sum, confusion)) == written["data"]["val"]
+    assert sum(confusion[i][i] for i in range(3)) == written["results"]["runs"][0]["val"]["correct"]
+    history = written["history"]["0"]
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+    assert [float(row["val_loss"]) for row in rows] == [log["val_loss"] for log in history]
+
+
+@pytest.mark.parametrize("name", ["curves", "learning-rate", "confusion", "most-wrong"])
+def test_figures_and_their_numbers(name: str, quiet: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = quiet
+    with Image.open(folder / f"figures/{name}.png") as image:
+        assert image.width > 300
+        assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 10, "the figure is blank"
+    rows = list(csv.reader((folder / f"figures/{name}.csv").read_text().splitlines()))
+    assert len(rows) > 1
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_config_repeats_the_run(workplace: Path, quiet: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    first, _ = quiet
+    done = a2(workplace, "train-cnn", "-p", str(first / "config.yaml"), "--quiet")
+    assert done.returncode == 0, done.stderr
+    again = workplace / done.stdout.strip()
+    assert (again / "model/model.safetensors").read_bytes() == (first / "model/model.safetensors").read_bytes()
+    assert (again / "config.yaml").read_text() == (first / "config.yaml").read_text()
+
+
+def test_final_reads_the_test_once_more(workplace: Path, quiet: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = quiet
+    for reads in (1, 2):
+        done = a2(workplace, "train-cnn", "--resume", str(folder), "--final", "--json")
+        written = json.loads(done.stdout)
+        assert written["test_reads"] == reads
+        assert written["results"]["runs"][0]["test"]["count"] == written["data"]["test"] == 9
+
+
+def test_table_on_stdout_progress_on_stderr(workplace: Path) -> None:
+    done = a2(workplace, "train-cnn", "--data", "set.npz", *TINY, "--out", "table")
+    assert done.returncode == 0
+    assert "validation" in done.stdout
+    assert "Validation accuracy" in done.stdout
+    assert "Run: table" in done.stdout
+    assert "epoch 3/3" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr, "colour or animation in a pipe"
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_seeds_make_one_report(workplace: Path) -> None:
+    done = a2(
+        workplace, "train-cnn", "--data", "set.npz", *TINY, "--seeds", "3", "--seed", "5", "--json", "--out", "three"
+    )
+    written = json.loads(done.stdout)
+    report.report_from(written)
+    runs = written["results"]["runs"]
+    assert [run["seed"] for run in runs] == [5, 6, 7]
+    values = [run["val"]["value"] for run in runs]
+    assert written["results"]["val"]["mean"] == pytest.approx(np.mean(values))
+    assert written["results"]["val"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    alone = a2(workplace, "train-cnn", "--data", "set.npz", *TINY, "--seed", "6", "--quiet", "--out", "alone")
+    assert alone.returncode == 0
+    weights = "model/model.safetensors"
+    assert (workplace / "alone" / weights).read_bytes() == (workplace / "three/seeds/6" / weights).read_bytes()
+
+
+def test_presets_are_listed(workplace: Path) -> None:
+    done = a2(workplace, "presets")
+    assert all(name in done.stdout for name in preset_names())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [[], ["data"]])
+def test_alone_shows_what_there_is(command: list[str], workplace: Path) -> None:
+    done = a2(workplace, *command)
+    assert done.returncode == 2
+    assert "Commands:" in done.stderr

@@ -1,0 +1,48 @@
+"""Documentation is held to the code: generated pages are fresh, and every command line in it runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def command_lines() -> list[str]:
+    """Return the lines of the pages' shell blocks that call a2; pip's lines are run by CI itself."""
+    lines = [line for page in PAGES for block in BLOCK.findall(page.read_text()) for line in block.splitlines()]
+    return [line for line in lines if "a2 " in line and not line.startswith("pip ")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("docs")
+
+
+def test_there_are_command_lines() -> None:
+    assert len(command_lines()) >= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", command_lines())
+def test_command_line_runs(line: str, place: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = dict(os.environ, PATH=path, A2_CACHE_DIR=str(place / "cache"), A2_DATA_DIR=str(place / "data"))
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=place, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_generated_pages_are_fresh() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
