@@ -106,7 +106,7 @@ def sea(rng: Random, width: int, height: int, palette: Palette) -> Floats:
     depth = np.linspace(0, 1, height - line, dtype=np.float32)[:, None].repeat(width, axis=1)
     mirrored = canvas[line - 1 :: -1][: height - line]
     mirrored = np.concatenate([mirrored, mirrored[-1:].repeat(height - line - len(mirrored), axis=0)])
-    waves = noise(rng, width, height - line, 2, 5) * (0.4 + depth)
+    waves: Floats = noise(rng, width, height - line, 2, 5) * (0.4 + depth)
     canvas[line:] = mix(mix(mirrored, palette.shade, 0.3 + 0.3 * depth), palette.land, 0.35 * waves)
     image, draw = _drawn(canvas)
     for _ in range(rng.integers(1, 6)):
