@@ -1,9 +1,9 @@
 """Settings that cannot act together, found before anything is trained and without torch."""
 
 from a2cli.errors import SettingsError
-from a2cli.geometry import dropout_places, stages
+from a2cli.geometry import check_weights, dropout_places, stages
 from a2cli.options import Resolved
-from a2cli.settings import TrainCnnSettings, declared, flat
+from a2cli.settings import TrainCnnSettings, augmentations, declared, flat
 
 
 def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
@@ -13,7 +13,9 @@ def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
     """
     settings = resolved.settings
     maps = stages(settings.network, settings.dataset.image_size)
+    check_weights(settings.network, settings.dataset.image_size)
     dropout_places(settings.network)
+    augmentations(settings.dataset.augment)
     warnings = _idle(resolved)
     field, side = maps[-1].field, settings.dataset.image_size
     if field > side:

@@ -46,7 +46,7 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
         from a2cli.runs import Run
 
         run = Run.open(chosen.resume) if chosen.resume else Run.create("train-cnn", chosen.out)
-        with _resumable(run.folder):
+        with _resumable(run):
             report = run_experiment(resolved.settings, run, show, final=chosen.final, warnings=warnings)
     if chosen.json:
         console.show_report_json(report)
@@ -122,19 +122,16 @@ def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warn
 
 
 @contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
+def _resumable(run: "Run") -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
     except KeyboardInterrupt:
-        if (folder / "config.yaml").exists():
-            console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(folder))}")
+        if (run.folder / "config.yaml").exists():
+            console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(run.folder))}")
         raise
     finally:
-        if not (folder / "config.yaml").exists():
-            (folder / ".lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()
+        run.discard()
 
 
 app.command("train-cnn", help=train_cnn.__doc__, add_help_option=False)(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import NetworkSettings
+from a2cli.settings import MOST, NetworkSettings
 
 T = TypeVar("T")
 
@@ -61,9 +61,46 @@ def stages(network: NetworkSettings, image_size: int) -> list[Stage]:
             before, size = size, (size + 2 * padding - kernel) // stride + 1
             if before + 2 * padding < kernel:
                 raise SettingsError(_shrunk(image_size, found, name, kernel, before, padding))
+            if channels * max(size, before + 2 * padding) ** 2 > MOST:
+                raise SettingsError(
+                    f"{name} would make a map of {channels}x{size}x{size} values; use smaller --channels or --padding"
+                )
             field, jump = field + (kernel - 1) * jump, jump * stride
             found.append(Stage(name, kernel, stride, padding, channels, size, field, jump))
     return found
+
+
+def check_weights(network: NetworkSettings, image_size: int) -> None:
+    """Raise SettingsError for a layer of more weights than a machine could hold."""
+    maps = stages(network, image_size)
+    layers, inputs = [], 3
+    for stage in maps:
+        if stage.name.startswith("conv"):
+            layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels))
+            inputs = stage.channels
+    inputs *= maps[-1].size ** 2
+    for i, units in enumerate(network.hidden, start=1):
+        layers.append((f"hidden{i}", inputs * units))
+        inputs = units
+    for name, weights in layers:
+        if weights > MOST:
+            raise SettingsError(f"{name} would have {weights:,} weights; use smaller --channels or --hidden")
+
+
+def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -> None:
+    """Raise SettingsError where a norm would be over a single value, which it could only make zero.
+
+    Group norm has a group for each channel up to 8 channels.
+    """
+    for stage in stages(network, image_size):
+        if stage.name.startswith("conv") and stage.size == 1:
+            if network.norm == "batch" and smallest_batch == 1:
+                raise SettingsError(
+                    f"--norm batch: {stage.name} leaves one value a channel, and the last batch has one image; "
+                    f"use another --batch-size"
+                )
+            if network.norm == "group" and stage.channels <= 8:
+                raise SettingsError(f"--norm group: {stage.name} leaves one value a group; use more --channels")
 
 
 def _shrunk(image_size: int, found: list[Stage], name: str, kernel: int, size: int, padding: int) -> str:
@@ -89,5 +126,7 @@ def dropout_places(network: NetworkSettings) -> dict[str, float]:
             raise SettingsError(f"--dropout-at: expected names out of {', '.join(known)}, got {word!r}")
         chosen += [name for name in known[word] if name not in chosen]
     chosen = [name for name in convs + hiddens if name in chosen]
+    if not chosen and any(network.dropout):
+        raise SettingsError(f"--dropout-at {','.join(network.dropout_at)}: the network has no such layer to drop out")
     rates = dict(zip(chosen, per_layer(network.dropout, len(chosen), "--dropout"), strict=True))
     return {name: rates.get(name, 0.0) for name in convs + hiddens}

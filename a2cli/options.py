@@ -5,6 +5,7 @@ Precedence, last wins: the default, the presets in their order, the flags.
 
 import difflib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from a2cli.errors import SettingsError
 from a2cli.settings import Declared, RunOptions, declared
 
 PRESET_BYTES = 64_000
+PRESET_DEPTH = 3
 S = TypeVar("S")
 
 
@@ -60,6 +62,9 @@ def checked(item: Declared, value: Any, where: str) -> Any:
 
     if _is_list(item.type):
         value = _as_list(value)
+    parts = value if isinstance(value, list | tuple) else [value]
+    if _takes(item.type).startswith(("INT", "NUMBER")) and any(isinstance(part, bool) for part in parts):
+        raise SettingsError(f"{where}: expected a number, got {_shown(value)}")  # pydantic would take True for 1
     try:
         return TypeAdapter(item.type, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
@@ -143,15 +148,22 @@ def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...])
 def _preset_path(name: str) -> Path:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        if not path.is_file():
+        if not _is_file(path):
             raise SettingsError(f"--preset: no file {name!r}")
         return path
     path = presets_folder() / f"{name}.yaml"
-    if not path.is_file():
+    if not _is_file(path):
         raise SettingsError(
             f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them)"
         )
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be entered, or a name too long
+        return False
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
@@ -162,10 +174,11 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
             text = file.read(PRESET_BYTES + 1)
         if len(text) > PRESET_BYTES:
             raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
-        # Aliases let a few lines stand for billions of values, and no preset needs them.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in a preset; write the values out")
+        _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
         entries = yaml.safe_load(text)
+        keys = [key.value for key, _ in yaml.compose(text, yaml.SafeLoader).value] if isinstance(entries, dict) else []
+        if twice := [key for key, count in Counter(keys).items() if count > 1]:
+            raise SettingsError(f"{path}: {twice[0]} is set twice")
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -174,6 +187,19 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
     if not isinstance(entries, dict):
         raise SettingsError(f"{path}: expected 'setting: value' lines, got {type(entries).__name__}")
     return entries
+
+
+def _check_events(path: Path, events: Iterable[Any]) -> None:
+    """Refuse what no preset needs: aliases, which let a few lines stand for billions of values, and deep nesting."""
+    from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent):
+            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in a preset; write the values out")
+        if depth > PRESET_DEPTH:
+            raise SettingsError(f"{path}: lists within lists are not allowed in a preset")
 
 
 def resolve(settings: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> Resolved[S]:

@@ -10,11 +10,10 @@ import io
 import json
 import os
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +38,9 @@ DPI = 150
 class Run:
     """A run's folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, made: Sequence[Path] = ()) -> None:
         self.folder = folder
+        self.made = made
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -49,18 +49,19 @@ class Run:
         Raises DataError where it exists with something in it, or cannot be made.
         """
         name = f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        folder = Path(out) if out else Path("runs") / name
+        folder = Path("runs") / name if out is None else Path(out)
         try:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise DataError(
                     f"--out {folder}: already there and not empty; name another folder, or use --resume {folder}"
                 )
+            made = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
                 f"{error.filename or folder}: cannot make the run's folder ({error.strerror}); see --out"
             ) from None
-        return cls(folder)
+        return cls(folder, made)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
@@ -231,9 +232,13 @@ class Run:
         except (ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
             raise DataError(f"{path}: not a file of a2's weights ({type(error).__name__})") from None
 
-    def clear(self) -> None:
-        """Remove the folder of a run that never began."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def discard(self) -> None:
+        """Remove what `create` made, if the run never began; a folder that was there before stays."""
+        if self.made and not (self.folder / "config.yaml").exists():
+            (self.folder / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                for path in self.made:
+                    path.rmdir()
 
 
 def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:

@@ -12,8 +12,9 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
 
-Count = Annotated[int, Ge(1)]
-CountOrOff = Annotated[int, Ge(0)]
+MOST = 2**31 - 1  # what torch takes for a size everywhere
+Count = Annotated[int, Ge(1), Le(MOST)]
+CountOrOff = Annotated[int, Ge(0), Le(MOST)]
 Share = Annotated[float, Ge(0), Lt(1)]
 PerLayer = Annotated[tuple[Count, ...], Len(1)]
 
@@ -30,7 +31,7 @@ def setting(default: Any, help: str, *, acts_with: tuple[str, ...] | None = None
 class DataSettings:
     """Data"""
 
-    data: str = setting(
+    data: Annotated[str, Len(1)] = setting(
         "atelier",
         "Images to learn from: a folder with one sub-folder a class (or train/, val/, test/ of such folders), "
         "a CSV manifest (path,label[,split]), an .npz (images, labels), a torchvision data set's name, "
@@ -135,7 +136,7 @@ class TrainingSettings:
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: CountOrOff = setting(0, "Processor threads; 0 takes every core.")
+    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
     seed: CountOrOff = setting(0, "Seed of the split, the weights, the order, the augmentation and the dropout.")
     seeds: Count = setting(1, "Number of runs, with seeds counting up from --seed; one report with intervals.")
 

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/large.py [--counts 1000,20000,200000]
 
-Makes folders of 64x64 JPEG images of two classes, runs `a2 train-cnn --epochs 1` on each, cold and warm, and samples the
-process's anonymous memory (the mapped file's page cache apart) while it runs.
+Makes folders of 64x64 JPEG images of two classes, runs `a2 train-cnn --epochs 1` on each, cold and warm, and samples
+the process's anonymous memory (the mapped file's page cache apart) while it runs.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from PIL import Image
 
 
 def make_images(folder: Path, count: int) -> None:
-    """Write `count` images, half of each class: the same few thousand pictures again and again, as files of their own."""
+    """Write `count` images, half of each class: the same 2,000 pictures again and again, as files of their own."""
     rng = np.random.default_rng(0)
     contents = []
     for i in range(min(count, 2000)):
@@ -40,7 +40,8 @@ def run(data: Path, out: Path, env: dict[str, str]) -> tuple[float, float]:
     """Return wall seconds and the largest anonymous memory seen, in MB."""
     command = [sys.executable, "-m", "a2cli", "train-cnn", "--data", str(data), "--image-size", "64", "--epochs", "1"]
     began, most = time.perf_counter(), 0
-    process = subprocess.Popen([*command, "--device", "cpu", "--quiet", "--out", str(out)], env=env, stdout=subprocess.DEVNULL)
+    command += ["--device", "cpu", "--quiet", "--out", str(out)]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status")
         try:

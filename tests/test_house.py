@@ -1,0 +1,108 @@
+"""The house: each room imports only from rooms further down, and the command answers without the heavy libraries."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "a2cli"
+ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
+    ("__main__",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
+    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("report", "settings"),
+    ("errors",), ("__init__",),
+)  # fmt: skip
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+LIGHT = ("cli", "checks", "options", "console", "geometry", "report", "settings", "errors")
+HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports anywhere."""
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"a2cli.{alias.name}" for alias in node.names} if node.module == "a2cli" else {node.module}
+    return {name for name in found if not name.startswith("a2cli.__")}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_lead_down(path: Path) -> None:
+    for name in imports(path):
+        if name.startswith("a2cli."):
+            target = name.split(".")[1]
+            assert target == room(path) or FLOOR[target] > FLOOR[room(path)], f"{room(path)} imports {name}"
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_rooms_import_nothing_heavy(name: str) -> None:
+    """At any depth: a fresh interpreter that imports the room."""
+    code = f"import sys, a2cli.{name}; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def modules_after(arguments: list[str], cwd: Path) -> tuple[int, set[str]]:
+    code = (
+        "import json, sys; from a2cli import cli; status = cli.run_command();"
+        "open('modules.json', 'w').write(json.dumps([status, sorted(sys.modules)]))"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, check=True)
+    status, modules = json.loads((cwd / "modules.json").read_text())
+    return status, set(modules)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["train-cnn", "--help"], 0),
+        (["presets"], 0),
+        (["train-cnn", "--epocs", "3"], 2),
+        (["train-cnn", "--epochs", "-3"], 2),
+        (["train-cnn", "-p", "1.4-dropout", "--dry-run"], 0),
+        (["train-cnn", "--image-size", "8"], 2),
+    ],
+)
+def test_answers_without_torch(arguments: list[str], status: int, tmp_path: Path) -> None:
+    found, modules = modules_after(arguments, tmp_path)
+    assert found == status
+    assert not HEAVY & modules
+    if "--help" in arguments:
+        assert "pydantic" not in modules, "help takes twice as long with it"
+
+
+def test_a_training_imports_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "set.npz", images=rng.integers(0, 255, (20, 16, 16, 3), dtype=np.uint8), labels=np.arange(20) % 2
+    )
+    small = ["--image-size", "16", "--channels", "4", "--epochs", "1", "--threads", "1", "--quiet"]
+    status, modules = modules_after(["train-cnn", "--data", "set.npz", *small], tmp_path)
+    assert status == 0
+    assert not {"torchvision", "sklearn", "scipy", "pandas", "matplotlib.pyplot", "torch._dynamo"} & modules
+
+
+def calls(path: Path) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_house_rules(path: Path) -> None:
+    made, imported = calls(path), imports(path)
+    assert "print" not in made or room(path) == "console"
+    assert not {"eval", "exec", "torch.load", "yaml.load", "torch.save"} & made
+    assert not {"pickle", "dill", "matplotlib.pyplot"} & imported
+    assert "../shared" not in path.read_text()
+    assert not {"utils.py", "helpers.py"} & {path.name}

@@ -1,0 +1,203 @@
+"""The one loop: against a plain torch loop, the same bits twice, streams that do not touch, losses, early stopping."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.errors import DivergedError
+from a2cli.experiments.train_cnn import train_cnn
+from a2cli.models.convnet import build_convnet
+from a2cli.options import build
+from a2cli.report import EpochLog, Nobody, Report
+from a2cli.runs import Run
+from a2cli.runtime import Streams
+from a2cli.settings import NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.training.loop import LOSSES, evaluate, fit
+from a2cli.training.optimizers import Optimizer
+from a2cli.training.schedulers import Schedule
+
+CPU = torch.device("cpu")
+SMALL = NetworkSettings(channels=(6, 6), kernel_size=(3,), hidden=(16,))
+
+
+def some_images(count: int = 40, seed: int = 0, noise: int = 120) -> ImageSet:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 4
+    pixels = rng.integers(0, noise, (count, 16, 16, 3)) + (255 - noise) // 3 * labels[:, None, None, None]
+    images = torch.from_numpy(pixels.astype(np.uint8))
+    return ImageSet(images, torch.arange(count), torch.from_numpy(labels))
+
+
+def network(settings: NetworkSettings = SMALL, seed: int = 0) -> nn.Sequential:
+    return build_convnet(settings, 16, 4, (0.5,) * 3, (0.25,) * 3, Streams(seed))
+
+
+def train(
+    model: nn.Module,
+    data: ImageSet,
+    seed: int = 0,
+    strengths: dict[str, float] | None = None,
+    **settings: Any,
+) -> list[EpochLog]:
+    torch.set_num_threads(1)
+    chosen = TrainingSettings(**{"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, **settings})
+    optimizer = Optimizer(model, chosen.optimizer, chosen.weight_decay, chosen.momentum)
+    logs = fit(
+        model, Augmented(data, strengths or {}), data, chosen, optimizer, Schedule(chosen), Streams(seed), CPU, Nobody()
+    )  # fmt: skip
+    return list(logs)
+
+
+def weights(model: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_equals_a_plain_torch_loop() -> None:
+    data, ours, theirs = some_images(), network(), network()
+    logs = train(ours, data)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-2)
+    for epoch in range(3):
+        total = 0.0
+        order = torch.randperm(len(data), generator=Streams(0).torch("order", epoch))
+        for rows in order.split(8):
+            images = data.images[rows].permute(0, 3, 1, 2).float() / 255
+            loss = F.cross_entropy(theirs(images), data.labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        assert logs[epoch].train_loss == pytest.approx(total / len(data), rel=1e-4)
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=2e-3, atol=2e-4)
+
+
+def test_one_batch_can_be_learned_by_heart() -> None:
+    data = some_images(8, noise=250)
+    logs = train(network(), data, epochs=150)
+    assert logs[-1].train_loss < 0.01
+    assert logs[-1].train_accuracy == 1.0
+
+
+@pytest.mark.parametrize("network_settings", [SMALL, NetworkSettings(channels=(4,), norm="batch", dropout=(0.3,))])
+def test_same_seed_same_bits(network_settings: NetworkSettings) -> None:
+    def run(seed: int) -> tuple[Tensor, list[float]]:
+        model = network(network_settings, seed)
+        logs = train(model, some_images(), seed=seed, strengths={"flip": 0.5, "rotate": 10.0})
+        return weights(model), [log.val_loss for log in logs]
+
+    (first, losses), (second, again), (other, _) = run(0), run(0), run(1)
+    assert torch.equal(first, second)
+    assert losses == again
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("changed", ["augment", "dropout", "epochs"])
+def test_streams_do_not_touch_each_other(changed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn for the order does not move when another stream is drawn from as well."""
+    seen: list[list[int]] = []
+
+    class Spy(Nobody):
+        def batches(self, batches: Any, count: int) -> Any:
+            for images, labels in batches:
+                seen.append(labels.tolist())
+                yield images, labels
+
+    def labels_of(settings: NetworkSettings, strengths: dict[str, float], epochs: int) -> list[list[int]]:
+        seen.clear()
+        chosen = TrainingSettings(epochs=epochs, batch_size=8)
+        model = network(settings)
+        data, optimizer = some_images(), Optimizer(model, "sgd")
+        list(fit(model, Augmented(data, strengths), data, chosen, optimizer, Schedule(chosen), Streams(0), CPU, Spy()))
+        return seen[:10]
+
+    plain = labels_of(SMALL, {}, 2)
+    dropping = NetworkSettings(channels=(6, 6), kernel_size=(3,), hidden=(16,), dropout=(0.5,))
+    other = {
+        "augment": (SMALL, {"flip": 0.5, "color-jitter": 0.4}, 2),
+        "dropout": (dropping, {}, 2),
+        "epochs": (SMALL, {}, 5),
+    }[changed]
+    assert labels_of(*other) == plain
+    assert torch.equal(weights(network(dropping)), weights(network(SMALL)))
+
+
+def test_losses_by_hand() -> None:
+    logits, labels = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]]), torch.tensor([0, 1])
+    log_p = logits.log_softmax(1)
+    expected = -(log_p[0, 0] + log_p[1, 1]) / 2
+    torch.testing.assert_close(LOSSES["cross-entropy"](logits, labels, 0.0), expected)
+    twice = logits.softmax(1).log_softmax(1)
+    torch.testing.assert_close(LOSSES["double-softmax"](logits, labels, 0.0), -(twice[0, 0] + twice[1, 1]) / 2)
+    smoothed = 0.9 * expected + 0.1 * -log_p.mean()
+    torch.testing.assert_close(LOSSES["cross-entropy"](logits, labels, 0.1), smoothed)
+
+
+def test_evaluate_by_hand() -> None:
+    data = some_images(50)
+    settings = NetworkSettings(channels=(6, 6), kernel_size=(3,), hidden=(16,), dropout=(0.5,), norm="batch")
+    model = network(settings)
+    found = evaluate(model, data, TrainingSettings(), CPU)
+    with torch.no_grad():
+        logits = model.eval()(data.images.permute(0, 3, 1, 2))
+    torch.testing.assert_close(found.probabilities, logits.softmax(1))
+    assert found.accuracy == sum((logits.argmax(1) == data.labels).tolist()) / 50
+    assert found.loss == pytest.approx(F.cross_entropy(logits, data.labels).item())
+
+
+def test_divergence_stops_at_the_step() -> None:
+    with pytest.raises(DivergedError, match=r"at step \d of 5 in epoch 1, learning rate 1e\+30") as stopped:
+        train(network(), some_images(), optimizer="sgd", learning_rate=1e30)
+    assert stopped.value.exit_status == 4
+
+
+def test_bf16_is_close_and_not_the_same() -> None:
+    full, half = train(network(), some_images(), epochs=1), train(network(), some_images(), epochs=1, precision="bf16")
+    assert half[0].train_loss == pytest.approx(full[0].train_loss, rel=0.05)
+    assert half[0].train_loss != full[0].train_loss
+
+
+# The whole run
+
+
+@pytest.fixture
+def data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
+    images = some_images(120, noise=250)
+    np.savez(
+        tmp_path / "set.npz", images=images.images.numpy(), labels=np.random.default_rng(0).permutation(images.labels)
+    )
+    return tmp_path / "set.npz"
+
+
+def whole_run(data: Path, folder: Path, **changed: Any) -> Report:
+    values = {"data": str(data), "image_size": 16, "channels": (8,), "kernel_size": (3,), "threads": 1, "device": "cpu"}
+    values |= {"epochs": 12, "learning_rate": 0.01} | changed
+    folder.mkdir()
+    return train_cnn(build(TrainCnnSettings, values), Run(folder), Nobody())
+
+
+@pytest.mark.parametrize("monitor", ["val-loss", "val-accuracy", "train-loss"])
+def test_early_stopping_and_the_best_weights(monitor: str, data_file: Path, tmp_path: Path) -> None:
+    """Labels are random, so validation gets worse while training gets better."""
+    report = whole_run(data_file, tmp_path / "run", early_stopping=3, monitor=monitor, epochs=40, learning_rate=0.02)
+    assert report.results
+    result, history = report.results.runs[0], report.history["0"]
+    metric = [
+        {"val-loss": r.val_loss, "val-accuracy": -r.val_accuracy, "train-loss": r.train_loss}[monitor] for r in history
+    ]
+    assert result.best_epoch == metric.index(min(metric)) + 1
+    assert result.stopped_early == (len(history) < 40)
+    assert monitor == "train-loss" or len(history) == result.best_epoch + 3
+    assert result.val_loss == pytest.approx(history[result.best_epoch - 1].val_loss, rel=1e-5), "not the best weights"
+
+
+def test_the_last_weights_when_asked(data_file: Path, tmp_path: Path) -> None:
+    report = whole_run(data_file, tmp_path / "run", restore_best=False)
+    assert report.results
+    assert report.results.runs[0].val_loss == pytest.approx(report.history["0"][-1].val_loss, rel=1e-5)
+    assert report.results.runs[0].kept_epoch == 12

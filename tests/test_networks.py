@@ -1,0 +1,156 @@
+"""The ConvNet: sizes, counts, receptive fields, where its parts stand, how its weights begin, and how they are kept."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from a2cli.errors import DataError, SettingsError
+from a2cli.geometry import dropout_places, stages
+from a2cli.models.convnet import build_convnet
+from a2cli.models.layers import Normalize, normalization
+from a2cli.models.zoo import ModelCard
+from a2cli.runs import Run
+from a2cli.runtime import Streams
+from a2cli.settings import NetworkSettings
+
+HALF = ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+SETTINGS: list[tuple[int, dict[str, Any]]] = [
+    (50, {}),
+    (50, {"pool": "max"}),
+    (50, {"pool": "average", "pool_size": (3,), "dropout": (0.2,), "norm": "batch"}),
+    (50, {"kernel_size": (7,), "stride": (1,), "pool": "max"}),
+    (33, {"channels": (4, 8, 6), "kernel_size": (3, 5, 2), "stride": (1, 2, 1), "padding": (1, 0, 2), "hidden": ()}),
+    (28, {"channels": (5,), "hidden": (20, 10), "norm": "group", "activation": "silu"}),
+]
+
+
+def build(size: int = 50, seed: int = 0, classes: int = 11, **network: Any) -> nn.Sequential:
+    return build_convnet(NetworkSettings(**network), size, classes, *HALF, Streams(seed))
+
+
+@pytest.mark.parametrize(("size", "network"), SETTINGS)
+def test_maps_and_parameters(size: int, network: dict[str, Any]) -> None:
+    settings, model = NetworkSettings(**network), build(size, **network)
+    maps = {name: torch.Size([]) for name, _ in model.named_children()}
+    for name, module in model.named_children():
+        module.register_forward_hook(lambda _, __, out, name=name: maps.update({name: out.shape}))
+    assert model(torch.rand(2, 3, size, size)).shape == (2, 11)
+    derived = stages(settings, size)
+    for stage in derived:
+        assert maps[stage.name] == (2, stage.channels, stage.size, stage.size)
+    convs = [stage for stage in derived if stage.name.startswith("conv")]
+    widths = [3, *(conv.channels for conv in convs)]
+    count = sum(a * b * conv.kernel_size**2 + b for (a, b), conv in zip(pairwise(widths), convs, strict=True))
+    count += sum(2 * conv.channels for conv in convs) * (settings.norm in {"batch", "group"})
+    linear = [derived[-1].channels * derived[-1].size ** 2, *settings.hidden, 11]
+    count += sum(a * b + b for a, b in pairwise(linear))
+    assert sum(p.numel() for p in model.parameters()) == count
+
+
+@pytest.mark.parametrize(("size", "network"), [case for case in SETTINGS if "norm" not in case[1]])
+def test_receptive_field_is_the_support_of_the_gradient(size: int, network: dict[str, Any]) -> None:
+    network = {**network, "activation": "tanh"} | ({"pool": "average"} if network.get("pool") == "max" else {})
+    model = build(size, **network).double()
+    for stage in stages(NetworkSettings(**network), size):
+        image = torch.rand(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+        x = image
+        for name, module in model.named_children():
+            x = module(x)
+            if name == stage.name:
+                break
+        middle = stage.size // 2
+        x[0, :, middle, middle].sum().backward()
+        assert image.grad is not None
+        rows = image.grad.abs().sum(dim=(0, 1, 3)).nonzero().flatten()
+        touches_border = rows.min() == 0 or rows.max() == size - 1
+        extent = int(rows.max() - rows.min() + 1)
+        assert extent == stage.field or (touches_border and extent <= stage.field)
+
+
+def test_the_coursework_derivation() -> None:
+    """Section 1.1: conv 5x5 then conv 3x3, stride 1: sizes A, A-4, A-6, fields 5 and 7."""
+    found = stages(NetworkSettings(channels=(1, 1), kernel_size=(5, 3), stride=(1,)), 40)
+    assert [(stage.size, stage.field) for stage in found] == [(36, 5), (34, 7)]
+
+
+def test_a_map_that_shrinks_to_nothing_shows_the_sizes() -> None:
+    with pytest.raises(SettingsError, match=r"image 20 -> conv1 8 -> conv2 2 -> conv3 nothing"):
+        stages(NetworkSettings(channels=(4, 4, 4)), 20)
+
+
+def test_order_of_layers() -> None:
+    names = [name for name, _ in build(norm="batch", pool="max", dropout=(0.2,)).named_children()]
+    conv = ["conv{0}", "conv{0}_norm", "conv{0}_relu", "conv{0}_dropout", "pool{0}"]
+    expected = ["normalize", *(n.format(i) for i in (1, 2) for n in conv), "flatten"]
+    assert names == [*expected, "hidden1", "hidden1_relu", "hidden1_dropout", "output"]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ({"dropout": (0.2,)}, [0.2, 0.2, 0.2]),
+        ({"dropout": (0.5,), "dropout_at": ("conv1",)}, [0.5, 0.0, 0.0]),
+        ({"dropout": (0.1, 0.3), "dropout_at": ("hidden1", "conv2")}, [0.0, 0.1, 0.3]),
+        ({"dropout": (0.1,), "dropout_at": ("conv",)}, [0.1, 0.1, 0.0]),
+    ],
+)
+def test_dropout_places(network: dict[str, Any], expected: list[float]) -> None:
+    assert list(dropout_places(NetworkSettings(**network)).values()) == expected
+    rates = {n.removesuffix("_dropout"): m.p for n, m in build(**network).named_children() if isinstance(m, nn.Dropout)}
+    assert rates == {name: rate for name, rate in zip(("conv1", "conv2", "hidden1"), expected, strict=True) if rate}
+
+
+@pytest.mark.parametrize("other", [{"dropout": (0.5,)}, {"norm": "batch"}, {"pool": "max"}, {"norm": "weight"}])
+def test_a_layer_begins_alike_in_networks_that_differ_elsewhere(other: dict[str, Any]) -> None:
+    plain, changed = build(), build(**other)
+    for name in ("conv1", "conv2", "output"):
+        assert torch.equal(getattr(plain, name).weight, getattr(changed, name).weight) or other == {"norm": "weight"}
+        torch.testing.assert_close(getattr(plain, name).weight, getattr(changed, name).weight)
+    assert not torch.equal(plain.conv1.weight, build(seed=1).conv1.weight)
+
+
+def test_normalizations_are_torchs() -> None:
+    x = torch.randn(4, 12, 5, 5)
+    found = {kind: normalization(kind, 12) for kind in ("batch", "group", "local-response")}
+    expected = {
+        "batch": F.batch_norm(x, None, None, training=True),
+        "group": F.group_norm(x, 6),
+        "local-response": F.local_response_norm(x, 5, 1e-4, 0.75, 2.0),
+    }
+    for kind, layer in found.items():
+        assert layer is not None
+        torch.testing.assert_close(layer(x), expected[kind])
+    assert normalization("none", 12) is None
+
+
+def test_normalize_takes_bytes_or_shares() -> None:
+    bytes_ = torch.randint(0, 256, (2, 3, 6, 7), dtype=torch.uint8)
+    shares = bytes_ / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in HALF)
+    for images in (bytes_, shares, shares.contiguous(memory_format=torch.channels_last)):
+        torch.testing.assert_close(Normalize(*HALF)(images), (shares - mean) / std, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", [case[1] for case in SETTINGS] + [{"norm": "weight"}])
+def test_a_saved_model_answers_the_same(network: dict[str, Any], tmp_path: Path) -> None:
+    card = ModelCard("convnet", NetworkSettings(**network), ("a", "b", "c"), 50, "squash", *HALF)
+    model = card.build(Streams(3)).eval()
+    Run(tmp_path).save_model(card, model)
+    loaded, same = Run(tmp_path).load_model()
+    images = torch.rand(4, 3, 50, 50)
+    assert torch.equal(loaded(images), model(images))
+    assert same == card
+
+
+def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
+    card = ModelCard("convnet", NetworkSettings(), ("a", "b"), 50, "squash", *HALF)
+    Run(tmp_path).save_model(card, card.build(Streams(0)))
+    path = tmp_path / "model/model.json"
+    path.write_text(path.read_text().replace('"convnet"', '"os.system"'))
+    with pytest.raises(DataError, match="unknown architecture"):
+        Run(tmp_path).load_model()

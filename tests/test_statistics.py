@@ -1,0 +1,32 @@
+"""Intervals against scipy's."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from a2cli.analysis.statistics import spread, t_cdf, t_quantile, wilson
+
+
+@pytest.mark.parametrize(("correct", "count"), [(0, 10), (10, 10), (1, 3), (54, 91), (4990, 5000)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_wilson(correct: int, count: int, confidence: float) -> None:
+    expected = stats.binomtest(correct, count).proportion_ci(confidence, method="wilson")
+    found = wilson(correct, count, confidence)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.value == correct / count
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 99])
+def test_students_t(freedom: int) -> None:
+    for t in (-3.0, -0.1, 0.0, 0.7, 12.0):
+        assert t_cdf(t, freedom) == pytest.approx(stats.t.cdf(t, freedom), abs=1e-12)
+    for probability in (0.01, 0.5, 0.9, 0.975, 0.999):
+        assert t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-9, abs=1e-9)
+
+
+def test_spread() -> None:
+    values = np.random.default_rng(0).normal(0.6, 0.05, 7)
+    found = spread(values.tolist())
+    low, high = stats.t.interval(0.95, 6, loc=values.mean(), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.mean, found.deviation, found.n) == pytest.approx((values.mean(), values.std(ddof=1), 7))
