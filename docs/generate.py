@@ -46,7 +46,29 @@ def pages() -> dict[str, str]:
     return {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
 
 
+def picture(run: Path) -> None:
+    """Write readme.png: three canvases by each built-in painter over a run's learning curves."""
+    import numpy as np
+    from PIL import Image
+
+    from a2cli.data.atelier import draw_atelier
+
+    drawn = draw_atelier()
+    firsts = [np.flatnonzero(drawn.labels == label)[:3] for label in range(len(drawn.class_names))]
+    columns = [np.concatenate(list(drawn.images[rows])) for rows in firsts]
+    sheet = Image.fromarray(np.concatenate(columns, axis=1))
+    with Image.open(run / "figures/curves.png") as curves:
+        below = curves.convert("RGB").resize((sheet.width, curves.height * sheet.width // curves.width))
+    page = Image.new("RGB", (sheet.width, sheet.height + 16 + below.height), "white")
+    page.paste(sheet, (0, 0))
+    page.paste(below, (0, sheet.height + 16))
+    page.quantize(200, dither=Image.Dither.FLOYDSTEINBERG).save(HERE / "readme.png", optimize=True)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--picture"]:
+        picture(Path(sys.argv[2]))
+        sys.exit()
     stale = [name for name, text in pages().items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
     if sys.argv[1:] == ["--check"]:
         if stale:
