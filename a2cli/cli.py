@@ -1,13 +1,14 @@
 """The commands: each reads its settings, calls its experiment, and shows the result."""
 
+import io
 import os
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -17,6 +18,9 @@ from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.settings import RunOptions, TrainCnnSettings, declared, flat
+
+if TYPE_CHECKING:
+    from a2cli.runs import Run
 
 app = typer.Typer(
     name="a2",
@@ -45,8 +49,8 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
         from a2cli.experiments.train_cnn import train_cnn as run_experiment
         from a2cli.runs import Run
 
-        run = Run.open(chosen.resume) if chosen.resume else Run.create("train-cnn", chosen.out)
-        with _resumable(run):
+        run = Run.create("train-cnn", chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        with _resumable(run, show):
             report = run_experiment(resolved.settings, run, show, final=chosen.final, warnings=warnings)
     if chosen.json:
         console.show_report_json(report)
@@ -91,14 +95,20 @@ def _resolve(
     settings: type[TrainCnnSettings], command: str, chosen: RunOptions, flags: dict[str, Any]
 ) -> Resolved[TrainCnnSettings]:
     """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
-    if not chosen.resume:
+    if chosen.resume is None:
         return options.resolve(settings, command, chosen.preset, flags)
     config = Path(chosen.resume) / "config.yaml"
-    if chosen.out:
+    if chosen.out is not None:
         raise SettingsError("--out: a resumed run stays in its folder")
-    if not config.is_file():
+    if not options.is_file(config):
         raise DataError(f"--resume {chosen.resume}: not a run's folder (it has no config.yaml)")
-    saved = options.resolve(settings, command, [str(config)], {})
+    try:
+        saved = options.resolve(settings, command, [str(config)], {})
+    except SettingsError as error:
+        raise DataError(f"--resume {chosen.resume}: damaged ({error})") from None
+    if lost := [name for name, source in saved.sources.items() if source == "default"]:
+        more = " and more" if len(lost) > 1 else ""
+        raise DataError(f"--resume {chosen.resume}: damaged (config.yaml has lost {lost[0]}{more})")
     asked = options.resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)
     for name, source in asked.sources.items():
@@ -122,11 +132,12 @@ def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warn
 
 
 @contextmanager
-def _resumable(run: "Run") -> Iterator[None]:
+def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
     except KeyboardInterrupt:
+        show.close()
         if (run.folder / "config.yaml").exists():
             console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(run.folder))}")
         raise
@@ -163,6 +174,8 @@ def _root(
 def main() -> None:
     """Run `a2` and end with its exit status."""
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name need not be text in the terminal's encoding
+        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
     sys.exit(run_command())
 
 
@@ -192,9 +205,17 @@ def run_command() -> int:
             raise
         console.error(str(error))
         return error.exit_status
+    except OSError as error:
+        if "--debug" in sys.argv:
+            raise
+        console.error(f"{error.filename or 'output'}: {error.strerror or error}")
+        return DataError.exit_status
     except Exception as error:
         if "--debug" in sys.argv:
             raise
+        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+            console.error("not enough memory; use a smaller --batch-size, --image-size or network")
+            return SettingsError.exit_status
         console.error(f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)")
         return 1
 

@@ -64,10 +64,10 @@ class Show:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
 
     def phase(self, text: str) -> None:
-        self._close()
+        self.close()
         if self.live:
             self._open(text, "")
         elif not self.quiet:
@@ -77,23 +77,23 @@ class Show:
         self.console.print("warning:", text, style="yellow", soft_wrap=True, markup=False, highlight=False)
 
     def start(self, title: str, epochs: int, done: int) -> None:
-        self._close()
+        self.close()
         self.title, self.epochs, self.done = title, epochs, done
         if self.live:
-            self._open(title, f"epoch {done}/{epochs}", total=epochs, done=done)
+            self._open(title, f"{done}/{epochs}", total=epochs, done=done)
         elif not self.quiet and done:
             note(f"{title}: going on after epoch {done} of {epochs}")
 
     def epoch(self, log: EpochLog) -> None:
         self.done = log.epoch
         line = (
-            f"epoch {log.epoch}/{self.epochs}  loss {log.train_loss:.3f}  train {log.train_accuracy:.3f}  "
-            f"val {log.val_accuracy:.3f}  lr {log.learning_rate:.0e}  {log.images_per_second:,.0f}/s"
+            f"{log.epoch}/{self.epochs} loss {log.train_loss:.3f} train {log.train_accuracy:.3f} "
+            f"val {log.val_accuracy:.3f} lr {log.learning_rate:.0e} {log.images_per_second:.0f}/s"
         )
         if self.progress and self.task is not None:
             self.progress.update(self.task, completed=log.epoch, line=line)
         elif not self.quiet and (log.epoch % max(1, self.epochs // PLAIN_LINES) == 0 or log.epoch == self.epochs):
-            note(f"{self.title}: {line}")
+            note(f"{self.title}: epoch {line}")
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
         if not self.progress or self.task is None:
@@ -114,7 +114,7 @@ class Show:
 
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None if total is None else 12),
+            BarColumn(bar_width=None if total is None else 8),
             TextColumn("{task.fields[line]}"),
             TimeRemainingColumn(compact=True),
             console=self.console,
@@ -124,7 +124,7 @@ class Show:
         self.progress.start()
         self.task = self.progress.add_task(title, total=total, completed=done, line=line)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self.progress:
             self.progress.stop()
         self.progress, self.task, self.epochs, self.done = None, None, 0, 0

@@ -148,18 +148,19 @@ def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...])
 def _preset_path(name: str) -> Path:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        if not _is_file(path):
+        if not is_file(path):
             raise SettingsError(f"--preset: no file {name!r}")
         return path
     path = presets_folder() / f"{name}.yaml"
-    if not _is_file(path):
+    if not is_file(path):
         raise SettingsError(
             f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them)"
         )
     return path
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file, as far as anyone may see."""
     try:
         return path.is_file()
     except OSError:  # a folder that may not be entered, or a name too long
@@ -176,8 +177,9 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
             raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
         _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
         entries = yaml.safe_load(text)
-        keys = [key.value for key, _ in yaml.compose(text, yaml.SafeLoader).value] if isinstance(entries, dict) else []
-        if twice := [key for key, count in Counter(keys).items() if count > 1]:
+        node = yaml.compose(text, yaml.SafeLoader)
+        keys = Counter(key.value for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
+        if twice := [key for key, count in keys.items() if count > 1]:
             raise SettingsError(f"{path}: {twice[0]} is set twice")
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None

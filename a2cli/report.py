@@ -170,7 +170,7 @@ class Nobody:
 
 
 def to_json(value: Any) -> str:
-    """Return a dataclass or plain value as strict JSON: a number that is not finite becomes null."""
+    """Return a dataclass or plain value as strict JSON in UTF-8: a number that is not finite becomes null."""
     return (
         json.dumps(
             _finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value),
@@ -184,6 +184,8 @@ def to_json(value: Any) -> str:
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):  # bytes of a file's name that are no text, which JSON in UTF-8 cannot hold
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
         return {str(key): _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

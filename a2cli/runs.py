@@ -12,6 +12,7 @@ import os
 import secrets
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -92,9 +93,14 @@ class Run:
                     pass  # no such lock on Windows
                 except BlockingIOError:
                     raise DataError(f"{self.folder}: another process is running in this folder") from None
-                yield
+                try:
+                    yield
+                finally:
+                    if not (self.folder / "config.yaml").exists():  # the run never began
+                        with suppress(OSError):
+                            (self.folder / ".lock").unlink()
         except OSError as error:
-            raise DataError(f"{error.filename or self.folder}: cannot be written ({error.strerror})") from None
+            raise DataError(f"{error.filename or self.folder}: cannot be written ({error.strerror or error})") from None
 
     # Small files
 
@@ -131,8 +137,26 @@ class Run:
         path = self.folder / "report.json"
         try:
             return report_from(json.loads(path.read_text())) if path.exists() else None
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: not a report of a2's ({str(error).splitlines()[0]})") from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
+
+    def previous_report(self, config: Mapping[str, Any], fingerprint: str) -> Report | None:
+        """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
+        found = self.read_report()
+        if found is None:
+            return None
+        for name, value in json.loads(to_json(dict(config))).items():
+            if found.config.get(name) != value:
+                raise DataError(
+                    f"{self.folder}: a run with other settings ({name} was {found.config.get(name)}, is {value}); "
+                    "start a new run"
+                )
+        if found.data is not None and found.data.fingerprint != fingerprint:
+            raise DataError(
+                f"{self.folder}: trained on other data (data: fingerprint {found.data.fingerprint[:12]} then, "
+                f"{fingerprint[:12]} now); start a new run"
+            )
+        return found
 
     def start_metrics(self, history: Sequence[EpochLog]) -> None:
         """Write metrics.csv with the epochs so far."""
@@ -147,7 +171,9 @@ class Run:
     def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
         """Write figures/NAME.png, and beside it the CSV that it was drawn from."""
         png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
+            figure.savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
         self.write(f"figures/{name}.png", png.getvalue())
         self.write(f"figures/{name}.csv", to_csv(columns, rows))
 
@@ -193,7 +219,8 @@ class Run:
 
     def save_checkpoint(self, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write checkpoints/epoch-NNNN, all that is needed to go on after this epoch, and keep the newest two."""
-        self._save_tensors(f"checkpoints/epoch-{epoch:05d}", tensors, {**state, "epoch": epoch})
+        state = {**state, "epoch": epoch}
+        self._save_tensors(f"checkpoints/epoch-{epoch:08d}", tensors, {**state, "state_sha256": _digest_of(state)})
         for path in sorted(self.folder.glob("checkpoints/epoch-*.json"))[:-KEPT_CHECKPOINTS]:
             path.unlink()
             path.with_suffix(".safetensors").unlink(missing_ok=True)
@@ -206,7 +233,10 @@ class Run:
         passed: list[str] = []
         for path in sorted(self.folder.glob("checkpoints/epoch-*.json"), reverse=True):
             try:
-                return *self._load_tensors(f"checkpoints/{path.stem}"), passed
+                tensors, state = self._load_tensors(f"checkpoints/{path.stem}")
+                if state.pop("state_sha256", None) != _digest_of(state):
+                    raise DataError(f"{path}: damaged (its SHA-256 is not the one written in it)")
+                return tensors, state, passed
             except DataError as error:
                 passed.append(str(error))
         if passed:
@@ -220,25 +250,28 @@ class Run:
         self.write(f"{stem}.json", to_json({**about, "sha256": digest}).encode())
 
     def _load_tensors(self, stem: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        path = self.folder / f"{stem}.safetensors"
+        path = self.folder / f"{stem}.json"
         try:
-            about = json.loads(path.with_suffix(".json").read_text())
+            about = json.loads(path.read_text())
+            path = path.with_suffix(".safetensors")
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != about.pop("sha256"):
+            if about.pop("sha256") != hashlib.sha256(content).hexdigest():
                 raise DataError(f"{path}: damaged (its SHA-256 is not the one in {path.stem}.json)")
             return load(content), about
         except FileNotFoundError as error:
             raise DataError(f"{error.filename}: not there") from None
-        except (ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
-            raise DataError(f"{path}: not a file of a2's weights ({type(error).__name__})") from None
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError, SafetensorError) as error:
+            raise DataError(f"{path}: not a file of a2's ({type(error).__name__})") from None
 
     def discard(self) -> None:
-        """Remove what `create` made, if the run never began; a folder that was there before stays."""
-        if self.made and not (self.folder / "config.yaml").exists():
-            (self.folder / ".lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                for path in self.made:
-                    path.rmdir()
+        """Remove the folders that `create` made, if the run never began; what was there before stays."""
+        with suppress(OSError):  # not empty: it began, here or in another process
+            for path in self.made:
+                path.rmdir()
+
+
+def _digest_of(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(to_json(dict(state)).encode()).hexdigest()
 
 
 def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:

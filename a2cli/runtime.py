@@ -48,8 +48,8 @@ def set_up(device: str, threads: int) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=chosen).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:100]
         raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
     return chosen

@@ -31,7 +31,7 @@ def setting(default: Any, help: str, *, acts_with: tuple[str, ...] | None = None
 class DataSettings:
     """Data"""
 
-    data: Annotated[str, Len(1)] = setting(
+    data: str = setting(
         "atelier",
         "Images to learn from: a folder with one sub-folder a class (or train/, val/, test/ of such folders), "
         "a CSV manifest (path,label[,split]), an .npz (images, labels), a torchvision data set's name, "
@@ -137,7 +137,9 @@ class TrainingSettings:
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
     threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
-    seed: CountOrOff = setting(0, "Seed of the split, the weights, the order, the augmentation and the dropout.")
+    seed: Annotated[int, Ge(0)] = setting(
+        0, "Seed of the split, the weights, the order, the augmentation and the dropout."
+    )
     seeds: Count = setting(1, "Number of runs, with seeds counting up from --seed; one report with intervals.")
 
 

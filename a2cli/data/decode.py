@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
-# What Pillow's readers raise on damaged files, besides OSError.
-PILLOW_ERRORS = (ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, Image.DecompressionBombError)
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")  # not EPS, which Pillow would hand to Ghostscript to run
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `decode` checks every header itself
 
 
@@ -24,20 +23,22 @@ def decode(path: str) -> Image.Image:
     try:
         if Path(path).stat().st_size == 0:
             raise DamagedImageError("an empty file")
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
             image.load()
             return _as_rgb(ImageOps.exif_transpose(image))
+    except DamagedImageError:
+        raise
     except UnidentifiedImageError:
         raise DamagedImageError("not an image") from None
     except FileNotFoundError:
         raise DamagedImageError("a link or entry that leads nowhere") from None
     except OSError as error:
         raise DamagedImageError(error.strerror or str(error) or "cannot be read") from None
-    except PILLOW_ERRORS as error:
-        raise DamagedImageError(f"damaged ({' '.join(str(error).split())[:80]})") from None
+    except Exception as error:  # on damaged files Pillow's readers raise whatever their parsing stumbles over
+        raise DamagedImageError(f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})") from None
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

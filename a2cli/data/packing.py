@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from a2cli.data.sources import Items, Source
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
-PACKER_VERSION = 1
+PACKER_VERSION = 2
 CHUNK = 64
 STALE_SECONDS = 86_400
 
@@ -74,7 +75,10 @@ def pack(source: Source, size: int, fit: str, skip_damaged: bool, threads: int, 
 def _open(folder: Path) -> Packed | None:
     """Return what is packed in a folder, or None where it is damaged."""
     try:
-        index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+        text = (folder / "index.json").read_text()
+        if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
+            return None
+        index: dict[str, Any] = json.loads(text)
         shape = tuple(index["shape"])
         images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=shape)
         fingerprint = _fingerprint(images, index["labels"])
@@ -108,7 +112,12 @@ def _write(source: Source, folder: Path, size: int, fit: str, skip: bool, thread
     _sweep(folder.parent)
     kept: list[int] = []
     damaged: list[str] = []
-    with _renamed_when_whole(folder) as unfinished, (unfinished / "images.u8").open("wb") as file:
+    with (
+        _renamed_when_whole(folder) as unfinished,
+        (unfinished / "images.u8").open("wb") as file,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Pillow's, on odd metadata of images that it reads all the same
         chunks = _decoded(items, size, fit, threads)
         for squares in watch.batches(chunks, -(-len(items.labels) // CHUNK)):
             for i, square in squares:
@@ -131,7 +140,9 @@ def _write(source: Source, folder: Path, size: int, fit: str, skip: bool, thread
             "skipped": damaged,
             "fingerprint": _fingerprint(images, labels),
         }
-        (unfinished / "index.json").write_text(json.dumps(index))
+        text = json.dumps(index)
+        (unfinished / "index.json").write_text(text)
+        (unfinished / "index.sha256").write_text(hashlib.sha256(text.encode()).hexdigest())
 
 
 def _decoded(items: Items, size: int, fit: str, threads: int) -> Iterator[list[tuple[int, "NDArray[np.uint8] | str"]]]:
@@ -191,5 +202,6 @@ def _renamed_when_whole(folder: Path) -> Iterator[Path]:
 def _sweep(folder: Path) -> None:
     """Remove what killed runs left unfinished long ago."""
     for unfinished in folder.glob(".unfinished-*"):
-        if time.time() - unfinished.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has just finished it
+            if time.time() - unfinished.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(unfinished, ignore_errors=True)

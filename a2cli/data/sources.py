@@ -55,6 +55,8 @@ def find_source(data: str) -> Source:
 
     Raises DataError where there is none, or its layout is not one of labelled images.
     """
+    if not data:
+        raise DataError("--data: expected a folder, a file or a data set's name, got nothing")
     if data in BUILT_IN:
         return _drawn(data)
     if data == "paintings":
@@ -84,8 +86,9 @@ def find_source(data: str) -> Source:
 
 
 def printable(name: str | bytes) -> str:
-    """Return a file's name so that it can be printed and stored, whatever bytes it has."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """Return a file's name so that it can be printed and stored on one line, whatever bytes it has."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text)
 
 
 # Folders
@@ -122,7 +125,7 @@ def _class_files(root: Path) -> Iterator[tuple[str, str]]:
                 f"--data {printable(str(root))}: class folders {other!r} and {entry.name!r} differ in case only"
             )
         empty = True
-        for folder, inner, names in os.walk(entry.path):
+        for folder, inner, names in os.walk(entry.path, onerror=_raise):
             inner.sort()
             for name in sorted(names):
                 if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS:
@@ -130,6 +133,10 @@ def _class_files(root: Path) -> Iterator[tuple[str, str]]:
                     yield f"{folder}/{name}", entry.name
         if empty:
             raise DataError(f"--data {printable(entry.path)}: a class folder without an image; fill it or remove it")
+
+
+def _raise(error: OSError) -> None:
+    raise error  # a folder that may not be read; os.walk would pass it over
 
 
 def _same_classes(root: Path, files: list[tuple[str, str, str]]) -> None:
@@ -181,7 +188,8 @@ def _manifest(path: Path) -> Source:
     files = []
     for number, row in enumerate(rows, start=2):
         split = (row.get("split") or "").strip().lower()
-        if not row["path"] or not row["label"] or (split and split not in SPLIT_FOLDERS):
+        path_and_label = row["path"] and row["label"] and "\0" not in row["path"]
+        if not path_and_label or (split and split not in SPLIT_FOLDERS):
             raise DataError(
                 f"--data {path}, line {number}: expected a path, a label, and as split train, val, test or nothing"
             )
@@ -206,11 +214,17 @@ def _read_arrays(path: Path) -> Items:
             if sum(member.file_size for member in archive.infolist()) > NPZ_BYTES:
                 raise DataError(f"--data {path}: holds more than {NPZ_BYTES >> 30} GB")
         with np.load(path, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-            given = [str(name) for name in arrays["class_names"]] if "class_names" in arrays else None
-    except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"--data {path}: expected an .npz with arrays 'images' and 'labels' ({error})") from None
-    if images.dtype != np.uint8 or images.ndim not in {3, 4} or (images.ndim == 4 and images.shape[3] not in {1, 3}):
+            images, labels = np.asarray(arrays["images"]), np.asarray(arrays["labels"])
+            given = list(map(str, np.atleast_1d(arrays["class_names"]))) if "class_names" in arrays else None
+    except OSError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy's header parser raise whatever they stumble over
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"--data {path}: expected an .npz with arrays 'images' and 'labels' ({reason})") from None
+    if given is not None and len(set(given)) < len(given):
+        raise DataError(f"--data {path}: class_names has a name twice")
+    good_shape = 0 not in images.shape and (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in {1, 3}))
+    if images.dtype != np.uint8 or not good_shape:
         raise DataError(
             f"--data {path}: expected images (N, H, W) or (N, H, W, 3) uint8, got {images.shape} {images.dtype}"
         )
@@ -263,7 +277,7 @@ def _torchvision(name: str) -> Source:
         try:
             train = kind(folder, True, download=True) if by_flag else kind(folder, download=True)
             test = kind(folder, False, download=True) if by_flag else kind(folder, "test", download=True)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ImportError) as error:  # some sets need SciPy
             reason = " ".join(str(error).split())[:120]
             raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({reason})") from None
         both = [*((train, i) for i in range(len(train))), *((test, i) for i in range(len(test)))]

@@ -10,6 +10,7 @@ from a2cli.errors import DataError
 from a2cli.settings import DataSettings
 
 Rows = NDArray[np.int64]
+HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,10 @@ def split_rows(packed: Packed, settings: DataSettings, generator: np.random.Gene
         rows, val = _draw(rows, count, packed.labels, settings.split, generator)
     if settings.train_per_class:
         rows = _at_most(rows, settings.train_per_class, packed.labels, generator)
-    for name, part in (("training", rows), ("validation", val)):
+    parts = {"training": rows, "validation": val, **({"test": test} if settings.test_fraction else {})}
+    for name, part in parts.items():
         if not len(part):
-            raise DataError(
-                f"no image is left for {name}: {total} images to split; change --val-fraction or --val-count"
-            )
+            raise DataError(f"no image is left for {name}: {total} images to split; change {HOLDING_OUT}")
     missing = set(range(len(packed.class_names))) - set(packed.labels[rows].tolist())
     if missing:
         name = packed.class_names[min(missing)]
@@ -52,7 +52,7 @@ def split_rows(packed: Packed, settings: DataSettings, generator: np.random.Gene
 def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.Generator) -> tuple[Rows, Rows]:
     """Return (the rest, `count` rows drawn)."""
     if count >= len(rows):
-        raise DataError(f"cannot hold out {count} of {len(rows)} images; use a smaller --val-count or --val-fraction")
+        raise DataError(f"cannot hold out {count} of {len(rows)} images; change {HOLDING_OUT}")
     shuffled = generator.permutation(rows)
     if kind == "random":
         return shuffled[count:], shuffled[:count]
@@ -71,7 +71,9 @@ def _apportion(sizes: Rows, count: int) -> Rows:
     while shares.sum() < count:
         open_classes = [i for i in by_remainder if shares[i] < sizes[i] - 1]
         if not open_classes:
-            raise DataError(f"cannot hold out {count} images and leave one of every class for training")
+            raise DataError(
+                f"cannot hold out {count} images and leave one of every class for training; change {HOLDING_OUT}"
+            )
         for i in open_classes[: count - int(shares.sum())]:
             shares[i] += 1
     return shares

@@ -13,13 +13,15 @@ from a2cli.data.dataset import Augmented, ImageSet, normalization
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
+from a2cli.errors import SettingsError
 from a2cli.experiments.trial import Job, draw_training, run_trial
 from a2cli.experiments.verdicts import training_verdict
+from a2cli.geometry import check_norm
 from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, TrainingResults, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores, environment, set_up
-from a2cli.settings import TrainCnnSettings, augmentations, flat
+from a2cli.settings import DataSettings, TrainCnnSettings, augmentations, flat
 
 COMMAND = "train-cnn"
 
@@ -40,13 +42,16 @@ def train_cnn(
         dataset = settings.dataset
         source = find_source(dataset.data)
         packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
-        notes = [*warnings, *_left_out(packed)]
+        notes = [*warnings, *_left_out(packed), *_idle_fractions(packed, dataset)]
         for note in notes:
             watch.warn(note)
-        if not (run.folder / "config.yaml").exists():
+        job = make_job(settings, packed, source.label, notes)
+        if final and not len(job.test):
+            raise SettingsError(f"--final: {source.label} has no test images; hold some out with --test-fraction")
+        if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
             run.write_config(COMMAND, flat(settings))
         if training.seeds == 1:
-            return run_trial(make_job(settings, packed, source.label, notes), run, device, watch, final=final)
+            return run_trial(job, run, device, watch, final=final)
         return _several(settings, packed, source.label, notes, run, device, watch, final)
 
 
@@ -55,10 +60,25 @@ def _left_out(packed: Packed) -> list[str]:
     return [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
 
 
+def _idle_fractions(packed: Packed, dataset: DataSettings) -> list[str]:
+    """Find settings of the split that do not act because the data came with that part."""
+    idle = []
+    if "val" in packed.splits and (dataset.val_count or dataset.val_fraction != DataSettings().val_fraction):
+        idle.append("val_count" if dataset.val_count else "val_fraction")
+    if "test" in packed.splits and dataset.test_fraction:
+        idle.append("test_fraction")
+    return [f"{name} does not act: the data has that part of its own" for name in idle]
+
+
 def make_job(settings: TrainCnnSettings, packed: Packed, source: str, warnings: Sequence[str]) -> Job:
-    """Split the images by the seed and describe the network; raises DataError where they cannot be split."""
+    """Split the images by the seed and describe the network.
+
+    Raises DataError where they cannot be split, SettingsError for a norm that would be over a single value.
+    """
     dataset = settings.dataset
     split = split_rows(packed, dataset, Streams(settings.training.seed).numpy("split"))
+    batch_size = settings.training.batch_size
+    check_norm(settings.network, dataset.image_size, len(split.train) % batch_size or batch_size)
     train = ImageSet.of(packed, split.train)
     mean, std = normalization(dataset.normalize, train)
     counts = Counter(packed.labels.tolist())
@@ -96,6 +116,7 @@ def _several(
 ) -> Report:
     """Train every seed as a run of its own inside this one, then report on all; seeds already done are kept."""
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    run.previous_report(flat(settings), packed.fingerprint)
     reports, folders = [], []
     for seed in range(settings.training.seed, settings.training.seed + settings.training.seeds):
         alone = replace(settings, training=replace(settings.training, seed=seed, seeds=1))

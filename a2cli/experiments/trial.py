@@ -14,7 +14,7 @@ from torch import Tensor
 
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
-from a2cli.errors import DataError, DivergedError, SettingsError
+from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.zoo import ModelCard
 from a2cli.report import ClassScore, DataSummary, EpochLog, Mistake, Report, TrainingResult, TrainingResults, Watcher
@@ -79,11 +79,17 @@ class Progress:
         if self.best_epoch == log.epoch:
             self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
+    @property
+    def _identity(self) -> str:
+        """What a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
+        decides = [self.job.config, self.job.summary.fingerprint]
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
     def save(self, run: Run) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
         tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         state = {
-            "config": _digest(self.job.config),
+            "run": self._identity,
             "steps": self.optimizer.steps,
             "schedule": self.schedule.state,
             "history": [asdict(log) for log in self.history],
@@ -97,10 +103,10 @@ class Progress:
             return
         tensors, state, passed = found
         for warning in passed:
-            watch.warn(warning)
+            watch.warn(f"{warning}; going on from epoch {state.get('epoch')}")
         try:
-            if state["config"] != _digest(self.job.config):
-                raise DataError(f"{run.folder}/checkpoints: of a run with other settings; start the run anew")
+            if state["run"] != self._identity:
+                raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
             parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
             for name, tensor in tensors.items():
                 part, _, inner = name.partition("/")
@@ -115,32 +121,19 @@ class Progress:
             }
             self.history = [EpochLog(**row) for row in state["history"]]
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise DataError(
-                f"{run.folder}/checkpoints: not of this network ({str(error).splitlines()[0][:80]})"
-            ) from None
-
-
-def _digest(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+            reason = " ".join(str(error).split())[:80]
+            raise DataError(f"{run.folder}/checkpoints: not of this network ({reason}); start the run anew") from None
 
 
 def run_trial(job: Job, run: Run, device: torch.device, watch: Watcher, *, final: bool = False) -> Report:
     """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
 
     A run that is already done is returned as it stands, unless `final` asks for its test. Raises DataError where the
-    folder holds a run on other data, and DivergedError.
+    folder holds a run on other data or of other settings, and DivergedError.
     """
-    if final and not len(job.test):
-        raise SettingsError(f"--final: {job.summary.source} has no test images; hold some out with --test-fraction")
-    previous = run.read_report()
-    if previous is not None:
-        if previous.data is not None and previous.data.fingerprint != job.summary.fingerprint:
-            raise DataError(
-                f"{run.folder}: trained on other data (data: fingerprint {previous.data.fingerprint[:12]} then, "
-                f"{job.summary.fingerprint[:12]} now); start a new run"
-            )
-        if previous.status == "done" and not final:
-            return previous
+    previous = run.previous_report(job.config, job.summary.fingerprint)
+    if previous is not None and previous.status == "done" and not final:
+        return previous
     report = Report(
         command=job.command,
         config=job.config,
