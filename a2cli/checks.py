@@ -1,7 +1,7 @@
 """Settings that cannot act together, found before anything is trained and without torch."""
 
 from a2cli.errors import SettingsError
-from a2cli.geometry import check_weights, dropout_places, stages
+from a2cli.geometry import check_norm, check_weights, dropout_places, stages
 from a2cli.options import Resolved
 from a2cli.settings import TrainCnnSettings, augmentations, declared, flat
 
@@ -14,6 +14,7 @@ def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
     settings = resolved.settings
     maps = stages(settings.network, settings.dataset.image_size)
     check_weights(settings.network, settings.dataset.image_size)
+    check_norm(settings.network, settings.dataset.image_size, settings.training.batch_size)
     dropout_places(settings.network)
     augmentations(settings.dataset.augment)
     warnings = _idle(resolved)

@@ -96,8 +96,8 @@ def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -
         if stage.name.startswith("conv") and stage.size == 1:
             if network.norm == "batch" and smallest_batch == 1:
                 raise SettingsError(
-                    f"--norm batch: {stage.name} leaves one value a channel, and the last batch has one image; "
-                    f"use another --batch-size"
+                    f"--norm batch: {stage.name} leaves one value a channel, and in a batch of one image that is all; "
+                    "use another --batch-size"
                 )
             if network.norm == "group" and stage.channels <= 8:
                 raise SettingsError(f"--norm group: {stage.name} leaves one value a group; use more --channels")

@@ -6,6 +6,7 @@ B images a batch, C channels, H x W pixels, K classes.
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -89,13 +90,15 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step(rate)
             value = loss.item()
-            _check_finite(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
+            if not math.isfinite(value):
+                raise _diverged(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
             total_loss += value * len(labels)
             answers.append(logits.detach())
             truths.append(labels)
         seconds = time.perf_counter() - began
         result = evaluate(model, val, settings, device)
-        _check_finite(result.loss, f"the validation of epoch {epoch + 1}", rate)
+        if not math.isfinite(result.loss):
+            raise _diverged(result.loss, f"the validation of epoch {epoch + 1}", rate)
         log = EpochLog(
             epoch=epoch + 1,
             learning_rate=rate,
@@ -127,11 +130,10 @@ def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
 
 
-def _check_finite(loss: float, where: str, rate: float) -> None:
-    if not math.isfinite(loss):
-        raise DivergedError(
-            f"training diverged: the loss is {loss} at {where}, learning rate {rate:g}; try a smaller --learning-rate"
-        )
+def _diverged(loss: float, where: str, rate: float) -> DivergedError:
+    return DivergedError(
+        f"training diverged: the loss is {loss} at {where}, learning rate {rate:g}; try a smaller --learning-rate"
+    )
 
 
 def monitored(log: EpochLog, monitor: str) -> float:
@@ -139,5 +141,5 @@ def monitored(log: EpochLog, monitor: str) -> float:
     return {"val-loss": log.val_loss, "val-accuracy": -log.val_accuracy, "train-loss": log.train_loss}[monitor]
 
 
-def _precision(precision: str, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+def _precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
