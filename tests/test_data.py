@@ -33,9 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
@@ -207,10 +206,7 @@ def test_statistics_are_numpys(folder: Path) -> None:
     assert deviation == pytest.approx(pixels.std(0), abs=1e-9)
 
 
-def test_a_source_with_a_name_in_the_users_folder(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("A2_DATA_DIR", str(tmp_path / "data"))
+def test_a_source_with_a_name_in_the_users_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/paintings").symlink_to(folder)
     assert packed_from(Path("paintings")).fingerprint == packed_from(folder).fingerprint

@@ -82,8 +82,7 @@ def test_answers_without_torch(arguments: list[str], status: int, tmp_path: Path
         assert "pydantic" not in modules, "help takes twice as long with it"
 
 
-def test_a_training_imports_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
+def test_a_training_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(
         tmp_path / "set.npz", images=rng.integers(0, 255, (20, 16, 16, 3), dtype=np.uint8), labels=np.arange(20) % 2

@@ -165,8 +165,7 @@ def test_bf16_is_close_and_not_the_same() -> None:
 
 
 @pytest.fixture
-def data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
+def data_file(tmp_path: Path) -> Path:
     images = some_images(120, noise=250)
     np.savez(
         tmp_path / "set.npz", images=images.images.numpy(), labels=np.random.default_rng(0).permutation(images.labels)

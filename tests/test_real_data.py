@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -18,55 +17,40 @@ from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.settings import TrainCnnSettings
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
-
-
-def real(name: str) -> Path:
-    folder = SHARED / name
-    if not folder.is_dir() and os.environ.get("CI") != "true":
-        pytest.skip(f"{folder} is not on this machine")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("A2_DATA_DIR", str(tmp_path / "data"))
 
 
 def packed_from(data: str, size: int = 50) -> Packed:
     return pack(find_source(data), size, "squash", False, 2, Nobody())
 
 
-def test_the_paintings_are_the_ones_expected() -> None:
-    folder = real("paintings")
+def test_the_paintings_are_the_ones_expected(paintings: Path) -> None:
     found = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.glob("*/*.png")
+        path.relative_to(paintings).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paintings.glob("*/*.png")
     }
     assert found == expected_paintings()
 
 
-def test_the_paintings_pack() -> None:
-    packed = packed_from(str(real("paintings")))
+def test_the_paintings_pack(paintings: Path) -> None:
+    packed = packed_from(str(paintings))
     assert packed.images.shape == (451, 50, 50, 3)
     assert list(Counter(packed.labels.tolist()).values()) == COUNTS
     black = (packed.images[:, 0].max(axis=(1, 2)) == 0) | (packed.images[:, :, 0].max(axis=(1, 2)) == 0)
     assert black.mean() > 0.9, "nearly every painting is padded with black to a square"
 
 
-def test_the_faces_pack() -> None:
-    packed = packed_from(str(real("faces-orl")), 28)
+def test_the_faces_pack(faces: Path) -> None:
+    packed = packed_from(str(faces), 28)
     assert packed.images.shape == (390, 28, 28, 3)
     assert set(Counter(packed.labels.tolist()).values()) == {10}
     assert (packed.images[..., 0] == packed.images[..., 2]).all(), "the faces are grey"
 
 
 @pytest.mark.slow
-def test_the_baseline_on_the_paintings(tmp_path: Path) -> None:
+def test_the_baseline_on_the_paintings(paintings: Path, tmp_path: Path) -> None:
     """As measured over many splits: 0.64 in validation, 0.94 in training, with the plain cross entropy."""
-    flags = {"data": str(real("paintings")), "loss": "cross-entropy", "threads": "1", "device": "cpu", "epochs": "25"}
+    flags = {"data": str(paintings), "loss": "cross-entropy", "threads": "1", "device": "cpu", "epochs": "25"}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings
     (tmp_path / "run").mkdir()
     report = train_cnn(settings, Run(tmp_path / "run"), Nobody())

@@ -204,12 +204,11 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
     assert report["results"]["val"]["n"] == 3
 
 
-def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
     from a2cli.experiments.train_cnn import train_cnn
     from a2cli.report import Nobody
     from a2cli.runs import Run
 
-    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
     kill_late = ("a2cli.runs", "Run.save_model", 1)
     assert finish(start(settings_for(data), tmp_path / "run", tmp_path / "cache", True, kill_late)) == -signal.SIGKILL
     with pytest.raises(DataError, match="other settings"):
