@@ -12,7 +12,7 @@ from torch import nn
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
-from a2cli.models.layers import Normalize, normalization
+from a2cli.models.layers import Flatten, Normalize, normalization
 from a2cli.models.zoo import ModelCard
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -134,6 +134,22 @@ def test_normalize_takes_bytes_or_shares() -> None:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in HALF)
     for images in (bytes_, shares, shares.contiguous(memory_format=torch.channels_last)):
         torch.testing.assert_close(Normalize(*HALF)(images), (shares - mean) / std, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_pass_through_normalize_after_an_evaluation() -> None:
+    layer, images = Normalize((0.1, 0.2, 0.3), (0.5, 0.25, 0.2)), torch.rand(1, 3, 7, 7)
+    with torch.inference_mode():
+        layer(images)
+    layer(images.requires_grad_()).sum().backward()
+    assert images.grad is not None
+    torch.testing.assert_close(images.grad[0, :, 3, 4], torch.tensor([2.0, 4.0, 5.0]))
+
+
+def test_flatten_reads_row_by_row_the_channels_of_a_place_together() -> None:
+    maps = torch.arange(24).view(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
+    flat = Flatten()(maps)
+    assert flat[0].tolist() == [int(maps[0, c, y, x]) for y in range(3) for x in range(4) for c in range(2)]
+    assert flat.data_ptr() == maps.data_ptr(), "a copy"
 
 
 @pytest.mark.parametrize("network", [case[1] for case in SETTINGS] + [{"norm": "weight"}])

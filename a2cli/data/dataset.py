@@ -37,22 +37,21 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images (B, C, H, W) uint8, laid out channels last, and labels (B,)."""
-        stored = self.images.flatten(1).index_select(0, self.rows[chosen]).view(-1, *self.images.shape[1:])
-        return stored.permute(0, 3, 1, 2), self.labels[chosen]
+    def reordered(self, order: Tensor) -> "ImageSet":
+        return ImageSet(self.images, self.rows[order], self.labels[order])
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images in their order."""
-        for chosen in torch.split(torch.arange(len(self)), batch_size):
-            yield self.take(chosen)
+        """Yield images (B, C, H, W) uint8, laid out channels last, and labels (B,), all in their order."""
+        stored, shape = self.images.flatten(1), self.images.shape[1:]
+        for rows, labels in zip(*(torch.split(part, batch_size) for part in (self.rows, self.labels)), strict=True):
+            yield stored.index_select(0, rows).view(-1, *shape).permute(0, 3, 1, 2), labels
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and deviation of each channel in [0, 1], over at most 20,000 images evenly spaced."""
         step = -(-len(self) // STATISTICS_IMAGES)
         total, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
-        for chosen in torch.split(torch.arange(0, len(self), step), 256):
-            pixels = self.take(chosen)[0].permute(0, 2, 3, 1).reshape(-1, 3).double() / 255
+        for images, _ in self.reordered(torch.arange(0, len(self), step)).batches(256):
+            pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).double() / 255
             total += pixels.sum(0)
             squares += pixels.square().sum(0)
             count += len(pixels)
@@ -74,12 +73,13 @@ class Augmented:
     def batches(self, batch_size: int, streams: Streams, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches; what happens to an image depends on the epoch and the image, not on its batch."""
         order = torch.randperm(len(self), generator=streams.torch("order", epoch))
-        draws = torch.rand(len(self), 12, generator=streams.torch("augment", epoch)) if self.strengths else None
-        for chosen in torch.split(order, batch_size):
-            images, labels = self.data.take(chosen)
-            if draws is not None:
-                images = augment(images.to(torch.float32).div_(255), self.strengths, draws[chosen])
-            yield images, labels
+        batches = self.data.reordered(order).batches(batch_size)
+        if not self.strengths:
+            yield from batches
+            return
+        draws = torch.rand(len(self), 12, generator=streams.torch("augment", epoch))[order]
+        for (images, labels), drawn in zip(batches, torch.split(draws, batch_size), strict=True):
+            yield augment(images.to(torch.float32).div_(255), self.strengths, drawn), labels
 
 
 def normalization(kind: str, train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

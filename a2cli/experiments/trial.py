@@ -50,7 +50,7 @@ class Progress:
 
     def __init__(self, job: Job, device: torch.device) -> None:
         self.job = job
-        self.model = job.card.build(Streams(job.training.seed)).to(device).to(memory_format=torch.channels_last)
+        self.model = job.card.build(Streams(job.training.seed)).to(device)
         self.optimizer = Optimizer(self.model, job.training.optimizer, job.training.weight_decay, job.training.momentum)
         self.schedule = Schedule(job.training)
         self.history: list[EpochLog] = []

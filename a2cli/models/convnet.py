@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from a2cli.geometry import Stage, dropout_places, stages
-from a2cli.models.layers import ACTIVATIONS, POOLS, Normalize, initialize, normalization
+from a2cli.models.layers import ACTIVATIONS, POOLS, Flatten, Normalize, initialize, normalization
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 
@@ -31,7 +31,7 @@ def build_convnet(
     for i, out_channels in enumerate(network.channels, start=1):
         _add_convolution(layers, i, channels, maps, network, dropout[f"conv{i}"])
         channels, size = out_channels, (maps.get(f"pool{i}") or maps[f"conv{i}"]).size
-    layers["flatten"] = nn.Flatten()
+    layers["flatten"] = Flatten()
     features = channels * size * size
     for i, units in enumerate(network.hidden, start=1):
         layers[f"hidden{i}"] = nn.Linear(features, units)

@@ -4,6 +4,7 @@ N images, C channels, H x W pixels.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -22,25 +23,41 @@ POOLS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
 class Normalize(nn.Module):
-    """The preprocessing that weights carry: subtract a mean, divide by a deviation, channel by channel."""
-
-    mean: Tensor
-    std: Tensor
+    """The preprocessing that a network carries: subtract a mean, divide by a deviation, channel by channel."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+        self.mean, self.std = tuple(mean), tuple(std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (N, C, H, W) uint8, or float32 in [0, 1]."""
+        """images: (N, C, H, W) uint8, or floating in [0, 1]; bytes become float32."""
         n, channels, height, width = images.shape
-        scale = 1 / (self.std * 255) if images.dtype == torch.uint8 else 1 / self.std
-        shift = -self.mean / self.std
+        white, dtype = (1, images.dtype) if images.is_floating_point() else (255, torch.float32)
+        shift, scale = _affine_rows(self.mean, self.std, white, height * width, dtype, images.device)
         # Memory bound: one pass over rows that hold an image each, the channels of a pixel side by side.
-        rows = images.permute(0, 2, 3, 1).reshape(n, -1).to(torch.float32)
-        rows = torch.addcmul(shift.repeat(height * width), rows, scale.repeat(height * width))
-        return rows.view(n, height, width, channels).permute(0, 3, 1, 2)
+        rows = images.permute(0, 2, 3, 1).reshape(n, -1).to(dtype)
+        return torch.addcmul(shift, rows, scale).view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+class Flatten(nn.Module):
+    """Maps (N, C, H, W) to features (N, H * W * C), row by row, the channels of a place side by side.
+
+    In that order maps laid out channels last, and their gradients, are only looked at anew; nn.Flatten copies both.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _affine_rows(
+    mean: tuple[float, ...], std: tuple[float, ...], white: int, pixels: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return what to add and what to multiply by, a value for every channel of every pixel in turn."""
+    deviation = torch.tensor(std, dtype=dtype, device=device)
+    shift, scale = -torch.tensor(mean, dtype=dtype, device=device) / deviation, 1 / (deviation * white)
+    return shift.repeat(pixels), scale.repeat(pixels)
 
 
 def normalization(kind: str, channels: int) -> nn.Module | None:

@@ -24,21 +24,14 @@ class FlatParameters:
 
     def __init__(self, model: nn.Module) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.w = torch.cat([_in_memory_order(p.data) for p in self.parameters])
+        self.w = torch.cat([p.data.flatten() for p in self.parameters])
         self.g = torch.empty_like(self.w)
-        start = 0
-        for p in self.parameters:
-            p.data = self.w.as_strided(p.shape, p.stride(), start)
-            start += p.numel()
+        for p, part in zip(self.parameters, torch.split(self.w, [p.numel() for p in self.parameters]), strict=True):
+            p.data = part.view(p.shape)
 
     def gather(self) -> None:
         """Copy the gradients that `backward` left into `g`; one copy costs less than letting autograd add to views."""
-        gradients = [p.grad for p in self.parameters]
-        torch.cat([_in_memory_order(g) for g in gradients if g is not None], out=self.g)
-
-
-def _in_memory_order(tensor: Tensor) -> Tensor:
-    return tensor.as_strided((tensor.numel(),), (1,))
+        torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None], out=self.g)
 
 
 class Optimizer:

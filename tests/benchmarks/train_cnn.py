@@ -87,8 +87,10 @@ def shared_setup(data: Path, path: Path) -> None:
     import torch
 
     job, progress, streams = prepare(data)
-    weights = {k: v.contiguous() for k, v in progress.model.state_dict().items() if not k.startswith("normalize")}
+    weights = {k: v.contiguous() for k, v in progress.model.state_dict().items()}
     numbers = {"conv1": 0, "conv2": 2, "hidden1": 5, "output": 7}
+    hidden = weights["hidden1.weight"]  # a2 flattens maps row by row, the channels of a place side by side
+    weights["hidden1.weight"] = hidden.view(64, 10, 10, 16).permute(0, 3, 1, 2).flatten(1)
     renamed = {f"{numbers[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in weights.items()}
     orders = [torch.randperm(len(job.train), generator=streams.torch("order", e)) for e in range(EPOCHS)]
     torch.save({"weights": renamed, "train": job.train.data.rows, "val": job.val.rows, "orders": orders}, path)
