@@ -1,5 +1,6 @@
 """The commands: each reads its settings, calls its experiment, and shows the result."""
 
+import gc
 import io
 import os
 import shlex
@@ -46,8 +47,9 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
         return
     with console.Show(chosen.quiet) as show:
         show.phase("starting")
-        from a2cli.experiments.train_cnn import train_cnn as run_experiment
-        from a2cli.runs import Run
+        with _no_garbage():
+            from a2cli.experiments.train_cnn import train_cnn as run_experiment
+            from a2cli.runs import Run
 
         run = Run.create("train-cnn", chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         with _resumable(run, show):
@@ -151,6 +153,15 @@ app.command("train-cnn", help=train_cnn.__doc__, add_help_option=False)(
 WITH_SETTINGS = {"train-cnn": (TrainCnnSettings, train_cnn)}
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Import torch without searching its 200,000 objects for garbage, now or later; there is none."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
 def _help(command: str) -> str:
     settings, run = WITH_SETTINGS[command]
     items = [*declared(settings), *declared(RunOptions)]
@@ -176,7 +187,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name need not be text in the terminal's encoding
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
-    sys.exit(run_command())
+    status = run_command()
+    gc.freeze()  # the last search, through all that was imported, would take longer than many a command
+    sys.exit(status)
 
 
 def run_command() -> int:
