@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.parametrize import register_parametrization
 
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
-from a2cli.models.layers import Flatten, Normalize, normalization
+from a2cli.models.layers import Flatten, Normalize, WeightNorm, normalization
 from a2cli.models.zoo import ModelCard
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -134,6 +135,22 @@ def test_normalize_takes_bytes_or_shares() -> None:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in HALF)
     for images in (bytes_, shares, shares.contiguous(memory_format=torch.channels_last)):
         torch.testing.assert_close(Normalize(*HALF)(images), (shares - mean) / std, atol=1e-5, rtol=1e-5)
+
+
+def test_weight_norm_is_torchs_where_that_is_a_number() -> None:
+    ours, theirs = (nn.Conv2d(3, 4, 3) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    register_parametrization(ours, "weight", WeightNorm())
+    nn.utils.parametrizations.weight_norm(theirs)
+    images = torch.rand(2, 3, 5, 5)
+    for layer in (ours, theirs):
+        layer(images).square().sum().backward()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+        torch.testing.assert_close(mine.grad, other.grad)
+    with torch.no_grad():
+        ours.parametrizations.weight.original1[1] = 0  # a dead unit's direction, decayed to nothing
+        assert torch.equal(ours(images)[:, 1], ours.bias[1].expand(2, 3, 3))
 
 
 def test_gradients_pass_through_normalize_after_an_evaluation() -> None:

@@ -4,10 +4,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 from a2cli.geometry import Stage, dropout_places, stages
-from a2cli.models.layers import ACTIVATIONS, POOLS, Flatten, Normalize, initialize, normalization
+from a2cli.models.layers import ACTIVATIONS, POOLS, Flatten, Normalize, WeightNorm, initialize, normalization
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 
@@ -42,10 +42,10 @@ def build_convnet(
     layers["output"] = nn.Linear(features, classes)
     model = nn.Sequential(layers)
     initialize(model, streams)
-    if network.norm == "weight":  # Salimans & Kingma 2016; after the draw, so that the starting weights are the same
+    if network.norm == "weight":  # after the draw, so that the starting weights are the same
         for name, module in model.named_children():
             if isinstance(module, nn.Conv2d | nn.Linear) and name != "output":
-                weight_norm(module)
+                register_parametrization(module, "weight", WeightNorm())
     return model
 
 

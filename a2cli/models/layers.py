@@ -75,6 +75,24 @@ def normalization(kind: str, channels: int) -> nn.Module | None:
     return None
 
 
+class WeightNorm(nn.Module):
+    """Weights as a length and a direction for each output unit, w = length * v / |v| (Salimans & Kingma 2016, eq. 2).
+
+    |v| is kept off zero: weight decay under Adam pulls there whatever unit no gradient reaches any more.
+    """
+
+    def forward(self, length: Tensor, v: Tensor) -> Tensor:
+        return v * (length / _norm(v).clamp_min(1e-12))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return _norm(weight), weight
+
+
+def _norm(v: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(v, dim=tuple(range(1, v.dim())), keepdim=True)
+    return norm
+
+
 def initialize(model: nn.Module, streams: Streams) -> None:
     """Draw every layer's starting weights anew from the stream of its own name.
 
