@@ -51,7 +51,7 @@ def _past_the_end(settings: TrainCnnSettings) -> list[str]:
     """Find schedules that would act only after the last epoch, and contradictions in them."""
     training = settings.training
     if training.warmup_epochs >= training.epochs:
-        raise SettingsError(f"--warmup-epochs: {training.warmup_epochs} leave none of the {training.epochs} epochs")
+        raise SettingsError(f"--warmup-epochs: {training.warmup_epochs} of {training.epochs} leave no other epoch")
     if training.min_learning_rate > training.learning_rate:
         raise SettingsError(
             f"--min-learning-rate: {training.min_learning_rate:g} is above the learning rate {training.learning_rate:g}"
@@ -87,9 +87,12 @@ def plan_train_cnn(settings: TrainCnnSettings) -> list[str]:
         for stage in stages(settings.network, side)
     ]
     layers = [f"image 3x{side}x{side}", *maps, *(f"hidden {units}" for units in settings.network.hidden), "classes"]
+    dropped = [f"{rate:g} after {name}" for name, rate in dropout_places(settings.network).items() if rate]
+    epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"
     seeds = f"{training.seeds} seeds from {training.seed}" if training.seeds > 1 else f"seed {training.seed}"
     return [
         "Network: " + " -> ".join(layers),
-        f"Training: {training.epochs} epochs of {training.optimizer} at {training.learning_rate:g}, "
+        *([f"Dropout: {', '.join(dropped)}"] if dropped else []),
+        f"Training: {epochs} of {training.optimizer} at {training.learning_rate:g}, "
         f"batches of {training.batch_size}, scheduler {training.scheduler}, {seeds}, on {settings.dataset.data}",
     ]

@@ -47,9 +47,8 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
         return
     with console.Show(chosen.quiet) as show:
         show.phase("starting")
-        with _no_garbage():
-            from a2cli.experiments.train_cnn import train_cnn as run_experiment
-            from a2cli.runs import Run
+        from a2cli.experiments.train_cnn import train_cnn as run_experiment
+        from a2cli.runs import Run
 
         run = Run.create("train-cnn", chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         with _resumable(run, show):
@@ -63,8 +62,14 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
 
 
 @app.command("presets")
-def presets() -> None:
-    """List the presets that come with a2, with one line each."""
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Print this preset's settings instead.")] = None,
+) -> None:
+    """List the presets, with one line each, or one's settings."""
+    if name is not None:
+        preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
+        console.out(options.as_yaml(preset))
+        return
     rows = []
     for name in options.preset_names():
         preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
@@ -79,7 +84,7 @@ def get(
         str | None, typer.Option("--to", help="Into this folder instead of where '--data NAME' looks.")
     ] = None,
 ) -> None:
-    """Download a data set and check every file's SHA-256; run again to resume."""
+    """Download a data set, or go on; every file is checked."""
     from a2cli.data.download import get_paintings
     from a2cli.data.sources import data_folder
 
@@ -153,15 +158,6 @@ app.command("train-cnn", help=train_cnn.__doc__, add_help_option=False)(
 WITH_SETTINGS = {"train-cnn": (TrainCnnSettings, train_cnn)}
 
 
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Import torch without searching its 200,000 objects for garbage, now or later; there is none."""
-    gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
-
-
 def _help(command: str) -> str:
     settings, run = WITH_SETTINGS[command]
     items = [*declared(settings), *declared(RunOptions)]
@@ -187,8 +183,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name need not be text in the terminal's encoding
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
+    gc.set_threshold(100_000)  # importing torch makes 200,000 objects and no garbage; search them twice, not 300 times
     status = run_command()
-    gc.freeze()  # the last search, through all that was imported, would take longer than many a command
+    gc.freeze()  # the last search, through all of them, would take longer than many a command
     sys.exit(status)
 
 
@@ -202,7 +199,7 @@ def run_command() -> int:
         status = app(standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (KeyboardInterrupt, typer.Abort) as error:
-        return 143 if isinstance(error, Terminated) else 130
+        return 143 if isinstance(error.__cause__ or error, Terminated) else 130  # typer raises Abort from either
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
         return 141
@@ -211,7 +208,8 @@ def run_command() -> int:
         if message.startswith("Usage:"):  # `a2` or `a2 data` alone
             console.note(message)
         else:
-            console.error(f"{message.rstrip('.')}; see 'a2 --help' and 'a2 COMMAND --help'")
+            known = command in {item.name for item in app.registered_commands}
+            console.error(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'")
         return 2
     except A2Error as error:
         if "--debug" in sys.argv:

@@ -134,49 +134,52 @@ class Show:
 
 
 def show_training(report: Report, folder: Path) -> None:
-    """Print a training report as a table, its verdict in words, and where the rest is."""
+    """Print a training report: the data, a table, the verdict in words, and where the rest is."""
     assert report.results is not None, "a finished report has results"
+    assert report.data is not None, "a finished report has its data"
+    results, data = report.results, report.data
     console = _results()
-    table = _table("images", "correct", "accuracy", "95% interval")
-    results = report.results
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
+
+    say(f"{data.source}: {data.train + data.val + data.test} images of {_classes(list(data.classes))}")
+    read = f"test, read {'once' if report.test_reads == 1 else f'{report.test_reads} times'}"
     if len(results.runs) == 1:
+        table = _table("images", "correct", "accuracy", "95% interval")
         only = results.runs[0]
         rows: list[tuple[str, Accuracy | None]] = [
             ("training", only.train),
-            ("validation", only.val),
+            (f"validation, epoch {only.kept_epoch}", only.val),
+            (read, only.test),
             ("always the largest class", only.majority),
-            ("test (sealed, read once more)", only.test),
         ]
         for name, share in rows:
             if share:
                 interval = f"{share.low:.3f} to {share.high:.3f}"
-                table.add_row(f"{name}", f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+                table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
     else:
         table = _table("", "seeds", "mean ± deviation", "95% interval of the mean")
         spreads: list[tuple[str, Spread | None]] = [
             ("training", results.train),
             ("validation", results.val),
             ("validation, last epoch", results.last_val),
+            (read, results.test),
         ]
         for name, found in spreads:
             if found:
-                table.add_row(
-                    name,
-                    str(found.n),
-                    f"{found.mean:.3f} ± {found.deviation:.3f}",
-                    f"{found.low:.3f} to {found.high:.3f}",
-                )
+                middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
+                table.add_row(name, str(found.n), middle, f"{found.low:.3f} to {found.high:.3f}")
     console.print(table)
     console.print(results.verdict, markup=False, highlight=False)
     figures = [name for name in report.artifacts if name.startswith("figures/") and name.endswith(".png")]
-    console.print(
-        f"\nRun: {folder}",
-        f"Figures: {', '.join(Path(name).stem for name in figures)} in {folder}/figures",
-        sep="\n",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
-    )
+    say("", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(Path(name).stem for name in figures)}")
+
+
+def _classes(names: Sequence[str]) -> str:
+    """Return how many classes there are and the first ones' names, so that a wrong folder shows."""
+    shown = ", ".join(names[:2])
+    return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
 
 
 def show_report_json(report: Report) -> None:

@@ -71,6 +71,7 @@ def checked(item: Declared, value: Any, where: str) -> Any:
         first = error.errors()[0]
         got = first["input"] if first["loc"] else value
         expected = first["msg"].replace("Input should be", "expected").replace("Tuple should have", "expected")
+        expected = expected.split(", unable to parse")[0]
         choices = _choices(item.type)
         hint = nearest(str(got), choices) if choices else ""
         raise SettingsError(f"{where}: {expected}, got {_shown(got)}{hint}") from None
@@ -135,7 +136,10 @@ def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...])
         raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {command}'")
     values: dict[str, Any] = {}
     if extends is not None:
-        values |= _load_preset(str(extends), command, settings, (*seen, name)).values
+        try:
+            values |= _load_preset(str(extends), command, settings, (*seen, name)).values
+        except SettingsError as error:
+            raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
     known = {item.name: item for item in declared(settings)}
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
@@ -143,6 +147,14 @@ def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...])
             raise SettingsError(f"{path.name}: unknown setting {key!r}{nearest(setting, known)}")
         values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
     return Preset(name, about, values, extends)
+
+
+def as_yaml(preset: Preset) -> str:
+    """Return a preset as a file of its own, with what it extends written out."""
+    import yaml
+
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in preset.values.items()}
+    return yaml.safe_dump({"about": preset.about, **values}, sort_keys=False, default_flow_style=None, width=100)
 
 
 def _preset_path(name: str) -> Path:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.report import EpochLog, Mistake
+from a2cli.report import EpochLog, Mistake, TrainingResult
 
 TRAIN, VAL = "#c8553d", "#1f6f8b"
 INK, FAINT = "#333333", "#dddddd"
@@ -39,24 +39,27 @@ def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
     axes.set_axisbelow(True)
 
 
-def learning_curves(history: History, best_epochs: Sequence[int], classes: int) -> Figure:
+def learning_curves(history: History, results: Sequence[TrainingResult]) -> Figure:
     """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean."""
-    figure = _figure(9, 3.6)
-    loss_axes, accuracy_axes = _axes(figure, 0.55, 0.55, 4.75, 0.35), _axes(figure, 5.0, 0.55, 0.15, 0.35)
+    figure = _figure(9, 3.8)
+    loss_axes, accuracy_axes = _axes(figure, 0.55, 0.55, 4.75, 0.6), _axes(figure, 5.0, 0.55, 0.15, 0.6)
     for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         for part, color in (("train", TRAIN), ("val", VAL)):
             runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
             _draw_runs(axes, runs, color, {"train": "training", "val": "validation"}[part])
         if len(history) == 1:
-            axes.axvline(best_epochs[0], color=INK, linewidth=1, linestyle=":", label=f"best: epoch {best_epochs[0]}")
+            best = results[0].best_epoch
+            axes.axvline(best, color=INK, linewidth=1, linestyle=":", label=f"best epoch ({best})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        axes.set_ylim(bottom=0)
-    accuracy_axes.axhline(1 / classes, color=INK, linewidth=0.8, linestyle="--", label="chance")
+        axes.set_ylim(0, 1.05 * axes.dataLim.y1)
+    majority = max(result.majority.value for result in results)
+    accuracy_axes.axhline(majority, color=INK, linewidth=0.8, linestyle="--", label="largest class")
     accuracy_axes.set_ylim(0, 1)
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     _plain(loss_axes, "Loss")
     _plain(accuracy_axes, "Accuracy" + (f", {len(history)} seeds" if len(history) > 1 else ""))
-    accuracy_axes.legend(frameon=False, fontsize=8, loc="lower right")
+    lines, names = accuracy_axes.get_legend_handles_labels()
+    figure.legend(lines, names, frameon=False, fontsize=8, ncols=len(lines), loc="upper center", borderaxespad=0.4)
     return figure
 
 
@@ -89,7 +92,7 @@ def learning_rate(history: History) -> Figure:
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, max(rates) * 1.1)
-        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _plain(axes, "Learning rate")
     return figure
@@ -99,8 +102,8 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """Truth by row, answer by column, as shares of each row; the counts are written in where there is room."""
     count = len(class_names)
     size = 8 if count <= 20 else 6
-    words = 0.011 * size * max(map(len, class_names)) + 0.5
-    side = max(3.2, 0.3 * count)
+    words = 0.0085 * size * max(map(len, class_names)) + 0.4
+    side = max(3.2, (0.3 if count <= 20 else 0.2) * count)
     figure = _figure(words + side + 1.1, words + side + 0.35)
     axes = _axes(figure, words, words, 1.1, 0.35)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -126,12 +129,12 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure
     axes = _axes(figure, 0, 0, 0, 0)  # one for all pictures: axes of their own cost ten times the time
     width, height = figure.get_size_inches()
     axes.set_axis_off()
-    title = "Most wrong: the answer and its probability, over the truth" if mistakes else "No mistake in validation"
+    title = "The validation images answered wrongly with most confidence" if mistakes else "No mistake in validation"
     axes.text(0.1, height - 0.25, title, fontsize=11, color=INK)
     for i, (image, mistake) in enumerate(zip(images, mistakes, strict=True)):
         left, top = (i % columns) * (tile + 0.2) + 0.1, height - 0.4 - (i // columns) * (tile + words)
-        words_of = f"{_words(mistake.answer)} {mistake.probability:.0%}\nis {_words(mistake.truth)}"
-        axes.text(left, top - 0.02, words_of, fontsize=8, color=INK, va="top", linespacing=1.2)
+        words_of = f"answer: {_words(mistake.answer)} {mistake.probability:.0%}\ntruth: {_words(mistake.truth)}"
+        axes.text(left, top - words + 0.14, words_of, fontsize=8, color=INK, va="baseline", linespacing=1.2)
         axes.imshow(
             image, extent=(left, left + tile, top - words - tile + 0.08, top - words + 0.08), interpolation="nearest"
         )

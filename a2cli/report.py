@@ -99,6 +99,7 @@ class TrainingResults:
     train: Spread | None
     val: Spread | None
     last_val: Spread | None
+    test: Spread | None
     verdict: str
 
 

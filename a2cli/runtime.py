@@ -50,7 +50,7 @@ def set_up(device: str, threads: int) -> torch.device:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:100]
+        reason = str(error).splitlines()[0][:200]
         raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
     return chosen
 

@@ -94,7 +94,7 @@ def test_what_is_no_file(make: str, data: Path, train: A2) -> None:
     path = data / "ada" / "x.png"
     if make == "link":
         path.symlink_to("nowhere.png")
-        train("--data", "set").refused(3, "ada/x.png: a link or entry that leads nowhere")
+        train("--data", "set").refused(3, "ada/x.png: no such file, or a link that leads nowhere")
     elif make == "fifo":
         if not hasattr(os, "mkfifo"):
             pytest.skip("no named pipes on this system")

@@ -69,7 +69,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "--channels 2,2,2 --stride 2 --kernel-size 3": ("image 8 -> conv1 3 -> conv2 1 -> conv3 nothing",),
     "--channels 2,2 --kernel-size 3,3,3": ("--kernel-size", "got 3"),
     "--dropout-at conv9 --dropout 0.5": ("--dropout-at", "'conv9'"),
-    "--warmup-epochs 1": ("--warmup-epochs", "1 epochs"),
+    "--warmup-epochs 1": ("--warmup-epochs", "leave no other"),
     "--scheduler cosine --min-learning-rate 1": ("--min-learning-rate", "above the learning rate"),
     "--scheduler multistep --milestones 40,20": ("--milestones", "40,20"),
     "--norm group --kernel-size 8": ("--norm group", "conv1"),

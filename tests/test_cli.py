@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,43 @@ def test_seeds_make_one_report(workplace: Path) -> None:
     assert alone.returncode == 0
     weights = "model/model.safetensors"
     assert (workplace / "alone" / weights).read_bytes() == (workplace / "three/seeds/6" / weights).read_bytes()
+
+
+def test_the_sealed_test_over_seeds(workplace: Path) -> None:
+    flags = ["--data", "set.npz", *TINY, "--seeds", "2", "--test-fraction", "0.2", "--final", "--out", "sealed"]
+    done = a2(workplace, "train-cnn", *flags)
+    results = json.loads((workplace / "sealed/report.json").read_text())["results"]
+    values = [run["test"]["value"] for run in results["runs"]]
+    assert results["test"]["mean"] == pytest.approx(np.mean(values))
+    (row,) = (line.split() for line in done.stdout.splitlines() if "test, read once" in line)
+    assert row[3:6] == ["2", f"{np.mean(values):.3f}", "±"]
+    assert "sealed test images" in done.stdout
+    again = a2(workplace, "train-cnn", "--resume", "sealed")
+    assert (again.stdout, "finished before" in again.stderr) == (done.stdout, True)
+
+
+def test_sigterm_ends_with_143(workplace: Path) -> None:
+    command = [sys.executable, "-m", "a2cli", "train-cnn", "--epochs", "100000", "--out", "terminated"]
+    env = dict(os.environ, A2_CACHE_DIR=str(workplace / "cache"))
+    process = subprocess.Popen(command, cwd=workplace, env=env, stderr=subprocess.PIPE, text=True)
+    while not (workplace / "terminated/metrics.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert "--resume terminated" in process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    assert json.loads((workplace / "terminated/report.json").read_text())["status"] == "interrupted"
+
+
+def test_a_preset_is_shown_as_a_file_that_trains_the_same(workplace: Path) -> None:
+    (workplace / "mine.yaml").write_text(a2(workplace, "presets", "1.4-dropout").stdout)
+    plans = [
+        json.loads(a2(workplace, "train-cnn", "-p", name, "--dry-run", "--json").stdout)
+        for name in ("mine.yaml", "1.4-dropout")
+    ]
+    mine, theirs = ({name: item["value"] for name, item in plan["settings"].items()} for plan in plans)
+    assert mine == theirs
+    assert mine["dropout"] == [0.2]
 
 
 def test_presets_are_listed(workplace: Path) -> None:

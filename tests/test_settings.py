@@ -99,7 +99,7 @@ IDLE: list[tuple[dict[str, str], str]] = [
     ({"dropout_at": "conv1"}, "acts only with --dropout above 0"),
     ({"val_fraction": "0.3", "val_count": "9"}, "does not act beside --val-count"),
     ({"monitor": "val-accuracy", "restore_best": False}, "acts only with --early-stopping"),
-    ({"warmup_epochs": "50"}, "leave none of the 50 epochs"),
+    ({"warmup_epochs": "50"}, "50 of 50 leave no other epoch"),
     ({"min_learning_rate": "1", "scheduler": "cosine"}, "is above the learning rate"),
     ({"milestones": "9,3", "scheduler": "multistep"}, "expected rising epochs"),
     ({"stride": "1,2,3"}, "expected 1 value or 2"),

@@ -34,7 +34,7 @@ def decode(path: str) -> Image.Image:
     except UnidentifiedImageError:
         raise DamagedImageError("not an image") from None
     except FileNotFoundError:
-        raise DamagedImageError("a link or entry that leads nowhere") from None
+        raise DamagedImageError("no such file, or a link that leads nowhere") from None
     except OSError as error:
         raise DamagedImageError(error.strerror or str(error) or "cannot be read") from None
     except Exception as error:  # on damaged files Pillow's readers raise whatever their parsing stumbles over

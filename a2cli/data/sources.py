@@ -184,7 +184,8 @@ def _manifest(path: Path) -> Source:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"--data {path}: not a CSV file in UTF-8 ({error})") from None
     if not rows or not {"path", "label"} <= set(rows[0]):
-        raise DataError(f"--data {path}: expected lines under a header 'path,label' or 'path,label,split'")
+        got = f", got {','.join(map(str, rows[0]))[:60]!r}" if rows else ""
+        raise DataError(f"--data {path}: expected lines under a header 'path,label' or 'path,label,split'{got}")
     files = []
     for number, row in enumerate(rows, start=2):
         split = (row.get("split") or "").strip().lower()

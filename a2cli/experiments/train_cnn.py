@@ -50,6 +50,9 @@ def train_cnn(
             raise SettingsError(f"--final: {source.label} has no test images; hold some out with --test-fraction")
         if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
             run.write_config(COMMAND, flat(settings))
+        previous = run.previous_report(flat(settings), packed.fingerprint)
+        if previous and previous.status == "done" and not final:
+            watch.warn("this run was finished before; nothing is left to train")
         if training.seeds == 1:
             return run_trial(job, run, device, watch, final=final)
         return _several(settings, packed, source.label, notes, run, device, watch, final)
@@ -115,20 +118,24 @@ def _several(
     final: bool,
 ) -> Report:
     """Train every seed as a run of its own inside this one, then report on all; seeds already done are kept."""
+    training = settings.training
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    run.previous_report(flat(settings), packed.fingerprint)
     reports, folders = [], []
-    for seed in range(settings.training.seed, settings.training.seed + settings.training.seeds):
-        alone = replace(settings, training=replace(settings.training, seed=seed, seeds=1))
+    for seed in range(training.seed, training.seed + training.seeds):
+        alone = replace(settings, training=replace(training, seed=seed, seeds=1))
         child = run.child(f"seeds/{seed}")
         child.write_config(COMMAND, flat(alone))
         reports.append(run_trial(make_job(alone, packed, source, warnings), child, device, watch, final=final))
         folders.append(f"seeds/{seed}")
     runs = [replace(r.results.runs[0], folder=f) for r, f in zip(reports, folders, strict=True) if r.results]
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
+    last_val = spread([r.last_val_accuracy for r in runs])
+    tests = [r.test.value for r in runs if r.test]
+    test = spread(tests) if len(tests) == len(runs) else None
+    verdict = training_verdict(runs, training.monitor, val, train, test)
     history = {seed: logs for report in reports for seed, logs in report.history.items()}
     watch.phase("drawing figures")
-    draw_training(run, history, [r.best_epoch for r in runs], len(packed.class_names))
+    draw_training(run, history, runs)
     report = Report(
         command=COMMAND,
         config=flat(settings),
@@ -136,9 +143,7 @@ def _several(
         status="done",
         created=created,
         data=reports[0].data,
-        results=TrainingResults(
-            runs, train, val, spread([r.last_val_accuracy for r in runs]), training_verdict(runs, val, train)
-        ),
+        results=TrainingResults(runs, train, val, last_val, test, verdict),
         history=history,
         warnings=list(warnings),
         artifacts=run.artifacts(),

@@ -184,7 +184,7 @@ def _run(job: Job, run: Run, device: torch.device, watch: Watcher, report: Repor
     report = replace(
         report,
         status="done",
-        results=TrainingResults([result], None, None, None, training_verdict([result], None, None)),
+        results=TrainingResults([result], None, None, None, None, training_verdict([result], job.training.monitor)),
         history={str(job.training.seed): progress.history},
         artifacts=run.artifacts(),
         seconds={"training": trained - began, "evaluating and drawing": drawn - trained},
@@ -268,7 +268,7 @@ def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: E
     from a2cli import plots
 
     names, history = job.card.class_names, {str(job.training.seed): progress.history}
-    draw_training(run, history, [result.best_epoch], len(names))
+    draw_training(run, history, [result])
     matrix = torch.tensor(result.confusion).numpy()
     cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
     run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
@@ -277,13 +277,12 @@ def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: E
     run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
 
 
-def draw_training(run: Run, history: dict[str, list[EpochLog]], best_epochs: list[int], classes: int) -> None:
+def draw_training(run: Run, history: dict[str, list[EpochLog]], results: Sequence[TrainingResult]) -> None:
     """Write the learning curves and the learning rate of one run or several."""
     from a2cli import plots
 
     rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
-    run.save_figure(
-        "curves", plots.learning_curves(history, best_epochs, classes), ["seed", *EpochLog.__annotations__], rows
-    )
+    curves = plots.learning_curves(history, results)
+    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
     rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
     run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)

@@ -2,32 +2,51 @@
 
 from collections.abc import Sequence
 
-from a2cli.report import Spread, TrainingResult
-
-OVERFITTING_GAP = 0.1
+from a2cli.report import Accuracy, Spread, TrainingResult
 
 
-def training_verdict(runs: Sequence[TrainingResult], val: Spread | None, train: Spread | None) -> str:
-    """Return a verdict on training runs of one setting: what was measured, against the largest class, overfitting."""
+def training_verdict(
+    runs: Sequence[TrainingResult],
+    monitor: str,
+    val: Spread | None = None,
+    train: Spread | None = None,
+    test: Spread | None = None,
+) -> str:
+    """Return a verdict on training runs of one setting, with their spreads from two runs on.
+
+    It says what was measured (`monitor` chose the best epoch), whether that beats always answering the largest class,
+    and how far training is ahead.
+    """
+    only = runs[0]
+    found: Accuracy | Spread = val or only.val
     majority = max(run.majority.value for run in runs)
-    if val is None or train is None:
-        only = runs[0]
-        low, train_value, val_value = only.val.low, only.train.value, only.val.value
-        measured = (
-            f"Validation accuracy {only.val.value:.3f} [{only.val.low:.3f}, {only.val.high:.3f}] "
-            f"on {only.val.count} images after epoch {only.kept_epoch} of {only.epochs}"
-        )
-    else:
-        low, train_value, val_value = val.low, train.mean, val.mean
-        measured = f"Validation accuracy {val.mean:.3f} ± {val.deviation:.3f} over {val.n} seeds"
-        measured += f" [{val.low:.3f}, {val.high:.3f}]"
-    better = "better than" if low > majority else "not shown to be better than"
-    sentences = [f"{measured}: {better} always answering the largest class ({majority:.3f})."]
-    gap = train_value - val_value
-    if gap > OVERFITTING_GAP:
-        sentences.append(f"It overfits: training accuracy is {train_value:.3f}, {100 * gap:.0f} points higher.")
-    elif train_value < 0.9:
-        sentences.append(f"It hardly overfits (training accuracy {train_value:.3f}): longer training may still gain.")
+    better = "better than" if found.low > majority else "not shown to be better than"
+    where = "" if val else f" after epoch {only.kept_epoch} of {only.epochs}"
+    if where and only.kept_epoch == only.best_epoch < only.epochs:
+        where += f", the best by {monitor},"
+    sentences = [
+        f"Validation accuracy {_measured(found)}{where}: {better} always answering the largest class ({majority:.3f})."
+    ]
+    gap = _value(train or only.train) - _value(found)
+    sentences.append(
+        f"Training accuracy is {_value(train or only.train):.3f}, "
+        + (f"{100 * gap:.0f} points higher." if gap >= 0.005 else "no higher.")
+    )
+    if all(run.best_epoch == run.epochs for run in runs):
+        sentences.append("The last epoch was the best: more --epochs may gain.")
+    if final := test or only.test:
+        sentences.append(f"Accuracy on the sealed test images: {_measured(final)}.")
     if val is None:
         sentences.append("One run is no result: --seeds 5 gives the spread over seeds.")
     return " ".join(sentences)
+
+
+def _value(found: Accuracy | Spread) -> float:
+    return found.mean if isinstance(found, Spread) else found.value
+
+
+def _measured(found: Accuracy | Spread) -> str:
+    interval = f"[{found.low:.3f}, {found.high:.3f}]"
+    if isinstance(found, Spread):
+        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} seeds {interval}"
+    return f"{found.value:.3f} {interval} on {found.count} images"
