@@ -34,10 +34,6 @@ data_app = typer.Typer(help="Data sets that are not built in.", rich_markup_mode
 app.add_typer(data_app, name="data")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
-
-
 def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
     """Train the ConvNet: pooling, dropout, schedulers, optimizers, decay, early stopping, norms, augmentation."""
     resolved = _resolve(TrainCnnSettings, "train-cnn", chosen, flags)
@@ -143,7 +139,7 @@ def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         show.close()
         if (run.folder / "config.yaml").exists():
             console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(run.folder))}")
@@ -198,8 +194,8 @@ def run_command() -> int:
             return 0
         status = app(standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return 143 if isinstance(error.__cause__ or error, Terminated) else 130  # typer raises Abort from either
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
         return 141
@@ -232,4 +228,4 @@ def run_command() -> int:
 
 
 def _terminate(*_: object) -> None:
-    raise Terminated
+    sys.exit(143)

@@ -154,7 +154,7 @@ def _status_written(run: Run, report: Report) -> Iterator[None]:
     """Write into the report how the run ended, if it did not end well."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         run.write_report(replace(report, status="interrupted"))
         raise
     except DivergedError:
