@@ -148,7 +148,7 @@ def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
         run.discard()
 
 
-app.command("train-cnn", help=train_cnn.__doc__, add_help_option=False)(
+app.command("train-cnn", short_help="Train the ConvNet, on one seed or several.", add_help_option=False)(
     options.with_options(TrainCnnSettings, train_cnn)
 )
 WITH_SETTINGS = {"train-cnn": (TrainCnnSettings, train_cnn)}
