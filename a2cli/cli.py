@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,15 @@ from a2cli import __version__, checks, console, options
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
-from a2cli.settings import RunOptions, TrainCnnSettings, declared, flat
+from a2cli.settings import (
+    LookOptions,
+    ReceptiveFieldSettings,
+    RunOptions,
+    StackSettings,
+    TrainCnnSettings,
+    declared,
+    flat,
+)
 
 if TYPE_CHECKING:
     from a2cli.runs import Run
@@ -148,15 +157,41 @@ def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
         run.discard()
 
 
-app.command("train-cnn", short_help="Train the ConvNet, on one seed or several.", add_help_option=False)(
-    options.with_options(TrainCnnSettings, train_cnn)
-)
-WITH_SETTINGS = {"train-cnn": (TrainCnnSettings, train_cnn)}
+def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
+    """Which input pixels a unit sees: derived step by step, for layers in words or the ConvNet of train-cnn."""
+    from a2cli.analysis.receptive_field import layers_of, parse_layers
+    from a2cli.experiments.receptive_field import receptive_field as derive
+
+    own = {item.name: flags.pop(item.name) for item in declared(StackSettings)}
+    stack = options.resolve(StackSettings, "receptive-field", (), own).settings
+    if stack.layers is not None:
+        if given := [name for name, value in flags.items() if value is not None]:
+            raise SettingsError(f"--layers: says the network itself; leave out --{given[0].replace('_', '-')}")
+        if chosen.preset:
+            raise SettingsError("--layers: says the network itself; leave out --preset")
+        layers, image_size = parse_layers(stack.layers), stack.image_size
+    else:
+        network = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, flags).settings
+        image_size = stack.image_size or network.dataset.image_size
+        layers = layers_of(network.network, image_size)
+    results = derive(layers, image_size, stack.unit, stack.pixel)
+    if chosen.json:
+        console.out(to_json({"command": "receptive-field", "a2": __version__, "results": asdict(results)}))
+    else:
+        console.show_fields(results)
+
+
+WITH_SETTINGS: dict[str, tuple[type, type, Any, str]] = {
+    "train-cnn": (TrainCnnSettings, RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
+    "receptive-field": (ReceptiveFieldSettings, LookOptions, receptive_field, "Which input pixels a unit sees."),
+}
+for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
+    app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))
 
 
 def _help(command: str) -> str:
-    settings, run = WITH_SETTINGS[command]
-    items = [*declared(settings), *declared(RunOptions)]
+    settings, chosen, run, _ = WITH_SETTINGS[command]
+    items = [*declared(settings), *declared(chosen)]
     return console.help_text(command, run.__doc__ or "", items, options.described)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
+    from a2cli.experiments.receptive_field import FieldResults, MapCone
+
 T = TypeVar("T")
 LIVE_SECONDS = 0.1
 PLAIN_LINES = 10
@@ -180,6 +182,68 @@ def _classes(names: Sequence[str]) -> str:
     """Return how many classes there are and the first ones' names, so that a wrong folder shows."""
     shown = ", ".join(names[:2])
     return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
+
+
+def show_fields(results: "FieldResults") -> None:
+    """Print what each layer's units see: the derivation, a table, a drawing, and what was asked of a unit or pixel."""
+    console = _results()
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", markup=False, highlight=False)
+
+    say(*results.derivation)
+    known = results.image_size is not None
+    table = _table("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
+    for one in results.layers:
+        windows = [_by(*pair) for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
+        field = _by(*one.field) + "!" * bool(one.beyond_image)
+        cells = [_by(*(one.size or one.size_formula)), field, _by(*one.jump), _by(*one.centre)]
+        shares = []
+        if one.size and one.share is not None and one.padded_units is not None:
+            shares = [f"{one.share:.0%}", f"{one.padded_units / (one.size[0] * one.size[1]):.0%}"]
+        table.add_row(one.name, *windows, *cells, *shares)
+    console.print(table)
+    if known:
+        say("image: the field's share of it; padded: the share of units that see padding.")
+    if results.cone:
+        say("", *_drawn(results.cone))
+    if unit := results.unit:
+        inside = [f"{ends[0]} to {ends[1]}" if ends else "none" for ends in (unit.clipped_rows, unit.clipped_columns)]
+        say(
+            f"\nUnit {unit.unit[0]},{unit.unit[1]} of {unit.layer}: rows {unit.rows[0]} to {unit.rows[1]}, "
+            f"columns {unit.columns[0]} to {unit.columns[1]}; in the image rows {inside[0]}, columns {inside[1]}; "
+            f"{unit.pixels} pixels."
+        )
+    for i, seen in enumerate(results.pixel):
+        where = "no unit"
+        if seen.rows and seen.columns:
+            (top, bottom), (left, right) = seen.rows, seen.columns
+            many = f"{seen.units} units, rows {top} to {bottom}, columns {left} to {right}"
+            where = f"unit {top},{left}" if seen.units == 1 else many
+        say(*[""] * (i == 0), f"The pixel is seen in {seen.layer} by {where}.")
+    say("", results.verdict)
+
+
+def _by(rows: object, columns: object) -> str:
+    """Return a pair of rows and columns, once if they agree."""
+    first, second = (f"{value:g}" if isinstance(value, float) else str(value) for value in (rows, columns))
+    return first if first == second else f"{first}x{second}"
+
+
+def _drawn(cone: "Sequence[MapCone]", width: int = 62) -> list[str]:
+    """Return a line for each map, over the image's columns: what the last one's middle unit sees is solid."""
+    pixels = cone[0].units
+    per_character = -(-pixels // width)
+    lines = []
+    for one in reversed(cone):
+        line = [" "] * -(-pixels // per_character)
+        for unit in range(one.units):
+            place = int((one.centre + unit * one.jump + 0.5) // per_character)
+            lit = one.lit is not None and one.lit[0] <= unit <= one.lit[1]
+            if 0 <= place < len(line) and line[place] != "█":
+                line[place] = "█" if lit else "·"
+        lines.append(f"{one.name[:14]:>14}  {''.join(line)}".rstrip())
+    return lines
 
 
 def show_report_json(report: Report) -> None:

@@ -3,6 +3,9 @@
 An error's message is one line: what was expected, what was got, in which file or flag, and what to do next.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class A2Error(Exception):
     """A mistake the user can mend; shown as one line, never as a traceback."""
@@ -32,3 +35,9 @@ class RefutedError(A2Error):
     """A check that was asked for came out false."""
 
     exit_status = 5
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return '; did you mean …?' for the word most like this one, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

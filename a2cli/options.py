@@ -3,7 +3,6 @@
 Precedence, last wins: the default, the presets in their order, the flags.
 """
 
-import difflib
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +14,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_orig
 
 import typer
 
-from a2cli.errors import SettingsError
+from a2cli.errors import SettingsError, nearest
 from a2cli.settings import Declared, RunOptions, declared
 
 PRESET_BYTES = 64_000
 PRESET_DEPTH = 3
 S = TypeVar("S")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,6 @@ class Preset:
 
 
 # Values
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return '; did you mean …?' for the word most like this one, or nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def checked(item: Declared, value: Any, where: str) -> Any:
@@ -249,18 +243,19 @@ def build(settings: type[S], values: Mapping[str, Any]) -> S:
 # Command-line options
 
 
-def with_options(settings: type, run: Callable[[RunOptions, dict[str, Any]], None]) -> Callable[..., None]:
+def with_options(settings: type, options: type[C], run: Callable[[C, dict[str, Any]], None]) -> Callable[..., None]:
     """Return `run(options, flags)` as a function with one command-line option for each setting.
 
-    `options` is a RunOptions, `flags` holds the settings given by flag (None where a flag was not given).
+    `options` holds what does not decide the result (RunOptions, LookOptions), `flags` the settings given by flag (None
+    where a flag was not given).
     """
 
     def command(**given: Any) -> None:
-        chosen = {item.name: given.pop(item.name) for item in declared(RunOptions)}
+        chosen = {item.name: given.pop(item.name) for item in declared(options)}
         chosen["preset"] = tuple(chosen["preset"] or ())
-        run(RunOptions(**{name: value for name, value in chosen.items() if value is not None}), given)
+        run(options(**{name: value for name, value in chosen.items() if value is not None}), given)
 
-    parameters = [_parameter(item) for item in [*declared(settings), *declared(RunOptions)]]
+    parameters = [_parameter(item) for item in [*declared(settings), *declared(options)]]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 

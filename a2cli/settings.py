@@ -160,6 +160,41 @@ class RunOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LookOptions:
+    """Run"""
+
+    preset: tuple[str, ...] = setting(
+        (), "A preset of train-cnn, by name or YAML file, for its network and image size; repeatable.", short="-p"
+    )
+    json: bool = setting(False, "Print the report as one JSON document.")
+    debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """What to look at"""
+
+    layers: str | None = setting(
+        None,
+        "Layers in words, as 'conv5 conv3' or 'stem=conv7s2p3 relu pool3s2p1': conv or pool, kernel (3x7 for rows x "
+        "columns), then s stride, p padding, d dilation, ceil; instead of the ConvNet that the network flags describe.",
+    )
+    image_size: Annotated[int, Ge(1), Le(4096)] | None = setting(
+        None, "Side of the image in pixels; without it, sizes of --layers are formulas in A."
+    )
+    unit: str | None = setting(None, "LAYER,ROW,COLUMN: the box of pixels that this unit sees.")
+    pixel: str | None = setting(None, "ROW,COLUMN: the units of each layer that see this pixel.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceptiveFieldSettings:
+    """Everything that decides the result of `a2 receptive-field`."""
+
+    stack: StackSettings = StackSettings()
+    network: NetworkSettings = NetworkSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainCnnSettings:
     """Everything that decides the result of `a2 train-cnn`."""
 

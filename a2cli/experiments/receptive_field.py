@@ -1,0 +1,249 @@
+"""`a2 receptive-field`: what each layer's units see, step by step, for a stack of layers; without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from a2cli.analysis.receptive_field import Layer, View, Window, size_formula, views
+from a2cli.errors import SettingsError
+
+Pair = tuple[int, int]
+MOST_DRAWN = 1024
+
+
+@dataclass(frozen=True)
+class LayerField:
+    """One layer: its window, the map it leaves, and what a unit of that sees; pairs are rows and columns, in pixels.
+
+    What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
+    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image).
+    """
+
+    name: str
+    word: str
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    size_formula: tuple[str, str]
+    size: Pair | None
+    field: Pair
+    pixels: int
+    jump: Pair
+    centre: tuple[float, float]
+    share: float | None
+    padded_units: int | None
+    beyond_image: bool | None
+
+
+@dataclass(frozen=True)
+class UnitField:
+    """One unit: its field in closed form, and what of it lies in the image; ends included, null where nothing does.
+
+    `pixels` counts the pixels it really sees: dilation leaves holes, padding takes the rest.
+    """
+
+    layer: str
+    unit: Pair
+    rows: Pair
+    columns: Pair
+    clipped_rows: Pair | None
+    clipped_columns: Pair | None
+    pixels: int
+
+
+@dataclass(frozen=True)
+class PixelUnits:
+    """The units of one layer that see a pixel: rows and columns, from the first to the last, and how many in all."""
+
+    layer: str
+    rows: Pair | None
+    columns: Pair | None
+    units: int
+
+
+@dataclass(frozen=True)
+class MapCone:
+    """A map's units along a row, for drawing: the first one's centre and their distance in pixels, how many there are,
+    and the first and last of those that the last map's middle unit sees."""
+
+    name: str
+    centre: float
+    jump: int
+    units: int
+    lit: Pair | None
+
+
+@dataclass(frozen=True)
+class FieldResults:
+    """What `a2 receptive-field` found: every layer, the last map's units in each map before, one unit, one pixel."""
+
+    image_size: int | None
+    layers: list[LayerField]
+    last_sees: dict[str, Pair]
+    unit: UnitField | None
+    pixel: list[PixelUnits]
+    derivation: list[str]
+    cone: list[MapCone]
+    verdict: str
+
+
+def receptive_field(
+    layers: Sequence[Layer], image_size: int | None, unit: str | None = None, pixel: str | None = None
+) -> FieldResults:
+    """Return what the units of every layer see; `unit` is LAYER,ROW,COLUMN, `pixel` is ROW,COLUMN.
+
+    Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
+    """
+    found = views(layers, image_size)
+    last_sees = {"image": _fields(found[-1])}
+    for i in range(len(layers) - 1, 0, -1):
+        last_sees[layers[i - 1].name] = _fields(views(layers[i:], None)[-1])
+    return FieldResults(
+        image_size=image_size,
+        layers=[
+            _layer(layer, view, layers[: i + 1], image_size)
+            for i, (layer, view) in enumerate(zip(layers, found, strict=True))
+        ],
+        last_sees=last_sees,
+        unit=_unit(unit, layers, found, image_size) if unit else None,
+        pixel=_pixel(pixel, layers, found, image_size) if pixel else [],
+        derivation=derivation(layers, image_size),
+        cone=_cone([layer.name for layer in layers], [layer.columns for layer in layers], found[-1][1], image_size),
+        verdict=_verdict(layers[-1].name, last_sees, image_size),
+    )
+
+
+def _fields(view: tuple[View, View]) -> Pair:
+    return view[0].field, view[1].field
+
+
+def _layer(layer: Layer, view: tuple[View, View], upto: Sequence[Layer], image_size: int | None) -> LayerField:
+    rows, columns = view
+    field = _fields(view)
+    windows = [one.rows for one in upto], [one.columns for one in upto]
+    size = share = padded = beyond = None
+    if image_size:
+        size = len(rows.seen), len(columns.seen)
+        share = min(field[0], image_size) * min(field[1], image_size) / image_size**2
+        whole = [sum(axis.whole(unit) for unit in range(len(axis.seen))) for axis in view]
+        padded, beyond = size[0] * size[1] - whole[0] * whole[1], max(field) > image_size
+    return LayerField(
+        name=layer.name,
+        word=layer.word,
+        kernel_size=(layer.rows.kernel, layer.columns.kernel),
+        stride=(layer.rows.stride, layer.columns.stride),
+        padding=(layer.rows.padding, layer.columns.padding),
+        dilation=(layer.rows.dilation, layer.columns.dilation),
+        size_formula=(size_formula(rows, windows[0]), size_formula(columns, windows[1])),
+        size=size,
+        field=field,
+        pixels=rows.offsets.bit_count() * columns.offsets.bit_count(),
+        jump=(rows.jump, columns.jump),
+        centre=(rows.centre, columns.centre),
+        share=share,
+        padded_units=padded,
+        beyond_image=beyond,
+    )
+
+
+def _unit(text: str, layers: Sequence[Layer], found: Sequence[tuple[View, View]], image_size: int | None) -> UnitField:
+    name, _, place = text.partition(",")
+    names = [layer.name for layer in layers]
+    if name not in names:
+        raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}")
+    rows, columns = found[names.index(name)]
+    if not image_size:
+        raise SettingsError("--unit: needs --image-size")
+    row, column = _place("--unit", place, (len(rows.seen), len(columns.seen)), f"units of {name}")
+    return UnitField(
+        layer=name,
+        unit=(row, column),
+        rows=rows.box(row),
+        columns=columns.box(column),
+        clipped_rows=rows.clipped(row),
+        clipped_columns=columns.clipped(column),
+        pixels=rows.seen[row].bit_count() * columns.seen[column].bit_count(),
+    )
+
+
+def _pixel(
+    text: str, layers: Sequence[Layer], found: Sequence[tuple[View, View]], image_size: int | None
+) -> list[PixelUnits]:
+    if not image_size:
+        raise SettingsError("--pixel: needs --image-size")
+    place = _place("--pixel", text, (image_size, image_size), "pixels of the image")
+    units = []
+    for layer, view in zip(layers, found, strict=True):
+        rows, columns = (axis.units_seeing(at) for axis, at in zip(view, place, strict=True))
+        ends = [(seeing[0], seeing[-1]) if seeing else None for seeing in (rows, columns)]
+        units.append(PixelUnits(layer.name, ends[0], ends[1], len(rows) * len(columns)))
+    return units
+
+
+def _place(flag: str, text: str, size: Pair, what: str) -> Pair:
+    try:
+        row, column = (int(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{flag}: expected {'LAYER,' * (flag == '--unit')}ROW,COLUMN, got {text!r}") from None
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise SettingsError(f"{flag}: {row},{column} is outside the {size[0]}x{size[1]} {what}; they count from 0")
+    return row, column
+
+
+def _cone(names: Sequence[str], windows: Sequence[Window], last: View, image_size: int | None) -> list[MapCone]:
+    """Return the maps from the image on, as the last one's middle unit sees them; of a small image where none is given.
+
+    Empty where that would be more than a terminal can show.
+    """
+    size = image_size or last.field + 2 * last.jump
+    if size > MOST_DRAWN:
+        return []
+    maps = [View.of_image(size)]
+    for window in windows:
+        maps.append(maps[-1].through(window))
+    middle = len(maps[-1].seen) // 2
+    cone = []
+    for i, (name, view) in enumerate(zip(("image", *names), maps, strict=True)):
+        above = View.of_image(len(view.seen))
+        for window in windows[i:]:
+            above = above.through(window)
+        cone.append(MapCone(name, view.centre, view.jump, len(view.seen), above.clipped(middle)))
+    return cone
+
+
+def derivation(layers: Sequence[Layer], image_size: int | None) -> list[str]:
+    """Return the derivation line by line: the general formulas, then each layer's, filled in from the one before."""
+    lines = [
+        "Kernel k, stride s, padding p, dilation d, after n units of field r, jump j:",
+        "  size   floor((n + 2p - d(k-1) - 1)/s) + 1",
+        "  field  r + d(k-1)j",
+        "  jump   js",
+    ]
+    alike = all(layer.rows == layer.columns for layer in layers)
+    start = str(image_size or "A")
+    lines.append(f"From the image, {start} pixels a side, each with field 1 and jump 1:")
+    for title, windows in (
+        ("", [layer.rows for layer in layers]),
+        (", columns", [layer.columns for layer in layers]),
+    )[: 1 if alike else 2]:
+        view, size = View.of_image(image_size), start
+        for i, (layer, window) in enumerate(zip(layers, windows, strict=True)):
+            after = view.through(window)
+            made = str(len(after.seen)) if image_size else size_formula(after, windows[: i + 1])
+            rounding, taps = "ceil" if window.ceil else "floor", f"{window.dilation}*{window.kernel - 1}"
+            lines += [
+                f"{layer.name} = {layer.word}{title if alike or title else ', rows'}",
+                f"  size   {rounding}(({size} + 2*{window.padding} - {taps} - 1)/{window.stride}) + 1 = {made}",
+                f"  field  {view.field} + {taps}*{view.jump} = {after.field}",
+                f"  jump   {view.jump}*{window.stride} = {after.jump}",
+            ]
+            view, size = after, made
+    return lines
+
+
+def _verdict(name: str, sees: dict[str, Pair], image_size: int | None) -> str:
+    parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
+    words = f"One unit of {name} sees {', '.join(reversed(parts))}."
+    if image_size and max(sees["image"]) > image_size:
+        words += f" That is more than the whole image of {image_size}x{image_size}."
+    return words

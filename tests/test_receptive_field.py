@@ -1,0 +1,204 @@
+"""Receptive fields: the closed form, the exact supports, and what NaN does in the real layers, must be the same."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import A2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
+from a2cli.errors import SettingsError
+from a2cli.experiments.receptive_field import receptive_field
+from a2cli.geometry import stages
+from a2cli.settings import NetworkSettings
+
+
+@st.composite
+def windows(draw: st.DrawFn, pool: bool) -> Window:
+    kernel = draw(st.integers(1, 6))
+    return Window(
+        kernel,
+        stride=draw(st.integers(1, 4)),
+        padding=draw(st.integers(0, kernel // 2 if pool else 4)),
+        dilation=draw(st.integers(1, 3)),
+        ceil=pool and draw(st.booleans()),
+    )
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> list[Layer]:
+    layers = []
+    for i in range(draw(st.integers(1, 4))):
+        pool = draw(st.booleans())
+        rows, columns = draw(windows(pool)), draw(windows(pool))
+        columns = replace(columns, ceil=rows.ceil)  # torch has one for both
+        layers.append(Layer(f"Z{i}", "pool" if pool else "conv", rows, columns))
+    return layers
+
+
+def built(layer: Layer) -> nn.Module:
+    both = (layer.rows, layer.columns)
+    kernel, stride, padding, dilation = (
+        tuple(getattr(window, name) for window in both) for name in ("kernel", "stride", "padding", "dilation")
+    )
+    if layer.word == "pool":
+        return nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=layer.rows.ceil)
+    return nn.Conv2d(1, 1, kernel, stride, padding, dilation)
+
+
+def measured(layers: list[Layer], size: int, axis: int) -> list[int]:
+    """Return for each unit of the last map along an axis the pixels whose NaN reaches it, as bits."""
+    images = torch.zeros(size, 1, size, size)
+    for pixel in range(size):
+        images[pixel].select(axis + 1, pixel).fill_(torch.nan)
+    with torch.no_grad():
+        answer: Tensor = nn.Sequential(*map(built, layers))(images)
+    reached = answer.isnan().any(dim=3 - axis).squeeze(1)  # (pixel, unit)
+    return [sum(1 << pixel for pixel in column.nonzero().flatten().tolist()) for column in reached.T]
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacks(), st.integers(6, 40))
+def test_closed_form_indices_and_probing_agree(layers: list[Layer], size: int) -> None:
+    try:
+        last = views(layers, size)[-1]
+    except SettingsError:
+        with pytest.raises(RuntimeError):
+            measured(layers, size, 0)
+        return
+    for axis in (0, 1):
+        view = last[axis]
+        anything = any(last[1 - axis].seen)  # else every unit sees padding alone
+        assert [bits * anything for bits in view.seen] == measured(layers, size, axis)
+        for unit, bits in enumerate(view.seen):
+            first, end = view.box(unit)
+            assert end - first + 1 == view.field
+            closed = view.offsets << first if first >= 0 else view.offsets >> -first
+            assert bits & ~closed == 0, "a unit sees what the closed form says it does not"
+            if view.whole(unit):
+                assert bits == closed
+            assert view.clipped(unit) is None or first <= view.clipped(unit)[0] <= view.clipped(unit)[1] <= end
+        for pixel in range(size):
+            assert view.units_seeing(pixel) == [i for i, bits in enumerate(view.seen) if bits >> pixel & 1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacks(), st.integers(30, 200))
+def test_the_sizes_formula_is_the_size(layers: list[Layer], size: int) -> None:
+    rows = [layer.rows for layer in layers]
+    view, exact = View.of_image(None), size
+    for i, window in enumerate(rows):
+        view, exact = view.through(window), window.size_after(exact)
+        if exact < 1:
+            return
+        formula = size_formula(view, rows[: i + 1])
+        if any(window.ceil for window in rows[: i + 1]):
+            assert formula == "no closed form"
+            continue
+        python = formula.replace("floor(", "(").replace("/", "//").replace("A", str(size))
+        assert eval(python) == exact
+
+
+def test_the_coursework_derivation() -> None:
+    """Section 1.1: conv 5x5 then conv 3x3, stride 1: sizes A, A-4, A-6; one unit of Z2 sees 3x3 of Z1, 7x7 pixels."""
+    found = receptive_field(parse_layers("conv5 conv3"), None)
+    assert [layer.size_formula[0] for layer in found.layers] == ["A - 4", "A - 6"]
+    assert [layer.field for layer in found.layers] == [(5, 5), (7, 7)]
+    assert found.last_sees == {"image": (7, 7), "Z1": (3, 3)}
+    assert found.verdict == "One unit of Z2 sees 3x3 of Z1, 7x7 pixels."
+    assert "  field  5 + 1*2*1 = 7" in found.derivation
+
+
+def test_alexnets_conv4() -> None:
+    """Araujo et al. 2019, table 1 has 195 for conv5's map after pooling; conv4's own field is 131."""
+    words = "conv11s4p2 pool3s2 conv5p2 pool3s2 conv3p1 conv4=conv3p1 conv5=conv3p1 pool5=pool3s2"
+    found = {layer.name: layer for layer in receptive_field(parse_layers(words), 224).layers}
+    assert (found["conv4"].field, found["conv4"].jump, found["conv4"].size) == ((131, 131), (16, 16), (13, 13))
+    assert (found["pool5"].field, found["pool5"].jump) == ((195, 195), (32, 32))
+    assert found["conv4"].padded_units
+
+
+def test_words() -> None:
+    stem, pool, wide, flat = parse_layers("stem=conv7s2p3 relu pool3, conv3x7d2x1 pool2x1s1p1x0ceil")
+    assert (stem.name, stem.rows, stem.columns) == ("stem", Window(7, 2, 3), Window(7, 2, 3))
+    assert (pool.name, pool.rows) == ("Z2", Window(3, 3))
+    assert (wide.rows, wide.columns) == (Window(3, 1, 0, 2), Window(7))
+    assert (flat.rows, flat.columns) == (Window(2, 1, 1, 1, True), Window(1, 1, 0, 1, True))
+
+
+def test_dilation_leaves_holes() -> None:
+    (layer,) = receptive_field(parse_layers("conv3d2"), 9).layers
+    assert (layer.field, layer.pixels) == ((5, 5), 9)
+    rows, _ = views(parse_layers("conv3d2"), 9)[0]
+    assert rows.seen[1] == 0b101010
+
+
+def test_a_unit_and_a_pixel() -> None:
+    found = receptive_field(parse_layers("conv3p1 conv3s2p1"), 8, unit="Z2,0,3", pixel="0,7")
+    assert found.unit is not None
+    assert (found.unit.rows, found.unit.columns) == ((-2, 2), (4, 8))
+    assert (found.unit.clipped_rows, found.unit.clipped_columns, found.unit.pixels) == ((0, 2), (4, 7), 12)
+    assert [(seen.rows, seen.columns, seen.units) for seen in found.pixel] == [((0, 1), (6, 7), 4), ((0, 1), (3, 3), 2)]
+
+
+@pytest.mark.parametrize("pool", ["none", "max"])
+def test_a_convnet_has_the_fields_of_its_stages(pool: str) -> None:
+    network = NetworkSettings(pool=pool, kernel_size=(5, 3), padding=(1, 0))
+    found = receptive_field(layers_of(network, 50), 50).layers
+    assert [(one.name, one.size, one.field, one.jump) for one in found] == [
+        (stage.name, (stage.size,) * 2, (stage.field,) * 2, (stage.jump,) * 2) for stage in stages(network, 50)
+    ]
+
+
+BAD = {
+    "--layers cnv5": "did you mean 'conv'?",
+    "--layers conv": "expected words like",
+    "--layers relu5": "expected words like",
+    "--layers conv5q2": "expected words like",
+    "--layers conv5s2s3": "twice",
+    "--layers conv0": "below 1",
+    "--layers conv5s0": "below 1",
+    "--layers conv99999": "above 4096",
+    "--layers pool2p2": "half its kernel",
+    "--layers relu": "got 0",
+    "--layers a=conv3,a=conv3": "two maps are called 'a'",
+    "--layers conv5,conv9 --image-size 9": "image 9 -> Z1 5 -> Z2 nothing",
+    "--layers conv5 --channels 3": "leave out --channels",
+    "--layers conv5 -p 1.3-pooling": "leave out --preset",
+    "--layers conv5 --unit Z1,0,0": "needs --image-size",
+    "--image-size 9 --layers conv5 --unit Z2,0,0": "a layer out of Z1",
+    "--image-size 9 --layers conv5 --unit Z1,5,0": "outside the 5x5 units of Z1",
+    "--image-size 9 --layers conv5 --unit Z1,-1,0": "outside",
+    "--image-size 9 --layers conv5 --unit Z1,0": "expected LAYER,ROW,COLUMN",
+    "--image-size 9 --layers conv5 --pixel 9,0": "outside the 9x9 pixels of the image",
+    "--pixel here": "expected ROW,COLUMN",
+    "--image-size 0": "--image-size",
+    "-p 1.3-poling": "did you mean '1.3-pooling'?",
+}
+
+
+@pytest.mark.parametrize("flags", BAD)
+def test_what_cannot_be_derived(flags: str, a2: A2) -> None:
+    a2("receptive-field", *flags.split()).refused(2, BAD[flags])
+
+
+def test_the_command(a2: A2) -> None:
+    ended = a2("receptive-field", "--layers", "conv5 conv3")
+    assert (ended.status, ended.err) == (0, "")
+    assert "One unit of Z2 sees 3x3 of Z1, 7x7 pixels." in ended.out
+    assert "image  ·███████·" in ended.out
+    flags = ["-p", "1.3-pooling", "--kernel-size", "7", "--stride", "1", "--json"]
+    written = json.loads(a2("receptive-field", *flags).out)
+    assert [layer["field"] for layer in written["results"]["layers"]] == [[7, 7], [8, 8], [20, 20], [22, 22]]
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys; from a2cli import cli; sys.argv = ['a2', 'receptive-field', '--layers', 'conv5 conv3']; "
+    code += "status = cli.run_command(); sys.exit(bool(status or {'torch', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
