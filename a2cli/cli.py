@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from a2cli import __version__, checks, console, options
-from a2cli.errors import A2Error, DataError, SettingsError
+from a2cli.errors import A2Error, DataError, RefutedError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.settings import (
@@ -164,21 +164,22 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
 
     own = {item.name: flags.pop(item.name) for item in declared(StackSettings)}
     stack = options.resolve(StackSettings, "receptive-field", (), own).settings
-    if stack.layers is not None:
-        if given := [name for name, value in flags.items() if value is not None]:
-            raise SettingsError(f"--layers: says the network itself; leave out --{given[0].replace('_', '-')}")
-        if chosen.preset:
-            raise SettingsError("--layers: says the network itself; leave out --preset")
-        layers, image_size = parse_layers(stack.layers), stack.image_size
+    network, image_size = None, stack.image_size
+    if stack.layers is None:
+        settings = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, flags).settings
+        network, image_size = settings.network, image_size or settings.dataset.image_size
+        layers = layers_of(network, image_size)
     else:
-        network = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, flags).settings
-        image_size = stack.image_size or network.dataset.image_size
-        layers = layers_of(network.network, image_size)
-    results = derive(layers, image_size, stack.unit, stack.pixel)
+        if given := [name for name, value in {**flags, "preset": chosen.preset or None}.items() if value is not None]:
+            raise SettingsError(f"--layers: says the network itself; leave out --{given[0].replace('_', '-')}")
+        layers = parse_layers(stack.layers)
+    results = derive(layers, image_size, stack.unit, stack.pixel, network, prove=stack.prove)
     if chosen.json:
         console.out(to_json({"command": "receptive-field", "a2": __version__, "results": asdict(results)}))
     else:
         console.show_fields(results)
+    if results.refuted:
+        raise RefutedError(results.verdict)
 
 
 WITH_SETTINGS: dict[str, tuple[type, type, Any, str]] = {

@@ -196,7 +196,7 @@ def show_fields(results: "FieldResults") -> None:
     table = _table("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
     for one in results.layers:
         windows = [_by(*pair) for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
-        field = _by(*one.field) + "!" * bool(one.beyond_image)
+        field = "global" if one.status == "global" else _by(*one.field) + "!" * bool(one.beyond_image)
         cells = [_by(*(one.size or one.size_formula)), field, _by(*one.jump), _by(*one.centre)]
         shares = []
         if one.size and one.share is not None and one.padded_units is not None:
@@ -205,6 +205,8 @@ def show_fields(results: "FieldResults") -> None:
     console.print(table)
     if known:
         say("image: the field's share of it; padded: the share of units that see padding.")
+    if any(one.beyond_image for one in results.layers):
+        say("!: larger than the image.")
     if results.cone:
         say("", *_drawn(results.cone))
     if unit := results.unit:

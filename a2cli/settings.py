@@ -184,6 +184,9 @@ class StackSettings:
     )
     unit: str | None = setting(None, "LAYER,ROW,COLUMN: the box of pixels that this unit sees.")
     pixel: str | None = setting(None, "ROW,COLUMN: the units of each layer that see this pixel.")
+    prove: bool = setting(
+        False, "Send NaN through the network in torch, from each row and column, and compare what it reaches."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,21 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
-import torch
 from conftest import A2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
+from a2cli.analysis.probing import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
 from a2cli.experiments.receptive_field import receptive_field
 from a2cli.geometry import stages
+from a2cli.models.convnet import build_convnet
+from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 
 
@@ -42,40 +45,21 @@ def stacks(draw: st.DrawFn) -> list[Layer]:
     return layers
 
 
-def built(layer: Layer) -> nn.Module:
-    both = (layer.rows, layer.columns)
-    kernel, stride, padding, dilation = (
-        tuple(getattr(window, name) for window in both) for name in ("kernel", "stride", "padding", "dilation")
-    )
-    if layer.word == "pool":
-        return nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=layer.rows.ceil)
-    return nn.Conv2d(1, 1, kernel, stride, padding, dilation)
-
-
-def measured(layers: list[Layer], size: int, axis: int) -> list[int]:
-    """Return for each unit of the last map along an axis the pixels whose NaN reaches it, as bits."""
-    images = torch.zeros(size, 1, size, size)
-    for pixel in range(size):
-        images[pixel].select(axis + 1, pixel).fill_(torch.nan)
-    with torch.no_grad():
-        answer: Tensor = nn.Sequential(*map(built, layers))(images)
-    reached = answer.isnan().any(dim=3 - axis).squeeze(1)  # (pixel, unit)
-    return [sum(1 << pixel for pixel in column.nonzero().flatten().tolist()) for column in reached.T]
-
-
 @settings(max_examples=150, deadline=None)
 @given(stacks(), st.integers(6, 40))
 def test_closed_form_indices_and_probing_agree(layers: list[Layer], size: int) -> None:
+    names = [layer.name for layer in layers]
     try:
         last = views(layers, size)[-1]
     except SettingsError:
         with pytest.raises(RuntimeError):
-            measured(layers, size, 0)
+            measured(of_sequence(built(layers), names), size)
         return
+    reached = measured(of_sequence(built(layers), names), size)[names[-1]]
     for axis in (0, 1):
         view = last[axis]
         anything = any(last[1 - axis].seen)  # else every unit sees padding alone
-        assert [bits * anything for bits in view.seen] == measured(layers, size, axis)
+        assert [bits * anything for bits in view.seen] == list(reached[axis])
         for unit, bits in enumerate(view.seen):
             first, end = view.box(unit)
             assert end - first + 1 == view.field
@@ -156,6 +140,44 @@ def test_a_convnet_has_the_fields_of_its_stages(pool: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {},
+        {"pool": "average", "kernel_size": (3,), "norm": "batch", "activation": "gelu", "dropout": (0.5,)},
+        {"channels": (4, 8, 6), "kernel_size": (3, 5, 2), "stride": (1, 2, 1), "padding": (1, 0, 2)},
+        {"norm": "local-response", "pool": "max"},
+        {"norm": "weight"},
+    ],
+)
+def test_the_real_convnet_sees_what_is_derived(network: dict[str, Any]) -> None:
+    chosen = NetworkSettings(**network)
+    found = receptive_field(layers_of(chosen, 33), 33, network=chosen, prove=True)
+    assert {layer.status for layer in found.layers} == {"derived = measured"}
+    assert "Proven" in found.verdict
+
+
+def test_group_norm_is_called_global() -> None:
+    chosen = NetworkSettings(norm="group")
+    found = receptive_field(layers_of(chosen, 33), 33, network=chosen, prove=True)
+    assert [layer.status for layer in found.layers] == ["derived = measured", "global"]
+    sees = measured(of_sequence(build_convnet(chosen, 33, 2, (0.5,) * 3, (0.5,) * 3, Streams(0)), ["conv2"]), 33)
+    assert set(sees["conv2"][0]) == {(1 << 33) - 1}, "it is not global after all"
+
+
+def test_a_network_that_sees_something_else_is_refuted(a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def circular(*given: Any, **also: Any) -> nn.Sequential:
+        model = build_convnet(*given, **also)
+        assert isinstance(model.conv2, nn.Conv2d)
+        model.conv2.padding_mode, model.conv2._reversed_padding_repeated_twice = "circular", (1, 1, 1, 1)
+        return model
+
+    monkeypatch.setattr("a2cli.models.convnet.build_convnet", circular)
+    ended = a2("receptive-field", "--padding", "1", "--image-size", "20", "--prove")
+    assert (ended.status, ended.err.count("\n")) == (5, 1)
+    assert "Refuted: at conv2" in ended.err
+
+
 BAD = {
     "--layers cnv5": "did you mean 'conv'?",
     "--layers conv": "expected words like",
@@ -172,6 +194,7 @@ BAD = {
     "--layers conv5 --channels 3": "leave out --channels",
     "--layers conv5 -p 1.3-pooling": "leave out --preset",
     "--layers conv5 --unit Z1,0,0": "needs --image-size",
+    "--layers conv5 --prove": "needs --image-size",
     "--image-size 9 --layers conv5 --unit Z2,0,0": "a layer out of Z1",
     "--image-size 9 --layers conv5 --unit Z1,5,0": "outside the 5x5 units of Z1",
     "--image-size 9 --layers conv5 --unit Z1,-1,0": "outside",

@@ -1,13 +1,18 @@
 """`a2 receptive-field`: what each layer's units see, step by step, for a stack of layers; without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from a2cli.analysis.receptive_field import Layer, View, Window, size_formula, views
 from a2cli.errors import SettingsError
+from a2cli.settings import NetworkSettings
 
 Pair = tuple[int, int]
 MOST_DRAWN = 1024
+Status = Literal["derived", "derived = measured", "derived and measured part", "global"]
+PART: Status = "derived and measured part"
+Measured = Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class LayerField:
     """One layer: its window, the map it leaves, and what a unit of that sees; pairs are rows and columns, in pixels.
 
     What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
-    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image).
+    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where the
+    status is global, the field is that of the windows alone.
     """
 
     name: str
@@ -33,6 +39,7 @@ class LayerField:
     share: float | None
     padded_units: int | None
     beyond_image: bool | None
+    status: Status
 
 
 @dataclass(frozen=True)
@@ -86,38 +93,76 @@ class FieldResults:
     cone: list[MapCone]
     verdict: str
 
+    @property
+    def refuted(self) -> bool:
+        return any(layer.status == PART for layer in self.layers)
+
 
 def receptive_field(
-    layers: Sequence[Layer], image_size: int | None, unit: str | None = None, pixel: str | None = None
+    layers: Sequence[Layer],
+    image_size: int | None,
+    unit: str | None = None,
+    pixel: str | None = None,
+    network: NetworkSettings | None = None,
+    *,
+    prove: bool = False,
 ) -> FieldResults:
     """Return what the units of every layer see; `unit` is LAYER,ROW,COLUMN, `pixel` is ROW,COLUMN.
 
-    Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
+    `network` is the ConvNet that the layers are of, if they are; `prove` sends NaN through it, or through torch's own
+    layers. Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
     """
     found = views(layers, image_size)
+    measured = _measured(layers, image_size, network) if prove else None
+    global_from = 1 if network and network.norm == "group" else len(layers)  # group norm looks at whole maps
     last_sees = {"image": _fields(found[-1])}
     for i in range(len(layers) - 1, 0, -1):
         last_sees[layers[i - 1].name] = _fields(views(layers[i:], None)[-1])
+    fields = []
+    for i, (layer, view) in enumerate(zip(layers, found, strict=True)):
+        status = "global" if i >= global_from else _status(layer.name, view, measured)
+        fields.append(_layer(layer, view, layers[: i + 1], image_size, status))
     return FieldResults(
         image_size=image_size,
-        layers=[
-            _layer(layer, view, layers[: i + 1], image_size)
-            for i, (layer, view) in enumerate(zip(layers, found, strict=True))
-        ],
+        layers=fields,
         last_sees=last_sees,
         unit=_unit(unit, layers, found, image_size) if unit else None,
         pixel=_pixel(pixel, layers, found, image_size) if pixel else [],
         derivation=derivation(layers, image_size),
         cone=_cone([layer.name for layer in layers], [layer.columns for layer in layers], found[-1][1], image_size),
-        verdict=_verdict(layers[-1].name, last_sees, image_size),
+        verdict=_verdict(fields, last_sees, image_size),
     )
+
+
+def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None) -> Measured:
+    if image_size is None:
+        raise SettingsError("--prove: needs --image-size")
+    from a2cli.analysis import probing
+    from a2cli.models.convnet import build_convnet
+    from a2cli.runtime import Streams
+
+    model = probing.built(layers)
+    if network:
+        model = build_convnet(network, image_size, 2, (0.5,) * 3, (0.5,) * 3, Streams(0))
+    return probing.measured(probing.of_sequence(model, [layer.name for layer in layers]), image_size)
+
+
+def _status(name: str, view: tuple[View, View], measured: Measured | None) -> Status:
+    if measured is None:
+        return "derived"
+    rows, columns = view
+    nothing = not (any(rows.seen) and any(columns.seen))  # along one axis padding alone: no pixel reaches any unit
+    expected = tuple(tuple(0 if nothing else bits for bits in axis.seen) for axis in view)
+    return "derived = measured" if measured[name] == expected else PART
 
 
 def _fields(view: tuple[View, View]) -> Pair:
     return view[0].field, view[1].field
 
 
-def _layer(layer: Layer, view: tuple[View, View], upto: Sequence[Layer], image_size: int | None) -> LayerField:
+def _layer(
+    layer: Layer, view: tuple[View, View], upto: Sequence[Layer], image_size: int | None, status: Status
+) -> LayerField:
     rows, columns = view
     field = _fields(view)
     windows = [one.rows for one in upto], [one.columns for one in upto]
@@ -143,6 +188,7 @@ def _layer(layer: Layer, view: tuple[View, View], upto: Sequence[Layer], image_s
         share=share,
         padded_units=padded,
         beyond_image=beyond,
+        status=status,
     )
 
 
@@ -241,9 +287,23 @@ def derivation(layers: Sequence[Layer], image_size: int | None) -> list[str]:
     return lines
 
 
-def _verdict(name: str, sees: dict[str, Pair], image_size: int | None) -> str:
+def _verdict(fields: Sequence[LayerField], sees: dict[str, Pair], image_size: int | None) -> str:
+    last = fields[-1]
     parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
-    words = f"One unit of {name} sees {', '.join(reversed(parts))}."
-    if image_size and max(sees["image"]) > image_size:
-        words += f" That is more than the whole image of {image_size}x{image_size}."
-    return words
+    sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."]
+    if last.beyond_image:
+        sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
+    if last.status == "global":
+        first = next(one.name for one in fields if one.status == "global")
+        sentences = [f"From {first} on every unit sees the whole image: a norm before it looks at whole maps."]
+    statuses = [one.status for one in fields]
+    if PART in statuses:
+        where = fields[statuses.index(PART)].name
+        sentences.append(f"Refuted: at {where} the network sees something else than was derived.")
+    elif "derived = measured" in statuses:
+        count = statuses.count("derived = measured")
+        sentences.append(
+            f"Proven: NaN from each row and column of the image reaches just the units derived, in {count} "
+            f"map{'s' * (count > 1)}."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,69 @@
+"""What the units of a real network see, measured: NaN goes into the image, and where it comes out was seen.
+
+NaN spreads through every sum, maximum and activation, whatever the weights, so no connection hides behind a zero.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from a2cli.analysis.receptive_field import Layer
+
+BATCH = 16
+Bits = tuple[int, ...]
+MapsOf = Callable[[Tensor], Mapping[str, Tensor]]
+
+
+@torch.inference_mode()
+def measured(maps_of: MapsOf, image_size: int) -> dict[str, tuple[Bits, Bits]]:
+    """Return by map, for each of its rows and each of its columns, the image's rows or columns that reach it, as bits.
+
+    maps_of: images (N, 3, H, W) float32 to maps (N, C, H', W') by name, not in training mode.
+    """
+    found: dict[str, list[list[int]]] = {}
+    for axis in (0, 1):
+        for first in range(0, image_size, BATCH):
+            count = min(BATCH, image_size - first)
+            images = torch.zeros(count, 3, image_size, image_size)
+            for i in range(count):
+                images[i].select(1 + axis, first + i).fill_(torch.nan)
+            for name, maps in maps_of(images).items():
+                reached = maps.isnan().any(dim=1).any(dim=2 - axis)  # (N, H') or (N, W')
+                bits = found.setdefault(name, [[0] * maps.shape[2], [0] * maps.shape[3]])[axis]
+                for i, unit in reached.nonzero().tolist():
+                    bits[unit] |= 1 << first + i
+    return {name: (tuple(rows), tuple(columns)) for name, (rows, columns) in found.items()}
+
+
+def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
+    """Return the function from images to the maps that these children of a network leave."""
+
+    def maps_of(images: Tensor) -> Mapping[str, Tensor]:
+        found, x = {}, images
+        for name, module in model.eval().named_children():
+            x = module(x)
+            if name in names:
+                found[name] = x
+            if len(found) == len(names):
+                break
+        return found
+
+    return maps_of
+
+
+def built(layers: Sequence[Layer]) -> nn.Sequential:
+    """Return the layers as torch's own, with three channels."""
+    model = nn.Sequential()
+    for layer in layers:
+        both = layer.rows, layer.columns
+        kernel, stride, padding, dilation = (
+            (getattr(both[0], name), getattr(both[1], name)) for name in ("kernel", "stride", "padding", "dilation")
+        )
+        model.add_module(
+            layer.name,
+            nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=both[0].ceil)
+            if layer.word.startswith("pool")
+            else nn.Conv2d(3, 3, kernel, stride, padding, dilation),
+        )
+    return model
