@@ -109,11 +109,9 @@ def _resolve(
     """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
     if chosen.resume is None:
         return options.resolve(settings, command, chosen.preset, flags)
-    config = Path(chosen.resume) / "config.yaml"
     if chosen.out is not None:
         raise SettingsError("--out: a resumed run stays in its folder")
-    if not options.is_file(config):
-        raise DataError(f"--resume {chosen.resume}: not a run's folder (it has no config.yaml)")
+    config = _config_of("--resume", chosen.resume)
     try:
         saved = options.resolve(settings, command, [str(config)], {})
     except SettingsError as error:
@@ -130,6 +128,13 @@ def _resolve(
                 f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
             )
     return saved
+
+
+def _config_of(flag: str, run: str) -> Path:
+    config = Path(run) / "config.yaml"
+    if not options.is_file(config):
+        raise DataError(f"{flag} {run}: not a run's folder (it has no config.yaml)")
+    return config
 
 
 def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warnings: list[str]) -> None:
@@ -158,22 +163,27 @@ def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
 
 
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
-    """Which input pixels a unit sees: derived step by step, for layers in words or the ConvNet of train-cnn."""
+    """Which input pixels a unit sees: derived, and proven by sending NaN through the network."""
     from a2cli.analysis.receptive_field import layers_of, parse_layers
     from a2cli.experiments.receptive_field import receptive_field as derive
 
     own = {item.name: flags.pop(item.name) for item in declared(StackSettings)}
     stack = options.resolve(StackSettings, "receptive-field", (), own).settings
-    network, image_size = None, stack.image_size
-    if stack.layers is None:
-        settings = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, flags).settings
-        network, image_size = settings.network, image_size or settings.dataset.image_size
-        layers = layers_of(network, image_size)
+    whole = [name for name in ("model", "run", "layers") if getattr(stack, name) is not None]
+    also = [name for name, value in {**flags, "preset": chosen.preset or None}.items() if value is not None]
+    if whole and (more := [*whole[1:], *also]):
+        raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
+    if stack.model is not None:
+        from a2cli.experiments.model_fields import model_fields
+
+        results = model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
+    elif stack.layers is not None:
+        results = derive(parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
     else:
-        if given := [name for name, value in {**flags, "preset": chosen.preset or None}.items() if value is not None]:
-            raise SettingsError(f"--layers: says the network itself; leave out --{given[0].replace('_', '-')}")
-        layers = parse_layers(stack.layers)
-    results = derive(layers, image_size, stack.unit, stack.pixel, network, prove=stack.prove)
+        presets = chosen.preset if stack.run is None else [str(_config_of("--run", stack.run))]
+        settings = options.resolve(TrainCnnSettings, "train-cnn", presets, flags).settings
+        side, network = stack.image_size or settings.dataset.image_size, settings.network
+        results = derive(layers_of(network, side), side, stack.unit, stack.pixel, network, prove=stack.prove)
     if chosen.json:
         console.out(to_json({"command": "receptive-field", "a2": __version__, "results": asdict(results)}))
     else:
@@ -217,7 +227,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
     gc.set_threshold(100_000)  # importing torch makes 200,000 objects and no garbage; search them twice, not 300 times
     status = run_command()
-    gc.freeze()  # the last search, through all of them, would take longer than many a command
+    if "triton" not in sys.modules:  # which torchvision imports, and which takes what is frozen for leaked
+        gc.freeze()  # the last search, through all of them, would take longer than many a command
     sys.exit(status)
 
 

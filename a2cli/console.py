@@ -194,10 +194,13 @@ def show_fields(results: "FieldResults") -> None:
     say(*results.derivation)
     known = results.image_size is not None
     table = _table("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
+    table.columns[0].overflow = "fold"
     for one in results.layers:
         windows = [_by(*pair) for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
-        field = "global" if one.status == "global" else _by(*one.field) + "!" * bool(one.beyond_image)
-        cells = [_by(*(one.size or one.size_formula)), field, _by(*one.jump), _by(*one.centre)]
+        cells = [_by(*(one.size or one.size_formula or ("", ""))), one.status, "", ""]
+        if one.field and one.jump and one.centre:
+            marks = "!" * bool(one.beyond_image) + "?" * one.misaligned
+            cells[1:] = [_by(*one.field) + marks, _by(*one.jump), _by(*one.centre)]
         shares = []
         if one.size and one.share is not None and one.padded_units is not None:
             shares = [f"{one.share:.0%}", f"{one.padded_units / (one.size[0] * one.size[1]):.0%}"]
@@ -207,6 +210,8 @@ def show_fields(results: "FieldResults") -> None:
         say("image: the field's share of it; padded: the share of units that see padding.")
     if any(one.beyond_image for one in results.layers):
         say("!: larger than the image.")
+    if any(one.misaligned for one in results.layers):
+        say("?: joins branches whose fields have different centres.")
     if results.cone:
         say("", *_drawn(results.cone))
     if unit := results.unit:

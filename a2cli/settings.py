@@ -179,8 +179,11 @@ class StackSettings:
         "Layers in words, as 'conv5 conv3' or 'stem=conv7s2p3 relu pool3s2p1': conv or pool, kernel (3x7 for rows x "
         "columns), then s stride, p padding, d dilation, ceil; instead of the ConvNet that the network flags describe.",
     )
+    model: str | None = setting(None, "One of torchvision's image classifiers by name, as resnet50, instead.")
+    run: str | None = setting(None, "The network of a train-cnn run, by its folder, instead.")
     image_size: Annotated[int, Ge(1), Le(4096)] | None = setting(
-        None, "Side of the image in pixels; without it, sizes of --layers are formulas in A."
+        None,
+        "Side of the image in pixels; without it, sizes of --layers are formulas in A, and a --model sees 224 pixels.",
     )
     unit: str | None = setting(None, "LAYER,ROW,COLUMN: the box of pixels that this unit sees.")
     pixel: str | None = setting(None, "ROW,COLUMN: the units of each layer that see this pixel.")

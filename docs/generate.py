@@ -18,7 +18,7 @@ COMMANDS = {
     "receptive-field": (
         ReceptiveFieldSettings,
         LookOptions,
-        "What a unit sees of the image, derived, for layers in words or the ConvNet of train-cnn.",
+        "What a unit sees of the image, derived, for layers in words, the ConvNet, or torchvision's networks.",
     ),
 }
 

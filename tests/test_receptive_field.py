@@ -4,17 +4,22 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2
+import torch
+import torch.nn.functional as F
+from conftest import A2, draw_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import fx, nn
 
+from a2cli.analysis import graphs
 from a2cli.analysis.probing import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
+from a2cli.experiments.model_fields import _built
 from a2cli.experiments.receptive_field import receptive_field
 from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
@@ -192,6 +197,8 @@ BAD = {
     "--layers a=conv3,a=conv3": "two maps are called 'a'",
     "--layers conv5,conv9 --image-size 9": "image 9 -> Z1 5 -> Z2 nothing",
     "--layers conv5 --channels 3": "leave out --channels",
+    "--layers conv5 --model alexnet": "leave out --layers",
+    "--run runs/x --model alexnet": "leave out --run",
     "--layers conv5 -p 1.3-pooling": "leave out --preset",
     "--layers conv5 --unit Z1,0,0": "needs --image-size",
     "--layers conv5 --prove": "needs --image-size",
@@ -225,3 +232,106 @@ def test_it_needs_no_torch() -> None:
     code = "import sys; from a2cli import cli; sys.argv = ['a2', 'receptive-field', '--layers', 'conv5 conv3']; "
     code += "status = cli.run_command(); sys.exit(bool(status or {'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+class Branches(nn.Module):
+    """A strided branch and a pooled one, added; a shared convolution; a concatenation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.wide = nn.Conv2d(4, 4, (3, 5), padding=(1, 2), dilation=(1, 1))
+        self.holes = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
+        self.shared = nn.Conv2d(4, 4, 3, padding=1)
+        self.shift = nn.Conv2d(4, 4, 2)
+        self.last = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).relu()
+        x = self.wide(x) + self.holes(x)
+        x = self.shared(self.shared(x))
+        x = torch.cat([F.max_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 2)], dim=1)
+        return self.last(x).mean((2, 3))
+
+
+def agree(model: nn.Module, size: int) -> dict[str, graphs.GraphLayer]:
+    """Hold a network's derivation to what NaN does in it, and return its layers."""
+    derivation = graphs.derive(fx.symbolic_trace(model.eval()), size)
+    seen = measured(lambda images: graphs.maps_of(derivation, images), size)
+    assert seen.keys() == derivation.layers.keys()
+    for name, layer in derivation.layers.items():
+        if isinstance(layer.known, graphs.Spatial):
+            assert seen[name] == (layer.known.rows.seen, layer.known.columns.seen), name
+        else:
+            assert layer.known == graphs.GLOBAL, name
+            assert {*seen[name][0], *seen[name][1]} == {(1 << size) - 1}, name
+    return derivation.layers
+
+
+def test_branches_sums_and_shared_modules() -> None:
+    layers = agree(Branches(), 40)
+    assert list(layers) == ["stem", "wide", "holes", "shared", "shared#2", "max_pool2d", "avg_pool2d", "last"]
+    last = layers["last"].known
+    assert isinstance(last, graphs.Spatial)
+    assert last.misaligned, "a pooling of 3 and one of 2 have their centres in different places"
+    assert not layers["shared"].known.misaligned
+    assert (last.rows.field, last.columns.field) == (23, 23)
+
+
+def test_squeeze_and_excite_is_global() -> None:
+    class Squeeze(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.gate, self.after = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x)
+            return self.after(x * self.gate(F.adaptive_avg_pool2d(x, 1)).sigmoid())
+
+    layers = agree(Squeeze(), 16)
+    assert [layer.known == graphs.GLOBAL for layer in layers.values()] == [False, True, True]
+
+
+MODELS = "alexnet vgg11 resnet18 googlenet densenet121 mobilenet_v3_small efficientnet_b0 convnext_tiny squeezenet1_0"
+
+
+@pytest.mark.parametrize("name", [*MODELS.split(), "resnet50", "inception_v3", "vit_b_16"])
+def test_every_convolution_and_pooling_of_torchvisions(name: str) -> None:
+    """On images as small as the networks take, where all but the middle of a map sees padding."""
+    side = {"inception_v3": 80, "vit_b_16": 224}.get(name, 64)
+    layers = agree(_built(name), side)
+    modules = [m for path, m in _built(name).named_modules() if not path.lower().startswith("aux")]
+    assert len(layers) >= sum(isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) for m in modules)
+
+
+def test_known_fields() -> None:
+    """Araujo et al. 2019, table 1: AlexNet's last pooling sees 195 pixels, VGG-16's 212, ResNet-18's last map 435."""
+    last = {}
+    for name in ("alexnet", "vgg16", "resnet18"):
+        derivation = graphs.derive(fx.symbolic_trace(_built(name)), 64)
+        *_, layer = derivation.layers.values()
+        assert isinstance(layer.known, graphs.Spatial)
+        last[name] = layer.known.rows.field
+    assert last == {"alexnet": 195, "vgg16": 212, "resnet18": 435}
+
+
+def test_a_model_by_name(a2: A2) -> None:
+    ended = a2(
+        "receptive-field", "--model", "squeezenet1_0", "--image-size", "40", "--prove", "--unit", "features.0,0,0"
+    )
+    assert (ended.status, ended.err) == (0, "")
+    assert "Proven" in ended.out
+    assert "in the image rows 0 to 6, columns 0 to 6; 49 pixels." in " ".join(ended.out.split())
+    a2("receptive-field", "--model", "resnet5").refused(2, "did you mean 'resnet50'?")
+    a2("receptive-field", "--model", "alexnet", "--image-size", "20").refused(2, "does not take images of 20x20")
+    a2("receptive-field", "--model", "alexnet", "--layers", "conv3").refused(2, "leave out --layers")
+    a2("receptive-field", "--model", "alexnet", "--channels", "3").refused(2, "leave out --channels")
+
+
+def test_the_network_of_a_run(a2: A2, train: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set")
+    run = train("--data", "set", "--image-size", "12", "--channels", "3,4").done()
+    written = json.loads(a2("receptive-field", "--run", run, "--json").out)["results"]
+    assert (written["image_size"], [layer["name"] for layer in written["layers"]]) == (12, ["conv1", "conv2"])
+    assert written["layers"][0]["kernel_size"] == [3, 3]
+    a2("receptive-field", "--run", "set").refused(3, "--run set: not a run's folder")

@@ -94,6 +94,15 @@ class View:
             seen.append(bits)
         return View(self.jump * window.stride, self.start - window.padding * self.jump, offsets, tuple(seen))
 
+    def joined(self, other: "View") -> "View | None":
+        """Return what units see that join this map's with another's, place by place; None where they do not match."""
+        if self.jump != other.jump or len(self.seen) != len(other.seen):
+            return None
+        start = min(self.start, other.start)
+        offsets = self.offsets << self.start - start | other.offsets << other.start - start
+        seen = tuple(mine | theirs for mine, theirs in zip(self.seen, other.seen, strict=True))
+        return View(self.jump, start, offsets, seen)
+
     def box(self, unit: int) -> tuple[int, int]:
         """Return the first and last pixel in closed form; either may lie outside the image."""
         first = self.start + unit * self.jump

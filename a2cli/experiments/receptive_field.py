@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from a2cli.analysis.receptive_field import Layer, View, Window, size_formula, views
-from a2cli.errors import SettingsError
+from a2cli.errors import SettingsError, nearest
 from a2cli.settings import NetworkSettings
 
 Pair = tuple[int, int]
 MOST_DRAWN = 1024
-Status = Literal["derived", "derived = measured", "derived and measured part", "global"]
+Status = Literal["derived", "derived = measured", "derived and measured part", "global", "measured only"]
+Views = tuple[View, View]
 PART: Status = "derived and measured part"
-Measured = Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+Bits = tuple[int, ...]
+Measured = Mapping[str, tuple[Bits, Bits]]
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class LayerField:
     """One layer: its window, the map it leaves, and what a unit of that sees; pairs are rows and columns, in pixels.
 
     What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
-    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where the
-    status is global, the field is that of the windows alone.
+    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where every
+    unit sees the whole image (global) or nothing could be derived (measured only), there is no field, jump and centre.
+    `misaligned` marks what comes after branches whose fields have different centres. Formulas in A are for stacks.
     """
 
     name: str
@@ -30,15 +33,16 @@ class LayerField:
     stride: Pair
     padding: Pair
     dilation: Pair
-    size_formula: tuple[str, str]
+    size_formula: tuple[str, str] | None
     size: Pair | None
-    field: Pair
-    pixels: int
-    jump: Pair
-    centre: tuple[float, float]
+    field: Pair | None
+    pixels: int | None
+    jump: Pair | None
+    centre: tuple[float, float] | None
     share: float | None
     padded_units: int | None
     beyond_image: bool | None
+    misaligned: bool
     status: Status
 
 
@@ -118,19 +122,23 @@ def receptive_field(
     last_sees = {"image": _fields(found[-1])}
     for i in range(len(layers) - 1, 0, -1):
         last_sees[layers[i - 1].name] = _fields(views(layers[i:], None)[-1])
-    fields = []
+    fields, seen = [], []
     for i, (layer, view) in enumerate(zip(layers, found, strict=True)):
-        status = "global" if i >= global_from else _status(layer.name, view, measured)
-        fields.append(_layer(layer, view, layers[: i + 1], image_size, status))
+        upto = [one.rows for one in layers[: i + 1]], [one.columns for one in layers[: i + 1]]
+        formula = size_formula(view[0], upto[0]), size_formula(view[1], upto[1])
+        size = (len(view[0].seen), len(view[1].seen)) if image_size else None
+        seen.append(view if i < global_from else None)
+        status = status_of(seen[-1], i >= global_from, measured[layer.name] if measured else None, image_size)
+        fields.append(layer_field(layer, seen[-1], size, image_size, status, formula))
     return FieldResults(
         image_size=image_size,
         layers=fields,
         last_sees=last_sees,
-        unit=_unit(unit, layers, found, image_size) if unit else None,
-        pixel=_pixel(pixel, layers, found, image_size) if pixel else [],
+        unit=unit_field(unit, fields, seen) if unit else None,
+        pixel=pixel_units(pixel, fields, seen, image_size) if pixel else [],
         derivation=derivation(layers, image_size),
         cone=_cone([layer.name for layer in layers], [layer.columns for layer in layers], found[-1][1], image_size),
-        verdict=_verdict(fields, last_sees, image_size),
+        verdict=verdict(fields, last_sees, image_size),
     )
 
 
@@ -147,31 +155,44 @@ def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkS
     return probing.measured(probing.of_sequence(model, [layer.name for layer in layers]), image_size)
 
 
-def _status(name: str, view: tuple[View, View], measured: Measured | None) -> Status:
+def status_of(
+    view: Views | None, is_global: bool, measured: tuple[Bits, Bits] | None, image_size: int | None
+) -> Status:
+    """Return how what was derived and what was measured, if it was, compare."""
+    if view is None and not is_global:
+        return "measured only"
     if measured is None:
-        return "derived"
+        return "global" if view is None else "derived"
+    if view is None:
+        everything = (1 << (image_size or 0)) - 1
+        return "global" if {*measured[0], *measured[1]} == {everything} else PART
     rows, columns = view
     nothing = not (any(rows.seen) and any(columns.seen))  # along one axis padding alone: no pixel reaches any unit
     expected = tuple(tuple(0 if nothing else bits for bits in axis.seen) for axis in view)
-    return "derived = measured" if measured[name] == expected else PART
+    return "derived = measured" if measured == expected else PART
 
 
-def _fields(view: tuple[View, View]) -> Pair:
+def _fields(view: Views) -> Pair:
     return view[0].field, view[1].field
 
 
-def _layer(
-    layer: Layer, view: tuple[View, View], upto: Sequence[Layer], image_size: int | None, status: Status
+def layer_field(
+    layer: Layer,
+    view: Views | None,
+    size: Pair | None,
+    image_size: int | None,
+    status: Status,
+    formula: tuple[str, str] | None = None,
+    misaligned: bool = False,
 ) -> LayerField:
-    rows, columns = view
-    field = _fields(view)
-    windows = [one.rows for one in upto], [one.columns for one in upto]
-    size = share = padded = beyond = None
-    if image_size:
-        size = len(rows.seen), len(columns.seen)
+    """Return a layer's row of the table."""
+    share = padded = beyond = None
+    if image_size and view:
+        field = _fields(view)
         share = min(field[0], image_size) * min(field[1], image_size) / image_size**2
         whole = [sum(axis.whole(unit) for unit in range(len(axis.seen))) for axis in view]
-        padded, beyond = size[0] * size[1] - whole[0] * whole[1], max(field) > image_size
+        padded = len(view[0].seen) * len(view[1].seen) - whole[0] * whole[1]
+        beyond = max(field) > image_size
     return LayerField(
         name=layer.name,
         word=layer.word,
@@ -179,28 +200,33 @@ def _layer(
         stride=(layer.rows.stride, layer.columns.stride),
         padding=(layer.rows.padding, layer.columns.padding),
         dilation=(layer.rows.dilation, layer.columns.dilation),
-        size_formula=(size_formula(rows, windows[0]), size_formula(columns, windows[1])),
+        size_formula=formula,
         size=size,
-        field=field,
-        pixels=rows.offsets.bit_count() * columns.offsets.bit_count(),
-        jump=(rows.jump, columns.jump),
-        centre=(rows.centre, columns.centre),
+        field=_fields(view) if view else None,
+        pixels=view[0].offsets.bit_count() * view[1].offsets.bit_count() if view else None,
+        jump=(view[0].jump, view[1].jump) if view else None,
+        centre=(view[0].centre, view[1].centre) if view else None,
         share=share,
         padded_units=padded,
         beyond_image=beyond,
+        misaligned=misaligned,
         status=status,
     )
 
 
-def _unit(text: str, layers: Sequence[Layer], found: Sequence[tuple[View, View]], image_size: int | None) -> UnitField:
+def unit_field(text: str, fields: Sequence[LayerField], found: Sequence[Views | None]) -> UnitField:
+    """Return what one unit sees, named as LAYER,ROW,COLUMN; raises SettingsError where there is none such."""
     name, _, place = text.partition(",")
-    names = [layer.name for layer in layers]
+    names = [layer.name for layer in fields]
     if name not in names:
-        raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}")
-    rows, columns = found[names.index(name)]
-    if not image_size:
+        raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}{nearest(name, names)}")
+    layer, view = fields[names.index(name)], found[names.index(name)]
+    if layer.size is None:
         raise SettingsError("--unit: needs --image-size")
-    row, column = _place("--unit", place, (len(rows.seen), len(columns.seen)), f"units of {name}")
+    row, column = _place("--unit", place, layer.size, f"units of {name}")
+    if view is None:
+        raise SettingsError(f"--unit: {name} is {layer.status}: no field was derived")
+    rows, columns = view
     return UnitField(
         layer=name,
         unit=(row, column),
@@ -212,17 +238,19 @@ def _unit(text: str, layers: Sequence[Layer], found: Sequence[tuple[View, View]]
     )
 
 
-def _pixel(
-    text: str, layers: Sequence[Layer], found: Sequence[tuple[View, View]], image_size: int | None
+def pixel_units(
+    text: str, fields: Sequence[LayerField], found: Sequence[Views | None], image_size: int | None
 ) -> list[PixelUnits]:
+    """Return which units of each layer see a pixel, named as ROW,COLUMN; layers without a derivation are left out."""
     if not image_size:
         raise SettingsError("--pixel: needs --image-size")
     place = _place("--pixel", text, (image_size, image_size), "pixels of the image")
     units = []
-    for layer, view in zip(layers, found, strict=True):
-        rows, columns = (axis.units_seeing(at) for axis, at in zip(view, place, strict=True))
-        ends = [(seeing[0], seeing[-1]) if seeing else None for seeing in (rows, columns)]
-        units.append(PixelUnits(layer.name, ends[0], ends[1], len(rows) * len(columns)))
+    for layer, view in zip(fields, found, strict=True):
+        if view:
+            rows, columns = (axis.units_seeing(at) for axis, at in zip(view, place, strict=True))
+            ends = [(seeing[0], seeing[-1]) if seeing else None for seeing in (rows, columns)]
+            units.append(PixelUnits(layer.name, ends[0], ends[1], len(rows) * len(columns)))
     return units
 
 
@@ -287,23 +315,25 @@ def derivation(layers: Sequence[Layer], image_size: int | None) -> list[str]:
     return lines
 
 
-def _verdict(fields: Sequence[LayerField], sees: dict[str, Pair], image_size: int | None) -> str:
+def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: int | None) -> str:
+    """Return in words what the last map's units see, and what the proof said."""
     last = fields[-1]
     parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
-    sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."]
+    sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."] if last.field else []
     if last.beyond_image:
         sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
     if last.status == "global":
         first = next(one.name for one in fields if one.status == "global")
-        sentences = [f"From {first} on every unit sees the whole image: a norm before it looks at whole maps."]
+        sentences.append(f"From {first} on units see the whole image: something before it looks at whole maps.")
     statuses = [one.status for one in fields]
     if PART in statuses:
         where = fields[statuses.index(PART)].name
         sentences.append(f"Refuted: at {where} the network sees something else than was derived.")
-    elif "derived = measured" in statuses:
-        count = statuses.count("derived = measured")
+    elif count := statuses.count("derived = measured"):
         sentences.append(
             f"Proven: NaN from each row and column of the image reaches just the units derived, in {count} "
             f"map{'s' * (count > 1)}."
         )
+    if count := statuses.count("measured only"):
+        sentences.append(f"For {count} map{'s' * (count > 1)} there is no derivation.")
     return " ".join(sentences)
