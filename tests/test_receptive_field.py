@@ -295,7 +295,7 @@ def test_squeeze_and_excite_is_global() -> None:
 MODELS = "alexnet vgg11 resnet18 googlenet densenet121 mobilenet_v3_small efficientnet_b0 convnext_tiny squeezenet1_0"
 
 
-@pytest.mark.parametrize("name", [*MODELS.split(), "resnet50", "inception_v3", "vit_b_16"])
+@pytest.mark.parametrize("name", [*MODELS.split(), "resnet50", "shufflenet_v2_x0_5", "inception_v3", "vit_b_16"])
 def test_every_convolution_and_pooling_of_torchvisions(name: str) -> None:
     """On images as small as the networks take, where all but the middle of a map sees padding."""
     side = {"inception_v3": 80, "vit_b_16": 224}.get(name, 64)

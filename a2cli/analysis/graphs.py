@@ -219,8 +219,8 @@ def _joined(seeing: Sequence[Known]) -> Known:
 def _of_map(name: str, target: Any, known: Spatial, args: tuple[Any, ...], parts: Sequence[Tensor]) -> Known:
     """Return what is seen by a value made of one map, by the operation's name."""
     before = args[0]
-    if not isinstance(before, Tensor):
-        return UNKNOWN
+    if not isinstance(before, Tensor):  # one of the parts that `chunk` left
+        return known if name == "getitem" else UNKNOWN
     same = all(part.dim() == before.dim() and known.sizes(part) == known.sizes(before) for part in parts)
     if name in {"Linear", "linear"}:
         return GLOBAL if before.dim() - 1 in known.dims else known
@@ -235,8 +235,14 @@ def _of_map(name: str, target: Any, known: Spatial, args: tuple[Any, ...], parts
         order = [*given] if isinstance(given, tuple | list) else [*args[1:]]
         rows, columns = (order.index(dim) for dim in known.dims)
         return replace(known, dims=(rows, columns))
+    if name == "transpose":
+        swapped = {args[1]: args[2], args[2]: args[1]}
+        rows, columns = (swapped.get(dim, dim) for dim in known.dims)
+        return replace(known, dims=(rows, columns))
     if name in RESHAPING:
-        return FLAT
+        last = before.dim() - 2, before.dim() - 1
+        kept = known.dims == last and parts[0].dim() > 2 and parts[0].shape[-2:] == before.shape[-2:]
+        return replace(known, dims=(parts[0].dim() - 2, parts[0].dim() - 1)) if kept else FLAT
     if name in CHUNKING and same:
         return known
     return UNKNOWN
