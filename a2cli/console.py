@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
-    from a2cli.experiments.receptive_field import FieldResults, MapCone
+    from a2cli.experiments.fields import FieldResults, MapCone
 
 T = TypeVar("T")
 LIVE_SECONDS = 0.1

@@ -7,7 +7,7 @@ from torch import fx, nn
 
 from a2cli.analysis import graphs, probing
 from a2cli.errors import SettingsError, nearest
-from a2cli.experiments.receptive_field import (
+from a2cli.experiments.fields import (
     FieldResults,
     layer_field,
     pixel_units,

@@ -1,0 +1,233 @@
+"""What `a2 receptive-field` says of layers, units and pixels: the results, and how they are made of views."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from a2cli.analysis.receptive_field import Layer, View
+from a2cli.errors import SettingsError, nearest
+
+Pair = tuple[int, int]
+Status = Literal["derived", "derived = measured", "derived and measured part", "global", "measured only"]
+Views = tuple[View, View]
+PART: Status = "derived and measured part"
+Bits = tuple[int, ...]
+Measured = Mapping[str, tuple[Bits, Bits]]
+
+
+@dataclass(frozen=True)
+class LayerField:
+    """One layer: its window, the map it leaves, and what a unit of that sees; pairs are rows and columns, in pixels.
+
+    What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
+    cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where every
+    unit sees the whole image (global) or nothing could be derived (measured only), there is no field, jump and centre.
+    `misaligned` marks what comes after branches whose fields have different centres. Formulas in A are for stacks.
+    """
+
+    name: str
+    word: str
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    size_formula: tuple[str, str] | None
+    size: Pair | None
+    field: Pair | None
+    pixels: int | None
+    jump: Pair | None
+    centre: tuple[float, float] | None
+    share: float | None
+    padded_units: int | None
+    beyond_image: bool | None
+    misaligned: bool
+    status: Status
+
+
+@dataclass(frozen=True)
+class UnitField:
+    """One unit: its field in closed form, and what of it lies in the image; ends included, null where nothing does.
+
+    `pixels` counts the pixels it really sees: dilation leaves holes, padding takes the rest.
+    """
+
+    layer: str
+    unit: Pair
+    rows: Pair
+    columns: Pair
+    clipped_rows: Pair | None
+    clipped_columns: Pair | None
+    pixels: int
+
+
+@dataclass(frozen=True)
+class PixelUnits:
+    """The units of one layer that see a pixel: rows and columns, from the first to the last, and how many in all."""
+
+    layer: str
+    rows: Pair | None
+    columns: Pair | None
+    units: int
+
+
+@dataclass(frozen=True)
+class MapCone:
+    """A map's units along a row, for drawing: the first one's centre and their distance in pixels, how many there are,
+    and the first and last of those that the last map's middle unit sees."""
+
+    name: str
+    centre: float
+    jump: int
+    units: int
+    lit: Pair | None
+
+
+@dataclass(frozen=True)
+class FieldResults:
+    """What `a2 receptive-field` found: every layer, the last map's units in each map before, one unit, one pixel."""
+
+    image_size: int | None
+    layers: list[LayerField]
+    last_sees: dict[str, Pair]
+    unit: UnitField | None
+    pixel: list[PixelUnits]
+    derivation: list[str]
+    cone: list[MapCone]
+    verdict: str
+
+    @property
+    def refuted(self) -> bool:
+        return any(layer.status == PART for layer in self.layers)
+
+
+def status_of(
+    view: Views | None, is_global: bool, measured: tuple[Bits, Bits] | None, image_size: int | None
+) -> Status:
+    """Return how what was derived and what was measured, if it was, compare."""
+    if view is None and not is_global:
+        return "measured only"
+    if measured is None:
+        return "global" if view is None else "derived"
+    if view is None:
+        everything = (1 << (image_size or 0)) - 1
+        return "global" if {*measured[0], *measured[1]} == {everything} else PART
+    rows, columns = view
+    nothing = not (any(rows.seen) and any(columns.seen))  # along one axis padding alone: no pixel reaches any unit
+    expected = tuple(tuple(0 if nothing else bits for bits in axis.seen) for axis in view)
+    return "derived = measured" if measured == expected else PART
+
+
+def field_of(view: Views) -> Pair:
+    return view[0].field, view[1].field
+
+
+def layer_field(
+    layer: Layer,
+    view: Views | None,
+    size: Pair | None,
+    image_size: int | None,
+    status: Status,
+    formula: tuple[str, str] | None = None,
+    misaligned: bool = False,
+) -> LayerField:
+    """Return a layer's row of the table."""
+    share = padded = beyond = None
+    if image_size and view:
+        field = field_of(view)
+        share = min(field[0], image_size) * min(field[1], image_size) / image_size**2
+        whole = [sum(axis.whole(unit) for unit in range(len(axis.seen))) for axis in view]
+        padded = len(view[0].seen) * len(view[1].seen) - whole[0] * whole[1]
+        beyond = max(field) > image_size
+    return LayerField(
+        name=layer.name,
+        word=layer.word,
+        kernel_size=(layer.rows.kernel, layer.columns.kernel),
+        stride=(layer.rows.stride, layer.columns.stride),
+        padding=(layer.rows.padding, layer.columns.padding),
+        dilation=(layer.rows.dilation, layer.columns.dilation),
+        size_formula=formula,
+        size=size,
+        field=field_of(view) if view else None,
+        pixels=view[0].offsets.bit_count() * view[1].offsets.bit_count() if view else None,
+        jump=(view[0].jump, view[1].jump) if view else None,
+        centre=(view[0].centre, view[1].centre) if view else None,
+        share=share,
+        padded_units=padded,
+        beyond_image=beyond,
+        misaligned=misaligned,
+        status=status,
+    )
+
+
+def unit_field(text: str, fields: Sequence[LayerField], found: Sequence[Views | None]) -> UnitField:
+    """Return what one unit sees, named as LAYER,ROW,COLUMN; raises SettingsError where there is none such."""
+    name, _, place = text.partition(",")
+    names = [layer.name for layer in fields]
+    if name not in names:
+        raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}{nearest(name, names)}")
+    layer, view = fields[names.index(name)], found[names.index(name)]
+    if layer.size is None:
+        raise SettingsError("--unit: needs --image-size")
+    row, column = _place("--unit", place, layer.size, f"units of {name}")
+    if view is None:
+        raise SettingsError(f"--unit: {name} is {layer.status}: no field was derived")
+    rows, columns = view
+    return UnitField(
+        layer=name,
+        unit=(row, column),
+        rows=rows.box(row),
+        columns=columns.box(column),
+        clipped_rows=rows.clipped(row),
+        clipped_columns=columns.clipped(column),
+        pixels=rows.seen[row].bit_count() * columns.seen[column].bit_count(),
+    )
+
+
+def pixel_units(
+    text: str, fields: Sequence[LayerField], found: Sequence[Views | None], image_size: int | None
+) -> list[PixelUnits]:
+    """Return which units of each layer see a pixel, named as ROW,COLUMN; layers without a derivation are left out."""
+    if not image_size:
+        raise SettingsError("--pixel: needs --image-size")
+    place = _place("--pixel", text, (image_size, image_size), "pixels of the image")
+    units = []
+    for layer, view in zip(fields, found, strict=True):
+        if view:
+            rows, columns = (axis.units_seeing(at) for axis, at in zip(view, place, strict=True))
+            ends = [(seeing[0], seeing[-1]) if seeing else None for seeing in (rows, columns)]
+            units.append(PixelUnits(layer.name, ends[0], ends[1], len(rows) * len(columns)))
+    return units
+
+
+def _place(flag: str, text: str, size: Pair, what: str) -> Pair:
+    try:
+        row, column = (int(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{flag}: expected {'LAYER,' * (flag == '--unit')}ROW,COLUMN, got {text!r}") from None
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise SettingsError(f"{flag}: {row},{column} is outside the {size[0]}x{size[1]} {what}; they count from 0")
+    return row, column
+
+
+def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: int | None) -> str:
+    """Return in words what the last map's units see, and what the proof said."""
+    last = fields[-1]
+    parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
+    sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."] if last.field else []
+    if last.beyond_image:
+        sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
+    if last.status == "global":
+        first = next(one.name for one in fields if one.status == "global")
+        sentences.append(f"From {first} on units see the whole image: something before it looks at whole maps.")
+    statuses = [one.status for one in fields]
+    if PART in statuses:
+        where = fields[statuses.index(PART)].name
+        sentences.append(f"Refuted: at {where} the network sees something else than was derived.")
+    elif count := statuses.count("derived = measured"):
+        sentences.append(
+            f"Proven: NaN from each row and column of the image reaches just the units derived, in {count} "
+            f"map{'s' * (count > 1)}."
+        )
+    if count := statuses.count("measured only"):
+        sentences.append(f"For {count} map{'s' * (count > 1)} there is no derivation.")
+    return " ".join(sentences)
