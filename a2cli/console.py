@@ -198,7 +198,9 @@ def show_fields(results: "FieldResults") -> None:
     for one in results.layers:
         windows = [_by(*pair) for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
         cells = [_by(*(one.size or one.size_formula or ("", ""))), one.status, "", ""]
-        if one.field and one.jump and one.centre:
+        if one.field and not one.jump:
+            cells[1] = f"{_by(*one.field)} measured"
+        elif one.field and one.jump and one.centre:
             marks = "!" * bool(one.beyond_image) + "?" * one.misaligned
             cells[1:] = [_by(*one.field) + marks, _by(*one.jump), _by(*one.centre)]
         shares = []

@@ -19,7 +19,7 @@ from a2cli.analysis import graphs
 from a2cli.analysis.probing import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.model_fields import _built
+from a2cli.experiments.model_fields import _built, model_fields
 from a2cli.experiments.receptive_field import receptive_field
 from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
@@ -335,3 +335,23 @@ def test_the_network_of_a_run(a2: A2, train: A2, tmp_path: Path) -> None:
     assert (written["image_size"], [layer["name"] for layer in written["layers"]]) == (12, ["conv1", "conv2"])
     assert written["layers"][0]["kernel_size"] == [3, 3]
     a2("receptive-field", "--run", "set").refused(3, "--run set: not a run's folder")
+
+
+def test_a_network_that_cannot_be_traced_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fickle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(int(x.shape[0] > 0) + int(bool((x.nan_to_num() >= 0).all()))):
+                x = self.conv(x)
+            return x
+
+    monkeypatch.setattr("a2cli.experiments.model_fields._built", lambda _: Fickle())
+    found = model_fields("fickle", 12)
+    assert [(layer.name, layer.field, layer.status) for layer in found.layers] == [
+        ("conv", (3, 3), "measured only"),
+        ("conv#2", (5, 5), "measured only"),
+    ]
+    assert found.verdict == "One unit of conv#2 sees 5x5 pixels. For 2 maps there is no derivation."

@@ -8,9 +8,10 @@ Every value of the graph (torch.fx) is run once for its shape, and said to see o
 - None: nothing of the image: weights, sizes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -80,7 +81,7 @@ class Derivation(fx.Interpreter):
             self.known[n] = self.image
         elif n.op in {"get_attr", "output"}:
             self.known[n] = None
-        elif window := _window(target, args, kwargs):
+        elif window := window_of(target, args, kwargs):
             word, rows, columns = window
             self.known[n] = _through(inputs[0], rows, columns)
             name = str(n.target) if n.op == "call_module" else n.name
@@ -139,7 +140,9 @@ def _through(known: Known, rows: Window, columns: Window) -> Known:
     return replace(known, rows=known.rows.through(rows), columns=known.columns.through(columns))
 
 
-def _window(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Window, Window] | None:
+def window_of(
+    target: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[str, Window, Window] | None:
     """Return a convolution's or pooling's word and windows; None for what is neither, or has no plain window."""
     if isinstance(target, nn.Conv2d):
         if isinstance(target.padding, str) or target.padding_mode != "zeros":

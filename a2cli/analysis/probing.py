@@ -52,6 +52,34 @@ def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
     return maps_of
 
 
+def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
+    """Return the function from images to the maps that modules of these kinds leave, by path, `#2` the second time.
+
+    It asks nothing of the network's code, as what is run is watched from outside.
+    """
+
+    def maps_of(images: Tensor) -> Mapping[str, Tensor]:
+        found: dict[str, Tensor] = {}
+
+        def keep(path: str, maps: Tensor) -> None:
+            uses = sum(name.partition("#")[0] == path for name in found)
+            found[f"{path}#{uses + 1}" if uses else path] = maps
+
+        handles = [
+            module.register_forward_hook(lambda _, __, maps, path=path: keep(path, maps))
+            for path, module in model.named_modules()
+            if isinstance(module, kinds)
+        ]
+        try:
+            model.eval()(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
+
+    return maps_of
+
+
 def built(layers: Sequence[Layer]) -> nn.Sequential:
     """Return the layers as torch's own, with three channels."""
     model = nn.Sequential()

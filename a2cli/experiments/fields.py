@@ -21,8 +21,9 @@ class LayerField:
 
     What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
     cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where every
-    unit sees the whole image (global) or nothing could be derived (measured only), there is no field, jump and centre.
-    `misaligned` marks what comes after branches whose fields have different centres. Formulas in A are for stacks.
+    unit sees the whole image (global) or nothing could be derived (measured only), there is no jump and centre, and a
+    field only of a network that cannot be traced: the widest measured. `misaligned` marks what comes after branches
+    whose fields have different centres. Formulas in A are for stacks.
     """
 
     name: str

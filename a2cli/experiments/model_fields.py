@@ -1,14 +1,20 @@
 """`a2 receptive-field --model`: what the units of any of torchvision's image classifiers see, along its graph."""
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import fx, nn
 
 from a2cli.analysis import graphs, probing
+from a2cli.analysis.receptive_field import Layer
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.fields import (
     FieldResults,
+    LayerField,
+    Views,
     layer_field,
     pixel_units,
     status_of,
@@ -16,6 +22,7 @@ from a2cli.experiments.fields import (
     verdict,
 )
 
+WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 USUAL_SIZE = {"inception_v3": 299}
 
 
@@ -25,19 +32,17 @@ def model_fields(
     """Return what the units of every convolution and pooling of a network see, on images of 224 pixels unless said.
 
     Weights play no part, so none are loaded. Raises SettingsError for a name that torchvision does not have, an image
-    that the network does not take, and a network that torch.fx cannot trace.
+    that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
     """
     side = image_size or USUAL_SIZE.get(name, 224)
-    derivation = _derived(name, _built(name), side)
-    measured = probing.measured(lambda images: graphs.maps_of(derivation, images), side) if prove else None
-    fields, seen = [], []
-    for layer_name, found in derivation.layers.items():
-        spatial = found.known if isinstance(found.known, graphs.Spatial) else None
-        view = (spatial.rows, spatial.columns) if spatial else None
-        status = status_of(view, found.known == graphs.GLOBAL, measured[layer_name] if measured else None, side)
-        misaligned = spatial is not None and spatial.misaligned
-        fields.append(layer_field(found.layer, view, found.size, side, status, misaligned=misaligned))
-        seen.append(view)
+    model = _built(name)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            graph = fx.symbolic_trace(model)
+    except Exception:  # whatever a network's code stumbles over when it is run on stand-ins
+        fields, seen = _measured_only(name, model, side)
+    else:
+        fields, seen = _derived(name, graph, side, prove)
     last = fields[-1].field
     sees = {"image": last} if last else {}
     return FieldResults(
@@ -52,6 +57,49 @@ def model_fields(
     )
 
 
+def _derived(name: str, graph: fx.GraphModule, side: int, prove: bool) -> tuple[list[LayerField], list[Views | None]]:
+    with _taking(name, side):
+        derivation = graphs.derive(graph, side)
+    measured = probing.measured(lambda images: graphs.maps_of(derivation, images), side) if prove else None
+    fields, seen = [], []
+    for layer_name, found in derivation.layers.items():
+        spatial = found.known if isinstance(found.known, graphs.Spatial) else None
+        view = (spatial.rows, spatial.columns) if spatial else None
+        status = status_of(view, found.known == graphs.GLOBAL, measured[layer_name] if measured else None, side)
+        misaligned = spatial is not None and spatial.misaligned
+        fields.append(layer_field(found.layer, view, found.size, side, status, misaligned=misaligned))
+        seen.append(view)
+    return fields, seen
+
+
+def _measured_only(name: str, model: nn.Module, side: int) -> tuple[list[LayerField], list[Views | None]]:
+    """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
+    with _taking(name, side):
+        measured = probing.measured(probing.of_modules(model, WINDOWED), side)
+    modules = dict(model.named_modules())
+    fields = []
+    for layer_name, (rows, columns) in measured.items():
+        window = graphs.window_of(modules[layer_name.partition("#")[0]])
+        if window:
+            row = layer_field(Layer(layer_name, *window), None, (len(rows), len(columns)), side, "measured only")
+            fields.append(replace(row, field=(_widest(rows), _widest(columns))))
+    return fields, [None] * len(fields)
+
+
+def _widest(seen: Sequence[int]) -> int:
+    """Return the widest extent of these sets of pixels."""
+    return max(bits.bit_length() - ((bits & -bits).bit_length() - 1) if bits else 0 for bits in seen)
+
+
+@contextmanager
+def _taking(name: str, side: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise SettingsError(f"--model {name}: does not take images of {side}x{side} ({reason})") from None
+
+
 def _built(name: str) -> nn.Module:
     from torchvision import models
 
@@ -62,19 +110,3 @@ def _built(name: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         model: nn.Module = models.get_model(name, weights=None, **without)
     return model.eval()
-
-
-def _derived(name: str, model: nn.Module, side: int) -> graphs.Derivation:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            graph = fx.symbolic_trace(model)
-    except Exception as error:  # whatever a network's code stumbles over when it is run on stand-ins
-        raise SettingsError(f"--model {name}: torch.fx cannot trace it ({_line(error)})") from None
-    try:
-        return graphs.derive(graph, side)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise SettingsError(f"--model {name}: does not take images of {side}x{side} ({_line(error)})") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
