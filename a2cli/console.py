@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2cli.report import Accuracy, EpochLog, Report, Spread, to_json
+from a2cli.report import Report, to_json
+from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResults
 from a2cli.settings import Declared
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
-    from a2cli.experiments.fields import FieldResults, MapCone
+    from a2cli.results.fields import FieldResults, MapCone
 
 T = TypeVar("T")
 LIVE_SECONDS = 0.1
@@ -137,7 +138,7 @@ class Show:
 
 def show_training(report: Report, folder: Path) -> None:
     """Print a training report: the data, a table, the verdict in words, and where the rest is."""
-    assert report.results is not None, "a finished report has results"
+    assert isinstance(report.results, TrainingResults), "a finished training has results"
     assert report.data is not None, "a finished report has its data"
     results, data = report.results, report.data
     console = _results()

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from a2cli.errors import DataError
 from a2cli.models.zoo import BUILDERS, ModelCard
-from a2cli.report import EpochLog, Report, report_from, to_json
+from a2cli.report import Report, report_from, to_json
+from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 
 if TYPE_CHECKING:

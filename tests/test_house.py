@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
     ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("report", "settings"),
-    ("errors",), ("__init__",),
+    ("results",), ("errors",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-LIGHT = ("cli", "checks", "options", "console", "geometry", "report", "settings", "errors")
+LIGHT = ("cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors")
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

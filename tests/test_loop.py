@@ -14,7 +14,8 @@ from a2cli.errors import DivergedError
 from a2cli.experiments.train_cnn import train_cnn
 from a2cli.models.convnet import build_convnet
 from a2cli.options import build
-from a2cli.report import EpochLog, Nobody, Report
+from a2cli.report import Nobody, Report
+from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings, TrainCnnSettings, TrainingSettings

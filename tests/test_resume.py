@@ -23,7 +23,7 @@ from a2cli.settings import TrainCnnSettings
 
 # A server that has torch loaded and forks a clean process for each run: starting one costs next to nothing.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["a2cli.experiments.train_cnn", "a2cli.plots"])
+SERVER.set_forkserver_preload(["a2cli.experiments.train_cnn", "a2cli.plots.training"])
 EPOCHS = 6
 
 
@@ -142,7 +142,7 @@ PHASES = {
     "writing metrics": ("a2cli.runs", "Run.append_metrics", 5),
     "model": ("a2cli.runs", "Run.save_model", 1),
     "last evaluation": ("a2cli.experiments.trial", "_result", 1),
-    "plotting": ("a2cli.plots", "confusion", 1),
+    "plotting": ("a2cli.plots.training", "confusion", 1),
     "last report": ("a2cli.runs", "Run.write_report", 2),
 }
 

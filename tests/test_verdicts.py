@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from a2cli.analysis.statistics import spread, wilson
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import TrainingResult
+from a2cli.results.training import TrainingResult
 
 RESULT = TrainingResult(
     seed=0,

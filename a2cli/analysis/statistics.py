@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, fmean, stdev
 
-from a2cli.report import Accuracy, Spread
+from a2cli.results.training import Accuracy, Spread
 
 
 def wilson(correct: int, count: int, confidence: float = 0.95) -> Accuracy:

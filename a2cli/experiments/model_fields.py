@@ -11,16 +11,8 @@ from torch import fx, nn
 from a2cli.analysis import graphs, probing
 from a2cli.analysis.receptive_field import Layer
 from a2cli.errors import SettingsError, nearest
-from a2cli.experiments.fields import (
-    FieldResults,
-    LayerField,
-    Views,
-    layer_field,
-    pixel_units,
-    status_of,
-    unit_field,
-    verdict,
-)
+from a2cli.experiments.fields import Views, layer_field, pixel_units, status_of, unit_field, verdict
+from a2cli.results.fields import FieldResults, LayerField
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 USUAL_SIZE = {"inception_v3": 299}

@@ -4,17 +4,8 @@ from collections.abc import Sequence
 
 from a2cli.analysis.receptive_field import Layer, View, Window, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.fields import (
-    FieldResults,
-    MapCone,
-    Measured,
-    field_of,
-    layer_field,
-    pixel_units,
-    status_of,
-    unit_field,
-    verdict,
-)
+from a2cli.experiments.fields import Measured, field_of, layer_field, pixel_units, status_of, unit_field, verdict
+from a2cli.results.fields import FieldResults, MapCone
 from a2cli.settings import NetworkSettings
 
 MOST_DRAWN = 1024

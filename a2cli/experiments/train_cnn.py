@@ -18,7 +18,8 @@ from a2cli.experiments.trial import Job, draw_training, run_trial
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.geometry import check_norm
 from a2cli.models.zoo import ModelCard
-from a2cli.report import DataSummary, Report, TrainingResults, Watcher
+from a2cli.report import DataSummary, Report, Watcher
+from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores, environment, set_up
 from a2cli.settings import DataSettings, TrainCnnSettings, augmentations, flat
@@ -127,7 +128,11 @@ def _several(
         child.write_config(COMMAND, flat(alone))
         reports.append(run_trial(make_job(alone, packed, source, warnings), child, device, watch, final=final))
         folders.append(f"seeds/{seed}")
-    runs = [replace(r.results.runs[0], folder=f) for r, f in zip(reports, folders, strict=True) if r.results]
+    runs = [
+        replace(r.results.runs[0], folder=f)
+        for r, f in zip(reports, folders, strict=True)
+        if isinstance(r.results, TrainingResults)
+    ]
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
     last_val = spread([r.last_val_accuracy for r in runs])
     tests = [r.test.value for r in runs if r.test]

@@ -17,7 +17,8 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.zoo import ModelCard
-from a2cli.report import ClassScore, DataSummary, EpochLog, Mistake, Report, TrainingResult, TrainingResults, Watcher
+from a2cli.report import DataSummary, Report, Watcher
+from a2cli.results.training import ClassScore, EpochLog, Mistake, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings import TrainingSettings
@@ -265,7 +266,7 @@ def _mistake(job: Job, val: Evaluation, i: int) -> Mistake:
 
 
 def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: Evaluation) -> None:
-    from a2cli import plots
+    from a2cli.plots import training as plots
 
     names, history = job.card.class_names, {str(job.training.seed): progress.history}
     draw_training(run, history, [result])
@@ -279,7 +280,7 @@ def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: E
 
 def draw_training(run: Run, history: dict[str, list[EpochLog]], results: Sequence[TrainingResult]) -> None:
     """Write the learning curves and the learning rate of one run or several."""
-    from a2cli import plots
+    from a2cli.plots import training as plots
 
     rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
     curves = plots.learning_curves(history, results)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from a2cli.report import Accuracy, Spread, TrainingResult
+from a2cli.results.training import Accuracy, Spread, TrainingResult
 
 
 def training_verdict(

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
-from a2cli.report import EpochLog, Watcher
+from a2cli.report import Watcher
+from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings import TrainingSettings
 from a2cli.training.optimizers import Optimizer

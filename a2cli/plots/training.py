@@ -1,48 +1,23 @@
-"""Numbers -> matplotlib figures, without pyplot and its global state. Every figure is made to be read at a glance."""
+"""The figures of a training run: numbers -> matplotlib figures, made to be read at a glance."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.report import EpochLog, Mistake, TrainingResult
+from a2cli.plots.common import INK, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.results.training import EpochLog, Mistake, TrainingResult
 
-TRAIN, VAL = "#c8553d", "#1f6f8b"
-INK, FAINT = "#333333", "#dddddd"
 History = Mapping[str, Sequence[EpochLog]]
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Return a figure of so many inches; places are set by hand, as matplotlib's layout takes as long as drawing."""
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _axes(figure: Figure, left: float, bottom: float, right: float, top: float) -> Axes:
-    """Add axes that leave so many inches free on each side of the figure."""
-    width, height = figure.get_size_inches()
-    return figure.add_axes(
-        (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
-    )
-
-
-def _plain(axes: Axes, title: str, x: str = "epoch") -> None:
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel(x)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def learning_curves(history: History, results: Sequence[TrainingResult]) -> Figure:
     """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean."""
-    figure = _figure(9, 3.8)
-    loss_axes, accuracy_axes = _axes(figure, 0.55, 0.55, 4.75, 0.6), _axes(figure, 5.0, 0.55, 0.15, 0.6)
+    figure = new_figure(9, 3.8)
+    loss_axes, accuracy_axes = new_axes(figure, 0.55, 0.55, 4.75, 0.6), new_axes(figure, 5.0, 0.55, 0.15, 0.6)
     for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         for part, color in (("train", TRAIN), ("val", VAL)):
             runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
@@ -56,8 +31,8 @@ def learning_curves(history: History, results: Sequence[TrainingResult]) -> Figu
     accuracy_axes.axhline(majority, color=INK, linewidth=0.8, linestyle="--", label="largest class")
     accuracy_axes.set_ylim(0, 1)
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _plain(loss_axes, "Loss")
-    _plain(accuracy_axes, "Accuracy" + (f", {len(history)} seeds" if len(history) > 1 else ""))
+    plain(loss_axes, "Loss")
+    plain(accuracy_axes, "Accuracy" + (f", {len(history)} seeds" if len(history) > 1 else ""))
     lines, names = accuracy_axes.get_legend_handles_labels()
     figure.legend(lines, names, frameon=False, fontsize=8, ncols=len(lines), loc="upper center", borderaxespad=0.4)
     return figure
@@ -76,8 +51,8 @@ def _draw_runs(axes: Axes, runs: Sequence[Sequence[float]], color: str, label: s
 
 def learning_rate(history: History) -> Figure:
     """The learning rate of each epoch; logarithmic where it spans more than a decade."""
-    figure = _figure(5, 3)
-    axes = _axes(figure, 0.8, 0.55, 0.15, 0.35)
+    figure = new_figure(5, 3)
+    axes = new_axes(figure, 0.8, 0.55, 0.15, 0.35)
     several = len(history) > 1
     for logs in history.values():
         axes.step(
@@ -94,7 +69,7 @@ def learning_rate(history: History) -> Figure:
         axes.set_ylim(0, max(rates) * 1.1)
         axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    _plain(axes, "Learning rate")
+    plain(axes, "Learning rate")
     return figure
 
 
@@ -104,19 +79,19 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     size = 8 if count <= 20 else 6
     words = 0.0085 * size * max(map(len, class_names)) + 0.4
     side = max(3.2, (0.3 if count <= 20 else 0.2) * count)
-    figure = _figure(words + side + 1.1, words + side + 0.35)
-    axes = _axes(figure, words, words, 1.1, 0.35)
+    figure = new_figure(words + side + 1.1, words + side + 0.35)
+    axes = new_axes(figure, words, words, 1.1, 0.35)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(count), [_words(name) for name in class_names], rotation=90, fontsize=size)
-    axes.set_yticks(range(count), [_words(name) for name in class_names], fontsize=size)
+    axes.set_xticks(range(count), [readable(name) for name in class_names], rotation=90, fontsize=size)
+    axes.set_yticks(range(count), [readable(name) for name in class_names], fontsize=size)
     for row, column in zip(*np.nonzero(matrix), strict=True):
         ink = "white" if shares[row, column] > 0.6 else INK
         axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=size, color=ink)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.set_title("Validation images by truth and answer", loc="left", fontsize=11, color=INK)
-    figure.colorbar(drawn, cax=_axes(figure, words + side + 0.15, words, 0.8, 0.35), format=PercentFormatter(1.0))
+    figure.colorbar(drawn, cax=new_axes(figure, words + side + 0.15, words, 0.8, 0.35), format=PercentFormatter(1.0))
     figure.axes[-1].set_ylabel("share of the true class", fontsize=8)
     return figure
 
@@ -125,23 +100,18 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure
     """The images answered wrongly with most confidence: what they are, what was answered, how surely."""
     columns, tile, words = 4, 1.9, 0.42
     rows = max(1, -(-len(mistakes) // columns))
-    figure = _figure(columns * (tile + 0.2), rows * (tile + words) + 0.4)
-    axes = _axes(figure, 0, 0, 0, 0)  # one for all pictures: axes of their own cost ten times the time
+    figure = new_figure(columns * (tile + 0.2), rows * (tile + words) + 0.4)
+    axes = new_axes(figure, 0, 0, 0, 0)  # one for all pictures: axes of their own cost ten times the time
     width, height = figure.get_size_inches()
     axes.set_axis_off()
     title = "The validation images answered wrongly with most confidence" if mistakes else "No mistake in validation"
     axes.text(0.1, height - 0.25, title, fontsize=11, color=INK)
     for i, (image, mistake) in enumerate(zip(images, mistakes, strict=True)):
         left, top = (i % columns) * (tile + 0.2) + 0.1, height - 0.4 - (i // columns) * (tile + words)
-        words_of = f"answer: {_words(mistake.answer)} {mistake.probability:.0%}\ntruth: {_words(mistake.truth)}"
+        words_of = f"answer: {readable(mistake.answer)} {mistake.probability:.0%}\ntruth: {readable(mistake.truth)}"
         axes.text(left, top - words + 0.14, words_of, fontsize=8, color=INK, va="baseline", linespacing=1.2)
         axes.imshow(
             image, extent=(left, left + tile, top - words - tile + 0.08, top - words + 0.08), interpolation="nearest"
         )
     axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure
-
-
-def _words(name: str) -> str:
-    """Return a class name as it reads: folder names have underscores for spaces."""
-    return name.replace("_", " ")
