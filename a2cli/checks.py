@@ -1,9 +1,12 @@
 """Settings that cannot act together, found before anything is trained and without torch."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from a2cli.errors import SettingsError
 from a2cli.geometry import check_norm, check_weights, dropout_places, stages
 from a2cli.options import Resolved
-from a2cli.settings import TrainCnnSettings, augmentations, declared, flat
+from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings, augmentations, declared, flat
 
 
 def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
@@ -22,6 +25,17 @@ def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
     if field > side:
         warnings.append(f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image")
     return [*warnings, *_past_the_end(settings)]
+
+
+def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, Any], drawn: bool) -> None:
+    """Raise SettingsError for a flag of `a2 receptive-field` that could not act; `drawn`: figures will be."""
+    for name in ("images", "outputs", "weights"):
+        if flags[name] is not None and not settings.effective.effective:
+            raise SettingsError(f"--{name}: acts only with --effective")
+    if flags["weights"] is not None and settings.stack.model is None:
+        raise SettingsError("--weights: acts only with --model")
+    if flags["data"] is not None and not drawn:
+        raise SettingsError("--data: acts only with --effective or --figures")
 
 
 def _idle(resolved: Resolved[TrainCnnSettings]) -> list[str]:

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +19,13 @@ from a2cli import __version__, checks, console, options
 from a2cli.errors import A2Error, DataError, RefutedError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
+from a2cli.results.fields import FieldResults
 from a2cli.settings import (
+    DataSettings,
     LookOptions,
+    NetworkSettings,
     ReceptiveFieldSettings,
     RunOptions,
-    StackSettings,
     TrainCnnSettings,
     declared,
     flat,
@@ -163,33 +165,61 @@ def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
 
 
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
-    """Which input pixels a unit sees: derived, and proven by sending NaN through the network."""
-    from a2cli.analysis.receptive_field import layers_of, parse_layers
-    from a2cli.experiments.receptive_field import receptive_field as derive
+    """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
+    settings, dataset, seed = _look_settings(chosen, flags)
+    drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
+    checks.check_receptive_field(settings, flags, drawn)
+    from a2cli.experiments.receptive_field import receptive_field as run_experiment
 
-    own = {item.name: flags.pop(item.name) for item in declared(StackSettings)}
-    stack = options.resolve(StackSettings, "receptive-field", (), own).settings
-    whole = [name for name in ("model", "run", "layers") if getattr(stack, name) is not None]
-    also = [name for name, value in {**flags, "preset": chosen.preset or None}.items() if value is not None]
-    if whole and (more := [*whole[1:], *also]):
-        raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
-    if stack.model is not None:
-        from a2cli.experiments.model_fields import model_fields
+    run = None
+    if drawn:
+        from a2cli.runs import Run
 
-        results = model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
-    elif stack.layers is not None:
-        results = derive(parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
-    else:
-        presets = chosen.preset if stack.run is None else [str(_config_of("--run", stack.run))]
-        settings = options.resolve(TrainCnnSettings, "train-cnn", presets, flags).settings
-        side, network = stack.image_size or settings.dataset.image_size, settings.network
-        results = derive(layers_of(network, side), side, stack.unit, stack.pixel, network, prove=stack.prove)
+        run = Run.create("receptive-field", chosen.out)
+    try:
+        with console.Show(chosen.quiet) as show:
+            report = run_experiment(settings, dataset, seed, run, show)
+    finally:
+        if run:
+            run.discard()
     if chosen.json:
-        console.out(to_json({"command": "receptive-field", "a2": __version__, "results": asdict(results)}))
+        console.show_report_json(report)
+    elif chosen.quiet and run:
+        console.out(str(run.folder))
     else:
-        console.show_fields(results)
-    if results.refuted:
-        raise RefutedError(results.verdict)
+        console.show_fields(report, run.folder if run else None)
+    assert isinstance(report.results, FieldResults), "that is what it found"
+    if report.results.refuted:
+        raise RefutedError(report.results.verdict)
+
+
+def _look_settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFieldSettings, DataSettings, int]:
+    """Return the settings, and the data with its split: a run's own, so that its validation images serve."""
+    command = "receptive-field"
+    base = TrainCnnSettings()
+    if chosen.preset and options.command_of(chosen.preset[-1], "train-cnn") == command:  # a run's own config.yaml
+        settings = options.resolve(ReceptiveFieldSettings, command, chosen.preset, flags).settings
+    else:
+        network = {item.name: flags[item.name] for item in declared(NetworkSettings)}
+        whole = [name for name in ("model", "run", "layers") if flags[name] is not None]
+        also = [name for name, value in {"preset": chosen.preset or None, **network}.items() if value is not None]
+        if whole and (more := [*whole[1:], *also]):
+            raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
+        base = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, network).settings
+        settings = options.resolve(ReceptiveFieldSettings, command, (), flags).settings
+        settings = replace(settings, network=base.network)
+    stack, effective = settings.stack, settings.effective
+    data, side = base.dataset.data, base.dataset.image_size
+    base = TrainCnnSettings()
+    if stack.run is not None:
+        base = options.resolve(TrainCnnSettings, "train-cnn", [str(_config_of("--run", stack.run))], {}).settings
+        data, side = base.dataset.data, base.dataset.image_size
+        settings = replace(settings, network=base.network)
+    if stack.model is None and stack.layers is None:
+        stack = replace(stack, image_size=stack.image_size or side)
+    data = effective.data or data
+    settings = replace(settings, stack=stack, effective=replace(effective, data=data))
+    return settings, replace(base.dataset, data=data), base.training.seed
 
 
 WITH_SETTINGS: dict[str, tuple[type, type, Any, str]] = {

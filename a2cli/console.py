@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from a2cli.report import Report, to_json
+from a2cli.results.fields import EffectiveField, FieldResults, MapCone
 from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResults
 from a2cli.settings import Declared
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
-    from a2cli.results.fields import FieldResults, MapCone
 
 T = TypeVar("T")
 LIVE_SECONDS = 0.1
@@ -175,8 +175,7 @@ def show_training(report: Report, folder: Path) -> None:
                 table.add_row(name, str(found.n), middle, f"{found.low:.3f} to {found.high:.3f}")
     console.print(table)
     console.print(results.verdict, markup=False, highlight=False)
-    figures = [name for name in report.artifacts if name.startswith("figures/") and name.endswith(".png")]
-    say("", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(Path(name).stem for name in figures)}")
+    _say_where(console, report, folder)
 
 
 def _classes(names: Sequence[str]) -> str:
@@ -185,8 +184,10 @@ def _classes(names: Sequence[str]) -> str:
     return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
 
 
-def show_fields(results: "FieldResults") -> None:
+def show_fields(report: Report, folder: Path | None) -> None:
     """Print what each layer's units see: the derivation, a table, a drawing, and what was asked of a unit or pixel."""
+    results = report.results
+    assert isinstance(results, FieldResults), "a look at fields has those"
     console = _results()
 
     def say(*lines: str) -> None:
@@ -231,7 +232,33 @@ def show_fields(results: "FieldResults") -> None:
             many = f"{seen.units} units, rows {top} to {bottom}, columns {left} to {right}"
             where = f"unit {top},{left}" if seen.units == 1 else many
         say(*[""] * (i == 0), f"The pixel is seen in {seen.layer} by {where}.")
+    if results.effective:
+        console.print(_effective(results.effective))
     say("", results.verdict)
+    if folder:
+        _say_where(console, report, folder)
+
+
+def _effective(found: Sequence[EffectiveField]) -> "Table":
+    table = _table("unit", "weights", "pixels", *(f"{share}% in" for share in ("50", "90", "99")), "deviation")
+    table.columns[0].overflow = "fold"
+    for other in table.columns[1:]:
+        other.no_wrap = True
+    for one in found:
+        row, column = one.unit
+        cells = ["no gradient", "", "", ""]
+        if one.shares and one.deviation:
+            cells = [*(f"{share:.0%}" for share in one.shares.values()), ""]
+            cells[-1] = _by(*(float(f"{value:.3g}") for value in one.deviation))
+        table.add_row(f"{one.layer},{row},{column}", one.weights, str(one.pixels), *cells)
+    return table
+
+
+def _say_where(console: "Console", report: Report, folder: Path) -> None:
+    """Print the run's folder and the figures in it."""
+    figures = [Path(name).stem for name in report.artifacts if name.startswith("figures/") and name.endswith(".png")]
+    lines = ["", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(figures)}"]
+    console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
 
 
 def _by(rows: object, columns: object) -> str:
@@ -240,19 +267,19 @@ def _by(rows: object, columns: object) -> str:
     return first if first == second else f"{first}x{second}"
 
 
-def _drawn(cone: "Sequence[MapCone]", width: int = 62) -> list[str]:
-    """Return a line for each map, over the image's columns: what the last one's middle unit sees is solid."""
-    pixels = cone[0].units
-    per_character = -(-pixels // width)
+def _drawn(cone: Sequence[MapCone], width: int = 78) -> list[str]:
+    """Return a line for each map, over the image's columns: what the unit at the cone's tip sees is solid."""
+    pixels, words = cone[0].size[1], min(24, max(len(one.name) for one in cone))
+    per_character = -(-pixels // (width - words))
     lines = []
     for one in reversed(cone):
         line = [" "] * -(-pixels // per_character)
-        for unit in range(one.units):
-            place = int((one.centre + unit * one.jump + 0.5) // per_character)
-            lit = one.lit is not None and one.lit[0] <= unit <= one.lit[1]
+        for unit in range(one.size[1]):
+            place = int((one.centre[1] + unit * one.jump[1] + 0.5) // per_character)
+            lit = any(first <= unit <= last for first, last in one.columns)
             if 0 <= place < len(line) and line[place] != "█":
                 line[place] = "█" if lit else "·"
-        lines.append(f"{one.name[:14]:>14}  {''.join(line)}".rstrip())
+        lines.append(f"{one.name[-words:]:>{words}}  {''.join(line)}".rstrip())
     return lines
 
 

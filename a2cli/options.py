@@ -143,6 +143,12 @@ def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...])
     return Preset(name, about, values, extends)
 
 
+def command_of(name: str, usual: str) -> str:
+    """Return the command that a preset says it is of, or `usual`, as those that come with the package do not."""
+    path = _preset_path(name)
+    return usual if path.parent == presets_folder() else str(_read_yaml(path).get("command", usual))
+
+
 def as_yaml(preset: Preset) -> str:
     """Return a preset as a file of its own, with what it extends written out."""
     import yaml

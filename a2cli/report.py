@@ -2,10 +2,12 @@
 
 import json
 import math
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from a2cli import __version__
 from a2cli.results.fields import FieldResults
 from a2cli.results.training import EpochLog, TrainingResults
 
@@ -102,6 +104,15 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return value
+
+
+def machine() -> dict[str, str | int]:
+    """Return what a reader needs to know of the machine to repeat what was computed without torch."""
+    return {
+        "a2": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def report_from(values: object) -> Report:

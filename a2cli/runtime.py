@@ -3,7 +3,6 @@
 import ctypes
 import hashlib
 import os
-import platform
 import sys
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from a2cli.errors import SettingsError
+from a2cli.report import machine
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,10 @@ def cores() -> int:
 
 def environment(device: torch.device) -> dict[str, str | int]:
     """Return what a reader needs to know of the machine to repeat the run."""
-    import a2cli
-
     return {
-        "a2": a2cli.__version__,
-        "python": platform.python_version(),
+        **machine(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
         "threads": torch.get_num_threads(),

@@ -164,9 +164,14 @@ class LookOptions:
     """Run"""
 
     preset: tuple[str, ...] = setting(
-        (), "A preset of train-cnn, by name or YAML file, for its network and image size; repeatable.", short="-p"
+        (),
+        "A preset of train-cnn, by name or YAML file, for its network, images and their size; repeatable.",
+        short="-p",
     )
+    figures: bool = setting(False, "Draw figures, into a run's folder with the report.")
+    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
     json: bool = setting(False, "Print the report as one JSON document.")
+    quiet: bool = setting(False, "Print the run's folder alone.")
     debug: bool = setting(False, "Show the traceback of an error.")
 
 
@@ -193,10 +198,29 @@ class StackSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EffectiveSettings:
+    """Effective field"""
+
+    effective: bool = setting(
+        False,
+        "Measure how the gradient of a unit spreads over the pixels (Luo et al. 2016): of each layer's middle unit, of "
+        "a --model's last layer or the one that --unit names; with a --run or --weights, trained against untrained.",
+    )
+    data: str | None = setting(
+        None,
+        "Images to average over and to draw on, as for train-cnn. Without it those of the run or preset, or atelier.",
+    )
+    images: Annotated[int, Ge(1)] = setting(16, "How many of its validation images.")
+    outputs: Annotated[int, Ge(1)] = setting(16, "How many channels of the map, evenly spaced.")
+    weights: str | None = setting(None, "A .safetensors file of trained weights for --model, by torchvision's names.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceptiveFieldSettings:
     """Everything that decides the result of `a2 receptive-field`."""
 
     stack: StackSettings = StackSettings()
+    effective: EffectiveSettings = EffectiveSettings()
     network: NetworkSettings = NetworkSettings()
 
 

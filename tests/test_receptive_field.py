@@ -19,8 +19,8 @@ from a2cli.analysis import graphs
 from a2cli.analysis.probing import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.model_fields import _built, model_fields
-from a2cli.experiments.receptive_field import receptive_field
+from a2cli.experiments.model_fields import build_model, model_fields
+from a2cli.experiments.stack_fields import stack_fields
 from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
 from a2cli.runtime import Streams
@@ -96,7 +96,7 @@ def test_the_sizes_formula_is_the_size(layers: list[Layer], size: int) -> None:
 
 def test_the_coursework_derivation() -> None:
     """Section 1.1: conv 5x5 then conv 3x3, stride 1: sizes A, A-4, A-6; one unit of Z2 sees 3x3 of Z1, 7x7 pixels."""
-    found = receptive_field(parse_layers("conv5 conv3"), None)
+    found = stack_fields(parse_layers("conv5 conv3"), None)
     assert [layer.size_formula[0] for layer in found.layers] == ["A - 4", "A - 6"]
     assert [layer.field for layer in found.layers] == [(5, 5), (7, 7)]
     assert found.last_sees == {"image": (7, 7), "Z1": (3, 3)}
@@ -107,7 +107,7 @@ def test_the_coursework_derivation() -> None:
 def test_alexnets_conv4() -> None:
     """Araujo et al. 2019, table 1 has 195 for conv5's map after pooling; conv4's own field is 131."""
     words = "conv11s4p2 pool3s2 conv5p2 pool3s2 conv3p1 conv4=conv3p1 conv5=conv3p1 pool5=pool3s2"
-    found = {layer.name: layer for layer in receptive_field(parse_layers(words), 224).layers}
+    found = {layer.name: layer for layer in stack_fields(parse_layers(words), 224).layers}
     assert (found["conv4"].field, found["conv4"].jump, found["conv4"].size) == ((131, 131), (16, 16), (13, 13))
     assert (found["pool5"].field, found["pool5"].jump) == ((195, 195), (32, 32))
     assert found["conv4"].padded_units
@@ -122,14 +122,14 @@ def test_words() -> None:
 
 
 def test_dilation_leaves_holes() -> None:
-    (layer,) = receptive_field(parse_layers("conv3d2"), 9).layers
+    (layer,) = stack_fields(parse_layers("conv3d2"), 9).layers
     assert (layer.field, layer.pixels) == ((5, 5), 9)
     rows, _ = views(parse_layers("conv3d2"), 9)[0]
     assert rows.seen[1] == 0b101010
 
 
 def test_a_unit_and_a_pixel() -> None:
-    found = receptive_field(parse_layers("conv3p1 conv3s2p1"), 8, unit="Z2,0,3", pixel="0,7")
+    found = stack_fields(parse_layers("conv3p1 conv3s2p1"), 8, unit="Z2,0,3", pixel="0,7")
     assert found.unit is not None
     assert (found.unit.rows, found.unit.columns) == ((-2, 2), (4, 8))
     assert (found.unit.clipped_rows, found.unit.clipped_columns, found.unit.pixels) == ((0, 2), (4, 7), 12)
@@ -139,7 +139,7 @@ def test_a_unit_and_a_pixel() -> None:
 @pytest.mark.parametrize("pool", ["none", "max"])
 def test_a_convnet_has_the_fields_of_its_stages(pool: str) -> None:
     network = NetworkSettings(pool=pool, kernel_size=(5, 3), padding=(1, 0))
-    found = receptive_field(layers_of(network, 50), 50).layers
+    found = stack_fields(layers_of(network, 50), 50).layers
     assert [(one.name, one.size, one.field, one.jump) for one in found] == [
         (stage.name, (stage.size,) * 2, (stage.field,) * 2, (stage.jump,) * 2) for stage in stages(network, 50)
     ]
@@ -157,14 +157,14 @@ def test_a_convnet_has_the_fields_of_its_stages(pool: str) -> None:
 )
 def test_the_real_convnet_sees_what_is_derived(network: dict[str, Any]) -> None:
     chosen = NetworkSettings(**network)
-    found = receptive_field(layers_of(chosen, 33), 33, network=chosen, prove=True)
+    found = stack_fields(layers_of(chosen, 33), 33, network=chosen, prove=True)
     assert {layer.status for layer in found.layers} == {"derived = measured"}
     assert "Proven" in found.verdict
 
 
 def test_group_norm_is_called_global() -> None:
     chosen = NetworkSettings(norm="group")
-    found = receptive_field(layers_of(chosen, 33), 33, network=chosen, prove=True)
+    found = stack_fields(layers_of(chosen, 33), 33, network=chosen, prove=True)
     assert [layer.status for layer in found.layers] == ["derived = measured", "global"]
     sees = measured(of_sequence(build_convnet(chosen, 33, 2, (0.5,) * 3, (0.5,) * 3, Streams(0)), ["conv2"]), 33)
     assert set(sees["conv2"][0]) == {(1 << 33) - 1}, "it is not global after all"
@@ -299,8 +299,8 @@ MODELS = "alexnet vgg11 resnet18 googlenet densenet121 mobilenet_v3_small effici
 def test_every_convolution_and_pooling_of_torchvisions(name: str) -> None:
     """On images as small as the networks take, where all but the middle of a map sees padding."""
     side = {"inception_v3": 80, "vit_b_16": 224}.get(name, 64)
-    layers = agree(_built(name), side)
-    modules = [m for path, m in _built(name).named_modules() if not path.lower().startswith("aux")]
+    layers = agree(build_model(name), side)
+    modules = [m for path, m in build_model(name).named_modules() if not path.lower().startswith("aux")]
     assert len(layers) >= sum(isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) for m in modules)
 
 
@@ -308,7 +308,7 @@ def test_known_fields() -> None:
     """Araujo et al. 2019, table 1: AlexNet's last pooling sees 195 pixels, VGG-16's 212, ResNet-18's last map 435."""
     last = {}
     for name in ("alexnet", "vgg16", "resnet18"):
-        derivation = graphs.derive(fx.symbolic_trace(_built(name)), 64)
+        derivation = graphs.derive(fx.symbolic_trace(build_model(name)), 64)
         *_, layer = derivation.layers.values()
         assert isinstance(layer.known, graphs.Spatial)
         last[name] = layer.known.rows.field
@@ -348,7 +348,7 @@ def test_a_network_that_cannot_be_traced_is_measured(monkeypatch: pytest.MonkeyP
                 x = self.conv(x)
             return x
 
-    monkeypatch.setattr("a2cli.experiments.model_fields._built", lambda _: Fickle())
+    monkeypatch.setattr("a2cli.experiments.model_fields.build_model", lambda _: Fickle())
     found = model_fields("fickle", 12)
     assert [(layer.name, layer.field, layer.status) for layer in found.layers] == [
         ("conv", (3, 3), "measured only"),

@@ -63,11 +63,14 @@ class GraphLayer:
 
 
 class Derivation(fx.Interpreter):
-    """Runs a traced network once on an image (1, 3, H, H), and says of every value what it sees."""
+    """Runs a traced network once on an image (1, 3, H, H), and says of every value what it sees.
 
-    def __init__(self, graph: fx.GraphModule, image_size: int) -> None:
+    Of the image, or of the map that the layer named `of` leaves: what does not pass through that sees nothing.
+    """
+
+    def __init__(self, graph: fx.GraphModule, of: str | None) -> None:
         super().__init__(graph)
-        self.image = Spatial(View.of_image(image_size), View.of_image(image_size))
+        self.of = of
         self.known: dict[fx.Node, Known] = {}
         self.layers: dict[str, GraphLayer] = {}
         self.names: dict[fx.Node, str] = {}
@@ -78,15 +81,15 @@ class Derivation(fx.Interpreter):
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         target = self.fetch_attr(str(n.target)) if n.op == "call_module" else n.target
         if n.op == "placeholder":
-            self.known[n] = self.image
+            self.known[n] = None if self.of else _itself(result)
         elif n.op in {"get_attr", "output"}:
             self.known[n] = None
         elif window := window_of(target, args, kwargs):
             word, rows, columns = window
-            self.known[n] = _through(inputs[0], rows, columns)
             name = str(n.target) if n.op == "call_module" else n.name
             uses = sum(layer.layer.name.partition("#")[0] == name for layer in self.layers.values())
             self.names[n] = f"{name}#{uses + 1}" if uses else name
+            self.known[n] = _itself(result) if self.names[n] == self.of else _through(inputs[0], rows, columns)
             layer = Layer(self.names[n], word, rows, columns)
             self.layers[self.names[n]] = GraphLayer(layer, (result.shape[-2], result.shape[-1]), self.known[n])
         else:
@@ -117,21 +120,27 @@ class _Maps(fx.Interpreter):
         return result
 
 
-def derive(graph: fx.GraphModule, image_size: int) -> Derivation:
-    """Return the derivation of a traced network in evaluation mode, for square images."""
+def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Derivation:
+    """Return the derivation of a traced network in evaluation mode, for square images: what is seen of the image, or
+    of the map that the layer named `of` leaves."""
     with torch.inference_mode():
-        derivation = Derivation(graph, image_size)
+        derivation = Derivation(graph, of)
         derivation.run(torch.zeros(1, 3, image_size, image_size))
     return derivation
 
 
-def maps_of(derivation: Derivation, images: Tensor) -> dict[str, Tensor]:
-    """Return the maps that each layer leaves of these images, for `probing.measured`."""
+def maps_of(derivation: Derivation, images: Tensor, only: str | None = None) -> dict[str, Tensor]:
+    """Return the maps that each layer leaves of these images, or only one layer's."""
     assert isinstance(derivation.module, fx.GraphModule)
-    interpreter = _Maps(derivation.module, derivation.names)
+    names = {node: name for node, name in derivation.names.items() if only in {None, name}}
+    interpreter = _Maps(derivation.module, names)
     with suppress(_EnoughError):
         interpreter.run(images)
     return interpreter.maps
+
+
+def _itself(maps: Tensor) -> Spatial:
+    return Spatial(View.of_image(maps.shape[-2]), View.of_image(maps.shape[-1]))
 
 
 def _through(known: Known, rows: Window, columns: Window) -> Known:

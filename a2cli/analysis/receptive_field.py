@@ -121,6 +121,19 @@ class View:
         return self.seen[unit].bit_count() == self.offsets.bit_count()
 
 
+def runs(bits: int) -> list[tuple[int, int]]:
+    """Return a set's runs of neighbours, each by its first and last."""
+    found, place = [], 0
+    while bits:
+        skipped = (bits & -bits).bit_length() - 1
+        bits >>= skipped
+        length = (~bits & bits + 1).bit_length() - 1
+        found.append((place + skipped, place + skipped + length - 1))
+        bits >>= length
+        place += skipped + length
+    return found
+
+
 @dataclass(frozen=True)
 class Layer:
     """A convolution or pooling by the name of the map it leaves, with its windows over rows and columns."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from a2cli.analysis.receptive_field import Layer, View
+from a2cli.analysis.receptive_field import Layer, View, runs
 from a2cli.errors import SettingsError, nearest
-from a2cli.results.fields import PART, LayerField, Pair, PixelUnits, Status, UnitField
+from a2cli.results.fields import PART, LayerField, MapCone, Pair, PixelUnits, Status, UnitField
 
 Views = tuple[View, View]
 Bits = tuple[int, ...]
@@ -79,18 +79,46 @@ def unit_field(text: str, fields: Sequence[LayerField], found: Sequence[Views | 
     layer, view = fields[names.index(name)], found[names.index(name)]
     if layer.size is None:
         raise SettingsError("--unit: needs --image-size")
-    row, column = _place("--unit", place, layer.size, f"units of {name}")
+    place_of = _place("--unit", place, layer.size, f"units of {name}")
     if view is None:
         raise SettingsError(f"--unit: {name} is {layer.status}: no field was derived")
-    rows, columns = view
+    return _unit(name, place_of, view)
+
+
+def middle_units(fields: Sequence[LayerField], found: Sequence[Views | None]) -> list[UnitField]:
+    """Return what the middle unit of each derived layer sees; none while the image's size is unknown."""
+    return [
+        _unit(layer.name, (layer.size[0] // 2, layer.size[1] // 2), view)
+        for layer, view in zip(fields, found, strict=True)
+        if view and layer.size
+    ]
+
+
+def _unit(name: str, unit: Pair, view: Views) -> UnitField:
+    (rows, columns), (row, column) = view, unit
     return UnitField(
         layer=name,
-        unit=(row, column),
+        unit=unit,
         rows=rows.box(row),
         columns=columns.box(column),
         clipped_rows=rows.clipped(row),
         clipped_columns=columns.clipped(column),
+        seen_rows=runs(rows.seen[row]),
+        seen_columns=runs(columns.seen[column]),
         pixels=rows.seen[row].bit_count() * columns.seen[column].bit_count(),
+    )
+
+
+def map_cone(name: str, of_image: Views, seen_by: Views, unit: Pair) -> MapCone:
+    """Return a map as drawn: where its units lie in the image, and which of them the unit further on sees."""
+    (above, below), (rows, columns) = of_image, seen_by
+    return MapCone(
+        name=name,
+        size=(len(above.seen), len(below.seen)),
+        centre=(above.centre, below.centre),
+        jump=(above.jump, below.jump),
+        rows=runs(rows.seen[unit[0]]),
+        columns=runs(columns.seen[unit[1]]),
     )
 
 

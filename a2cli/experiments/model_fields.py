@@ -9,12 +9,23 @@ import torch
 from torch import fx, nn
 
 from a2cli.analysis import graphs, probing
-from a2cli.analysis.receptive_field import Layer
+from a2cli.analysis.receptive_field import Layer, View
 from a2cli.errors import SettingsError, nearest
-from a2cli.experiments.fields import Views, layer_field, pixel_units, status_of, unit_field, verdict
-from a2cli.results.fields import FieldResults, LayerField
+from a2cli.experiments.fields import (
+    Views,
+    layer_field,
+    map_cone,
+    middle_units,
+    pixel_units,
+    status_of,
+    unit_field,
+    verdict,
+)
+from a2cli.results.fields import FieldResults, LayerField, MapCone, UnitField
+from a2cli.runtime import Streams
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+MOST_MAPS = 10  # in a drawing, the image among them
 USUAL_SIZE = {"inception_v3": 299}
 
 
@@ -27,26 +38,34 @@ def model_fields(
     that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
     """
     side = image_size or USUAL_SIZE.get(name, 224)
-    model = _built(name)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            graph = fx.symbolic_trace(model)
-    except Exception:  # whatever a network's code stumbles over when it is run on stand-ins
-        fields, seen = _measured_only(name, model, side)
-    else:
-        fields, seen = _derived(name, graph, side, prove)
+    model = build_model(name)
+    graph = traced(model)
+    fields, seen = _derived(name, graph, side, prove) if graph else _measured_only(name, model, side)
     last = fields[-1].field
     sees = {"image": last} if last else {}
+    tip = unit_field(unit, fields, seen) if unit else None
+    middle = middle_units(fields, seen)
     return FieldResults(
         image_size=side,
         layers=fields,
         last_sees=sees,
-        unit=unit_field(unit, fields, seen) if unit else None,
+        middle=middle,
+        unit=tip,
         pixel=pixel_units(pixel, fields, seen, side) if pixel else [],
         derivation=[],
-        cone=[],
+        cone=_cone(graph, side, fields, seen, tip or middle[-1]) if graph and middle else [],
+        effective=[],
         verdict=verdict(fields, sees, side),
     )
+
+
+def traced(model: nn.Module) -> fx.GraphModule | None:
+    """Return a network's graph, or None for one that cannot be traced."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return fx.symbolic_trace(model)
+    except Exception:  # whatever a network's code stumbles over when it is run on stand-ins
+        return None
 
 
 def _derived(name: str, graph: fx.GraphModule, side: int, prove: bool) -> tuple[list[LayerField], list[Views | None]]:
@@ -62,6 +81,25 @@ def _derived(name: str, graph: fx.GraphModule, side: int, prove: bool) -> tuple[
         fields.append(layer_field(found.layer, view, found.size, side, status, misaligned=misaligned))
         seen.append(view)
     return fields, seen
+
+
+def _cone(
+    graph: fx.GraphModule, side: int, fields: Sequence[LayerField], seen: Sequence[Views | None], tip: UnitField
+) -> list[MapCone]:
+    """Return the maps from the image to the one unit `tip`: where there are many, the last of each size."""
+    names = [one.name for one in fields]
+    image = View.of_image(side), View.of_image(side)
+    maps = {"image": image, **{name: view for name, view in zip(names, seen, strict=True) if view}}
+    drawn = ["image", *names[: names.index(tip.layer) + 1]]
+    if len(drawn) > MOST_MAPS:
+        last_of_size = {fields[names.index(name)].size: name for name in drawn[1:] if name in maps}
+        drawn = ["image", *last_of_size.values()]
+    cone = []
+    for name in drawn:
+        found = graphs.derive(graph, side, None if name == "image" else name).layers[tip.layer].known
+        if isinstance(found, graphs.Spatial) and name in maps and found.rows.seen[tip.unit[0]]:
+            cone.append(map_cone(name, maps[name], (found.rows, found.columns), tip.unit))
+    return cone
 
 
 def _measured_only(name: str, model: nn.Module, side: int) -> tuple[list[LayerField], list[Views | None]]:
@@ -92,7 +130,8 @@ def _taking(name: str, side: int) -> Iterator[None]:
         raise SettingsError(f"--model {name}: does not take images of {side}x{side} ({reason})") from None
 
 
-def _built(name: str) -> nn.Module:
+def build_model(name: str) -> nn.Module:
+    """Return one of torchvision's classifiers, its weights drawn from a stream of their own."""
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -100,5 +139,6 @@ def _built(name: str) -> nn.Module:
         raise SettingsError(f"--model: torchvision has no classifier {name!r}{nearest(name, known)}")
     without = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # drawing theirs takes a minute
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(Streams(0).derive("init"))
         model: nn.Module = models.get_model(name, weights=None, **without)
     return model.eval()

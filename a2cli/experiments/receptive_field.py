@@ -1,115 +1,142 @@
-"""`a2 receptive-field`: what each layer's units see, step by step, for a stack of layers; without torch."""
+"""`a2 receptive-field`: what units see, derived; if asked, proven, weighed by the gradient, and drawn.
 
+Torch is imported only where something is run through a network or drawn.
+"""
+
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from a2cli.analysis.receptive_field import Layer, View, Window, size_formula, views
+from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
-from a2cli.experiments.fields import Measured, field_of, layer_field, pixel_units, status_of, unit_field, verdict
-from a2cli.results.fields import FieldResults, MapCone
-from a2cli.settings import NetworkSettings
+from a2cli.experiments.stack_fields import stack_fields
+from a2cli.report import Report, Watcher, machine
+from a2cli.results.fields import FieldResults, UnitField
+from a2cli.settings import DataSettings, ReceptiveFieldSettings, flat
 
-MOST_DRAWN = 1024
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from a2cli.experiments.effective_fields import Influences
+    from a2cli.runs import Run
+
+COMMAND = "receptive-field"
 
 
 def receptive_field(
-    layers: Sequence[Layer],
-    image_size: int | None,
-    unit: str | None = None,
-    pixel: str | None = None,
-    network: NetworkSettings | None = None,
-    *,
-    prove: bool = False,
-) -> FieldResults:
-    """Return what the units of every layer see; `unit` is LAYER,ROW,COLUMN, `pixel` is ROW,COLUMN.
+    settings: ReceptiveFieldSettings, dataset: DataSettings, seed: int, run: "Run | None", watch: Watcher
+) -> Report:
+    """Return the report on what units see, and leave it in the run's folder, if any, with its figures.
 
-    `network` is the ConvNet that the layers are of, if they are; `prove` sends NaN through it, or through torch's own
-    layers. Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
+    `dataset` and `seed` say which images are averaged over and drawn on. Raises SettingsError, DataError.
     """
-    found = views(layers, image_size)
-    measured = _measured(layers, image_size, network) if prove else None
-    global_from = 1 if network and network.norm == "group" else len(layers)  # group norm looks at whole maps
-    last_sees = {"image": field_of(found[-1])}
-    for i in range(len(layers) - 1, 0, -1):
-        last_sees[layers[i - 1].name] = field_of(views(layers[i:], None)[-1])
-    fields, seen = [], []
-    for i, (layer, view) in enumerate(zip(layers, found, strict=True)):
-        upto = [one.rows for one in layers[: i + 1]], [one.columns for one in layers[: i + 1]]
-        formula = size_formula(view[0], upto[0]), size_formula(view[1], upto[1])
-        size = (len(view[0].seen), len(view[1].seen)) if image_size else None
-        seen.append(view if i < global_from else None)
-        status = status_of(seen[-1], i >= global_from, measured[layer.name] if measured else None, image_size)
-        fields.append(layer_field(layer, seen[-1], size, image_size, status, formula))
-    return FieldResults(
-        image_size=image_size,
-        layers=fields,
-        last_sees=last_sees,
-        unit=unit_field(unit, fields, seen) if unit else None,
-        pixel=pixel_units(pixel, fields, seen, image_size) if pixel else [],
-        derivation=derivation(layers, image_size),
-        cone=_cone([layer.name for layer in layers], [layer.columns for layer in layers], found[-1][1], image_size),
-        verdict=verdict(fields, last_sees, image_size),
+    results = _derived(settings)
+    influences: Influences = {}
+    images = None
+    if results.image_size and (run or settings.effective.effective):
+        from a2cli.experiments import effective_fields
+
+        images = effective_fields.sample_images(dataset, seed, results.image_size, settings.effective.images, watch)
+        if settings.effective.effective:
+            results, influences = effective_fields.measure(settings, results, seed, images, watch)
+    elif settings.effective.effective:
+        raise SettingsError("--effective: needs --image-size")
+    report = Report(
+        command=COMMAND,
+        config=flat(settings),
+        environment=_environment(),
+        status="done",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        results=results,
     )
+    if run is None:
+        return report
+    watch.phase("drawing figures")
+    with run.locked():
+        run.write_config(COMMAND, report.config)
+        _draw(run, results, influences, images)
+        report = replace(report, artifacts=run.artifacts())
+        run.write_report(report)
+    return report
 
 
-def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None) -> Measured:
-    if image_size is None:
-        raise SettingsError("--prove: needs --image-size")
-    from a2cli.analysis import probing
-    from a2cli.models.convnet import build_convnet
-    from a2cli.runtime import Streams
+def _environment() -> dict[str, str | int]:
+    if "torch" not in sys.modules:
+        return machine()
+    import torch
 
-    model = probing.built(layers)
-    if network:
-        model = build_convnet(network, image_size, 2, (0.5,) * 3, (0.5,) * 3, Streams(0))
-    return probing.measured(probing.of_sequence(model, [layer.name for layer in layers]), image_size)
+    from a2cli.runtime import environment
+
+    return environment(torch.device("cpu"))
 
 
-def _cone(names: Sequence[str], windows: Sequence[Window], last: View, image_size: int | None) -> list[MapCone]:
-    """Return the maps from the image on, as the last one's middle unit sees them; of a small image where none is given.
+def _derived(settings: ReceptiveFieldSettings) -> FieldResults:
+    stack = settings.stack
+    if stack.model is not None:
+        from a2cli.experiments.model_fields import model_fields
 
-    Empty where that would be more than a terminal can show.
-    """
-    size = image_size or last.field + 2 * last.jump
-    if size > MOST_DRAWN:
-        return []
-    maps = [View.of_image(size)]
-    for window in windows:
-        maps.append(maps[-1].through(window))
-    middle = len(maps[-1].seen) // 2
-    cone = []
-    for i, (name, view) in enumerate(zip(("image", *names), maps, strict=True)):
-        above = View.of_image(len(view.seen))
-        for window in windows[i:]:
-            above = above.through(window)
-        cone.append(MapCone(name, view.centre, view.jump, len(view.seen), above.clipped(middle)))
-    return cone
+        return model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
+    if stack.layers is not None:
+        return stack_fields(parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
+    assert stack.image_size is not None, "the ConvNet has its image size"
+    layers = layers_of(settings.network, stack.image_size)
+    return stack_fields(layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove)
 
 
-def derivation(layers: Sequence[Layer], image_size: int | None) -> list[str]:
-    """Return the derivation line by line: the general formulas, then each layer's, filled in from the one before."""
-    lines = [
-        "Kernel k, stride s, padding p, dilation d, after n units of field r, jump j:",
-        "  size   floor((n + 2p - d(k-1) - 1)/s) + 1",
-        "  field  r + d(k-1)j",
-        "  jump   js",
+def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "NDArray[np.uint8] | None") -> None:
+    from a2cli.experiments.effective_fields import support
+    from a2cli.plots import fields as plots
+
+    image = None if images is None else images[0]
+    if results.cone:
+        rows = [(one.name, *one.size, _words(one.rows), _words(one.columns)) for one in results.cone]
+        run.save_figure("maps", plots.maps(results.cone, image), ["map", "height", "width", "rows", "columns"], rows)
+    sides = {(one.layer, one.weights): one.holding["90"] ** 0.5 for one in results.effective if one.holding}
+    table: list[list[Any]] = [
+        [
+            layer.name,
+            *(layer.field or ("", "")),
+            *(sides.get((layer.name, kind), "") for kind in ("untrained", "trained")),
+        ]
+        for layer in results.layers
     ]
-    alike = all(layer.rows == layer.columns for layer in layers)
-    start = str(image_size or "A")
-    lines.append(f"From the image, {start} pixels a side, each with field 1 and jump 1:")
-    for title, windows in (
-        ("", [layer.rows for layer in layers]),
-        (", columns", [layer.columns for layer in layers]),
-    )[: 1 if alike else 2]:
-        view, size = View.of_image(image_size), start
-        for i, (layer, window) in enumerate(zip(layers, windows, strict=True)):
-            after = view.through(window)
-            made = str(len(after.seen)) if image_size else size_formula(after, windows[: i + 1])
-            rounding, taps = "ceil" if window.ceil else "floor", f"{window.dilation}*{window.kernel - 1}"
-            lines += [
-                f"{layer.name} = {layer.word}{title if alike or title else ', rows'}",
-                f"  size   {rounding}(({size} + 2*{window.padding} - {taps} - 1)/{window.stride}) + 1 = {made}",
-                f"  field  {view.field} + {taps}*{view.jump} = {after.field}",
-                f"  jump   {view.jump}*{window.stride} = {after.jump}",
-            ]
-            view, size = after, made
-    return lines
+    columns = ["layer", "field_rows", "field_columns", "effective_90_untrained", "effective_90_trained"]
+    run.save_figure("depth", plots.depth(results.layers, results.effective, results.image_size), columns, table)
+    units = _nested(results)
+    if image is not None and units:
+        run.save_figure(
+            "box",
+            plots.boxes(image, units, support(units[-1], image.shape[:2])),
+            ["layer", "row", "column", "first_row", "last_row", "first_column", "last_column", "pixels"],
+            [(one.layer, *one.unit, *one.rows, *one.columns, one.pixels) for one in units],
+        )
+    for name, spreads in list(influences.items())[-1:]:
+        found = [one for one in results.effective if one.layer == name]
+        seen = next(
+            (one for one in [*([results.unit] if results.unit else []), *results.middle] if one.layer == name), None
+        )
+        cells = [
+            (kind, row, column, spread[row, column])
+            for kind, spread in spreads.items()
+            for row, column in zip(*spread.nonzero(), strict=True)
+        ]
+        figure = plots.effective(name, spreads, found, seen)
+        run.save_figure("effective", figure, ["weights", "row", "column", "share"], cells)
+
+
+def _nested(results: FieldResults) -> list[UnitField]:
+    """Return the unit asked for; or the middle units of the drawn layers up to the last one's."""
+    if not results.middle:
+        return []
+    tip = results.unit or results.middle[-1]
+    names = [one.layer for one in results.middle]
+    drawn = {one.name for one in results.cone}
+    before = [one for one in results.middle[: names.index(tip.layer)] if one.layer in drawn]
+    return [*([] if results.unit else before), tip]
+
+
+def _words(runs: Sequence[tuple[int, int]]) -> str:
+    return " ".join(f"{first}-{last}" for first, last in runs)

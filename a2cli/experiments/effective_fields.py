@@ -1,0 +1,205 @@
+"""Effective receptive fields: a network's, with the weights it began with and, where there are any, trained ones."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from a2cli.analysis import effective_field, graphs, probing
+from a2cli.analysis.effective_field import Influence
+from a2cli.analysis.receptive_field import parse_layers
+from a2cli.data.dataset import FIXED
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import split_rows
+from a2cli.errors import DataError
+from a2cli.experiments.model_fields import WINDOWED, build_model, traced
+from a2cli.models.convnet import build_convnet
+from a2cli.models.layers import initialize
+from a2cli.report import Watcher
+from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import DataSettings, ReceptiveFieldSettings
+
+SHARES = (50, 90, 99)
+BATCH_PIXELS = 200_000  # of the images that a gradient is kept for at a time
+MapOf = Callable[[Tensor, str], Tensor]
+Influences = dict[str, dict[str, Influence]]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """One network as functions from images (N, 3, H, W) in [0, 1] and a layer's name to the map that it leaves."""
+
+    untrained: MapOf
+    trained: MapOf | None
+
+
+def sample_images(dataset: DataSettings, seed: int, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
+    """Return validation images, evenly spaced, at most `count`: (N, H, W, 3)."""
+    packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch)
+    rows = split_rows(packed, dataset, Streams(seed).numpy("split")).val
+    chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
+    return np.asarray(packed.images[chosen])
+
+
+def measure(
+    settings: ReceptiveFieldSettings, results: FieldResults, seed: int, images: NDArray[np.uint8], watch: Watcher
+) -> tuple[FieldResults, Influences]:
+    """Return the results with their effective fields, and each layer's influences by kind of weights: (H, W).
+
+    Measured are the middle units of all layers; of one of torchvision's networks, only of the last layer; and the unit
+    that was asked for in place of its layer's middle one. Raises DataError for weights that do not fit.
+    """
+    networks = _networks(settings, results.image_size, seed)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
+    units = {one.layer: one for one in [*results.middle, *([results.unit] if results.unit else [])]}
+    found, influences = [], Influences()
+    for name, unit in _places(settings, results).items():
+        for kind, map_of in kinds.items():
+            watch.phase(f"the gradient of {name}, {kind}")
+            batches = _batches(pixels, watch)
+            spread, outputs = effective_field.influence(
+                lambda some, map_of=map_of, name=name: map_of(some, name),  # type: ignore[misc]
+                batches, unit, settings.effective.outputs,
+            )  # fmt: skip
+            influences.setdefault(name, {})[kind] = spread
+            found.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
+    verdict = f"{results.verdict} {_in_words(found[-len(kinds) :])}".strip()
+    return replace(results, effective=found, verdict=verdict), influences
+
+
+def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str, Pair]:
+    """Return the unit to measure of each layer to measure."""
+    asked = {results.unit.layer: results.unit.unit} if results.unit else {}
+    middle = {layer.name: (layer.size[0] // 2, layer.size[1] // 2) for layer in results.layers if layer.size}
+    if settings.stack.model:
+        last = results.layers[-1].name
+        return asked or {last: middle[last]}
+    return {name: asked.get(name, unit) for name, unit in middle.items()}
+
+
+def _batches(pixels: Tensor, watch: Watcher) -> Iterator[Tensor]:
+    size = max(1, BATCH_PIXELS // pixels[0, 0].numel())
+    parts = torch.split(pixels, size)
+    yield from watch.batches(parts, len(parts))
+
+
+def _described(
+    name: str, unit: Pair, kind: str, influence: Influence, seen: UnitField | None, images: int, outputs: int
+) -> EffectiveField:
+    holding = shares = deviation = outside = None
+    pixels = seen.pixels if seen else influence.size
+    if influence.any() and pixels:
+        counts = {share: effective_field.pixels_holding(influence, share / 100) for share in SHARES}
+        holding = {str(share): count for share, count in counts.items()}
+        shares = {str(share): count / pixels for share, count in counts.items()}
+        deviation = effective_field.deviation(influence)
+    if seen:
+        outside = 1.0 - float(influence[support(seen, influence.shape)].sum() / (influence.sum() or 1.0))
+        outside = outside if influence.any() and outside > 1e-9 else 0.0
+    return EffectiveField(
+        layer=name,
+        unit=unit,
+        weights="trained" if kind == "trained" else "untrained",
+        images=images,
+        outputs=outputs,
+        pixels=pixels,
+        holding=holding,
+        shares=shares,
+        deviation=deviation,
+        outside=outside,
+    )
+
+
+def support(unit: UnitField, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixels a unit sees, (H, W)."""
+    masks = []
+    for size, runs in zip(shape, (unit.seen_rows, unit.seen_columns), strict=True):
+        mask = np.zeros(size, dtype=bool)
+        for first, last in runs:
+            mask[first : last + 1] = True
+        masks.append(mask)
+    return np.logical_and.outer(masks[0], masks[1])
+
+
+def _in_words(found: Sequence[EffectiveField]) -> str:
+    if any(one.outside for one in found):
+        return f"Refuted: gradient reaches {found[0].layer} from outside its field."
+    shares = [f"{one.shares['90']:.0%} of them {one.weights}" for one in found if one.shares]
+    if not shares:
+        return f"No gradient reaches {found[0].layer}: its units are dead on these images."
+    return (
+        f"Unit {found[0].unit[0]},{found[0].unit[1]} of {found[0].layer} sees {found[0].pixels} pixels; 90% of its "
+        f"gradient falls on {' and on '.join(shares)}."
+    )
+
+
+# Networks
+
+
+def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int) -> Networks:
+    assert side is not None, "whoever has images knows their size"
+    stack = settings.stack
+    if stack.model:
+        weights = read_weights(settings.effective.weights) if settings.effective.weights else None
+        return Networks(_of_model(stack.model, side), _of_model(stack.model, side, weights) if weights else None)
+    if stack.run:
+        trained, card = Run.open(stack.run).load_model()
+        return Networks(_of_sequence(card.build(Streams(seed))), _of_sequence(trained))
+    model: nn.Module
+    if stack.layers:
+        model = probing.built(parse_layers(stack.layers))
+        initialize(model, Streams(seed))
+    else:
+        model = build_convnet(settings.network, side, 2, (0.5,) * 3, (0.5,) * 3, Streams(seed))
+    return Networks(_of_sequence(model), None)
+
+
+def _of_sequence(model: nn.Module) -> MapOf:
+    assert isinstance(model, nn.Sequential), "every network of ours is one"
+    return lambda images, name: probing.of_sequence(model, [name])(images)[name]
+
+
+def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None) -> MapOf:
+    model = build_model(name)
+    if weights is not None:
+        _fill(model, weights, f"--weights: {name}")
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
+    graph = traced(model)
+    if graph is None:
+        return lambda images, layer: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
+    derivation = graphs.derive(graph, side)
+    return lambda images, layer: graphs.maps_of(derivation, (images - mean) / std, only=layer)[layer]
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file, which runs no code; raises DataError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not Path(path).is_file():
+        raise DataError(f"--weights {path}: no such file")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"--weights {path}: not a safetensors file ({' '.join(str(error).split())[:80]})") from None
+
+
+def _fill(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    """Load weights that may lack what comes after the last layer: linear layers, and nothing else."""
+    try:
+        lacking = model.load_state_dict(dict(weights), strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{where}: the weights do not fit ({str(error).splitlines()[-1].strip()[:120]})") from None
+    modules = dict(model.named_modules())
+    lost = [name for name in lacking.missing_keys if not isinstance(modules[name.rpartition(".")[0]], nn.Linear)]
+    if wrong := [*lacking.unexpected_keys, *lost]:
+        kind = "has no place for" if lacking.unexpected_keys else "is not given"
+        raise DataError(f"{where} {kind} {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}")
