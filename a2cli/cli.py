@@ -257,9 +257,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
     gc.set_threshold(100_000)  # importing torch makes 200,000 objects and no garbage; search them twice, not 300 times
     status = run_command()
-    if "triton" not in sys.modules:  # which torchvision imports, and which takes what is frozen for leaked
-        gc.freeze()  # the last search, through all of them, would take longer than many a command
-    sys.exit(status)
+    sys.stderr.flush()
+    os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
 
 
 def run_command() -> int:
@@ -270,6 +269,7 @@ def run_command() -> int:
             console.out(_help(command))
             return 0
         status = app(standalone_mode=False)
+        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return 130

@@ -257,7 +257,7 @@ class Branches(nn.Module):
 def agree(model: nn.Module, size: int) -> dict[str, graphs.GraphLayer]:
     """Hold a network's derivation to what NaN does in it, and return its layers."""
     derivation = graphs.derive(fx.symbolic_trace(model.eval()), size)
-    seen = measured(lambda images: graphs.maps_of(derivation, images), size)
+    seen = measured(lambda images: graphs.maps_of(derivation, images, list(derivation.layers)), size)
     assert seen.keys() == derivation.layers.keys()
     for name, layer in derivation.layers.items():
         if isinstance(layer.known, graphs.Spatial):
@@ -292,15 +292,17 @@ def test_squeeze_and_excite_is_global() -> None:
     assert [layer.known == graphs.GLOBAL for layer in layers.values()] == [False, True, True]
 
 
-MODELS = "alexnet vgg11 resnet18 googlenet densenet121 mobilenet_v3_small efficientnet_b0 convnext_tiny squeezenet1_0"
+FEW = "alexnet resnet18 squeezenet1_0 mobilenet_v3_small"
+ALL = "vgg16 resnet50 googlenet inception_v3 densenet121 efficientnet_b0 convnext_tiny shufflenet_v2_x0_5 vit_b_16"
 
 
-@pytest.mark.parametrize("name", [*MODELS.split(), "resnet50", "shufflenet_v2_x0_5", "inception_v3", "vit_b_16"])
+@pytest.mark.parametrize("name", [*FEW.split(), *(pytest.param(name, marks=pytest.mark.slow) for name in ALL.split())])
 def test_every_convolution_and_pooling_of_torchvisions(name: str) -> None:
     """On images as small as the networks take, where all but the middle of a map sees padding."""
     side = {"inception_v3": 80, "vit_b_16": 224}.get(name, 64)
-    layers = agree(build_model(name), side)
-    modules = [m for path, m in build_model(name).named_modules() if not path.lower().startswith("aux")]
+    model = build_model(name)
+    layers = agree(model, side)
+    modules = [m for path, m in model.named_modules() if not path.lower().startswith("aux")]
     assert len(layers) >= sum(isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) for m in modules)
 
 

@@ -8,7 +8,7 @@ Every value of the graph (torch.fx) is run once for its shape, and said to see o
 - None: nothing of the image: weights, sizes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -129,10 +129,10 @@ def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Der
     return derivation
 
 
-def maps_of(derivation: Derivation, images: Tensor, only: str | None = None) -> dict[str, Tensor]:
-    """Return the maps that each layer leaves of these images, or only one layer's."""
+def maps_of(derivation: Derivation, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+    """Return the maps that these layers leave of these images."""
     assert isinstance(derivation.module, fx.GraphModule)
-    names = {node: name for node, name in derivation.names.items() if only in {None, name}}
+    names = {node: name for node, name in derivation.names.items() if name in layers}
     interpreter = _Maps(derivation.module, names)
     with suppress(_EnoughError):
         interpreter.run(images)

@@ -3,16 +3,36 @@
 NaN spreads through every sum, maximum and activation, whatever the weights, so no connection hides behind a zero.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from a2cli.analysis.receptive_field import Layer
+from a2cli.analysis.graphs import window_of
+from a2cli.analysis.receptive_field import Layer, View
+from a2cli.errors import SettingsError
 
 BATCH = 16
 Bits = tuple[int, ...]
 MapsOf = Callable[[Tensor], Mapping[str, Tensor]]
+
+
+def trusted(model: nn.Module, maps_of: MapsOf, image_size: int) -> dict[str, tuple[Bits, Bits]]:
+    """Return `measured`, by torch's plain kernels where the usual ones mark too much.
+
+    Raises SettingsError where those do as well.
+    """
+    images = torch.zeros(1, 3, image_size, image_size)
+    if not marking_too_much(model, images):
+        return measured(maps_of, image_size)
+    with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(enabled=False):
+        if wrong := marking_too_much(model, images):
+            raise SettingsError(
+                f"--prove: the kernel that computes {wrong[0]} here spreads NaN past its window, as Winograd's and an "
+                "FFT's do, and so does torch's plain one: nothing can be proven on this machine"
+            )
+        return measured(maps_of, image_size)
 
 
 @torch.inference_mode()
@@ -34,6 +54,40 @@ def measured(maps_of: MapsOf, image_size: int) -> dict[str, tuple[Bits, Bits]]:
                 for i, unit in reached.nonzero().tolist():
                     bits[unit] |= 1 << first + i
     return {name: (tuple(rows), tuple(columns)) for name, (rows, columns) in found.items()}
+
+
+@torch.inference_mode()
+def marking_too_much(model: nn.Module, images: Tensor) -> list[str]:
+    """Return the convolutions here whose kernel spreads NaN past their window, as Winograd's or an FFT's does.
+
+    Each is run alone, on a map of the size that it gets of these images, NaN along the middle row or column; which of
+    its units that may reach follows from its own window.
+    """
+    found = []
+
+    def check(path: str, conv: nn.Conv2d, size: torch.Size) -> None:
+        window = window_of(conv)
+        if window is None or path in found:
+            return
+        for axis, along in enumerate(window[1:]):
+            maps, middle = torch.zeros(1, *size[1:]), size[2 + axis] // 2
+            maps.select(2 + axis, middle).fill_(torch.nan)
+            marked = conv.forward(maps).isnan().any(dim=1).any(dim=2 - axis)[0].nonzero().flatten().tolist()
+            if not set(marked) <= set(View.of_image(size[2 + axis]).through(along).units_seeing(middle)):
+                found.append(path)
+                return
+
+    handles = [
+        module.register_forward_hook(lambda conv, given, _, path=path: check(path, conv, given[0].shape))
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    try:
+        model.eval()(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
 
 
 def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:

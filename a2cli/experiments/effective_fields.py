@@ -176,7 +176,7 @@ def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None)
     if graph is None:
         return lambda images, layer: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
-    return lambda images, layer: graphs.maps_of(derivation, (images - mean) / std, only=layer)[layer]
+    return lambda images, layer: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
 
 
 def read_weights(path: str) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from a2cli.analysis import graphs, probing
 from a2cli.analysis.receptive_field import Layer, View
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.fields import (
+    Measured,
     Views,
     layer_field,
     map_cone,
@@ -40,7 +41,8 @@ def model_fields(
     side = image_size or USUAL_SIZE.get(name, 224)
     model = build_model(name)
     graph = traced(model)
-    fields, seen = _derived(name, graph, side, prove) if graph else _measured_only(name, model, side)
+    last_proven = unit.partition(",")[0] if unit else None
+    fields, seen = _derived(name, graph, side, prove, last_proven) if graph else _measured_only(name, model, side)
     last = fields[-1].field
     sees = {"image": last} if last else {}
     tip = unit_field(unit, fields, seen) if unit else None
@@ -68,15 +70,23 @@ def traced(model: nn.Module) -> fx.GraphModule | None:
         return None
 
 
-def _derived(name: str, graph: fx.GraphModule, side: int, prove: bool) -> tuple[list[LayerField], list[Views | None]]:
+def _derived(
+    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None
+) -> tuple[list[LayerField], list[Views | None]]:
+    """Return the layers along the graph; `prove` measures them, up to the one named `last_proven` if it is given."""
     with _taking(name, side):
         derivation = graphs.derive(graph, side)
-    measured = probing.measured(lambda images: graphs.maps_of(derivation, images), side) if prove else None
+    names = list(derivation.layers)
+    if last_proven in names:
+        names = names[: names.index(last_proven) + 1]
+    measured: Measured = {}
+    if prove:
+        measured = probing.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side)
     fields, seen = [], []
     for layer_name, found in derivation.layers.items():
         spatial = found.known if isinstance(found.known, graphs.Spatial) else None
         view = (spatial.rows, spatial.columns) if spatial else None
-        status = status_of(view, found.known == graphs.GLOBAL, measured[layer_name] if measured else None, side)
+        status = status_of(view, found.known == graphs.GLOBAL, measured.get(layer_name), side)
         misaligned = spatial is not None and spatial.misaligned
         fields.append(layer_field(found.layer, view, found.size, side, status, misaligned=misaligned))
         seen.append(view)
@@ -105,7 +115,7 @@ def _cone(
 def _measured_only(name: str, model: nn.Module, side: int) -> tuple[list[LayerField], list[Views | None]]:
     """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
     with _taking(name, side):
-        measured = probing.measured(probing.of_modules(model, WINDOWED), side)
+        measured = probing.trusted(model, probing.of_modules(model, WINDOWED), side)
     modules = dict(model.named_modules())
     fields = []
     for layer_name, (rows, columns) in measured.items():

@@ -75,7 +75,7 @@ def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkS
     model = probing.built(layers)
     if network:
         model = build_convnet(network, image_size, 2, (0.5,) * 3, (0.5,) * 3, Streams(0))
-    return probing.measured(probing.of_sequence(model, [layer.name for layer in layers]), image_size)
+    return probing.trusted(model, probing.of_sequence(model, [layer.name for layer in layers]), image_size)
 
 
 def _cone(layers: Sequence[Layer], image_size: int | None, tip: UnitField | None) -> list[MapCone]:
