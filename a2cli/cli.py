@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from a2cli import __version__, checks, console, options
+from a2cli import __version__, checks, options
+from a2cli.console import base as console
+from a2cli.console.fields import show_fields
+from a2cli.console.progress import Show, Transfer
+from a2cli.console.training import show_training
 from a2cli.errors import A2Error, DataError, RefutedError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
@@ -52,7 +56,7 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
     if chosen.dry_run:
         _show_dry_run(resolved, chosen, warnings)
         return
-    with console.Show(chosen.quiet) as show:
+    with Show(chosen.quiet) as show:
         show.phase("starting")
         from a2cli.experiments.train_cnn import train_cnn as run_experiment
         from a2cli.runs import Run
@@ -65,7 +69,7 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
     elif chosen.quiet:
         console.out(str(run.folder))
     else:
-        console.show_training(report, run.folder)
+        show_training(report, run.folder)
 
 
 @app.command("presets")
@@ -97,7 +101,7 @@ def get(
 
     if name != "paintings":
         raise SettingsError(f"a2 data get: expected paintings, got {name!r}")
-    with console.Transfer(name) as transfer:
+    with Transfer(name) as transfer:
         result = get_paintings(
             Path(to) if to else data_folder() / name, report=transfer.say, progress=transfer.progress
         )
@@ -151,7 +155,7 @@ def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warn
 
 
 @contextmanager
-def _resumable(run: "Run", show: console.Show) -> Iterator[None]:
+def _resumable(run: "Run", show: Show) -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
@@ -177,7 +181,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
 
         run = Run.create("receptive-field", chosen.out)
     try:
-        with console.Show(chosen.quiet) as show:
+        with Show(chosen.quiet) as show:
             report = run_experiment(settings, dataset, seed, run, show)
     finally:
         if run:
@@ -187,7 +191,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     elif chosen.quiet and run:
         console.out(str(run.folder))
     else:
-        console.show_fields(report, run.folder if run else None)
+        show_fields(report, run.folder if run else None)
     assert isinstance(report.results, FieldResults), "that is what it found"
     if report.results.refuted:
         raise RefutedError(report.results.verdict)

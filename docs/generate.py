@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from a2cli import console, options
+from a2cli import options
+from a2cli.console import base as console
 from a2cli.report import json_schema
 from a2cli.settings import LookOptions, ReceptiveFieldSettings, RunOptions, TrainCnnSettings, declared
 

@@ -1,0 +1,132 @@
+"""Progress for people, on standard error."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from a2cli.console.base import note, people
+from a2cli.results.training import EpochLog
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+T = TypeVar("T")
+LIVE_SECONDS = 0.1
+PLAIN_LINES = 10
+
+
+class Show:
+    """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = people()
+        self.quiet = quiet
+        self.live = (
+            self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("CI") and not quiet
+        )
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+        self.title, self.epochs, self.done = "", 0, 0
+
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def phase(self, text: str) -> None:
+        self.close()
+        if self.live:
+            self._open(text, "")
+        elif not self.quiet:
+            note(text)
+
+    def warn(self, text: str) -> None:
+        self.console.print("warning:", text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+
+    def start(self, title: str, epochs: int, done: int) -> None:
+        self.close()
+        self.title, self.epochs, self.done = title, epochs, done
+        if self.live:
+            self._open(title, f"{done}/{epochs}", total=epochs, done=done)
+        elif not self.quiet and done:
+            note(f"{title}: going on after epoch {done} of {epochs}")
+
+    def epoch(self, log: EpochLog) -> None:
+        self.done = log.epoch
+        line = (
+            f"{log.epoch}/{self.epochs} loss {log.train_loss:.3f} train {log.train_accuracy:.3f} "
+            f"val {log.val_accuracy:.3f} lr {log.learning_rate:.0e} {log.images_per_second:.0f}/s"
+        )
+        if self.progress and self.task is not None:
+            self.progress.update(self.task, completed=log.epoch, line=line)
+        elif not self.quiet and (log.epoch % max(1, self.epochs // PLAIN_LINES) == 0 or log.epoch == self.epochs):
+            note(f"{self.title}: epoch {line}")
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        if not self.progress or self.task is None:
+            yield from batches
+            return
+        if not self.epochs:
+            self.progress.update(self.task, total=count)
+        shown = time.monotonic()
+        for number, batch in enumerate(batches):
+            yield batch
+            if time.monotonic() - shown > LIVE_SECONDS:
+                share = self.done + (number + 1) / count if self.epochs else number + 1
+                self.progress.update(self.task, completed=share)
+                shown = time.monotonic()
+
+    def _open(self, title: str, line: str, total: float | None = None, done: int = 0) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None if total is None else 8),
+            TextColumn("{task.fields[line]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+        )
+        self.progress.start()
+        self.task = self.progress.add_task(title, total=total, completed=done, line=line)
+
+    def close(self) -> None:
+        if self.progress:
+            self.progress.stop()
+        self.progress, self.task, self.epochs, self.done = None, None, 0, 0
+
+
+class Transfer:
+    """Looks on while something is downloaded."""
+
+    def __init__(self, title: str) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        console = people()
+        live = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
+        self.bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            disable=not live,
+        )
+        self.task = self.bar.add_task(title, total=None)
+
+    def __enter__(self) -> "Transfer":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def progress(self, done: int, total: int | None) -> None:
+        self.bar.update(self.task, completed=done, total=total)

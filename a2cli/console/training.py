@@ -1,0 +1,56 @@
+"""The results of a training run, as printed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from a2cli.console.base import results_console, say_where, table_of
+from a2cli.report import Report
+from a2cli.results.training import Accuracy, Spread, TrainingResults
+
+
+def show_training(report: Report, folder: Path) -> None:
+    """Print a training report: the data, a table, the verdict in words, and where the rest is."""
+    assert isinstance(report.results, TrainingResults), "a finished training has results"
+    assert report.data is not None, "a finished report has its data"
+    results, data = report.results, report.data
+    console = results_console()
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
+
+    say(f"{data.source}: {data.train + data.val + data.test} images of {_classes(list(data.classes))}")
+    read = f"test, read {'once' if report.test_reads == 1 else f'{report.test_reads} times'}"
+    if len(results.runs) == 1:
+        table = table_of("images", "correct", "accuracy", "95% interval")
+        only = results.runs[0]
+        rows: list[tuple[str, Accuracy | None]] = [
+            ("training", only.train),
+            (f"validation, epoch {only.kept_epoch}", only.val),
+            (read, only.test),
+            ("always the largest class", only.majority),
+        ]
+        for name, share in rows:
+            if share:
+                interval = f"{share.low:.3f} to {share.high:.3f}"
+                table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+    else:
+        table = table_of("", "seeds", "mean ± deviation", "95% interval of the mean")
+        spreads: list[tuple[str, Spread | None]] = [
+            ("training", results.train),
+            ("validation", results.val),
+            ("validation, last epoch", results.last_val),
+            (read, results.test),
+        ]
+        for name, found in spreads:
+            if found:
+                middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
+                table.add_row(name, str(found.n), middle, f"{found.low:.3f} to {found.high:.3f}")
+    console.print(table)
+    console.print(results.verdict, markup=False, highlight=False)
+    say_where(console, report, folder)
+
+
+def _classes(names: Sequence[str]) -> str:
+    """Return how many classes there are and the first ones' names, so that a wrong folder shows."""
+    shown = ", ".join(names[:2])
+    return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
