@@ -663,7 +663,9 @@ WRITTEN = ["config.yaml", "checkpoints/*.json", "checkpoints/*.safetensors", "mo
 @pytest.mark.parametrize("name", ["", *WRITTEN])
 def test_a_full_disk_while_running(name: str, data: Path, train: A2, a2: A2, tmp_path: Path) -> None:
     whole = train("--data", "set", "--epochs", "3").done()
-    size = next(whole.glob(name)).stat().st_size - 1 if name else 0
+    # Times are written in it, and are not as long in every run.
+    varies = 100 if name in {"report.json", "checkpoints/*.json"} else 1
+    size = next(whole.glob(name)).stat().st_size - varies if name else 0
     with room_for(size):
         train("--data", "set", "--epochs", "3", "--out", "out").refused(3, "out", "cannot be written")
     out = tmp_path / "out"
