@@ -1,5 +1,5 @@
 """`python -m a2cli` is `a2`."""
 
-from a2cli.cli import main
+from a2cli.main import main
 
 main()

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2cli.errors import SettingsError
+from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
 from a2cli.geometry import check_norm, check_weights, dropout_places, stages
 from a2cli.options import Resolved
-from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings, augmentations, declared, flat
+from a2cli.settings import CompareSettings, ReceptiveFieldSettings, TrainCnnSettings, augmentations, declared, flat
 
 
 def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
@@ -15,16 +16,19 @@ def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
     Raises SettingsError for those that contradict each other, and for a flag that could not act.
     """
     settings = resolved.settings
+    return [*_told(resolved, _idle(flat(settings), TrainCnnSettings)), *_contradictions(settings)]
+
+
+def _contradictions(settings: TrainCnnSettings) -> list[str]:
+    """Return warnings on what can hardly act in these settings; raises SettingsError where they contradict."""
     maps = stages(settings.network, settings.dataset.image_size)
     check_weights(settings.network, settings.dataset.image_size)
     check_norm(settings.network, settings.dataset.image_size, settings.training.batch_size)
     dropout_places(settings.network)
     augmentations(settings.dataset.augment)
-    warnings = _idle(resolved)
     field, side = maps[-1].field, settings.dataset.image_size
-    if field > side:
-        warnings.append(f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image")
-    return [*warnings, *_past_the_end(settings)]
+    larger = f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"
+    return [*([larger] if field > side else []), *_past_the_end(settings)]
 
 
 def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, Any], drawn: bool) -> None:
@@ -38,22 +42,56 @@ def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, 
         raise SettingsError("--data: acts only with --effective or --figures")
 
 
-def _idle(resolved: Resolved[TrainCnnSettings]) -> list[str]:
-    """Find settings that another one switches off: by flag an error, from a preset a warning."""
-    values = flat(resolved.settings)
-    idle = [
-        (item.name, item.default, f"acts only with --{item.acts_with[0]} {' or '.join(item.acts_with[1:])}")
-        for item in declared(type(resolved.settings))
+def check_compare(resolved: Resolved[CompareSettings]) -> list[str]:
+    """Return warnings on settings of `a2 compare-optimizers` that will have no or little effect, for any contender.
+
+    Raises SettingsError as `check_train_cnn` does, and for a flag that acts for no contender.
+    """
+    settings, lists = resolved.settings, resolved.settings.comparison
+    for name, given in (("optimizer", True), ("scheduler", lists.schedulers), ("batch_size", lists.batch_sizes),
+                        ("weight_decay", lists.weight_decays), ("dropout", lists.dropouts)):  # fmt: skip
+        if given and resolved.by_flag(name):
+            raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {_list_flag(name)}")
+    if resolved.by_flag("threads"):
+        raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
+    if lists.tuning == "grid" and resolved.by_flag("learning_rate"):
+        raise SettingsError("--learning-rate: acts only with --tuning none or both; see --rate-range")
+    if lists.rate_range and not (len(lists.rate_range) == 2 and lists.rate_range[0] < lists.rate_range[1]):
+        raise SettingsError(f"--rate-range: expected the lowest and the highest rate, got {_shown(lists.rate_range)}")
+    idle: dict[str, tuple[Any, str]] | None = None
+    warnings: dict[str, None] = {}
+    for choice in contenders_of(settings):
+        alone = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
+        found = _idle({**flat(settings), **flat(alone)}, CompareSettings)
+        idle = found if idle is None else {name: why for name, why in idle.items() if name in found}
+        warnings |= dict.fromkeys(_contradictions(alone))
+    return [*_told(resolved, idle or {}), *warnings]
+
+
+def _list_flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}s"
+
+
+def _idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
+    """Return the settings that another one switches off, with their usual value and the reason."""
+    idle: dict[str, tuple[Any, str]] = {
+        item.name: (item.default, f"acts only with --{item.acts_with[0]} {' or '.join(item.acts_with[1:])}")
+        for item in declared(settings)
         if item.acts_with and values[item.acts_with[0]] not in item.acts_with[1:]
-    ]
+    }
     if not any(values["dropout"]):
-        idle.append(("dropout_at", ("all",), "acts only with --dropout above 0"))
+        idle["dropout_at"] = ("all",), "acts only with --dropout above 0"
     if values["val_count"] is not None:
-        idle.append(("val_fraction", values["val_fraction"], "does not act beside --val-count"))
+        idle["val_fraction"] = values["val_fraction"], "does not act beside --val-count"
     if values["scheduler"] != "plateau" and not values["early_stopping"] and not values["restore_best"]:
-        idle.append(("monitor", "val-loss", "acts only with --early-stopping, --restore-best or --scheduler plateau"))
-    warnings = []
-    for name, default, reason in idle:
+        idle["monitor"] = "val-loss", "acts only with --early-stopping, --restore-best or --scheduler plateau"
+    return idle
+
+
+def _told(resolved: Resolved[Any], idle: Mapping[str, tuple[Any, str]]) -> list[str]:
+    """Return warnings on idle settings from a preset; raises SettingsError for one by flag."""
+    values, warnings = flat(resolved.settings), []
+    for name, (default, reason) in idle.items():
         if resolved.by_flag(name):
             raise SettingsError(f"--{name.replace('_', '-')}: {reason}")
         if resolved.sources[name] != "default" and values[name] != default:
@@ -110,3 +148,20 @@ def plan_train_cnn(settings: TrainCnnSettings) -> list[str]:
         f"Training: {epochs} of {training.optimizer} at {training.learning_rate:g}, "
         f"batches of {training.batch_size}, scheduler {training.scheduler}, {seeds}, on {settings.dataset.data}",
     ]
+
+
+def plan_compare(settings: CompareSettings) -> list[str]:
+    """Return what a comparison would run, line by line."""
+    lists, training = settings.comparison, settings.training
+    choices = contenders_of(settings)
+    lines = [f"Contenders: {', '.join(choice.name for choice in choices)}"]
+    trials = 0
+    if lists.tuning != "none":
+        grids = [f"{choice.name} {', '.join(f'{rate:g}' for rate in rate_grid(choice, lists))}" for choice in choices]
+        lines += [f"Rates: {grid}" for grid in grids]
+        trials += len(choices) * lists.rates * lists.tuning_seeds
+    judged = len(choices) * training.seeds * (2 if lists.tuning == "both" else 1)
+    lines.append(
+        f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, on {settings.dataset.data}"
+    )
+    return lines

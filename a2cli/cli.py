@@ -1,11 +1,6 @@
 """The commands: each reads its settings, calls its experiment, and shows the result."""
 
-import gc
-import io
-import os
 import shlex
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,18 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 
 from a2cli import __version__, checks, options
 from a2cli.console import base as console
+from a2cli.console.comparison import show_comparison
 from a2cli.console.fields import show_fields
 from a2cli.console.progress import Show, Transfer
 from a2cli.console.training import show_training
-from a2cli.errors import A2Error, DataError, RefutedError, SettingsError
+from a2cli.errors import DataError, RefutedError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.results.fields import FieldResults
 from a2cli.settings import (
+    CompareSettings,
+    ComparisonOptions,
     DataSettings,
     LookOptions,
     NetworkSettings,
@@ -54,7 +51,7 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
     resolved = _resolve(TrainCnnSettings, "train-cnn", chosen, flags)
     warnings = checks.check_train_cnn(resolved)
     if chosen.dry_run:
-        _show_dry_run(resolved, chosen, warnings)
+        _show_dry_run(resolved, checks.plan_train_cnn(resolved.settings), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
         show.phase("starting")
@@ -143,9 +140,9 @@ def _config_of(flag: str, run: str) -> Path:
     return config
 
 
-def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warnings: list[str]) -> None:
-    values, plan = flat(resolved.settings), checks.plan_train_cnn(resolved.settings)
-    if chosen.json:
+def _show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
+    values = flat(resolved.settings)
+    if as_json:
         settings = {name: {"value": value, "from": resolved.sources[name]} for name, value in values.items()}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
         return
@@ -155,14 +152,14 @@ def _show_dry_run(resolved: Resolved[TrainCnnSettings], chosen: RunOptions, warn
 
 
 @contextmanager
-def _resumable(run: "Run", show: Show) -> Iterator[None]:
+def _resumable(run: "Run", show: Show, command: str = "train-cnn") -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         show.close()
         if (run.folder / "config.yaml").exists():
-            console.note(f"interrupted; go on with: a2 train-cnn --resume {shlex.quote(str(run.folder))}")
+            console.note(f"interrupted; go on with: a2 {command} --resume {shlex.quote(str(run.folder))}")
         raise
     finally:
         run.discard()
@@ -226,18 +223,52 @@ def _look_settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[Receptiv
     return settings, replace(base.dataset, data=data), base.training.seed
 
 
+def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None:
+    """Optimizers, schedulers and more compared: equally tuned, over many seeds, with a verdict on each pair."""
+    command = "compare-optimizers"
+    presets = list(chosen.preset)
+    if chosen.resume is not None:
+        if chosen.out is not None or presets:
+            raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
+        presets = [str(_config_of("--resume", chosen.resume))]
+    resolved = options.resolve(CompareSettings, command, presets, flags, also=("train-cnn",))
+    warnings = checks.check_compare(resolved)
+    if chosen.dry_run:
+        _show_dry_run(resolved, checks.plan_compare(resolved.settings), chosen.json, warnings)
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
+        from a2cli.experiments.trials import Workers
+        from a2cli.runs import Run
+        from a2cli.runtime import cores
+
+        workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
+        run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        for warning in warnings:
+            show.warn(warning)
+        with _resumable(run, show, command):
+            report = run_experiment(resolved.settings, run, workers, show, warnings=warnings)
+    if chosen.json:
+        console.show_report_json(report)
+    elif chosen.quiet:
+        console.out(str(run.folder))
+    else:
+        show_comparison(report, run.folder)
+
+
 WITH_SETTINGS: dict[str, tuple[type, type, Any, str]] = {
     "train-cnn": (TrainCnnSettings, RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
+    "compare-optimizers": (
+        CompareSettings,
+        ComparisonOptions,
+        compare_optimizers,
+        "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
+    ),
     "receptive-field": (ReceptiveFieldSettings, LookOptions, receptive_field, "Which input pixels a unit sees."),
 }
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
     app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))
-
-
-def _help(command: str) -> str:
-    settings, chosen, run, _ = WITH_SETTINGS[command]
-    items = [*declared(settings), *declared(chosen)]
-    return console.help_text(command, run.__doc__ or "", items, options.described)
 
 
 def _version(value: bool) -> None:
@@ -252,61 +283,3 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
     ] = False,
 ) -> None: ...
-
-
-def main() -> None:
-    """Run `a2` and end with its exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name need not be text in the terminal's encoding
-        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
-    gc.set_threshold(100_000)  # importing torch makes 200,000 objects and no garbage; search them twice, not 300 times
-    status = run_command()
-    sys.stderr.flush()
-    os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
-
-
-def run_command() -> int:
-    """Run the command that the arguments name, and return its exit status; an error is one line."""
-    command, *rest = sys.argv[1:] or [""]
-    try:
-        if "--help" in rest and command in WITH_SETTINGS:  # before the parser, which would first load its type checks
-            console.out(_help(command))
-            return 0
-        status = app(standalone_mode=False)
-        sys.stdout.flush()
-        return status if isinstance(status, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
-        return 141
-    except TyperException as error:
-        message = error.format_message()
-        if message.startswith("Usage:"):  # `a2` or `a2 data` alone
-            console.note(message)
-        else:
-            known = command in {item.name for item in app.registered_commands}
-            console.error(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'")
-        return 2
-    except A2Error as error:
-        if "--debug" in sys.argv:
-            raise
-        console.error(str(error))
-        return error.exit_status
-    except OSError as error:
-        if "--debug" in sys.argv:
-            raise
-        console.error(f"{error.filename or 'output'}: {error.strerror or error}")
-        return DataError.exit_status
-    except Exception as error:
-        if "--debug" in sys.argv:
-            raise
-        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
-            console.error("not enough memory; use a smaller --batch-size, --image-size or network")
-            return SettingsError.exit_status
-        console.error(f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)")
-        return 1
-
-
-def _terminate(*_: object) -> None:
-    sys.exit(143)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import MOST, NetworkSettings
+from a2cli.settings import NetworkSettings
+from a2cli.settings.declare import MOST
 
 T = TypeVar("T")
 

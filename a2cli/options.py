@@ -93,6 +93,8 @@ def _as_list(value: Any) -> Any:
 
 def _choices(hint: Any) -> tuple[str, ...]:
     plain = _plain(hint)
+    if get_origin(plain) is tuple:
+        return _choices(get_args(plain)[0])
     return get_args(plain) if get_origin(plain) is Literal else ()
 
 
@@ -111,27 +113,27 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in presets_folder().glob("*.yaml"))
 
 
-def load_preset(name: str, command: str, settings: type) -> Preset:
-    """Read a preset by its name or its file's path, with those that it extends.
+def load_preset(name: str, command: str, settings: type, also: Sequence[str] = ()) -> Preset:
+    """Read a preset by its name or its file's path, with those that it extends; those of the commands `also` serve too.
 
     Raises SettingsError for an unknown name, a file that is not a preset of this command, or an unknown setting.
     """
-    return _load_preset(name, command, settings, ())
+    return _load_preset(name, (command, *also), settings, ())
 
 
-def _load_preset(name: str, command: str, settings: type, seen: tuple[str, ...]) -> Preset:
+def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple[str, ...]) -> Preset:
     if name in seen:
         raise SettingsError(f"preset {name!r} extends itself: {' -> '.join((*seen, name))}")
     path = _preset_path(name)
     entries = _read_yaml(path)
     about, extends = str(entries.pop("about", "")), entries.pop("extends", None)
-    wanted = entries.pop("command", command)
-    if wanted != command:
-        raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {command}'")
+    wanted = entries.pop("command", commands[0])
+    if wanted not in commands:
+        raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {commands[0]}'")
     values: dict[str, Any] = {}
     if extends is not None:
         try:
-            values |= _load_preset(str(extends), command, settings, (*seen, name)).values
+            values |= _load_preset(str(extends), commands, settings, (*seen, name)).values
         except SettingsError as error:
             raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
     known = {item.name: item for item in declared(settings)}
@@ -216,8 +218,12 @@ def _check_events(path: Path, events: Iterable[Any]) -> None:
             raise SettingsError(f"{path}: lists within lists are not allowed in a preset")
 
 
-def resolve(settings: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> Resolved[S]:
+def resolve(
+    settings: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any], also: Sequence[str] = ()
+) -> Resolved[S]:
     """Settle every setting of a command: its default, then each preset, then the flags given (not None).
+
+    Presets may also be of the commands `also`.
 
     Raises SettingsError.
     """
@@ -225,7 +231,7 @@ def resolve(settings: type[S], command: str, presets: Sequence[str], flags: Mapp
     values: dict[str, Any] = {name: item.default for name, item in known.items()}
     sources = dict.fromkeys(known, "default")
     for name in presets:
-        preset = load_preset(name, command, settings)
+        preset = load_preset(name, command, settings, also)
         values |= preset.values
         sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
     for name, value in flags.items():

@@ -3,11 +3,12 @@
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from a2cli import __version__
+from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.results.training import EpochLog, TrainingResults
 
@@ -38,7 +39,7 @@ class Report:
     status: Literal["running", "done", "interrupted", "diverged", "failed"]
     created: str
     data: DataSummary | None = None
-    results: TrainingResults | FieldResults | None = None
+    results: TrainingResults | FieldResults | ComparisonResults | None = None
     history: dict[str, list[EpochLog]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
@@ -66,6 +67,9 @@ class Watcher(Protocol):
         """Pass an epoch's batches on, `count` in all, looking on."""
         ...
 
+    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
+        """Say how many of a round's trials are done, and how each contender stands: its name, its trials, its best."""
+
 
 class Nobody:
     """A watcher that looks away."""
@@ -80,6 +84,8 @@ class Nobody:
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
         return batches
+
+    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None: ...
 
 
 def to_json(value: Any) -> str:

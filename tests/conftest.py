@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2cli import cli
+from a2cli import main
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
@@ -80,7 +80,7 @@ def a2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["a2", *map(str, arguments)])
         capsys.readouterr()
-        status = cli.run_command()
+        status = main.run_command()
         return Ended(status, *capsys.readouterr())
 
     return run

@@ -11,12 +11,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
-    ("__main__",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
+    ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
     ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("report", "settings"),
     ("results",), ("errors",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-LIGHT = ("cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors")
+LIGHT = ("main", "cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors")
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -54,7 +54,7 @@ def test_light_rooms_import_nothing_heavy(name: str) -> None:
 
 def modules_after(arguments: list[str], cwd: Path) -> tuple[int, set[str]]:
     code = (
-        "import json, sys; from a2cli import cli; status = cli.run_command();"
+        "import json, sys; from a2cli import main; status = main.run_command();"
         "open('modules.json', 'w').write(json.dumps([status, sorted(sys.modules)]))"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, check=True)

@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from a2cli.console.base import note, people
+from a2cli.console.base import note, people, table_of
 from a2cli.results.training import EpochLog
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 T = TypeVar("T")
 LIVE_SECONDS = 0.1
@@ -27,6 +29,8 @@ class Show:
         )
         self.progress: Progress | None = None
         self.task: TaskID | None = None
+        self.table: Live | None = None
+        self.began = 0.0
         self.title, self.epochs, self.done = "", 0, 0
 
     def __enter__(self) -> "Show":
@@ -78,6 +82,23 @@ class Show:
                 self.progress.update(self.task, completed=share)
                 shown = time.monotonic()
 
+    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
+        if done == 0:
+            self.close()
+            self.began = time.monotonic()
+        left = (time.monotonic() - self.began) / done * (total - done) if done else None
+        ahead = f"{title}: {done} of {total} trials" + (f", {_clock(left)} left" if left else "")
+        if self.live:
+            from rich.live import Live
+
+            if self.table is None:
+                self.table = Live(console=self.console, refresh_per_second=4, transient=True)
+                self.table.start()
+            self.table.update(_standing(ahead, rows))
+        elif not self.quiet and total and (done in {1, total} or done % max(1, total // PLAIN_LINES) == 0):
+            best = max(rows, key=lambda row: row[2])
+            note(f"{ahead}; {best[0]} ahead, {best[2]}" if best[2] else ahead)
+
     def _open(self, title: str, line: str, total: float | None = None, done: int = 0) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,7 +117,24 @@ class Show:
     def close(self) -> None:
         if self.progress:
             self.progress.stop()
+        if self.table:
+            self.table.stop()
+        self.table = None
         self.progress, self.task, self.epochs, self.done = None, None, 0, 0
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, or hours and minutes."""
+    minutes = round(seconds) // 60
+    return f"{minutes}:{round(seconds) % 60:02}" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}"
+
+
+def _standing(title: str, rows: Sequence[Sequence[str]]) -> "Table":
+    table = table_of("contender", "trials", "mean accuracy")
+    table.title, table.title_justify = title, "left"
+    for row in sorted(rows, key=lambda row: row[2], reverse=True):
+        table.add_row(*row)
+    return table
 
 
 class Transfer:

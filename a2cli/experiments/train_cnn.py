@@ -28,7 +28,13 @@ COMMAND = "train-cnn"
 
 
 def train_cnn(
-    settings: TrainCnnSettings, run: Run, watch: Watcher, *, final: bool = False, warnings: Sequence[str] = ()
+    settings: TrainCnnSettings,
+    run: Run,
+    watch: Watcher,
+    *,
+    final: bool = False,
+    warnings: Sequence[str] = (),
+    figures: bool = True,
 ) -> Report:
     """Train in a run's folder, new or interrupted, until it is done, and return the report written there.
 
@@ -55,7 +61,7 @@ def train_cnn(
         if previous and previous.status == "done" and not final:
             watch.warn("this run was finished before; nothing is left to train")
         if training.seeds == 1:
-            return run_trial(job, run, device, watch, final=final)
+            return run_trial(job, run, device, watch, final=final, figures=figures)
         return _several(settings, packed, source.label, notes, run, device, watch, final)
 
 

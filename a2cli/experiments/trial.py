@@ -126,7 +126,9 @@ class Progress:
             raise DataError(f"{run.folder}/checkpoints: not of this network ({reason}); start the run anew") from None
 
 
-def run_trial(job: Job, run: Run, device: torch.device, watch: Watcher, *, final: bool = False) -> Report:
+def run_trial(
+    job: Job, run: Run, device: torch.device, watch: Watcher, *, final: bool = False, figures: bool = True
+) -> Report:
     """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
 
     A run that is already done is returned as it stands, unless `final` asks for its test. Raises DataError where the
@@ -147,7 +149,7 @@ def run_trial(job: Job, run: Run, device: torch.device, watch: Watcher, *, final
     )
     run.write_report(report)
     with _status_written(run, report):
-        return _run(job, run, device, watch, report, final)
+        return _run(job, run, device, watch, report, final, figures)
 
 
 @contextmanager
@@ -158,12 +160,14 @@ def _status_written(run: Run, report: Report) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         run.write_report(replace(report, status="interrupted"))
         raise
-    except DivergedError:
-        run.write_report(replace(report, status="diverged"))
+    except DivergedError as error:
+        run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
         raise
 
 
-def _run(job: Job, run: Run, device: torch.device, watch: Watcher, report: Report, final: bool) -> Report:
+def _run(
+    job: Job, run: Run, device: torch.device, watch: Watcher, report: Report, final: bool, figures: bool
+) -> Report:
     began = time.perf_counter()
     progress = Progress(job, device)
     progress.restore(run, watch)
@@ -179,8 +183,9 @@ def _run(job: Job, run: Run, device: torch.device, watch: Watcher, report: Repor
     val = evaluate(progress.model, job.val, job.training, device)
     test = evaluate(progress.model, job.test, job.training, device) if final else None
     result = _result(progress, val, test, device)
-    watch.phase("drawing figures")
-    _draw(job, run, progress, result, val)
+    if figures:
+        watch.phase("drawing figures")
+        _draw(job, run, progress, result, val)
     drawn = time.perf_counter()
     report = replace(
         report,

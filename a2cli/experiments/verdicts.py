@@ -1,7 +1,8 @@
-"""What a training run's figures say, in words."""
+"""What a training run's figures say, or a comparison's, in words."""
 
 from collections.abc import Sequence
 
+from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.training import Accuracy, Spread, TrainingResult
 
 
@@ -50,3 +51,48 @@ def _measured(found: Accuracy | Spread) -> str:
     if isinstance(found, Spread):
         return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} seeds {interval}"
     return f"{found.value:.3f} {interval} on {found.count} images"
+
+
+def comparison_verdict(
+    tuning: str, contenders: Sequence[Contender], pairs: Sequence[PairVerdict], margin: float, learning_rate: float
+) -> str:
+    """Return what a comparison's pairs say of the contender with the highest mean, and what to know of the others."""
+    how = "Each at its tuned learning rate" if tuning == "grid" else f"All at learning rate {learning_rate:g}"
+    best = contenders[0]
+    if best.accuracy is None:
+        return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
+    mean = f"{best.accuracy.mean:.3f} ± {best.accuracy.deviation:.3f} over {best.accuracy.n} seeds"
+    sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
+    against = {(pair.second if pair.first == best.name else pair.first): pair for pair in pairs
+               if best.name in (pair.first, pair.second)}  # fmt: skip
+    decided = {"worse": "better than", "equivalent": f"equivalent (within {100 * margin:g} points) to"}
+    said = []
+    for verdict, phrase in decided.items():
+        names = [name for name, pair in against.items() if _of_other(pair, name) == verdict]
+        if names:
+            said.append(f"{phrase} {', '.join(names)}")
+    open_ = {name: pair for name, pair in against.items() if pair.verdict == "undecided"}
+    if said:
+        sentences.append(f"It is {'; '.join(said)}.")
+    if open_:
+        more = [pair.more_seeds for pair in open_.values() if pair.more_seeds is not None]
+        seeds = f"; {_range(more)} more seeds would decide" if more else ""
+        sentences.append(f"Undecided against {', '.join(open_)}{seeds}.")
+    if edges := [one.name for one in contenders if one.at_edge]:
+        sentences.append(f"Best rate still at the end of its range: {', '.join(edges)}; see --rate-range, --extend.")
+    for what in ("diverged", "failed"):
+        if count := sum(getattr(one, what) for one in contenders):
+            some = ", ".join(f"{one.name} {getattr(one, what)}" for one in contenders if getattr(one, what))
+            sentences.append(f"{count} run{'s' * (count > 1)} {what} ({some}).")
+    return " ".join(sentences)
+
+
+def _of_other(pair: PairVerdict, other: str) -> str:
+    """Return the verdict on `other` of this pair."""
+    if pair.first == other or pair.verdict not in {"better", "worse"}:
+        return pair.verdict
+    return "worse" if pair.verdict == "better" else "better"
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"

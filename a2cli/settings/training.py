@@ -1,30 +1,15 @@
-"""Every setting, declared once: its type with bounds, its default, its sentence of help.
+"""The settings of a training: data, network, training, and what to do with the run."""
 
-`options.py` makes the command-line flags from these dataclasses, pydantic checks values against them, and a run's
-`config.yaml` is their `asdict`. A dataclass is one help panel; its docstring is the panel's title.
-"""
-
-from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, Literal, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
+from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, setting
 
-MOST = 2**31 - 1  # what torch takes for a size everywhere
-Count = Annotated[int, Ge(1), Le(MOST)]
-CountOrOff = Annotated[int, Ge(0), Le(MOST)]
-Share = Annotated[float, Ge(0), Lt(1)]
-PerLayer = Annotated[tuple[Count, ...], Len(1)]
-
-
-def setting(default: Any, help: str, *, acts_with: tuple[str, ...] | None = None, short: str = "") -> Any:  # noqa: A002
-    """One setting: its default and its sentence of help.
-
-    `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values.
-    """
-    return field(default=default, metadata={"help": help, "acts_with": acts_with, "short": short})
+OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
+SchedulerName = Literal["none", "plateau", "step", "multistep", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +79,7 @@ class TrainingSettings:
 
     epochs: Count = setting(50, "Passes over the training images.")
     batch_size: Count = setting(16, "Images a step.")
-    optimizer: Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"] = (
-        setting("adam", "Rule that turns gradients into steps.")
-    )
+    optimizer: OptimizerName = setting("adam", "Rule that turns gradients into steps.")
     learning_rate: Annotated[float, Gt(0), Le(1000)] = setting(1e-4, "Length of a step.")
     weight_decay: Annotated[float, Ge(0), Lt(1)] = setting(
         0.0, "L2 penalty's coefficient, added to the gradient (with adamw: shrinks the weights directly)."
@@ -109,9 +92,7 @@ class TrainingSettings:
         "Loss; double-softmax feeds softmax outputs to the cross entropy, as the coursework's code does.",
     )
     label_smoothing: Share = setting(0.0, "Share of each target spread evenly over all classes.")
-    scheduler: Literal["none", "plateau", "step", "multistep", "cosine"] = setting(
-        "none", "How the learning rate falls over the epochs."
-    )
+    scheduler: SchedulerName = setting("none", "How the learning rate falls over the epochs.")
     plateau_patience: CountOrOff = setting(
         10, "Epochs without improvement before plateau lowers the rate.", acts_with=("scheduler", "plateau")
     )
@@ -160,119 +141,12 @@ class RunOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookOptions:
-    """Run"""
-
-    preset: tuple[str, ...] = setting(
-        (),
-        "A preset of train-cnn, by name or YAML file, for its network, images and their size; repeatable.",
-        short="-p",
-    )
-    figures: bool = setting(False, "Draw figures, into a run's folder with the report.")
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
-    json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
-    debug: bool = setting(False, "Show the traceback of an error.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackSettings:
-    """What to look at"""
-
-    layers: str | None = setting(
-        None,
-        "Layers in words, as 'conv5 conv3' or 'stem=conv7s2p3 relu pool3s2p1': conv or pool, kernel (3x7 for rows x "
-        "columns), then s stride, p padding, d dilation, ceil; instead of the ConvNet that the network flags describe.",
-    )
-    model: str | None = setting(None, "One of torchvision's image classifiers by name, as resnet50, instead.")
-    run: str | None = setting(None, "The network of a train-cnn run, by its folder, instead.")
-    image_size: Annotated[int, Ge(1), Le(4096)] | None = setting(
-        None,
-        "Side of the image in pixels; without it, sizes of --layers are formulas in A, and a --model sees 224 pixels.",
-    )
-    unit: str | None = setting(None, "LAYER,ROW,COLUMN: the box of pixels that this unit sees.")
-    pixel: str | None = setting(None, "ROW,COLUMN: the units of each layer that see this pixel.")
-    prove: bool = setting(
-        False, "Send NaN through the network in torch, from each row and column, and compare what it reaches."
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EffectiveSettings:
-    """Effective field"""
-
-    effective: bool = setting(
-        False,
-        "Measure how the gradient of a unit spreads over the pixels (Luo et al. 2016): of each layer's middle unit, of "
-        "a --model's last layer or the one that --unit names; with a --run or --weights, trained against untrained.",
-    )
-    data: str | None = setting(
-        None,
-        "Images to average over and to draw on, as for train-cnn. Without it those of the run or preset, or atelier.",
-    )
-    images: Annotated[int, Ge(1)] = setting(16, "How many of its validation images.")
-    outputs: Annotated[int, Ge(1)] = setting(16, "How many channels of the map, evenly spaced.")
-    weights: str | None = setting(None, "A .safetensors file of trained weights for --model, by torchvision's names.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceptiveFieldSettings:
-    """Everything that decides the result of `a2 receptive-field`."""
-
-    stack: StackSettings = StackSettings()
-    effective: EffectiveSettings = EffectiveSettings()
-    network: NetworkSettings = NetworkSettings()
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainCnnSettings:
     """Everything that decides the result of `a2 train-cnn`."""
 
     dataset: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
-
-
-@dataclass(frozen=True)
-class Declared:
-    """One setting as declared: where it stands, its type with bounds, its default, its help."""
-
-    name: str
-    group: str
-    panel: str
-    type: Any
-    default: Any
-    help: str
-    acts_with: tuple[str, ...] | None
-    short: str
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-
-def declared(settings: type, group: str = "") -> Iterator[Declared]:
-    """Yield every setting of a dataclass of settings, groups opened, in the order of their declaration."""
-    hints = get_type_hints(settings, include_extras=True)
-    for item in fields(settings):
-        if is_dataclass(hints[item.name]):
-            yield from declared(hints[item.name], item.name)
-        else:
-            yield _declared(item, hints[item.name], group, (settings.__doc__ or "").strip())
-
-
-def _declared(item: "Field[Any]", hint: Any, group: str, panel: str) -> Declared:
-    about = item.metadata
-    return Declared(item.name, group, panel, hint, item.default, about["help"], about["acts_with"], about["short"])
-
-
-def flat(settings: Any) -> dict[str, Any]:
-    """Return every setting of a settings object by its name, groups opened."""
-    values: dict[str, Any] = {}
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        values.update(flat(value) if is_dataclass(value) else {item.name: value})
-    return values
 
 
 # Each augmentation's strength when none is given, and the largest that makes sense.

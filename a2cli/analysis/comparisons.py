@@ -1,0 +1,87 @@
+"""Paired comparisons of many contenders, in plain Python.
+
+Every pair of contenders is compared on the seeds that both have: a seed decides the split, the starting weights and the
+order, so what a seed does to both cancels in their difference. The differences are taken as normal, and their mean gets
+Student's interval. With m pairs each interval has the confidence 1 - 0.05 / m, so that all hold together with 95%
+(Dunn, Multiple comparisons among means, 1961). An interval beside zero says better or worse; one within the margin on
+both sides says equivalent (the two one-sided tests of Schuirmann 1987, at half their level or less); anything else is
+undecided. It speaks of seeds and splits of this data set, not of other data: there the overlap of the splits' training
+images would have to be counted as well (Nadeau & Bengio 2003).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, stdev
+
+from a2cli.analysis.statistics import t_quantile
+from a2cli.results.comparison import PairVerdict, Verdict
+
+MOST_SEEDS = 10_000
+ERROR = 0.05
+
+BySeed = Mapping[int, float]
+
+
+def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float) -> list[PairVerdict]:
+    """Return the verdict on each pair of contenders, in their order; accuracies and margin in [0, 1].
+
+    Pairs with fewer than two seeds in common are left out, but count among the comparisons.
+    """
+    pairs = list(combinations(accuracies, 2))
+    found = []
+    for first, second in pairs:
+        shared = sorted(accuracies[first].keys() & accuracies[second].keys())
+        if len(shared) > 1:
+            differences = [accuracies[first][seed] - accuracies[second][seed] for seed in shared]
+            found.append(pair_verdict(first, second, differences, margin, len(pairs)))
+    return found
+
+
+def pair_verdict(
+    first: str, second: str, differences: Sequence[float], margin: float, comparisons: int = 1
+) -> PairVerdict:
+    """Return the verdict on one pair out of `comparisons`, by their differences seed by seed."""
+    mean, deviation, n = fmean(differences), stdev(differences), len(differences)
+    half = half_width(deviation, n, comparisons)
+    verdict = judged(mean, half, margin)
+    more = seeds_needed(mean, deviation, margin, comparisons, n) if verdict == "undecided" else None
+    return PairVerdict(first, second, n, mean, mean - half, mean + half, verdict, more)
+
+
+def judged(mean: float, half: float, margin: float) -> Verdict:
+    """Return what an interval says; one that is within the margin is equivalent, whichever side of zero it is on."""
+    if abs(mean) + half < margin:
+        return "equivalent"
+    if mean - half > 0:
+        return "better"
+    return "worse" if mean + half < 0 else "undecided"
+
+
+def half_width(deviation: float, n: int, comparisons: int) -> float:
+    """Return half of the interval of a mean of n differences."""
+    return t_quantile(1 - ERROR / comparisons / 2, n - 1) * deviation / math.sqrt(n)
+
+
+def seeds_needed(mean: float, deviation: float, margin: float, comparisons: int, n: int) -> int | None:
+    """Return how many seeds beyond n would decide, if mean and deviation stayed; None where too many."""
+
+    def decided(count: int) -> bool:
+        return judged(mean, half_width(deviation, count, comparisons), margin) != "undecided"
+
+    if not decided(MOST_SEEDS):
+        return None
+    low, high = n, MOST_SEEDS  # the width falls as the count rises
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decided(middle) else (middle, high)
+    return high - n
+
+
+def detectable(deviation: float, n: int, comparisons: int, power: float = 0.8) -> float:
+    """Return the difference that n seeds find with this power, its deviation over seeds given.
+
+    The sum of the two quantiles of Student's t, which is slightly more than the exact answer from the noncentral t.
+    """
+    both = t_quantile(1 - ERROR / comparisons / 2, n - 1) + t_quantile(power, n - 1)
+    return both * deviation / math.sqrt(n)

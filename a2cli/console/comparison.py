@@ -1,0 +1,79 @@
+"""A comparison's contenders and verdicts, as printed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from a2cli.console.base import results_console, say_where, table_of
+from a2cli.report import Report
+from a2cli.results.comparison import ComparisonResults, Contender, Table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+MARKS = {"better": "+", "worse": "-", "equivalent": "=", "undecided": "?"}
+OPPOSITE = {"better": "worse", "worse": "better"}
+
+
+def show_comparison(report: Report, folder: Path) -> None:
+    """Print for each way of tuning the contenders, best first, and the matrix of verdicts; then the words."""
+    results = report.results
+    assert isinstance(results, ComparisonResults), "a comparison has those"
+    console = results_console()
+    if report.data:
+        console.print(
+            f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    for table in results.tables:
+        title = "Each at its tuned learning rate" if table.tuning == "grid" else "All at one learning rate"
+        console.print(f"\n{title}", markup=False, highlight=False)
+        console.print(_contenders(table, results.target))
+        if table.pairs:
+            console.print(_matrix(table))
+    if any(table.pairs for table in results.tables):
+        points = f"{100 * results.margin:g}"
+        console.print(
+            f"Row against column: + better, - worse, = equivalent within {points} points, ? undecided; "
+            "all intervals together 95%.",
+            markup=False, highlight=False,
+        )  # fmt: skip
+    for table in results.tables:
+        console.print(f"\n{table.verdict}", markup=False, highlight=False)
+    say_where(console, report, folder)
+
+
+def _contenders(table: Table, target: float | None) -> "RichTable":
+    reach = [f"to {target:.2f}"] if target else []
+    shown = table_of("", "contender", "rate", "accuracy", "95% interval", "train", *reach, "")
+    for number, one in enumerate(table.contenders, start=1):
+        accuracy, interval = _accuracy(one)
+        train = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
+        mean = f"{sum(train) / len(train):.3f}" if train else ""
+        marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
+        marks += [f"{one.failed} failed"] * (one.failed > 0)
+        time = [f"{one.epochs_to_target:g} ep" if one.epochs_to_target else "-"] if reach else []
+        if time and 0 < one.reached < len(one.runs):
+            time[0] += f" ({one.reached}/{len(one.runs)})"
+        shown.add_row(
+            str(number), one.name, f"{one.learning_rate:g}", accuracy, interval, mean, *time, ", ".join(marks)
+        )
+    return shown
+
+
+def _accuracy(one: Contender) -> tuple[str, str]:
+    if one.accuracy:
+        found = one.accuracy
+        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.3f} to {found.high:.3f}"
+    known = [run.accuracy for run in one.runs if run.accuracy is not None]
+    return (f"{known[0]:.3f}" if known else "none"), ""
+
+
+def _matrix(table: Table) -> "RichTable":
+    names = [one.name for one in table.contenders]
+    verdicts = {(pair.first, pair.second): pair.verdict for pair in table.pairs}
+    verdicts |= {(b, a): OPPOSITE.get(verdict, verdict) for (a, b), verdict in verdicts.items()}  # type: ignore[misc]
+    shown = table_of("", "against", *(str(i) for i in range(1, len(names) + 1)))
+    for number, row in enumerate(names, start=1):
+        cells = [MARKS.get(verdicts.get((row, column), ""), "") for column in names]
+        shown.add_row(str(number), row, *cells)
+    return shown

@@ -1,0 +1,188 @@
+"""`a2 compare-optimizers`: contenders at equal tuning, over seeds, with a verdict on each pair."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from statistics import fmean, median
+from typing import Any
+
+import torch
+
+from a2cli.analysis.comparisons import pair_verdicts
+from a2cli.analysis.statistics import spread
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.experiments.comparison import Chosen, Comparison, judged
+from a2cli.experiments.contenders import Choice, trial_settings
+from a2cli.experiments.train_cnn import make_job
+from a2cli.experiments.trials import Workers
+from a2cli.experiments.verdicts import comparison_verdict
+from a2cli.report import Report, Watcher
+from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
+from a2cli.results.training import EpochLog
+from a2cli.runs import Run
+from a2cli.runtime import cores, environment, set_up
+from a2cli.settings import CompareSettings, flat
+
+COMMAND = "compare-optimizers"
+TARGET_SHARE = 0.9
+
+
+def compare_optimizers(
+    settings: CompareSettings, run: Run, workers: Workers, watch: Watcher, *, warnings: Sequence[str] = ()
+) -> Report:
+    """Run in a folder, new or left early, the trials that it lacks, and return the report written there.
+
+    Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
+    """
+    with run.locked():
+        device = set_up(settings.training.device, 1)
+        dataset = settings.dataset
+        packed = pack(find_source(dataset.data), dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
+        comparison = Comparison(settings, str(device), run.folder / "trials", workers, watch)
+        first = comparison.choices[0]
+        probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
+        summary = make_job(probe, packed, find_source(dataset.data).label, ()).summary
+        run.write_config(COMMAND, flat(settings))
+        try:
+            tables = judged(comparison)
+        finally:
+            workers.close()
+        watch.phase("drawing figures")
+        results = _results(comparison, tables)
+        report = Report(
+            command=COMMAND,
+            config=flat(settings),
+            environment=environment(torch.device(device)),
+            status="done",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            data=summary,
+            results=results,
+            warnings=list(warnings),
+        )
+        _draw(run, comparison, results)
+        report = replace(report, artifacts=run.artifacts())
+        run.write_report(report)
+    return report
+
+
+# Results
+
+
+def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen]) -> ComparisonResults:
+    settings = comparison.settings.comparison
+    means = []
+    for chosen in tables.values():
+        for name, rate in chosen.items():
+            found = [comparison.accuracy((name, rate, seed)) for seed in comparison.judged_seeds]
+            if known := [value for value in found if value is not None]:
+                means.append(fmean(known))
+    target = settings.target or (TARGET_SHARE * max(means) if means else None)
+    made = [_table(comparison, kind, chosen, target) for kind, chosen in tables.items()]
+    return ComparisonResults(
+        margin=settings.margin / 100,
+        target=target,
+        judged_seeds=comparison.judged_seeds,
+        tuning_seeds=comparison.tuning_seeds if "grid" in tables else [],
+        tables=made,
+        verdict=" ".join(table.verdict for table in made),
+    )
+
+
+def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None) -> Table:
+    margin = comparison.settings.comparison.margin / 100
+    contenders = [_contender(comparison, one, kind, chosen[one.name], target) for one in comparison.choices]
+    contenders.sort(key=lambda one: -(one.accuracy.mean if one.accuracy else _only(one)))
+    accuracies = {
+        one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
+    }
+    pairs = pair_verdicts(accuracies, margin)
+    verdict = comparison_verdict(kind, contenders, pairs, margin, comparison.settings.training.learning_rate)
+    return Table(kind, contenders, pairs, verdict)
+
+
+def _only(contender: Contender) -> float:
+    return next((run.accuracy for run in contender.runs if run.accuracy is not None), -1.0)
+
+
+def _contender(comparison: Comparison, choice: Choice, kind: Tuning, rate: float, target: float | None) -> Contender:
+    tuned: dict[float, list[TrialOutcome]] = defaultdict(list)
+    if kind == "grid":
+        for key in comparison.ended:
+            if key[0] == choice.name and key[2] in comparison.tuning_seeds:
+                tuned[key[1]].append(comparison.outcome(key, target))
+    rates = sorted(tuned)
+    runs = [comparison.outcome((choice.name, rate, seed), target) for seed in comparison.judged_seeds]
+    accuracies = [run.accuracy for run in runs if run.accuracy is not None]
+    reached = [(run.epochs, run.seconds) for run in runs if run.epochs is not None and run.seconds is not None]
+    return Contender(
+        name=choice.name,
+        settings=dict(choice.values),
+        learning_rate=rate,
+        low_rate=rates[0] if rates else None,
+        high_rate=rates[-1] if rates else None,
+        at_edge=bool(rates) and rate in (rates[0], rates[-1]),
+        tuning=[RatePoint(one, _mean([run.accuracy for run in tuned[one]]), tuned[one]) for one in rates],
+        runs=runs,
+        accuracy=spread(accuracies) if len(accuracies) > 1 else None,
+        reached=len(reached),
+        epochs_to_target=median(epochs for epochs, _ in reached) if reached else None,
+        seconds_to_target=median(seconds for _, seconds in reached) if reached else None,
+        diverged=sum(run.status == "diverged" for run in runs),
+        failed=sum(run.status == "failed" for run in runs),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+# Figures
+
+
+def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
+    from a2cli.plots import comparison as plots
+
+    for table in results.tables:
+        suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
+        histories = {one.name: _histories(comparison, one) for one in table.contenders}
+        rows: list[tuple[Any, ...]] = [
+            (name, seed, log.epoch, log.train_accuracy, log.val_accuracy, log.val_loss, seconds)
+            for name, runs in histories.items()
+            for seed, logs in runs.items()
+            for log, seconds in logs
+        ]
+        columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds"]
+        run.save_figure(f"curves{suffix}", plots.curves(histories, "epoch"), columns, rows)
+        run.save_figure(f"time{suffix}", plots.curves(histories, "seconds"), columns, rows)
+        cells = [
+            (p.first, p.second, p.seeds, p.difference, p.low, p.high, p.verdict, p.more_seeds) for p in table.pairs
+        ]
+        names = ["first", "second", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
+        if table.pairs:
+            run.save_figure(f"verdicts{suffix}", plots.verdicts(table, results.margin), names, cells)
+        if table.tuning == "grid":
+            points = [
+                (one.name, point.learning_rate, run_.seed, run_.status, run_.accuracy)
+                for one in table.contenders
+                for point in one.tuning
+                for run_ in point.runs
+            ]
+            figure = plots.rates(table)
+            run.save_figure("rates", figure, ["contender", "learning_rate", "seed", "status", "accuracy"], points)
+
+
+def _histories(comparison: Comparison, contender: Contender) -> dict[int, list[tuple[EpochLog, float]]]:
+    """Return the epochs of a contender's judged runs by seed, each with the seconds of training until its end."""
+    found = {}
+    for one in contender.runs:
+        ended = comparison.ended[contender.name, one.learning_rate, one.seed]
+        if ended.report and ended.report.history and ended.report.data:
+            seconds, logs = 0.0, []
+            for log in ended.report.history[str(one.seed)]:
+                seconds += ended.report.data.train / log.images_per_second
+                logs.append((log, seconds))
+            found[one.seed] = logs
+    return found

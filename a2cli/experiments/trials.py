@@ -1,0 +1,199 @@
+"""Many trials side by side: each is `a2 train-cnn` with one thread, in a folder of its own that any --run takes.
+
+joblib hands them out, to processes here or to a cluster. What is done is in the folders, so whatever ends early goes on
+from there: finished trials are kept, others go on from their last checkpoint.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a2cli.errors import A2Error, DataError, DivergedError, SettingsError, nearest
+from a2cli.experiments.train_cnn import train_cnn
+from a2cli.report import Nobody, Report
+from a2cli.results.comparison import TrialStatus
+from a2cli.runs import Run
+from a2cli.settings import TrainCnnSettings
+
+BACKENDS = ("loky", "dask", "ray")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run to be: its folder's name and all its settings."""
+
+    name: str
+    settings: TrainCnnSettings
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a trial ended: its report, None where there is none that can be used; `reason` if it is not done."""
+
+    trial: Trial
+    status: TrialStatus
+    reason: str
+    report: Report | None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where trials run: how many side by side, by which of joblib's backends, at which cluster's address."""
+
+    jobs: int
+    backend: str = "loky"
+    cluster: str | None = None
+
+    def run(self, trials: Sequence[Trial], folder: Path) -> Iterator[Ended]:
+        """Run trials in folders inside this one, yielding each as it ends; those that have ended before come first.
+
+        One that diverges, fails or takes its process down is said to have done so, and the others go on.
+        """
+        waiting = {trial.name: trial for trial in trials}
+        for trial in trials:
+            if ended := _ended_before(trial, folder):
+                del waiting[trial.name]
+                yield ended
+        alone: list[str] = []
+        while waiting:
+            these = [waiting[name] for name in (alone[:1] or waiting)]
+            try:
+                with _handed_out(self, these, folder) as results:
+                    for name, status, reason in results:
+                        alone = [other for other in alone if other != name]
+                        yield _ended(waiting.pop(name), folder, status, reason)
+            except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
+                if len(these) == 1:
+                    alone = alone[1:]
+                    yield _ended(waiting.pop(these[0].name), folder, "failed", "its process was killed, twice")
+                else:
+                    alone = [trial.name for trial in these if trial.name in waiting and _begun(folder / trial.name)]
+
+    def close(self) -> None:
+        """End the processes here that wait for more trials."""
+        if self.backend == "loky" and self.jobs > 1:
+            _stop_processes()
+
+
+def _begun(folder: Path) -> bool:
+    """Return whether a trial was under way."""
+    report = _report(folder)
+    return report is not None and report.status == "running"
+
+
+def _report(folder: Path) -> Report | None:
+    try:
+        return Run(folder).read_report()
+    except (DataError, OSError):
+        return None
+
+
+def _ended_before(trial: Trial, folder: Path) -> Ended | None:
+    report = _report(folder / trial.name)
+    if report is None or report.status not in {"done", "diverged"}:
+        return None
+    if report.status == "done":
+        return Ended(trial, "done", "", report)
+    return Ended(trial, "diverged", report.warnings[-1], report)
+
+
+def _ended(trial: Trial, folder: Path, status: TrialStatus, reason: str) -> Ended:
+    return Ended(trial, status, reason, _report(folder / trial.name))
+
+
+@contextmanager
+def _handed_out(workers: Workers, trials: Sequence[Trial], folder: Path) -> Iterator[Iterator[tuple[str, Any, str]]]:
+    """Give the results of trials as they come; whatever ends this, no process of ours goes on."""
+    import joblib
+
+    if workers.backend == "loky" and workers.jobs == 1:
+        yield (_run(trial, str(folder), 0) for trial in trials)
+        return
+    parent = os.getpid() if workers.backend == "loky" else 0
+    try:
+        with _backend(workers):
+            parallel = joblib.Parallel(n_jobs=workers.jobs, return_as="generator_unordered", batch_size=1)
+            yield parallel(joblib.delayed(_run)(trial, str(folder), parent) for trial in trials)
+    except BaseException:
+        if workers.backend == "loky":
+            _stop_processes(kill=True)
+        raise
+
+
+@contextmanager
+def _backend(workers: Workers) -> Iterator[None]:
+    """Make a backend joblib's; raises SettingsError for one that is not installed or not reached."""
+    import joblib
+
+    if workers.backend not in BACKENDS:
+        raise SettingsError(
+            f"--backend: expected one of {', '.join(BACKENDS)}, got {workers.backend!r}"
+            f"{nearest(workers.backend, BACKENDS)}"
+        )
+    client: Any = None
+    try:
+        if workers.backend == "dask":
+            from dask.distributed import Client
+
+            client = Client(workers.cluster, timeout=20, set_as_default=True)
+        elif workers.backend == "ray":
+            import ray
+            from ray.util.joblib import register_ray
+
+            ray.init(address=workers.cluster)
+            register_ray()
+    except ImportError as error:
+        raise SettingsError(f"--backend {workers.backend}: not installed ({error})") from None
+    except (OSError, ValueError, TimeoutError) as error:
+        raise SettingsError(f"--cluster {workers.cluster}: not reached ({str(error)[:100]})") from None
+    try:
+        with joblib.parallel_config(backend=workers.backend):
+            yield
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _stop_processes(kill: bool = False) -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    with suppress(Exception):
+        get_reusable_executor().shutdown(wait=True, kill_workers=kill)
+
+
+def _run(trial: Trial, folder: str, parent: int) -> tuple[str, TrialStatus, str]:
+    """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
+    if parent:
+        _end_with(parent)
+    run = Run(Path(folder))
+    try:
+        train_cnn(trial.settings, run.child(trial.name), Nobody(), figures=False)
+    except DivergedError as error:
+        return trial.name, "diverged", str(error)
+    except A2Error as error:
+        return trial.name, "failed", str(error)
+    except Exception as error:
+        return trial.name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return trial.name, "done", ""
+
+
+_watching: list[int] = []
+
+
+def _end_with(parent: int) -> None:
+    """See to it that this process ends when its parent does, however that ends."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if not _watching and os.getppid() == parent:
+        _watching.append(parent)
+        threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,110 @@
+"""The figures of a comparison: curves with bands, accuracy over learning rate, the matrix of verdicts."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from a2cli.plots.common import INK, new_axes, new_figure, plain
+from a2cli.results.comparison import Table
+from a2cli.results.training import EpochLog
+
+History = Mapping[int, Sequence[tuple[EpochLog, float]]]
+COLORS = [*mpl.colormaps["tab10"].colors, *mpl.colormaps["Dark2"].colors]  # type: ignore[attr-defined]
+STYLES = ("-", "--", ":", "-.")
+VERDICT_COLORS = {"worse": "#d9795d", "undecided": "#eeeeee", "equivalent": "#b9d7a8", "better": "#6ba3b8"}
+
+
+def _style(i: int) -> dict[str, object]:
+    """Return the colour of the i-th contender, and a line's style once the colours are used up."""
+    return {"color": COLORS[i % len(COLORS)], "linestyle": STYLES[i // len(COLORS) % len(STYLES)]}
+
+
+def curves(histories: Mapping[str, History], over: str) -> Figure:
+    """Validation accuracy of each contender, its mean over seeds with a band of one deviation, over epochs or seconds.
+
+    Where seeds stopped at different epochs, over as many as all have; seconds are the seeds' mean at each epoch.
+    """
+    figure = new_figure(7.6, 4.2)
+    axes = new_axes(figure, 0.65, 0.55, 2.0, 0.35)
+    for i, (name, runs) in enumerate(histories.items()):
+        if not runs:
+            continue
+        shared = min(len(logs) for logs in runs.values())
+        values = np.array([[log.val_accuracy for log, _ in logs[:shared]] for logs in runs.values()])
+        seconds = np.array([[second for _, second in logs[:shared]] for logs in runs.values()]).mean(axis=0)
+        places = seconds if over == "seconds" else np.arange(1, shared + 1)
+        mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0
+        axes.plot(places, mean, linewidth=1.6, label=name, **_style(i))  # type: ignore[arg-type]
+        axes.fill_between(places, mean - deviation, mean + deviation, color=COLORS[i % len(COLORS)], alpha=0.1, lw=0)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    title = "Validation accuracy, mean and deviation over seeds"
+    plain(axes, title, "seconds of training" if over == "seconds" else "epoch")
+    if over == "epoch":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8)
+    return figure
+
+
+def rates(table: Table) -> Figure:
+    """Accuracy over learning rate in tuning: each contender's mean, its lowest and highest run, the rate chosen."""
+    figure = new_figure(7.6, 4.2)
+    axes = new_axes(figure, 0.65, 0.55, 2.0, 0.35)
+    for i, one in enumerate(table.contenders):
+        points = [(point.learning_rate, [run.accuracy for run in point.runs if run.accuracy is not None])
+                  for point in one.tuning]  # fmt: skip
+        points = [(rate, values) for rate, values in points if values]
+        if not points:
+            continue
+        places, means = [rate for rate, _ in points], [fmean(values) for _, values in points]
+        color = COLORS[i % len(COLORS)]
+        axes.plot(places, means, marker="o", markersize=3, label=one.name, **_style(i))  # type: ignore[arg-type]
+        axes.vlines(places, [min(v) for _, v in points], [max(v) for _, v in points], linewidth=0.8, color=color)
+        if one.learning_rate in places:
+            mean = means[places.index(one.learning_rate)]
+            axes.plot(one.learning_rate, mean, "o", markersize=8, markerfacecolor="none", color=color)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    plain(axes, "Validation accuracy in tuning; the rate chosen is ringed", "learning rate")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8)
+    return figure
+
+
+def verdicts(table: Table, margin: float) -> Figure:
+    """Each row's contender against each column's: the difference of accuracies in points, and the verdict as colour."""
+    names = [one.name for one in table.contenders]
+    count, size = len(names), 8 if len(names) <= 12 else 6
+    grid = np.full((count, count), np.nan)
+    kinds = list(VERDICT_COLORS)
+    words = 0.0085 * size * max(map(len, names)) + 0.25
+    side = max(3.4, 0.52 * count)
+    figure = new_figure(words + side + 1.4, words + side + 0.4)
+    axes = new_axes(figure, words, words, 1.4, 0.4)
+    opposite = {"better": "worse", "worse": "better"}
+    for pair in table.pairs:
+        row, column = names.index(pair.first), names.index(pair.second)
+        for place, verdict, points in (
+            ((row, column), pair.verdict, 100 * pair.difference),
+            ((column, row), opposite.get(pair.verdict, pair.verdict), -100 * pair.difference),
+        ):
+            grid[place] = kinds.index(verdict)
+            axes.text(place[1], place[0], f"{points:+.1f}", ha="center", va="center", fontsize=size, color=INK)
+    axes.imshow(grid, cmap=ListedColormap(list(VERDICT_COLORS.values())), vmin=-0.5, vmax=len(kinds) - 0.5)
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
+    axes.tick_params(length=0)
+    for i, (kind, color) in enumerate(VERDICT_COLORS.items()):
+        at = 1 - 0.07 * (len(kinds) - i)
+        axes.text(1.03, at, "■", color=color, fontsize=12, transform=axes.transAxes, va="center")
+        axes.text(1.09, at, kind, color=INK, fontsize=8, transform=axes.transAxes, va="center")
+    axes.set_title(
+        f"Row against column, points of accuracy (margin {100 * margin:g})", loc="left", fontsize=10, color=INK
+    )
+    return figure

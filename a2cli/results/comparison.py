@@ -1,0 +1,104 @@
+"""What a comparison of contenders found: each one's tuning, runs and spread, and a verdict on each pair."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from a2cli.results.training import Spread
+
+TrialStatus = Literal["done", "diverged", "failed"]
+Tuning = Literal["grid", "none"]
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """One training run of a contender, as it can be found in `folder`; `reason` says why it is not done.
+
+    `accuracy` is the kept weights' on the validation images. A run that diverged counts as always answering the
+    largest class, where another run of the same seed says what that is worth; one that failed counts for nothing.
+    `epochs` and `seconds` are those until the target accuracy, null where it was not reached.
+    """
+
+    seed: int
+    learning_rate: float
+    status: TrialStatus
+    reason: str
+    accuracy: float | None
+    train_accuracy: float | None
+    epochs: int | None
+    seconds: float | None
+    folder: str
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """One learning rate in a contender's tuning: its runs' mean accuracy, null where none was done."""
+
+    learning_rate: float
+    accuracy: float | None
+    runs: list[TrialOutcome]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One setting in the comparison, with the learning rate it was given or that tuning chose.
+
+    `low_rate` to `high_rate` is the range searched; `at_edge` marks a best rate at its end even after the range was
+    extended. `accuracy` is over the judged seeds, from two on.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    learning_rate: float
+    low_rate: float | None
+    high_rate: float | None
+    at_edge: bool
+    tuning: list[RatePoint]
+    runs: list[TrialOutcome]
+    accuracy: Spread | None
+    reached: int
+    epochs_to_target: float | None
+    seconds_to_target: float | None
+    diverged: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """A contender against another: the mean difference of their accuracies over the seeds that both have.
+
+    The interval is Student's on the paired differences, at a confidence of 1 - 0.05 / the number of pairs (Dunn 1961),
+    so that all intervals of a table hold together with 95%. `more_seeds` is how many would decide at this mean and
+    deviation; null where decided, or where no number below 10,000 would.
+    """
+
+    first: str
+    second: str
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    verdict: Verdict
+    more_seeds: int | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One way of comparing, tuned or at one rate for all: the contenders, best first, and all pairs of them."""
+
+    tuning: Tuning
+    contenders: list[Contender]
+    pairs: list[PairVerdict]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ComparisonResults:
+    """What a comparison found: a table for each way of tuning, the target accuracy, the margin of equivalence."""
+
+    margin: float
+    target: float | None
+    judged_seeds: list[int]
+    tuning_seeds: list[int]
+    tables: list[Table]
+    verdict: str

@@ -1,0 +1,38 @@
+"""Every setting, declared once: its type with bounds, its default, its sentence of help.
+
+`options.py` makes the command-line flags from these dataclasses, pydantic checks values against them, and a run's
+`config.yaml` is their `asdict`. A dataclass is one help panel; its docstring is the panel's title.
+"""
+
+from a2cli.settings.comparison import CompareSettings, ComparisonOptions, ComparisonSettings
+from a2cli.settings.declare import Declared, declared, flat
+from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
+from a2cli.settings.training import (
+    AUGMENTATIONS,
+    DataSettings,
+    NetworkSettings,
+    RunOptions,
+    TrainCnnSettings,
+    TrainingSettings,
+    augmentations,
+)
+
+__all__ = [
+    "AUGMENTATIONS",
+    "CompareSettings",
+    "ComparisonOptions",
+    "ComparisonSettings",
+    "DataSettings",
+    "Declared",
+    "EffectiveSettings",
+    "LookOptions",
+    "NetworkSettings",
+    "ReceptiveFieldSettings",
+    "RunOptions",
+    "StackSettings",
+    "TrainCnnSettings",
+    "TrainingSettings",
+    "augmentations",
+    "declared",
+    "flat",
+]

@@ -1,0 +1,81 @@
+"""The settings of `a2 compare-optimizers`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Len
+
+from a2cli.settings.declare import Count, CountOrOff, Share, setting
+from a2cli.settings.training import DataSettings, NetworkSettings, OptimizerName, SchedulerName, TrainingSettings
+
+Rate = Annotated[float, Gt(0), Le(1000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings:
+    """Comparison (lists are crossed; without a list, the one value of the settings below)"""
+
+    optimizers: Annotated[tuple[OptimizerName, ...], Len(1)] = setting(
+        ("adam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamw"), "Optimizers to compare."
+    )
+    schedulers: tuple[SchedulerName, ...] = setting((), "Schedulers to cross them with.")
+    batch_sizes: tuple[Count, ...] = setting((), "Batch sizes to cross them with.")
+    weight_decays: tuple[Annotated[float, Ge(0), Le(1)], ...] = setting((), "Weight decays to cross them with.")
+    dropouts: tuple[Share, ...] = setting((), "Dropout rates to cross them with.")
+    tuning: Literal["grid", "none", "both"] = setting(
+        "grid",
+        "Each contender at the best of its learning rates, chosen on seeds of their own; all at the one "
+        "--learning-rate, as the coursework did; or both, side by side.",
+    )
+    rates: Annotated[int, Ge(2), Le(50)] = setting(
+        5, "Learning rates that tuning tries, log-spaced.", acts_with=("tuning", "grid", "both")
+    )
+    rate_range: tuple[Rate, ...] = setting(
+        (),
+        "Lowest and highest of them for all contenders. Without it a tenth to ten times the optimizer's usual rate.",
+        acts_with=("tuning", "grid", "both"),
+    )
+    extend: CountOrOff = setting(
+        2, "Rates to add beyond the range while the best one is at its end.", acts_with=("tuning", "grid", "both")
+    )
+    tuning_seeds: Count = setting(
+        2, "Seeds to tune on, none of them among the judged ones.", acts_with=("tuning", "grid", "both")
+    )
+    margin: Annotated[float, Gt(0), Le(100)] = setting(
+        1.0, "Difference in points of accuracy within which two contenders are called equivalent."
+    )
+    target: Annotated[float, Gt(0), Le(1)] | None = setting(
+        None, "Validation accuracy to time the way to. Without it 90% of the best contender's."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions:
+    """Run"""
+
+    preset: tuple[str, ...] = setting(
+        (), "A preset of train-cnn, by name or YAML file, or a comparison's config.yaml; repeatable.", short="-p"
+    )
+    jobs: CountOrOff = setting(0, "Trials side by side, a thread each; 0 takes every core.")
+    backend: str = setting("loky", "Where they run, as joblib names it: loky (processes here), dask, ray.")
+    cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
+    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    resume: str | None = setting(
+        None, "Go on in a comparison's folder; with other flags, only the trials that it lacks are run."
+    )
+    plan: bool = setting(False, "Time one trial, and say what fits into --budget and what it could tell; run nothing.")
+    budget: str | None = setting(None, "Time for --plan, as 20m, 90s or 1.5h.")
+    dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
+    json: bool = setting(False, "Print the report as one JSON document.")
+    quiet: bool = setting(False, "Print the run's folder alone.")
+    debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """Everything that decides the result of `a2 compare-optimizers`."""
+
+    comparison: ComparisonSettings = ComparisonSettings()
+    dataset: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings(seeds=5)

@@ -1,0 +1,65 @@
+"""What a setting is, and how the settings of a dataclass are listed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+from annotated_types import Ge, Le, Len, Lt
+
+MOST = 2**31 - 1  # what torch takes for a size everywhere
+Count = Annotated[int, Ge(1), Le(MOST)]
+CountOrOff = Annotated[int, Ge(0), Le(MOST)]
+Share = Annotated[float, Ge(0), Lt(1)]
+PerLayer = Annotated[tuple[Count, ...], Len(1)]
+
+
+def setting(default: Any, help: str, *, acts_with: tuple[str, ...] | None = None, short: str = "") -> Any:  # noqa: A002
+    """One setting: its default and its sentence of help.
+
+    `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values.
+    """
+    return field(default=default, metadata={"help": help, "acts_with": acts_with, "short": short})
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One setting as declared: where it stands, its type with bounds, its default, its help."""
+
+    name: str
+    group: str
+    panel: str
+    type: Any
+    default: Any
+    help: str
+    acts_with: tuple[str, ...] | None
+    short: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+def declared(settings: type, group: str = "", given: Any = None) -> Iterator[Declared]:
+    """Yield every setting of a dataclass of settings, groups opened, in the order of their declaration.
+
+    A command's own defaults are those of `given`, the object that its dataclass has for the group.
+    """
+    hints = get_type_hints(settings, include_extras=True)
+    for item in fields(settings):
+        if is_dataclass(hints[item.name]):
+            yield from declared(hints[item.name], item.name, item.default)
+        else:
+            default = item.default if given is None else getattr(given, item.name)
+            about, panel = item.metadata, (settings.__doc__ or "").strip()
+            yield Declared(
+                item.name, group, panel, hints[item.name], default, about["help"], about["acts_with"], about["short"]
+            )
+
+
+def flat(settings: Any) -> dict[str, Any]:
+    """Return every setting of a settings object by its name, groups opened."""
+    values: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        values.update(flat(value) if is_dataclass(value) else {item.name: value})
+    return values
