@@ -11,13 +11,14 @@ import typer
 
 from a2cli import __version__, checks, options
 from a2cli.console import base as console
-from a2cli.console.comparison import show_comparison
+from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.fields import show_fields
 from a2cli.console.progress import Show, Transfer
 from a2cli.console.training import show_training
 from a2cli.errors import DataError, RefutedError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
+from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.settings import (
     CompareSettings,
@@ -233,6 +234,10 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         presets = [str(_config_of("--resume", chosen.resume))]
     resolved = options.resolve(CompareSettings, command, presets, flags, also=("train-cnn",))
     warnings = checks.check_compare(resolved)
+    if chosen.budget is not None and not chosen.plan:
+        raise SettingsError("--budget: acts only with --plan")
+    if chosen.cluster is not None and chosen.backend == "loky":
+        raise SettingsError("--cluster: acts only with --backend dask or ray")
     if chosen.dry_run:
         _show_dry_run(resolved, checks.plan_compare(resolved.settings), chosen.json, warnings)
         return
@@ -244,6 +249,22 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         from a2cli.runtime import cores
 
         workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
+        workers.check()
+        if chosen.plan:
+            from a2cli.experiments.comparison_plan import plan_comparison, seconds_of
+
+            budget = seconds_of(chosen.budget) if chosen.budget else None
+            if chosen.budget and budget is None:
+                raise SettingsError(f"--budget: expected a time such as 20m, 90s or 1.5h, got {chosen.budget!r}")
+            before = Run.open(chosen.resume).read_report() if chosen.resume else None
+            found = before.results if before and isinstance(before.results, ComparisonResults) else None
+            plan = plan_comparison(resolved.settings, workers.jobs, budget, found, show)
+            show.close()
+            if chosen.json:
+                console.out(to_json(plan))
+            else:
+                show_comparison_plan(plan)
+            return
         run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         for warning in warnings:
             show.warn(warning)

@@ -3,7 +3,8 @@
 Every pair of contenders is compared on the seeds that both have: a seed decides the split, the starting weights and the
 order, so what a seed does to both cancels in their difference. The differences are taken as normal, and their mean gets
 Student's interval. With m pairs each interval has the confidence 1 - 0.05 / m, so that all hold together with 95%
-(Dunn, Multiple comparisons among means, 1961). An interval beside zero says better or worse; one within the margin on
+(Dunn, Multiple comparisons among means, 1961). Accuracies come in steps of one image, so a few seeds can agree by
+rounding alone: its variance is added. An interval beside zero says better or worse; one within the margin on
 both sides says equivalent (the two one-sided tests of Schuirmann 1987, at half their level or less); anything else is
 undecided. It speaks of seeds and splits of this data set, not of other data: there the overlap of the splits' training
 images would have to be counted as well (Nadeau & Bengio 2003).
@@ -12,21 +13,23 @@ images would have to be counted as well (Nadeau & Bengio 2003).
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 
 from a2cli.analysis.statistics import t_quantile
 from a2cli.results.comparison import PairVerdict, Verdict
 
 MOST_SEEDS = 10_000
 ERROR = 0.05
+ROUNDING = math.sqrt(1 / 6)  # the deviation of the difference of two values rounded to whole numbers
 
 BySeed = Mapping[int, float]
 
 
-def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float) -> list[PairVerdict]:
+def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float, resolution: float = 0.0) -> list[PairVerdict]:
     """Return the verdict on each pair of contenders, in their order; accuracies and margin in [0, 1].
 
-    Pairs with fewer than two seeds in common are left out, but count among the comparisons.
+    `resolution` is the step in which accuracies come, one image's share. Pairs with fewer than two seeds in common are
+    left out, but count among the comparisons.
     """
     pairs = list(combinations(accuracies, 2))
     found = []
@@ -34,15 +37,21 @@ def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float) -> list[PairV
         shared = sorted(accuracies[first].keys() & accuracies[second].keys())
         if len(shared) > 1:
             differences = [accuracies[first][seed] - accuracies[second][seed] for seed in shared]
-            found.append(pair_verdict(first, second, differences, margin, len(pairs)))
+            found.append(pair_verdict(first, second, differences, margin, len(pairs), resolution))
     return found
 
 
 def pair_verdict(
-    first: str, second: str, differences: Sequence[float], margin: float, comparisons: int = 1
+    first: str,
+    second: str,
+    differences: Sequence[float],
+    margin: float,
+    comparisons: int = 1,
+    resolution: float = 0.0,
 ) -> PairVerdict:
     """Return the verdict on one pair out of `comparisons`, by their differences seed by seed."""
-    mean, deviation, n = fmean(differences), stdev(differences), len(differences)
+    mean, n = fmean(differences), len(differences)
+    deviation = math.hypot(stdev(differences), resolution * ROUNDING)
     half = half_width(deviation, n, comparisons)
     verdict = judged(mean, half, margin)
     more = seeds_needed(mean, deviation, margin, comparisons, n) if verdict == "undecided" else None
@@ -78,10 +87,27 @@ def seeds_needed(mean: float, deviation: float, margin: float, comparisons: int,
     return high - n
 
 
-def detectable(deviation: float, n: int, comparisons: int, power: float = 0.8) -> float:
-    """Return the difference that n seeds find with this power, its deviation over seeds given.
+def detectable(deviation: float, n: int, comparisons: int, wanted: float = 0.8) -> float:
+    """Return the difference that n seeds find with this power, its deviation over seeds given."""
+    quantile = t_quantile(1 - ERROR / comparisons / 2, n - 1)
+    low, high = 0.0, 2 * quantile + 10
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if power(middle, quantile, n - 1) < wanted else (low, middle)
+    return high * deviation / math.sqrt(n)
 
-    The sum of the two quantiles of Student's t, which is slightly more than the exact answer from the noncentral t.
+
+def power(shift: float, quantile: float, freedom: int, steps: int = 400) -> float:
+    """Return the probability that a t whose normal part is shifted exceeds a quantile: the noncentral t's upper tail.
+
+    The mean over the chi-distributed deviation s of Phi(shift - quantile s), by the trapezoid rule.
     """
-    both = t_quantile(1 - ERROR / comparisons / 2, n - 1) + t_quantile(power, n - 1)
-    return both * deviation / math.sqrt(n)
+    log_scale = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
+    normal = NormalDist()
+    most = 1 + 8 / math.sqrt(freedom)  # beyond which a deviation practically does not come
+    total = 0.0
+    for i in range(1, steps + 1):
+        s = most * i / steps
+        density = math.exp(log_scale + (freedom - 1) * math.log(s) - freedom * s * s / 2)
+        total += density * normal.cdf(shift - quantile * s)
+    return total * most / steps

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 
 from a2cli.results.training import Accuracy, Spread
@@ -37,6 +38,7 @@ def t_cdf(t: float, freedom: int) -> float:
     return (1 + inside) / 2
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(probability: float, freedom: int) -> float:
     """Return the t at which `t_cdf` reaches a probability in (0, 1), by bisection to double precision."""
     low, high = -1.0, 1.0

@@ -34,6 +34,12 @@ def out(text: str) -> None:
     sys.stdout.flush()
 
 
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, or hours and minutes."""
+    minutes = round(seconds) // 60
+    return f"{minutes}:{round(seconds) % 60:02}" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}"
+
+
 def people() -> "Console":
     from rich.console import Console
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from a2cli.console.base import note, people, table_of
+from a2cli.console.base import clock, note, people, table_of
 from a2cli.results.training import EpochLog
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Show:
             self.close()
             self.began = time.monotonic()
         left = (time.monotonic() - self.began) / done * (total - done) if done else None
-        ahead = f"{title}: {done} of {total} trials" + (f", {_clock(left)} left" if left else "")
+        ahead = f"{title}: {done} of {total} trials" + (f", {clock(left)} left" if left else "")
         if self.live:
             from rich.live import Live
 
@@ -121,12 +121,6 @@ class Show:
             self.table.stop()
         self.table = None
         self.progress, self.task, self.epochs, self.done = None, None, 0, 0
-
-
-def _clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, or hours and minutes."""
-    minutes = round(seconds) // 60
-    return f"{minutes}:{round(seconds) % 60:02}" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}"
 
 
 def _standing(title: str, rows: Sequence[Sequence[str]]) -> "Table":

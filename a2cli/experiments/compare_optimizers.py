@@ -50,7 +50,7 @@ def compare_optimizers(
         finally:
             workers.close()
         watch.phase("drawing figures")
-        results = _results(comparison, tables)
+        results = _results(comparison, tables, 1 / summary.val)
         report = Report(
             command=COMMAND,
             config=flat(settings),
@@ -70,7 +70,7 @@ def compare_optimizers(
 # Results
 
 
-def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen]) -> ComparisonResults:
+def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution: float) -> ComparisonResults:
     settings = comparison.settings.comparison
     means = []
     for chosen in tables.values():
@@ -79,7 +79,7 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen]) -> Compari
             if known := [value for value in found if value is not None]:
                 means.append(fmean(known))
     target = settings.target or (TARGET_SHARE * max(means) if means else None)
-    made = [_table(comparison, kind, chosen, target) for kind, chosen in tables.items()]
+    made = [_table(comparison, kind, chosen, target, resolution) for kind, chosen in tables.items()]
     return ComparisonResults(
         margin=settings.margin / 100,
         target=target,
@@ -90,14 +90,14 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen]) -> Compari
     )
 
 
-def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None) -> Table:
+def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None, resolution: float) -> Table:
     margin = comparison.settings.comparison.margin / 100
     contenders = [_contender(comparison, one, kind, chosen[one.name], target) for one in comparison.choices]
     contenders.sort(key=lambda one: -(one.accuracy.mean if one.accuracy else _only(one)))
     accuracies = {
         one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
     }
-    pairs = pair_verdicts(accuracies, margin)
+    pairs = pair_verdicts(accuracies, margin, resolution)
     verdict = comparison_verdict(kind, contenders, pairs, margin, comparison.settings.training.learning_rate)
     return Table(kind, contenders, pairs, verdict)
 

@@ -75,6 +75,14 @@ class Workers:
                 else:
                     alone = [trial.name for trial in these if trial.name in waiting and _begun(folder / trial.name)]
 
+    def check(self) -> None:
+        """Raise SettingsError for a backend that is not known."""
+        if self.backend not in BACKENDS:
+            raise SettingsError(
+                f"--backend: expected one of {', '.join(BACKENDS)}, got {self.backend!r}"
+                f"{nearest(self.backend, BACKENDS)}"
+            )
+
     def close(self) -> None:
         """End the processes here that wait for more trials."""
         if self.backend == "loky" and self.jobs > 1:
@@ -131,11 +139,6 @@ def _backend(workers: Workers) -> Iterator[None]:
     """Make a backend joblib's; raises SettingsError for one that is not installed or not reached."""
     import joblib
 
-    if workers.backend not in BACKENDS:
-        raise SettingsError(
-            f"--backend: expected one of {', '.join(BACKENDS)}, got {workers.backend!r}"
-            f"{nearest(workers.backend, BACKENDS)}"
-        )
     client: Any = None
     try:
         if workers.backend == "dask":

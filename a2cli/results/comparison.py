@@ -67,7 +67,8 @@ class Contender:
 class PairVerdict:
     """A contender against another: the mean difference of their accuracies over the seeds that both have.
 
-    The interval is Student's on the paired differences, at a confidence of 1 - 0.05 / the number of pairs (Dunn 1961),
+    The interval is Student's on the paired differences, with the variance of rounding to whole images added, at a
+    confidence of 1 - 0.05 / the number of pairs (Dunn 1961),
     so that all intervals of a table hold together with 95%. `more_seeds` is how many would decide at this mean and
     deviation; null where decided, or where no number below 10,000 would.
     """
@@ -101,4 +102,30 @@ class ComparisonResults:
     judged_seeds: list[int]
     tuning_seeds: list[int]
     tables: list[Table]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What so many judged seeds would take, and the difference of two contenders that they find with power 0.8."""
+
+    seeds: int
+    trials: int
+    seconds: float
+    detectable: float
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a comparison would cost: a trial's seconds as measured, the deviation over seeds taken for a difference,
+    and for rising numbers of seeds what they would take; `best` is the largest number that fits the budget."""
+
+    trial_seconds: float
+    jobs: int
+    deviation: float
+    deviation_from: str
+    budget: float | None
+    rows: list[PlanRow]
+    best: int | None
     verdict: str

@@ -1,0 +1,107 @@
+"""What a comparison would cost and could tell, from one short trial."""
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from a2cli.analysis.comparisons import detectable
+from a2cli.experiments.contenders import contenders_of, trial_settings
+from a2cli.experiments.train_cnn import train_cnn
+from a2cli.report import Nobody, Watcher
+from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
+from a2cli.results.training import EpochLog
+from a2cli.runs import Run
+from a2cli.settings import CompareSettings
+
+EPOCHS = 4
+SEEDS = (2, 3, 5, 8, 12, 20, 30, 50)
+MOST_SEEDS = 1000
+LIKELY = 0.65  # accuracy at which an unknown deviation is taken
+
+
+class _Clock(Nobody):
+    """Notes when each epoch ends."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def epoch(self, log: EpochLog) -> None:
+        self.times.append(time.perf_counter())
+
+
+def plan_comparison(
+    settings: CompareSettings, jobs: int, budget: float | None, before: ComparisonResults | None, watch: Watcher
+) -> Plan:
+    """Time one trial of the first contender over a few epochs, and say what numbers of seeds would take and find.
+
+    `budget` is in seconds; `before` are results of the same comparison, whose deviation is taken. Raises as
+    `train_cnn` does.
+    """
+    watch.phase("timing one trial")
+    seconds, val_images = _trial_seconds(settings)
+    deviation, source = _deviation(before, val_images)
+    choices, lists = len(contenders_of(settings)), settings.comparison
+    pairs = choices * (choices - 1) // 2
+    tuning = 0 if lists.tuning == "none" else choices * lists.rates * lists.tuning_seeds
+    tables = 2 if lists.tuning == "both" else 1
+
+    def row(seeds: int) -> PlanRow:
+        trials = tuning + choices * seeds * tables
+        took = math.ceil(trials / jobs) * seconds
+        return PlanRow(seeds, trials, took, detectable(deviation, seeds, pairs), budget is None or took <= budget)
+
+    best = None
+    if budget is not None:
+        fitting = [seeds for seeds in range(2, MOST_SEEDS + 1) if row(seeds).fits]
+        best = fitting[-1] if fitting else None
+    rows = [row(seeds) for seeds in sorted({*SEEDS, *([best] if best else []), settings.training.seeds} - {1})]
+    return Plan(seconds, jobs, deviation, source, budget, rows, best, _verdict(rows, budget, best, tuning, choices))
+
+
+def _trial_seconds(settings: CompareSettings) -> tuple[float, int]:
+    """Return how long a whole trial takes, from the epochs of a short one, and how many images validate."""
+    first = contenders_of(settings)[0]
+    training = settings.training
+    trial = trial_settings(settings, first, training.learning_rate, training.seed, training.device)
+    short = replace(trial, training=replace(trial.training, epochs=EPOCHS, warmup_epochs=0, early_stopping=0))
+    clock = _Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        report = train_cnn(short, Run(Path(folder)), clock, figures=False)
+        whole = time.perf_counter() - began
+    epoch = (clock.times[-1] - clock.times[0]) / (EPOCHS - 1)
+    assert report.data is not None, "a finished training has its data"
+    return whole + (training.epochs - EPOCHS) * epoch, report.data.val
+
+
+def _deviation(before: ComparisonResults | None, val_images: int) -> tuple[float, str]:
+    """Return the deviation over seeds of a difference: the runs' own, or that of two independent shares."""
+    known = [
+        one.accuracy.deviation * math.sqrt(2) for table in (before.tables if before else []) for one in table.contenders
+        if one.accuracy
+    ]  # fmt: skip
+    if known:
+        return sorted(known)[len(known) // 2], "the middle contender's, as run before"
+    return math.sqrt(2 * LIKELY * (1 - LIKELY) / val_images), f"two independent shares of {val_images} images"
+
+
+def _verdict(rows: Sequence[PlanRow], budget: float | None, best: int | None, tuning: int, choices: int) -> str:
+    if budget is None:
+        return f"{tuning} trials tune, {choices} more judge with each seed; --budget 20m says what fits."
+    if best is None:
+        return "Nothing fits: fewer contenders, --rates, --tuning-seeds or --epochs would."
+    found = next(row for row in rows if row.seeds == best)
+    return f"--seeds {best} fits, and finds differences of {100 * found.detectable:.0f} points."
+
+
+def seconds_of(text: str) -> float | None:
+    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    try:
+        value = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        return None
+    return value if 0 < value < math.inf else None
