@@ -65,7 +65,10 @@ def check_compare(resolved: Resolved[CompareSettings]) -> list[str]:
         found = _idle({**flat(settings), **flat(alone)}, CompareSettings)
         idle = found if idle is None else {name: why for name, why in idle.items() if name in found}
         warnings |= dict.fromkeys(_contradictions(alone))
-    return [*_told(resolved, idle or {}), *warnings]
+    decay = any(lists.weight_decays or [settings.training.weight_decay])
+    twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
+    same = ["adam and adamw are the same without a weight decay"] if twins else []
+    return [*_told(resolved, idle or {}), *same, *warnings]
 
 
 def _list_flag(name: str) -> str:

@@ -263,9 +263,8 @@ def with_options(settings: type, options: type[C], run: Callable[[C, dict[str, A
     """
 
     def command(**given: Any) -> None:
-        chosen = {item.name: given.pop(item.name) for item in declared(options)}
-        chosen["preset"] = tuple(chosen["preset"] or ())
-        run(options(**{name: value for name, value in chosen.items() if value is not None}), given)
+        chosen = {item: given.pop(item.name) for item in declared(options)}
+        run(options(**{i.name: checked(i, v, i.flag) for i, v in chosen.items() if v is not None}), given)
 
     parameters = [_parameter(item) for item in [*declared(settings), *declared(options)]]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

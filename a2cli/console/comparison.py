@@ -62,15 +62,18 @@ def show_comparison_plan(plan: Plan) -> None:
 
 
 def _contenders(table: Table, target: float | None) -> "RichTable":
-    reach = [f"to {target:.2f}"] if target else []
-    shown = table_of("", "contender", "rate", "accuracy", "95% interval", "train", *reach, "")
+    reach = [f"epochs to {target:.2f}"] if target else []
+    shown = table_of("", "contender", "rate", "accuracy", "95%", "train", *reach, "")
+    shown.columns[1].overflow = "fold"
+    for column in shown.columns[2:-1]:
+        column.no_wrap = True
     for number, one in enumerate(table.contenders, start=1):
         accuracy, interval = _accuracy(one)
         train = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
         mean = f"{sum(train) / len(train):.3f}" if train else ""
         marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
         marks += [f"{one.failed} failed"] * (one.failed > 0)
-        time = [f"{one.epochs_to_target:g} ep" if one.epochs_to_target else "-"] if reach else []
+        time = [f"{one.epochs_to_target:g}" if one.epochs_to_target else "-"] if reach else []
         if time and 0 < one.reached < len(one.runs):
             time[0] += f" ({one.reached}/{len(one.runs)})"
         shown.add_row(
@@ -82,7 +85,7 @@ def _contenders(table: Table, target: float | None) -> "RichTable":
 def _accuracy(one: Contender) -> tuple[str, str]:
     if one.accuracy:
         found = one.accuracy
-        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.3f} to {found.high:.3f}"
+        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.2f} to {found.high:.2f}"
     known = [run.accuracy for run in one.runs if run.accuracy is not None]
     return (f"{known[0]:.3f}" if known else "none"), ""
 

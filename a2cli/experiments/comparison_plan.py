@@ -48,15 +48,16 @@ def plan_comparison(
     tuning = 0 if lists.tuning == "none" else choices * lists.rates * lists.tuning_seeds
     tables = 2 if lists.tuning == "both" else 1
 
+    def took(seeds: int) -> float:
+        return math.ceil((tuning + choices * seeds * tables) / jobs) * seconds
+
     def row(seeds: int) -> PlanRow:
-        trials = tuning + choices * seeds * tables
-        took = math.ceil(trials / jobs) * seconds
-        return PlanRow(seeds, trials, took, detectable(deviation, seeds, pairs), budget is None or took <= budget)
+        fits = budget is None or took(seeds) <= budget
+        return PlanRow(seeds, tuning + choices * seeds * tables, took(seeds), detectable(deviation, seeds, pairs), fits)
 
     best = None
     if budget is not None:
-        fitting = [seeds for seeds in range(2, MOST_SEEDS + 1) if row(seeds).fits]
-        best = fitting[-1] if fitting else None
+        best = max((seeds for seeds in range(2, MOST_SEEDS + 1) if took(seeds) <= budget), default=None)
     rows = [row(seeds) for seeds in sorted({*SEEDS, *([best] if best else []), settings.training.seeds} - {1})]
     return Plan(seconds, jobs, deviation, source, budget, rows, best, _verdict(rows, budget, best, tuning, choices))
 

@@ -121,13 +121,12 @@ def _handed_out(workers: Workers, trials: Sequence[Trial], folder: Path) -> Iter
     import joblib
 
     if workers.backend == "loky" and workers.jobs == 1:
-        yield (_run(trial, str(folder), 0) for trial in trials)
+        yield (_run(trial, str(folder)) for trial in trials)
         return
-    parent = os.getpid() if workers.backend == "loky" else 0
     try:
         with _backend(workers):
             parallel = joblib.Parallel(n_jobs=workers.jobs, return_as="generator_unordered", batch_size=1)
-            yield parallel(joblib.delayed(_run)(trial, str(folder), parent) for trial in trials)
+            yield parallel(joblib.delayed(_run)(trial, str(folder)) for trial in trials)
     except BaseException:
         if workers.backend == "loky":
             _stop_processes(kill=True)
@@ -156,7 +155,8 @@ def _backend(workers: Workers) -> Iterator[None]:
     except (OSError, ValueError, TimeoutError) as error:
         raise SettingsError(f"--cluster {workers.cluster}: not reached ({str(error)[:100]})") from None
     try:
-        with joblib.parallel_config(backend=workers.backend):
+        here = {"initializer": _end_with, "initargs": (os.getpid(),)} if workers.backend == "loky" else {}
+        with joblib.parallel_config(backend=workers.backend, **here):
             yield
     finally:
         if client is not None:
@@ -170,10 +170,8 @@ def _stop_processes(kill: bool = False) -> None:
         get_reusable_executor().shutdown(wait=True, kill_workers=kill)
 
 
-def _run(trial: Trial, folder: str, parent: int) -> tuple[str, TrialStatus, str]:
+def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
-    if parent:
-        _end_with(parent)
     run = Run(Path(folder))
     try:
         train_cnn(trial.settings, run.child(trial.name), Nobody(), figures=False)
@@ -186,9 +184,6 @@ def _run(trial: Trial, folder: str, parent: int) -> tuple[str, TrialStatus, str]
     return trial.name, "done", ""
 
 
-_watching: list[int] = []
-
-
 def _end_with(parent: int) -> None:
     """See to it that this process ends when its parent does, however that ends."""
 
@@ -197,6 +192,4 @@ def _end_with(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    if not _watching and os.getppid() == parent:
-        _watching.append(parent)
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()

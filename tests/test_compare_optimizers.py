@@ -1,0 +1,343 @@
+"""`a2 compare-optimizers`: trials are train-cnn's own, tuning is equal, what ends early goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import A2, ROOT, draw_classes
+
+from a2cli.experiments import trials
+from a2cli.experiments.comparison import to_target
+from a2cli.experiments.comparison_plan import seconds_of
+from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
+from a2cli.experiments.train_cnn import train_cnn
+from a2cli.report import Nobody
+from a2cli.results.training import EpochLog
+from a2cli.runs import Run
+from a2cli.settings import CompareSettings, ComparisonSettings, TrainingSettings
+
+SMALL = [
+    "--data",
+    "set",
+    "--image-size",
+    "8",
+    "--channels",
+    "2",
+    "--kernel-size",
+    "3",
+    "--hidden",
+    "none",
+    "--device",
+    "cpu",
+]
+
+
+@pytest.fixture
+def compare(a2: A2, tmp_path: Path) -> A2:
+    draw_classes(tmp_path / "set", count=10)
+    return lambda *flags: a2("compare-optimizers", *SMALL, "--epochs", "2", "--jobs", "1", *flags)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    report = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    return dict(report["results"])
+
+
+def timeless(found: Any) -> Any:
+    """Return results without what a clock says."""
+    if isinstance(found, dict):
+        return {key: timeless(value) for key, value in found.items() if "seconds" not in key}
+    return [timeless(value) for value in found] if isinstance(found, list) else found
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {path.parts[-3]: path.read_bytes() for path in folder.glob("trials/*/model/model.safetensors")}
+
+
+def test_a_comparison(compare: A2, tmp_path: Path) -> None:
+    flags = ["--optimizers", "adam,sgd", "--seeds", "3", "--rates", "3", "--tuning", "both", "--out", "out", "--quiet"]
+    folder = compare(*flags).done()
+    found = results(folder)
+    tuned, plain = found["tables"]
+    assert (tuned["tuning"], plain["tuning"]) == ("grid", "none")
+    assert found["judged_seeds"] == [0, 1, 2]
+    assert not set(found["judged_seeds"]) & set(found["tuning_seeds"])
+    for table in (tuned, plain):
+        means = [one["accuracy"]["mean"] for one in table["contenders"]]
+        assert means == sorted(means, reverse=True)
+        for one in table["contenders"]:
+            assert one["accuracy"]["mean"] == pytest.approx(sum(run["accuracy"] for run in one["runs"]) / 3)
+            assert {run["learning_rate"] for run in one["runs"]} == {one["learning_rate"]}
+        (pair,) = table["pairs"]
+        first, second = ({run["seed"]: run["accuracy"] for run in one["runs"]} for one in table["contenders"])
+        assert pair["difference"] == pytest.approx(sum(first[seed] - second[seed] for seed in first) / 3)
+    assert {one["learning_rate"] for one in plain["contenders"]} == {1e-4}
+    for one in tuned["contenders"]:
+        best = max(point["accuracy"] for point in one["tuning"])
+        chosen = next(point for point in one["tuning"] if point["learning_rate"] == one["learning_rate"])
+        assert chosen["accuracy"] == best
+        assert {run["seed"] for point in one["tuning"] for run in point["runs"]} == set(found["tuning_seeds"])
+        assert one["at_edge"] == (one["learning_rate"] in (one["low_rate"], one["high_rate"]))
+        assert len(one["tuning"]) == 3 or one["at_edge"] or len(one["tuning"]) <= 5
+    names = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert names == {"curves", "time", "rates", "verdicts", "curves-one-rate", "time-one-rate", "verdicts-one-rate"}
+    assert all((folder / f"figures/{name}.csv").exists() for name in names)
+
+
+def test_a_trial_is_train_cnn_alone(compare: A2, a2: A2, tmp_path: Path) -> None:
+    """Bit by bit, side by side in processes as alone."""
+    flags = ["--optimizers", "adam,rmsprop", "--seeds", "2", "--tuning", "none", "--dropout", "0.3", "--jobs", "2"]
+    folder = compare(*flags, "--out", "out", "--quiet").done()
+    assert len(weights(folder)) == 4
+    for name, content in weights(folder).items():
+        config = folder / "trials" / name / "config.yaml"
+        alone = a2("train-cnn", "-p", config, "--quiet", "--out", f"alone/{name}").done()
+        assert (alone / "model/model.safetensors").read_bytes() == content
+        assert (alone / "config.yaml").read_bytes() == config.read_bytes()
+        mine, other = (json.loads((place / "report.json").read_text())["results"] for place in (alone, config.parent))
+        assert mine == other
+
+
+def test_only_what_is_missing_is_run(compare: A2, a2: A2, tmp_path: Path) -> None:
+    flags = ["--optimizers", "adam,sgd", "--seeds", "2", "--rates", "2", "--extend", "0"]
+    folder = compare(*flags, "--out", "out", "--quiet").done()
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
+    assert len(before) == 2 * 2 * 2 + 2 * 2
+    report = (folder / "report.json").read_text()
+    assert a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet").done() == folder
+    assert json.loads((folder / "report.json").read_text())["results"] == json.loads(report)["results"]
+    more = ["--optimizers", "adam,sgd,nadam", "--seeds", "3"]
+    a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet", *more).done()
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
+    assert before.items() <= after.items(), "none was run again"
+    assert len(after) == 3 * 2 * 2 + 3 * 3
+    assert [len(one["runs"]) for one in results(folder)["tables"][0]["contenders"]] == [3, 3, 3]
+    fresh = compare(*flags, *more, "--out", "fresh", "--quiet").done()
+    assert timeless(results(fresh)) == timeless(results(folder))
+
+
+def test_those_that_diverge_or_fail_are_recorded(compare: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sometimes(settings: Any, *rest: Any, **also: Any) -> Any:
+        if settings.training.optimizer == "adam" and settings.training.seed == 1:
+            raise ValueError("a bad day")
+        return train_cnn(settings, *rest, **also)
+
+    monkeypatch.setattr(trials, "train_cnn", sometimes)
+    flags = ["--optimizers", "adam,sgd,momentum", "--tuning", "none", "--learning-rate", "900", "--weight-decay", "0.9"]
+    folder = compare(*flags, "--seeds", "3", "--epochs", "40", "--out", "out", "--quiet").done()
+    contenders = {one["name"]: one for one in results(folder)["tables"][0]["contenders"]}
+    failed = contenders["adam"]["runs"][1]
+    assert (failed["status"], failed["reason"], failed["accuracy"]) == ("failed", "ValueError: a bad day", None)
+    assert contenders["adam"]["failed"] == 1
+    assert [run["status"] for run in contenders["adam"]["runs"]] == ["done", "failed", "done"]
+    diverged = [run for one in contenders.values() for run in one["runs"] if run["status"] == "diverged"]
+    assert diverged and all("learning rate 900" in run["reason"] for run in diverged)
+    assert all(run["accuracy"] in (0.5, None) for run in diverged), "the largest of two equal classes"
+    words = json.loads((folder / "report.json").read_text())["results"]["verdict"]
+    assert "1 run failed (adam 1)" in words and "diverged" in words
+    monkeypatch.undo()
+
+
+def test_one_seed_is_no_comparison(compare: A2) -> None:
+    ended = compare("--optimizers", "adam,sgd", "--tuning", "none", "--seeds", "1", "--out", "out")
+    assert ended.status == 0
+    assert "fewer than two seeds are done, which is no comparison" in " ".join(ended.out.split())
+    (table,) = results(Path("out"))["tables"]
+    assert table["pairs"] == []
+    assert all(one["accuracy"] is None and len(one["runs"]) == 1 for one in table["contenders"])
+
+
+def test_contenders_are_crossed() -> None:
+    lists = ComparisonSettings(optimizers=("adam", "sgd"), schedulers=("none", "cosine"), batch_sizes=(12, 32))
+    choices = contenders_of(CompareSettings(comparison=lists))
+    assert [choice.name for choice in choices][:3] == [
+        "adam none batch 12",
+        "adam none batch 32",
+        "adam cosine batch 12",
+    ]
+    assert len({tuple(choice.values.items()) for choice in choices}) == 8
+    lists = ComparisonSettings(optimizers=("adam",), dropouts=(0.0, 0.5), weight_decays=(1e-5,))
+    choices = contenders_of(CompareSettings(comparison=lists))
+    assert [choice.name for choice in choices] == ["dropout 0", "dropout 0.5"]
+    trial = trial_settings(CompareSettings(comparison=lists), choices[1], 0.02, 7, "cpu")
+    training = trial.training
+    assert trial.network.dropout == (0.5,)
+    assert (training.weight_decay, training.learning_rate, training.seed, training.seeds) == (1e-5, 0.02, 7, 1)
+    assert (training.threads, training.device) == (1, "cpu")
+
+
+def test_rates() -> None:
+    adam = Choice("adam", {"optimizer": "adam"})
+    assert rate_grid(adam, ComparisonSettings()) == [1e-4, 3.16e-4, 1e-3, 3.16e-3, 1e-2]
+    assert rate_grid(adam, ComparisonSettings(rates=3, rate_range=(1e-5, 1e-1))) == [1e-5, 1e-3, 1e-1]
+    assert next_rate([1e-3, 1e-2, 1e-1], 1e-1) == 1.0
+    assert next_rate([1e-3, 1e-2, 1e-1], 1e-3) == 1e-4
+
+
+def test_time_to_a_target() -> None:
+    logs = [EpochLog(i, 0.1, 1.0, 0.5, 1.0, 0.2 * i, 100.0) for i in (1, 2, 3)]
+    assert to_target(logs, 0.4, 50) == (2, 1.0)
+    assert to_target(logs, 0.7, 50) == (None, None)
+    assert to_target(logs, None, 50) == (None, None)
+
+
+def test_a_plan(compare: A2, tmp_path: Path) -> None:
+    plan = json.loads(compare("--optimizers", "adam,sgd", "--plan", "--budget", "3m", "--json").out)
+    assert not (tmp_path / "runs").exists()
+    rows = {row["seeds"]: row for row in plan["rows"]}
+    assert rows[5]["trials"] == 2 * 5 * 2 + 2 * 5
+    assert rows[5]["seconds"] == pytest.approx(30 * plan["trial_seconds"])
+    assert plan["best"] in rows and rows[plan["best"]]["fits"]
+    assert all(row["fits"] == (row["seconds"] <= 180) for row in rows.values())
+    sizes = [rows[seeds]["detectable"] for seeds in sorted(rows)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert seconds_of("1.5h") == 5400 and seconds_of("20m") == 1200 and seconds_of("90s") == 90
+    assert [seconds_of(text) for text in ("", "m", "20", "-1m", "nanm", "infs")] == [None] * 6
+
+
+BAD = {
+    "--optimizers adm": (2, "did you mean 'adam'?"),
+    "--optimizers adam": (2, "nothing to compare"),
+    "--optimizers adam,adam": (2, "adam comes twice"),
+    "--schedulers cosin": (2, "did you mean 'cosine'?"),
+    "--schedulers none,cosine --scheduler step": (2, "--schedulers"),
+    "--optimizer adam": (2, "--optimizers"),
+    "--threads 2": (2, "--jobs"),
+    "--learning-rate 0.1": (2, "--rate-range"),
+    "--rate-range 0.1": (2, "expected the lowest and the highest"),
+    "--rate-range 0.1,0.01": (2, "expected the lowest and the highest"),
+    "--rate-range 0,0.01": (2, "--rate-range"),
+    "--tuning none --rates 3": (2, "--rates: acts only with --tuning"),
+    "--optimizers adam,sgd --momentum 0.5": (2, "--momentum: acts only with"),
+    "--step-size 3": (2, "--step-size: acts only with --scheduler step"),
+    "--margin 0": (2, "--margin"),
+    "--seeds 0": (2, "--seeds"),
+    "--backend lokky": (2, "did you mean 'loky'?"),
+    "--cluster tcp://x": (2, "--cluster: acts only with"),
+    "--budget 20m": (2, "--budget: acts only with --plan"),
+    "--plan --budget soon": (2, "expected a time such as 20m"),
+    "--resume nowhere": (3, "not a run's folder"),
+    "--data nowhere": (3, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("flags", BAD)
+def test_bad_comparisons(flags: str, a2: A2, tmp_path: Path) -> None:
+    status, words = BAD[flags]
+    ended = a2("compare-optimizers", "--quiet", *flags.split())
+    last = ended.err.splitlines()[-1]
+    assert (ended.status, ended.out) == (status, ""), ended
+    assert last.startswith("error: ") and words in last
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_momentum_acts_where_one_contender_has_it(a2: A2) -> None:
+    ended = a2("compare-optimizers", "--optimizers", "sgd,momentum", "--momentum", "0.5", "--dry-run")
+    assert ended.status == 0
+
+
+def started(folder: Path, *flags: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "a2cli", "compare-optimizers", *SMALL, *flags]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that run trials for this one."""
+    listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process)], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "LokyProcess" in line]
+
+
+def until(condition: Any, seconds: float = 60) -> Any:
+    for _ in range(int(seconds / 0.02)):
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it never came")
+
+
+LONG = [
+    "--optimizers",
+    "adam,sgd,momentum",
+    "--seeds",
+    "2",
+    "--tuning",
+    "none",
+    "--epochs",
+    "400",
+    "--jobs",
+    "2",
+    "--quiet",
+]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert started(tmp_path, *LONG, "--out", "whole").communicate(timeout=120) == ("whole\n", "")
+    process = started(tmp_path, *LONG, "--out", "out")
+    until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
+    os.kill(until(lambda: children(process.pid))[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (0, "out\n", "")
+    assert weights(tmp_path / "out") == weights(tmp_path / "whole")
+    assert len(weights(tmp_path / "out")) == 6
+    first, second = (results(tmp_path / name)["tables"][0]["pairs"] for name in ("out", "whole"))
+    assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    process = started(tmp_path, *LONG, "--out", "out")
+    until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
+    workers = until(lambda: children(process.pid))
+    process.send_signal(sign)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    begun = Counter(path.parts[-2] for path in tmp_path.glob("out/trials/*/metrics.csv"))
+    again = [sys.executable, "-m", "a2cli", "compare-optimizers", "--resume", "out", "--jobs", "2", "--quiet"]
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    assert set(begun) <= set(weights(tmp_path / "out"))
+    assert all(
+        run["status"] == "done" for one in results(tmp_path / "out")["tables"][0]["contenders"] for run in one["runs"]
+    )
+
+
+def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it is tried once more; the others go on, and end as ever."""
+    draw_classes(tmp_path / "set", count=10)
+    monkeypatch.chdir(tmp_path)
+    settings = CompareSettings(training=TrainingSettings(epochs=2))
+    settings = replace(settings, dataset=replace(settings.dataset, data="set", image_size=16))
+    work = []
+    for seed in range(4):
+        choice = contenders_of(settings)[0]
+        trial = trial_settings(settings, choice, 1e-3, seed, "cpu")
+        work.append(trials.Trial(f"t{seed}", trial))
+    (tmp_path / "trials/t2").mkdir(parents=True)
+    (tmp_path / "trials/t2/.lock").mkdir()  # what the deadly one trips over
+    workers = trials.Workers(2)
+    ended = {one.trial.name: one for one in workers.run(work, tmp_path / "trials")}
+    workers.close()
+    assert {name: one.status for name, one in ended.items()} == {
+        "t0": "done",
+        "t1": "done",
+        "t2": "failed",
+        "t3": "done",
+    }
+    assert "cannot be written" in ended["t2"].reason
+    alone = train_cnn(work[0].settings, Run.create("train-cnn", "alone"), Nobody(), figures=False)
+    assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
