@@ -11,11 +11,24 @@ from pathlib import Path
 from a2cli import options
 from a2cli.console import base as console
 from a2cli.report import json_schema
-from a2cli.settings import LookOptions, ReceptiveFieldSettings, RunOptions, TrainCnnSettings, declared
+from a2cli.settings import (
+    CompareSettings,
+    ComparisonOptions,
+    LookOptions,
+    ReceptiveFieldSettings,
+    RunOptions,
+    TrainCnnSettings,
+    declared,
+)
 
 HERE = Path(__file__).parent
 COMMANDS = {
     "train-cnn": (TrainCnnSettings, RunOptions, "The ConvNet of the coursework's first part, on any labelled images."),
+    "compare-optimizers": (
+        CompareSettings,
+        ComparisonOptions,
+        "Contenders at equal tuning, over seeds. Settings beyond the first panel are those of train-cnn.",
+    ),
     "receptive-field": (
         ReceptiveFieldSettings,
         LookOptions,

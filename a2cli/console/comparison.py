@@ -37,6 +37,11 @@ def show_comparison(report: Report, folder: Path) -> None:
             "all intervals together 95%.",
             markup=False, highlight=False,
         )  # fmt: skip
+    if results.target:
+        console.print(
+            f"to {results.target:.2f}: epochs until validation reached it, the median, and how many runs did if not all.",
+            markup=False, highlight=False,
+        )  # fmt: skip
     for table in results.tables:
         console.print(f"\n{table.verdict}", markup=False, highlight=False)
     say_where(console, report, folder)
@@ -62,23 +67,18 @@ def show_comparison_plan(plan: Plan) -> None:
 
 
 def _contenders(table: Table, target: float | None) -> "RichTable":
-    reach = [f"epochs to {target:.2f}"] if target else []
-    shown = table_of("", "contender", "rate", "accuracy", "95%", "train", *reach, "")
-    shown.columns[1].overflow = "fold"
+    reach = [f"to {target:.2f}"] if target else []
+    shown = table_of("", "contender", "rate", "accuracy", "95%", *reach, "")
     for column in shown.columns[2:-1]:
         column.no_wrap = True
     for number, one in enumerate(table.contenders, start=1):
         accuracy, interval = _accuracy(one)
-        train = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
-        mean = f"{sum(train) / len(train):.3f}" if train else ""
         marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
         marks += [f"{one.failed} failed"] * (one.failed > 0)
-        time = [f"{one.epochs_to_target:g}" if one.epochs_to_target else "-"] if reach else []
+        time = [f"{one.epochs_to_target:g} ep" if one.epochs_to_target else "-"] if reach else []
         if time and 0 < one.reached < len(one.runs):
-            time[0] += f" ({one.reached}/{len(one.runs)})"
-        shown.add_row(
-            str(number), one.name, f"{one.learning_rate:g}", accuracy, interval, mean, *time, ", ".join(marks)
-        )
+            time[0] += f" {one.reached}/{len(one.runs)}"
+        shown.add_row(str(number), one.name, f"{one.learning_rate:g}", accuracy, interval, *time, ", ".join(marks))
     return shown
 
 

@@ -1,0 +1,181 @@
+"""Runs the comparisons of sections 1.4 and 2.1 and writes optimizers.md from their folders.
+
+python docs/optimizers.py run ../shared/data/paintings     # about 450 trainings; goes on where it was stopped
+python docs/optimizers.py write                            # docs/optimizers.md, from the run folders alone
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RUNS = Path("runs/optimizers")
+BOTH = ["--tuning", "both", "--seeds", "10"]
+COMPARISONS = {
+    "optimizers": [
+        "-p", "1.4-plateau", "--optimizers", "adam,rmsprop,sgd,momentum,nesterov,adagrad,adadelta", *BOTH,
+    ],
+    "schedulers": [
+        "-p", "1.4-rate", "--optimizers", "adam", "--schedulers", "none,plateau,step,multistep,cosine",
+        "--plateau-patience", "20", "--plateau-factor", "0.8", "--step-size", "30", "--milestones", "75,120",
+        "--gamma", "0.8", *BOTH,
+    ],
+    "batch sizes": ["-p", "1.4-rate", "--optimizers", "adam", "--batch-sizes", "12,32", *BOTH],
+}  # fmt: skip
+OPPOSITE = {"better": "worse", "worse": "better"}
+WAYS = {"none": "at one rate, 5e-4", "grid": "each tuned"}
+
+
+def run_all(data: Path) -> None:
+    for name, flags in COMPARISONS.items():
+        folder = RUNS / name.replace(" ", "-")
+        begun = (folder / "config.yaml").exists()
+        given = ["--resume", str(folder)] if begun else [*flags, "--data", str(data), "--out", str(folder)]
+        subprocess.run([sys.executable, "-m", "a2cli", "compare-optimizers", *given], check=True)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One comparison's report: for each way of tuning its table, and each pair's verdict in both directions."""
+
+    name: str
+    report: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str) -> "Found":
+        return cls(name, json.loads((RUNS / name.replace(" ", "-") / "report.json").read_text()))
+
+    def table(self, way: str) -> dict[str, Any]:
+        return next(table for table in self.report["results"]["tables"] if table["tuning"] == way)
+
+    def verdict(self, way: str, first: str, second: str) -> str:
+        for pair in self.table(way)["pairs"]:
+            if (pair["first"], pair["second"]) == (first, second):
+                return str(pair["verdict"])
+            if (pair["second"], pair["first"]) == (first, second):
+                return OPPOSITE.get(pair["verdict"], pair["verdict"])
+        raise KeyError((first, second))
+
+    def names(self) -> list[str]:
+        return [one["name"] for one in self.table("none")["contenders"]]
+
+
+def judged(verdicts: Sequence[str], claimed: str) -> str:
+    """Return whether pairs bear a claim out: all must for supported, one against is enough for contradicted."""
+    against = {"better": {"worse", "equivalent"}, "worse": {"better", "equivalent"}, "alike": {"better", "worse"}}[
+        claimed
+    ]
+    wanted = "equivalent" if claimed == "alike" else claimed
+    if all(verdict == wanted for verdict in verdicts):
+        return "supported"
+    count = sum(verdict == wanted for verdict in verdicts)
+    if any(verdict in against for verdict in verdicts):
+        return "contradicted"
+    return f"undecided ({count} of {len(verdicts)} pairs)" if len(verdicts) > 1 else "undecided"
+
+
+def claims(found: dict[str, Found]) -> list[str]:
+    optimizers, schedulers, batches = (found[name] for name in COMPARISONS)
+    names, plans = optimizers.names(), schedulers.names()
+    given = [
+        ("Adadelta is the worst optimizer", optimizers, "worse", [("adadelta", other) for other in names]),
+        ("SGD is worse than Adam", optimizers, "worse", [("sgd", "adam")]),
+        ("Adagrad is worse than Adam", optimizers, "worse", [("adagrad", "adam")]),
+        ("Adam and RMSprop are alike", optimizers, "alike", [("adam", "rmsprop")]),
+        (
+            "Adam and RMSprop are the best optimizers",
+            optimizers,
+            "better",
+            [(best, other) for best in ("adam", "rmsprop") for other in names if other not in {"adam", "rmsprop"}],
+        ),
+        (
+            "the schedulers are alike",
+            schedulers,
+            "alike",
+            [(a, b) for i, a in enumerate(plans) for b in plans[i + 1 :] if "none" not in {a, b}],
+        ),
+        (
+            "plateau is the best scheduler by a little",
+            schedulers,
+            "better",
+            [("plateau", other) for other in plans if other != "none"],
+        ),
+        ("a scheduler gains a little", schedulers, "better", [(one, "none") for one in plans]),
+        ("batches of 12 are worse than batches of 32", batches, "worse", [("batch 12", "batch 32")]),
+    ]
+    rows = ["| claim | at one rate, 5e-4 | each tuned |", "|---|---|---|"]
+    for text, where, claimed, pairs in given:
+        pairs = [(first, second) for first, second in pairs if first != second]
+        cells = [judged([where.verdict(way, *pair) for pair in pairs], claimed) for way in WAYS]
+        rows.append(f"| {text} | {' | '.join(cells)} |")
+    return rows
+
+
+def shown(found: Found) -> list[str]:
+    lines = [f"## {found.name.capitalize()}", "", f"`a2 compare-optimizers {' '.join(COMPARISONS[found.name])}`", ""]
+    for way, title in WAYS.items():
+        table = found.table(way)
+        lines += [f"### {title.capitalize()}", ""]
+        lines += [
+            "| | rate | validation accuracy | 95% | training | epochs to the target | |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for one in table["contenders"]:
+            mean = one["accuracy"]
+            train = [run["train_accuracy"] for run in one["runs"] if run["train_accuracy"] is not None]
+            epochs = (
+                f"{one['epochs_to_target']:g} ({one['reached']} of {len(one['runs'])})" if one["reached"] else "never"
+            )
+            marks = ["best at the end of its range"] * one["at_edge"] + [f"{one['diverged']} diverged"] * bool(
+                one["diverged"]
+            )
+            lines.append(
+                f"| {one['name']} | {one['learning_rate']:g} | {mean['mean']:.3f} ± {mean['deviation']:.3f} | "
+                f"{mean['low']:.3f} to {mean['high']:.3f} | {sum(train) / len(train):.3f} | {epochs} | {', '.join(marks)} |"
+            )
+        names = [one["name"] for one in table["contenders"]]
+        lines += ["", f"| row against column | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+        for row in names:
+            cells = [found.verdict(way, row, column) if row != column else "" for column in names]
+            lines.append(f"| {row} | {' | '.join(cells)} |")
+        lines += ["", table["verdict"], ""]
+    return lines
+
+
+def page() -> str:
+    found = {name: Found.read(name) for name in COMPARISONS}
+    first = found["optimizers"].report
+    targets = ", ".join(f"{name} {one.report['results']['target']:.3f}" for name, one in found.items())
+    lines = [
+        "# Optimizers, schedulers, batch sizes",
+        "",
+        "Written by `docs/optimizers.py` from three runs of `a2 compare-optimizers` on the 451 paintings: the claims of the",
+        "coursework's sections 1.4 and 2.1, which compared single runs at one learning rate. Here every contender is run twice",
+        "over 10 seeds: at the report's learning rate, and at the best of at least five rates, chosen on two other seeds.",
+        f"A seed decides the split too ({first['data']['train']} images to train on, {first['data']['val']} to validate). The",
+        "network is that of section 1.4, with pooling and dropout 0.2, for 150 epochs, with the cross entropy.",
+        "",
+        f"A pair is *equivalent* within {100 * first['results']['margin']:g} point; all intervals of a table hold together with",
+        "95% ([how](comparing.md)). A claim on several pairs is supported if all bear it out, contradicted if one is against it.",
+        f"The target that epochs are counted to is 90% of the best mean: {targets}.",
+        "",
+        *claims(found),
+        "",
+        *(line for one in found.values() for line in shown(one)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["run", "write"])
+    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data/paintings"))
+    arguments = parser.parse_args()
+    if arguments.what == "run":
+        run_all(arguments.data)
+    else:
+        (Path(__file__).parent / "optimizers.md").write_text(page())
