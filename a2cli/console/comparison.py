@@ -39,7 +39,7 @@ def show_comparison(report: Report, folder: Path) -> None:
         )  # fmt: skip
     if results.target:
         console.print(
-            f"to {results.target:.2f}: epochs until validation reached it, the median, and how many runs did if not all.",
+            f"to {results.target:.2f}: epochs until validation reached it, the median; how many runs did, if not all.",
             markup=False, highlight=False,
         )  # fmt: skip
     for table in results.tables:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +142,10 @@ def _backend(workers: Workers) -> Iterator[None]:
     client: Any = None
     try:
         if workers.backend == "dask":
-            from dask.distributed import Client
-
-            client = Client(workers.cluster, timeout=20, set_as_default=True)
+            client = import_module("dask.distributed").Client(workers.cluster, timeout=20, set_as_default=True)
         elif workers.backend == "ray":
-            import ray
-            from ray.util.joblib import register_ray
-
-            ray.init(address=workers.cluster)
-            register_ray()
+            import_module("ray").init(address=workers.cluster)
+            import_module("ray.util.joblib").register_ray()
     except ImportError as error:
         raise SettingsError(f"--backend {workers.backend}: not installed ({error})") from None
     except (OSError, ValueError, TimeoutError) as error:
