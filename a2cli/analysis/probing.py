@@ -5,6 +5,7 @@ NaN spreads through every sum, maximum and activation, whatever the weights, so 
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,17 +78,22 @@ def marking_too_much(model: nn.Module, images: Tensor) -> list[str]:
                 found.append(path)
                 return
 
+    _run_watched(model, images, nn.Conv2d, lambda path, conv, given, _: check(path, conv, given.shape))
+    return found
+
+
+def _run_watched(model: nn.Module, images: Tensor, kinds: Any, saw: Callable[[str, Any, Tensor, Tensor], None]) -> None:
+    """Run a network, telling of each module of these kinds that is used its path, itself, its input and its output."""
     handles = [
-        module.register_forward_hook(lambda conv, given, _, path=path: check(path, conv, given[0].shape))
+        module.register_forward_hook(lambda module, given, made, path=path: saw(path, module, given[0], made))
         for path, module in model.named_modules()
-        if isinstance(module, nn.Conv2d)
+        if isinstance(module, kinds)
     ]
     try:
         model.eval()(images)
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
@@ -115,20 +121,11 @@ def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
     def maps_of(images: Tensor) -> Mapping[str, Tensor]:
         found: dict[str, Tensor] = {}
 
-        def keep(path: str, maps: Tensor) -> None:
+        def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
             uses = sum(name.partition("#")[0] == path for name in found)
             found[f"{path}#{uses + 1}" if uses else path] = maps
 
-        handles = [
-            module.register_forward_hook(lambda _, __, maps, path=path: keep(path, maps))
-            for path, module in model.named_modules()
-            if isinstance(module, kinds)
-        ]
-        try:
-            model.eval()(images)
-        finally:
-            for handle in handles:
-                handle.remove()
+        _run_watched(model, images, kinds, keep)
         return found
 
     return maps_of
