@@ -229,7 +229,7 @@ def test_the_command(a2: A2) -> None:
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys; from a2cli import cli; sys.argv = ['a2', 'receptive-field', '--layers', 'conv5 conv3']; "
+    code = "import sys; from a2cli import main; sys.argv = ['a2', 'receptive-field', '--layers', 'conv5 conv3']; "
     code += "status = main.run_command(); sys.exit(bool(status or {'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
