@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from a2cli import cli, console, options
+from a2cli import console, main, options
 from a2cli.checks import check_train_cnn
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved, checked, load_preset, preset_names, resolve
@@ -44,7 +44,7 @@ def test_defaults_pass_their_own_check(item: Any) -> None:
 
 
 def test_every_setting_has_its_flag_in_the_help() -> None:
-    text = cli._help("train-cnn")
+    text = main._help("train-cnn")
     for item in [*ALL, *declared(RunOptions)]:
         assert f"  {item.flag}" in text
     panels = [*dict.fromkeys(item.panel for item in ALL), "Run"]
