@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from a2cli import console, main, options
+from a2cli import main, options
 from a2cli.checks import check_train_cnn
+from a2cli.console.base import help_text
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved, checked, load_preset, preset_names, resolve
 from a2cli.settings import RunOptions, TrainCnnSettings, augmentations, declared, flat
@@ -49,7 +50,7 @@ def test_every_setting_has_its_flag_in_the_help() -> None:
         assert f"  {item.flag}" in text
     panels = [*dict.fromkeys(item.panel for item in ALL), "Run"]
     assert all(f"\n{panel}:\n" in text for panel in panels)
-    narrow = console.help_text("train-cnn", "", ALL, options.described, width=80)
+    narrow = help_text("train-cnn", "", ALL, options.described, width=80)
     assert max(map(len, narrow.splitlines())) <= 80
 
 
