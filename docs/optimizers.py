@@ -1,6 +1,6 @@
 """Runs the comparisons of sections 1.4 and 2.1 and writes optimizers.md from their folders.
 
-python docs/optimizers.py run ../shared/data/paintings     # about 450 trainings; goes on where it was stopped
+python docs/optimizers.py run ../shared/data/paintings     # about 330 trainings; goes on where it was stopped
 python docs/optimizers.py write                            # docs/optimizers.md, from the run folders alone
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 RUNS = Path("runs/optimizers")
-BOTH = ["--tuning", "both", "--seeds", "10"]
+BOTH = ["--tuning", "both", "--seeds", "6"]
 COMPARISONS = {
     "optimizers": [
         "-p", "1.4-plateau", "--optimizers", "adam,rmsprop,sgd,momentum,nesterov,adagrad,adadelta", *BOTH,
@@ -154,7 +154,7 @@ def page() -> str:
     about = f"""
         Written by `docs/optimizers.py` from three runs of `a2 compare-optimizers` on the 451 paintings: the claims of
         the coursework's sections 1.4 and 2.1, which compared single runs at one learning rate. Here every contender is
-        run twice over 10 seeds: at the report's learning rate, and at the best of at least five rates, chosen on two
+        run twice over 6 seeds: at the report's learning rate, and at the best of at least five rates, chosen on two
         other seeds. A seed decides the split too ({first["data"]["train"]} images to train on, {first["data"]["val"]}
         to validate). The network is that of section 1.4, with pooling and dropout 0.2, for 150 epochs, with cross
         entropy. Section 2.1 compared batch sizes with an MLP on faces; here it is the ConvNet on paintings."""
