@@ -83,10 +83,11 @@ class Show:
                 shown = time.monotonic()
 
     def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
-        if done == 0:
+        if title != self.title:
             self.close()
-            self.began = time.monotonic()
-        left = (time.monotonic() - self.began) / done * (total - done) if done else None
+            self.title, self.began, self.done = title, time.monotonic(), done
+        ran = done - self.done
+        left = (time.monotonic() - self.began) / ran * (total - done) if ran else None
         ahead = f"{title}: {done} of {total} trials" + (f", {clock(left)} left" if left else "")
         if self.live:
             from rich.live import Live
@@ -95,7 +96,7 @@ class Show:
                 self.table = Live(console=self.console, refresh_per_second=4, transient=True)
                 self.table.start()
             self.table.update(_standing(ahead, rows))
-        elif not self.quiet and total and (done in {1, total} or done % max(1, total // PLAIN_LINES) == 0):
+        elif not self.quiet and total and (done == total or done % max(1, total // PLAIN_LINES) == 0):
             best = max(rows, key=lambda row: row[2])
             note(f"{ahead}; {best[0]} ahead, {best[2]}" if best[2] else ahead)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_name, trial_settings
-from a2cli.experiments.trials import Ended, Trial, Workers
+from a2cli.experiments.trials import Ended, Trial, Workers, ended_before
 from a2cli.report import Watcher
 from a2cli.results.comparison import TrialOutcome, Tuning
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
@@ -42,18 +42,23 @@ class Comparison:
 
     def run(self, title: str, wanted: Sequence[tuple[Choice, float, int]]) -> None:
         """Run the trials that have not ended yet."""
-        trials: dict[str, tuple[str, float, int]] = {}
-        work = []
+        waiting: dict[str, tuple[Trial, tuple[str, float, int]]] = {}
         for choice, rate, seed in wanted:
-            if (choice.name, rate, seed) not in self.ended:
-                settings = trial_settings(self.settings, choice, rate, seed, self.device)
-                name = trial_name(choice, settings)
-                trials[name] = choice.name, rate, seed
-                work.append(Trial(name, settings))
-        self.watch.standing(title, 0, len(work), self._rows(wanted))
-        for done, ended in enumerate(self.workers.run(work, self.folder), start=1):
-            self.ended[trials[ended.trial.name]] = ended
-            self.watch.standing(title, done, len(work), self._rows(wanted))
+            key = choice.name, rate, seed
+            settings = trial_settings(self.settings, choice, rate, seed, self.device)
+            trial = Trial(trial_name(choice, settings), settings)
+            if key not in self.ended:
+                if before := ended_before(trial, self.folder):
+                    self.ended[key] = before
+                else:
+                    waiting[trial.name] = trial, key
+        done = len(wanted) - len(waiting)
+        if waiting:
+            self.watch.standing(title, done, len(wanted), self._rows(wanted))
+        for ended in self.workers.run([trial for trial, _ in waiting.values()], self.folder):
+            self.ended[waiting[ended.trial.name][1]] = ended
+            done += 1
+            self.watch.standing(title, done, len(wanted), self._rows(wanted))
 
     def _rows(self, wanted: Sequence[tuple[Choice, float, int]]) -> list[tuple[str, str, str]]:
         rows = []

@@ -52,15 +52,11 @@ class Workers:
     cluster: str | None = None
 
     def run(self, trials: Sequence[Trial], folder: Path) -> Iterator[Ended]:
-        """Run trials in folders inside this one, yielding each as it ends; those that have ended before come first.
+        """Run trials in folders inside this one, yielding each as it ends.
 
         One that diverges, fails or takes its process down is said to have done so, and the others go on.
         """
         waiting = {trial.name: trial for trial in trials}
-        for trial in trials:
-            if ended := _ended_before(trial, folder):
-                del waiting[trial.name]
-                yield ended
         alone: list[str] = []
         while waiting:
             these = [waiting[name] for name in (alone[:1] or waiting)]
@@ -103,7 +99,8 @@ def _report(folder: Path) -> Report | None:
         return None
 
 
-def _ended_before(trial: Trial, folder: Path) -> Ended | None:
+def ended_before(trial: Trial, folder: Path) -> Ended | None:
+    """Return how a trial ended whose folder inside this one says so already; None where it has to be run."""
     report = _report(folder / trial.name)
     if report is None or report.status not in {"done", "diverged"}:
         return None
