@@ -258,19 +258,26 @@ def agree(model: nn.Module, size: int) -> dict[str, graphs.GraphLayer]:
     """Hold a network's derivation to what NaN does in it, and return its layers."""
     derivation = graphs.derive(fx.symbolic_trace(model.eval()), size)
     seen = measured(lambda images: graphs.maps_of(derivation, images, list(derivation.layers)), size)
-    assert seen.keys() == derivation.layers.keys()
-    for name, layer in derivation.layers.items():
+    assert all(layer.known == graphs.GLOBAL for name, layer in derivation.layers.items() if name not in seen)
+    for name in seen:
+        layer = derivation.layers[name]
         if isinstance(layer.known, graphs.Spatial):
             assert seen[name] == (layer.known.rows.seen, layer.known.columns.seen), name
+        elif layer.known == graphs.UNKNOWN:
+            assert layer.word == "AdaptiveAvgPool2d", "to more places than the map has"
         else:
             assert layer.known == graphs.GLOBAL, name
-            assert {*seen[name][0], *seen[name][1]} == {(1 << size) - 1}, name
+            assert all(len(set(axis)) == 1 for axis in seen[name]), "all units see the same"
+            assert all(axis[0].bit_count() >= 0.9 * size for axis in seen[name]), (
+                "but for a border that no window reaches"
+            )
     return derivation.layers
 
 
 def test_branches_sums_and_shared_modules() -> None:
     layers = agree(Branches(), 40)
-    assert list(layers) == ["stem", "wide", "holes", "shared", "shared#2", "max_pool2d", "avg_pool2d", "last"]
+    assert list(layers) == ["stem", "wide", "holes", "shared", "shared#2", "max_pool2d", "avg_pool2d", "last", "mean"]
+    assert layers["mean"].known == graphs.GLOBAL
     last = layers["last"].known
     assert isinstance(last, graphs.Spatial)
     assert last.misaligned, "a pooling of 3 and one of 2 have their centres in different places"
@@ -289,7 +296,12 @@ def test_squeeze_and_excite_is_global() -> None:
             return self.after(x * self.gate(F.adaptive_avg_pool2d(x, 1)).sigmoid())
 
     layers = agree(Squeeze(), 16)
-    assert [layer.known == graphs.GLOBAL for layer in layers.values()] == [False, True, True]
+    assert {name: layer.known == graphs.GLOBAL for name, layer in layers.items()} == {
+        "conv": False,
+        "adaptive_avg_pool2d": True,
+        "gate": True,
+        "after": True,
+    }
 
 
 FEW = "alexnet resnet18 squeezenet1_0 mobilenet_v3_small"
@@ -311,9 +323,8 @@ def test_known_fields() -> None:
     last = {}
     for name in ("alexnet", "vgg16", "resnet18"):
         derivation = graphs.derive(fx.symbolic_trace(build_model(name)), 64)
-        *_, layer = derivation.layers.values()
-        assert isinstance(layer.known, graphs.Spatial)
-        last[name] = layer.known.rows.field
+        known = [layer.known for layer in derivation.layers.values() if isinstance(layer.known, graphs.Spatial)]
+        last[name] = known[-1].rows.field
     assert last == {"alexnet": 195, "vgg16": 212, "resnet18": 435}
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from a2cli.analysis.receptive_field import Layer, View, Window
+from a2cli.analysis.receptive_field import View, Window
 
 POINTWISE = {
     *("ReLU", "ReLU6", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Hardtanh"),
@@ -55,10 +55,15 @@ FLAT: Other = "flat"
 
 @dataclass(frozen=True)
 class GraphLayer:
-    """A convolution or pooling in the graph, and what the units of the map it leaves see."""
+    """A layer in the graph, the size of the map it leaves, and what that map's units see.
 
-    layer: Layer
-    size: tuple[int, int]
+    Adaptive pooling, attention and the like have no window of their own; attention leaves no map.
+    """
+
+    name: str
+    word: str
+    window: tuple[Window, Window] | None
+    size: tuple[int, int] | None
     known: Known
 
 
@@ -86,15 +91,27 @@ class Derivation(fx.Interpreter):
             self.known[n] = None
         elif window := window_of(target, args, kwargs):
             word, rows, columns = window
-            name = str(n.target) if n.op == "call_module" else n.name
-            uses = sum(layer.layer.name.partition("#")[0] == name for layer in self.layers.values())
-            self.names[n] = f"{name}#{uses + 1}" if uses else name
-            self.known[n] = _itself(result) if self.names[n] == self.of else _through(inputs[0], rows, columns)
-            layer = Layer(self.names[n], word, rows, columns)
-            self.layers[self.names[n]] = GraphLayer(layer, (result.shape[-2], result.shape[-1]), self.known[n])
+            name = self._add(n, word, (rows, columns), result)
+            self.known[n] = _itself(result) if name == self.of else _through(inputs[0], rows, columns)
+            self.layers[name] = replace(self.layers[name], known=self.known[n])
         else:
             self.known[n] = _after(target, inputs, args, result)
+            if _name(target) in POOLINGS | WHOLE_MAP and (self.of or self.known[n]):
+                name = self._add(n, _name(target), None, result)
+                self.known[n] = _itself(result) if name == self.of else self.known[n]
+                self.layers[name] = replace(self.layers[name], known=self.known[n])
         return result
+
+    def _add(self, n: fx.Node, word: str, window: tuple[Window, Window] | None, result: Any) -> str:
+        """Put a node among the layers, and return its name: the module's path, with `#2` the second time."""
+        own = str(n.target) if n.op == "call_module" else n.name
+        uses = sum(name.partition("#")[0] == own for name in self.layers)
+        name = f"{own}#{uses + 1}" if uses else own
+        is_map = isinstance(result, Tensor) and result.dim() == 4
+        if is_map:
+            self.names[n] = name
+        self.layers[name] = GraphLayer(name, word, window, tuple(result.shape[-2:]) if is_map else None, None)
+        return name
 
 
 class _EnoughError(Exception):
@@ -190,7 +207,7 @@ def _name(target: Any) -> str:
 def _after(target: Any, inputs: Iterable[Known], args: tuple[Any, ...], result: Any) -> Known:
     """Return what a value sees that was made by anything but a window."""
     seeing = [known for known in inputs if known is not None]
-    parts = result if isinstance(result, tuple | list) else [result]
+    parts = [part for part in (result if isinstance(result, tuple | list) else [result]) if part is not None]
     if not seeing or not all(isinstance(part, Tensor) for part in parts):
         return None
     name = _name(target)

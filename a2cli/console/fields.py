@@ -26,7 +26,7 @@ def show_fields(report: Report, folder: Path | None) -> None:
     table = table_of("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
     table.columns[0].overflow = "fold"
     for one in results.layers:
-        windows = [_by(*pair) for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
+        windows = [_by(*pair) if pair else "" for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
         cells = [_by(*(one.size or one.size_formula or ("", ""))), one.status, "", ""]
         if one.field and not one.jump:
             cells[1] = f"{_by(*one.field)} measured"

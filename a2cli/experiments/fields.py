@@ -11,17 +11,15 @@ Bits = tuple[int, ...]
 Measured = Mapping[str, tuple[Bits, Bits]]
 
 
-def status_of(
-    view: Views | None, is_global: bool, measured: tuple[Bits, Bits] | None, image_size: int | None
-) -> Status:
+def status_of(view: Views | None, is_global: bool, measured: tuple[Bits, Bits] | None) -> Status:
     """Return how what was derived and what was measured, if it was, compare."""
     if view is None and not is_global:
         return "measured only"
     if measured is None:
         return "global" if view is None else "derived"
     if view is None:
-        everything = (1 << (image_size or 0)) - 1
-        return "global" if {*measured[0], *measured[1]} == {everything} else PART
+        alike = all(len(set(axis)) == 1 and axis[0] for axis in measured)  # a border that no window reaches is not seen
+        return "global" if alike else PART
     rows, columns = view
     nothing = not (any(rows.seen) and any(columns.seen))  # along one axis padding alone: no pixel reaches any unit
     expected = tuple(tuple(0 if nothing else bits for bits in axis.seen) for axis in view)
@@ -150,15 +148,15 @@ def _place(flag: str, text: str, size: Pair, what: str) -> Pair:
 
 def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: int | None) -> str:
     """Return in words what the last map's units see, and what the proof said."""
-    last = fields[-1]
+    last = next((one for one in reversed(fields) if one.field), fields[-1])
     parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
     sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."] if last.field else []
     if last.beyond_image:
         sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
-    if last.status == "global":
-        first = next(one.name for one in fields if one.status == "global")
-        sentences.append(f"From {first} on units see the whole image: something before it looks at whole maps.")
     statuses = [one.status for one in fields]
+    if "global" in statuses:
+        first = fields[statuses.index("global")].name
+        sentences.append(f"From {first} on units see the whole image: it, or something before it, looks at whole maps.")
     if PART in statuses:
         where = fields[statuses.index(PART)].name
         sentences.append(f"Refuted: at {where} the network sees something else than was derived.")

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from a2cli.analysis import graphs, probing
-from a2cli.analysis.receptive_field import Layer, View
+from a2cli.analysis.receptive_field import Layer, View, Window
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.fields import (
     Measured,
@@ -43,8 +43,7 @@ def model_fields(
     graph = traced(model)
     last_proven = unit.partition(",")[0] if unit else None
     fields, seen = _derived(name, graph, side, prove, last_proven) if graph else _measured_only(name, model, side)
-    last = fields[-1].field
-    sees = {"image": last} if last else {}
+    sees = {"image": last} if (last := next((one.field for one in reversed(fields) if one.field), None)) else {}
     tip = unit_field(unit, fields, seen) if unit else None
     middle = middle_units(fields, seen)
     return FieldResults(
@@ -86,9 +85,13 @@ def _derived(
     for layer_name, found in derivation.layers.items():
         spatial = found.known if isinstance(found.known, graphs.Spatial) else None
         view = (spatial.rows, spatial.columns) if spatial else None
-        status = status_of(view, found.known == graphs.GLOBAL, measured.get(layer_name), side)
+        status = status_of(view, found.known in (graphs.GLOBAL, graphs.FLAT), measured.get(layer_name))
         misaligned = spatial is not None and spatial.misaligned
-        fields.append(layer_field(found.layer, view, found.size, side, status, misaligned=misaligned))
+        layer = Layer(layer_name, found.word, *(found.window or (Window(1), Window(1))))
+        row = layer_field(layer, view, found.size, side, status, misaligned=misaligned)
+        if found.window is None:
+            row = replace(row, kernel_size=None, stride=None, padding=None, dilation=None)
+        fields.append(row)
         seen.append(view)
     return fields, seen
 

@@ -48,7 +48,7 @@ def stack_fields(
         formula = size_formula(view[0], upto[0]), size_formula(view[1], upto[1])
         size = (len(view[0].seen), len(view[1].seen)) if image_size else None
         seen.append(view if i < global_from else None)
-        status = status_of(seen[-1], i >= global_from, measured[layer.name] if measured else None, image_size)
+        status = status_of(seen[-1], i >= global_from, measured[layer.name] if measured else None)
         fields.append(layer_field(layer, seen[-1], size, image_size, status, formula))
     tip = unit_field(unit, fields, seen) if unit else None
     return FieldResults(

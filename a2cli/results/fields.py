@@ -12,6 +12,7 @@ PART: Status = "derived and measured part"
 class LayerField:
     """One layer: its window, the map it leaves, and what a unit of that sees; pairs are rows and columns, in pixels.
 
+    Adaptive pooling, attention and norms over the whole map have no window, and attention leaves no map.
     What depends on the image's size is null where that is not given: `size`, `share` of the image that a field would
     cover, `padded_units` (how many units see padding), `beyond_image` (the field is larger than the image). Where every
     unit sees the whole image (global) or nothing could be derived (measured only), there is no jump and centre, and a
@@ -21,10 +22,10 @@ class LayerField:
 
     name: str
     word: str
-    kernel_size: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    kernel_size: Pair | None
+    stride: Pair | None
+    padding: Pair | None
+    dilation: Pair | None
     size_formula: tuple[str, str] | None
     size: Pair | None
     field: Pair | None
