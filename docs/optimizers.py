@@ -153,11 +153,12 @@ def page() -> str:
     targets = ", ".join(f"{name} {one.report['results']['target']:.3f}" for name, one in found.items())
     about = f"""
         Written by `docs/optimizers.py` from three runs of `a2 compare-optimizers` on the 451 paintings: the claims of
-        the coursework's sections 1.4 and 2.1, which compared single runs at one learning rate. Here every contender is
-        run twice over 6 seeds: at the report's learning rate, and at the best of at least five rates, chosen on two
-        other seeds. A seed decides the split too ({first["data"]["train"]} images to train on, {first["data"]["val"]}
-        to validate). The network is that of section 1.4, with pooling and dropout 0.2, for 150 epochs, with cross
-        entropy. Section 2.1 compared batch sizes with an MLP on faces; here it is the ConvNet on paintings."""
+        the coursework's sections 1.4 and 2.1, which compared single runs at one learning rate. Here every contender
+        is run twice over 6 seeds: at the report's learning rate, and at the best of at least five rates, chosen on
+        two other seeds. A seed decides the split too ({first["data"]["train"]} images to train on,
+        {first["data"]["val"]} to validate). The network is that of section 1.4, with pooling and dropout 0.2, for 150
+        epochs, with the coursework's own loss, which applies softmax twice. Section 2.1 compared batch sizes with an
+        MLP on faces; here it is the ConvNet on paintings."""
     reading = f"""
         A pair is *equivalent* within {100 * first["results"]["margin"]:g} point; all intervals of a table hold together
         with 95% ([how](comparing.md)). A claim on several pairs is supported if all bear it out, contradicted if one is
