@@ -54,7 +54,7 @@ def show_comparison_plan(plan: Plan) -> None:
     for row in plan.rows:
         fits = ["yes" if row.fits else "no"] if plan.budget is not None else []
         shown.add_row(
-            str(row.seeds), str(row.trials), clock(row.seconds), f"{100 * row.detectable:.1f} points", *fits,
+            str(row.seeds), str(row.trials), clock(row.seconds), f"{100 * row.detectable:.1f} points" if row.detectable < 1 else "nothing", *fits,
             style="bold" if row.seeds == plan.best else None,
         )  # fmt: skip
     console.print(shown)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
-from a2cli.analysis.comparisons import detectable
+from a2cli.analysis.comparisons import detectable, half_width
 from a2cli.experiments.contenders import contenders_of, trial_settings
 from a2cli.experiments.train_cnn import train_cnn
 from a2cli.report import Nobody, Watcher
@@ -81,11 +82,12 @@ def _trial_seconds(settings: CompareSettings) -> tuple[float, int]:
 def _deviation(before: ComparisonResults | None, val_images: int) -> tuple[float, str]:
     """Return the deviation over seeds of a difference: the runs' own, or that of two independent shares."""
     known = [
-        one.accuracy.deviation * math.sqrt(2) for table in (before.tables if before else []) for one in table.contenders
-        if one.accuracy
-    ]  # fmt: skip
+        (pair.high - pair.low) / 2 / half_width(1.0, pair.seeds, len(table.pairs))
+        for table in (before.tables if before else [])
+        for pair in table.pairs
+    ]
     if known:
-        return sorted(known)[len(known) // 2], "the middle contender's, as run before"
+        return median(known), "the middle one of the pairs run before"
     return math.sqrt(2 * LIKELY * (1 - LIKELY) / val_images), f"two independent shares of {val_images} images"
 
 
