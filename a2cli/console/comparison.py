@@ -53,10 +53,9 @@ def show_comparison_plan(plan: Plan) -> None:
     shown = table_of("seeds", "trials", "time", "finds differences of", *["fits"] * (plan.budget is not None))
     for row in plan.rows:
         fits = ["yes" if row.fits else "no"] if plan.budget is not None else []
-        shown.add_row(
-            str(row.seeds), str(row.trials), clock(row.seconds), f"{100 * row.detectable:.1f} points" if row.detectable < 1 else "nothing", *fits,
-            style="bold" if row.seeds == plan.best else None,
-        )  # fmt: skip
+        finds = f"{100 * row.detectable:.1f} points" if row.detectable < 1 else "nothing"
+        bold = "bold" if row.seeds == plan.best else None
+        shown.add_row(str(row.seeds), str(row.trials), clock(row.seconds), finds, *fits, style=bold)
     console.print(shown)
     console.print(
         f"A trial takes {plan.trial_seconds:.1f} s, {plan.jobs} run side by side. Differences are found 4 times out of "
