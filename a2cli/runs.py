@@ -179,12 +179,15 @@ class Run:
         self.write(f"figures/{name}.csv", to_csv(columns, rows))
 
     def artifacts(self) -> list[str]:
-        """Return the files of the run but for its report and its working files, by their path inside the folder."""
+        """Return the files of the run, by their path inside the folder, but for its report and working files.
+
+        Nor those of a comparison's trials, which have reports of their own.
+        """
         files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         return sorted(
             str(p)
             for p in files
-            if not p.name.startswith(".") and p.name != "report.json" and "checkpoints" not in p.parts
+            if not p.name.startswith(".") and p.name != "report.json" and not {"checkpoints", "trials"} & {*p.parts}
         )
 
     # Weights

@@ -90,6 +90,10 @@ def test_a_comparison(compare: A2, tmp_path: Path) -> None:
         assert one["at_edge"] == (one["learning_rate"] in (one["low_rate"], one["high_rate"]))
         assert len(one["tuning"]) == 3 or one["at_edge"] or len(one["tuning"]) <= 5
     names = {path.stem for path in (folder / "figures").glob("*.png")}
+    artifacts = json.loads((folder / "report.json").read_text())["artifacts"]
+    assert sorted(artifacts) == sorted(
+        ["config.yaml", *(f"figures/{n}{end}" for n in names for end in (".csv", ".png"))]
+    )
     assert names == {"curves", "time", "rates", "verdicts", "curves-one-rate", "time-one-rate", "verdicts-one-rate"}
     assert all((folder / f"figures/{name}.csv").exists() for name in names)
 
