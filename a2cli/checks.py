@@ -5,30 +5,42 @@ from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
-from a2cli.geometry import check_norm, check_weights, dropout_places, stages
+from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages
 from a2cli.options import Resolved
-from a2cli.settings import CompareSettings, ReceptiveFieldSettings, TrainCnnSettings, augmentations, declared, flat
+from a2cli.settings import (
+    AnyComparison,
+    AnyTraining,
+    NetworkSettings,
+    ReceptiveFieldSettings,
+    augmentations,
+    declared,
+    flat,
+)
 
 
-def check_train_cnn(resolved: Resolved[TrainCnnSettings]) -> list[str]:
-    """Return warnings on settings of `a2 train-cnn` that will have no or little effect.
+def check_training(resolved: Resolved[Any]) -> list[str]:
+    """Return warnings on settings of `a2 train-cnn` or `a2 train-mlp` that will have no or little effect.
 
     Raises SettingsError for those that contradict each other, and for a flag that could not act.
     """
     settings = resolved.settings
-    return [*_told(resolved, _idle(flat(settings), TrainCnnSettings)), *_contradictions(settings)]
+    return [*_told(resolved, _idle(flat(settings), type(settings))), *_contradictions(settings)]
 
 
-def _contradictions(settings: TrainCnnSettings) -> list[str]:
+def _contradictions(settings: AnyTraining) -> list[str]:
     """Return warnings on what can hardly act in these settings; raises SettingsError where they contradict."""
-    maps = stages(settings.network, settings.dataset.image_size)
-    check_weights(settings.network, settings.dataset.image_size)
-    check_norm(settings.network, settings.dataset.image_size, settings.training.batch_size)
-    dropout_places(settings.network)
+    network, side, larger = settings.network, settings.dataset.image_size, []
+    if isinstance(network, NetworkSettings):
+        maps = stages(network, side)
+        check_weights(network, side)
+        check_norm(network, side, settings.training.batch_size)
+        dropout_places(network)
+        field = maps[-1].field
+        larger = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"] * (field > side)
+    else:
+        mlp_layers(network, side)
     augmentations(settings.dataset.augment)
-    field, side = maps[-1].field, settings.dataset.image_size
-    larger = f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"
-    return [*([larger] if field > side else []), *_past_the_end(settings)]
+    return [*larger, *_past_the_end(settings)]
 
 
 def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, Any], drawn: bool) -> None:
@@ -42,10 +54,10 @@ def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, 
         raise SettingsError("--data: acts only with --effective or --figures")
 
 
-def check_compare(resolved: Resolved[CompareSettings]) -> list[str]:
+def check_compare(resolved: Resolved[Any]) -> list[str]:
     """Return warnings on settings of `a2 compare-optimizers` that will have no or little effect, for any contender.
 
-    Raises SettingsError as `check_train_cnn` does, and for a flag that acts for no contender.
+    Raises SettingsError as `check_training` does, and for a flag that acts for no contender.
     """
     settings, lists = resolved.settings, resolved.settings.comparison
     for name, given in (("optimizer", True), ("scheduler", lists.schedulers), ("batch_size", lists.batch_sizes),
@@ -62,7 +74,7 @@ def check_compare(resolved: Resolved[CompareSettings]) -> list[str]:
     warnings: dict[str, None] = {}
     for choice in contenders_of(settings):
         alone = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
-        found = _idle({**flat(settings), **flat(alone)}, CompareSettings)
+        found = _idle({**flat(settings), **flat(alone)}, type(settings))
         idle = found if idle is None else {name: why for name, why in idle.items() if name in found}
         warnings |= dict.fromkeys(_contradictions(alone))
     decay = any(lists.weight_decays or [settings.training.weight_decay])
@@ -82,7 +94,7 @@ def _idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str
         for item in declared(settings)
         if item.acts_with and values[item.acts_with[0]] not in item.acts_with[1:]
     }
-    if not any(values["dropout"]):
+    if "dropout_at" in values and not any(values["dropout"]):
         idle["dropout_at"] = ("all",), "acts only with --dropout above 0"
     if values["val_count"] is not None:
         idle["val_fraction"] = values["val_fraction"], "does not act beside --val-count"
@@ -102,7 +114,7 @@ def _told(resolved: Resolved[Any], idle: Mapping[str, tuple[Any, str]]) -> list[
     return warnings
 
 
-def _past_the_end(settings: TrainCnnSettings) -> list[str]:
+def _past_the_end(settings: AnyTraining) -> list[str]:
     """Find schedules that would act only after the last epoch, and contradictions in them."""
     training = settings.training
     if training.warmup_epochs >= training.epochs:
@@ -134,15 +146,19 @@ def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def plan_train_cnn(settings: TrainCnnSettings) -> list[str]:
+def plan_training(settings: AnyTraining) -> list[str]:
     """Return what a run would do, line by line: the maps from the image to the answer, and the training."""
-    side, training = settings.dataset.image_size, settings.training
-    maps = [
-        f"{stage.name} {stage.channels}x{stage.size}x{stage.size} (sees {stage.field}x{stage.field})"
-        for stage in stages(settings.network, side)
-    ]
-    layers = [f"image 3x{side}x{side}", *maps, *(f"hidden {units}" for units in settings.network.hidden), "classes"]
-    dropped = [f"{rate:g} after {name}" for name, rate in dropout_places(settings.network).items() if rate]
+    side, training, network = settings.dataset.image_size, settings.training, settings.network
+    if isinstance(network, NetworkSettings):
+        maps = [
+            f"{stage.name} {stage.channels}x{stage.size}x{stage.size} (sees {stage.field}x{stage.field})"
+            for stage in stages(network, side)
+        ]
+        places = dropout_places(network)
+    else:
+        maps, places = [], {name: rate for name, _, _, rate in mlp_layers(network, side)}
+    layers = [f"image 3x{side}x{side}", *maps, *(f"hidden {units}" for units in network.hidden), "classes"]
+    dropped = [f"{rate:g} after {name}" for name, rate in places.items() if rate]
     epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"
     seeds = f"{training.seeds} seeds from {training.seed}" if training.seeds > 1 else f"seed {training.seed}"
     return [
@@ -153,7 +169,7 @@ def plan_train_cnn(settings: TrainCnnSettings) -> list[str]:
     ]
 
 
-def plan_compare(settings: CompareSettings) -> list[str]:
+def plan_compare(settings: AnyComparison) -> list[str]:
     """Return what a comparison would run, line by line."""
     lists, training = settings.comparison, settings.training
     choices = contenders_of(settings)

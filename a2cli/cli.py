@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +21,7 @@ from a2cli.report import to_json
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.settings import (
+    CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
     DataSettings,
@@ -29,12 +30,15 @@ from a2cli.settings import (
     ReceptiveFieldSettings,
     RunOptions,
     TrainCnnSettings,
+    TrainMlpSettings,
     declared,
     flat,
 )
 
 if TYPE_CHECKING:
     from a2cli.runs import Run
+
+S = TypeVar("S")
 
 app = typer.Typer(
     name="a2",
@@ -49,18 +53,29 @@ app.add_typer(data_app, name="data")
 
 def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
     """Train the ConvNet: pooling, dropout, schedulers, optimizers, decay, early stopping, norms, augmentation."""
-    resolved = _resolve(TrainCnnSettings, "train-cnn", chosen, flags)
-    warnings = checks.check_train_cnn(resolved)
+    _train(TrainCnnSettings, "train-cnn", chosen, flags)
+
+
+def train_mlp(chosen: RunOptions, flags: dict[str, Any]) -> None:
+    """Train a multilayer perceptron on images: hidden layers, dropout, initialisation, and training as train-cnn."""
+    _train(TrainMlpSettings, "train-mlp", chosen, flags)
+
+
+def _train(
+    kind: type[TrainCnnSettings] | type[TrainMlpSettings], command: str, chosen: RunOptions, flags: dict[str, Any]
+) -> None:
+    resolved = _resolve(kind, command, chosen, flags)
+    warnings = checks.check_training(resolved)
     if chosen.dry_run:
-        _show_dry_run(resolved, checks.plan_train_cnn(resolved.settings), chosen.json, warnings)
+        _show_dry_run(resolved, checks.plan_training(resolved.settings), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
         show.phase("starting")
-        from a2cli.experiments.train_cnn import train_cnn as run_experiment
+        from a2cli.experiments.train import train_network as run_experiment
         from a2cli.runs import Run
 
-        run = Run.create("train-cnn", chosen.out) if chosen.resume is None else Run.open(chosen.resume)
-        with _resumable(run, show):
+        run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        with _resumable(run, show, command):
             report = run_experiment(resolved.settings, run, show, final=chosen.final, warnings=warnings)
     if chosen.json:
         console.show_report_json(report)
@@ -76,14 +91,15 @@ def presets(
 ) -> None:
     """List the presets, with one line each, or one's settings."""
     if name is not None:
-        preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
-        console.out(options.as_yaml(preset))
+        console.out(options.as_yaml(_preset(name)))
         return
-    rows = []
-    for name in options.preset_names():
-        preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
-        rows.append((name, preset.about))
+    rows = [(name, _preset(name).about) for name in options.preset_names()]
     console.show_rows(("preset", "what it is"), rows)
+
+
+def _preset(name: str) -> options.Preset:
+    command = options.said_by(name, "command", "train-cnn")
+    return options.load_preset(name, command, {"train-mlp": TrainMlpSettings}.get(command, TrainCnnSettings))
 
 
 @data_app.command("get")
@@ -107,9 +123,7 @@ def get(
     console.out(str(result.folder))
 
 
-def _resolve(
-    settings: type[TrainCnnSettings], command: str, chosen: RunOptions, flags: dict[str, Any]
-) -> Resolved[TrainCnnSettings]:
+def _resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
     """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
     if chosen.resume is None:
         return options.resolve(settings, command, chosen.preset, flags)
@@ -153,7 +167,7 @@ def _show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warni
 
 
 @contextmanager
-def _resumable(run: "Run", show: Show, command: str = "train-cnn") -> Iterator[None]:
+def _resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
     try:
         yield
@@ -199,7 +213,9 @@ def _look_settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[Receptiv
     """Return the settings, and the data with its split: a run's own, so that its validation images serve."""
     command = "receptive-field"
     base = TrainCnnSettings()
-    if chosen.preset and options.command_of(chosen.preset[-1], "train-cnn") == command:  # a run's own config.yaml
+    if (
+        chosen.preset and options.said_by(chosen.preset[-1], "command", "train-cnn") == command
+    ):  # a run's own config.yaml
         settings = options.resolve(ReceptiveFieldSettings, command, chosen.preset, flags).settings
     else:
         network = {item.name: flags[item.name] for item in declared(NetworkSettings)}
@@ -232,7 +248,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         if chosen.out is not None or presets:
             raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
         presets = [str(_config_of("--resume", chosen.resume))]
-    resolved = options.resolve(CompareSettings, command, presets, flags, also=("train-cnn",))
+    resolved = _resolve_comparison(command, presets, flags)
     warnings = checks.check_compare(resolved)
     if chosen.budget is not None and not chosen.plan:
         raise SettingsError("--budget: acts only with --plan")
@@ -278,15 +294,29 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         show_comparison(report, run.folder)
 
 
-WITH_SETTINGS: dict[str, tuple[type, type, Any, str]] = {
-    "train-cnn": (TrainCnnSettings, RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
+def _resolve_comparison(command: str, presets: list[str], flags: dict[str, Any]) -> Resolved[Any]:
+    """Settle a comparison's settings, which begin with the network that --network or a preset names."""
+    says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
+    is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
+    network = flags["network"] or ("mlp" if is_mlp else "cnn")
+    kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
+    known = {item.name for item in declared(kind)}
+    if other := [name for name, value in flags.items() if value is not None and name not in known]:
+        raise SettingsError(f"--{other[0].replace('_', '-')}: {trains} has no such setting; see --network")
+    given = {name: value for name, value in flags.items() if name in known}
+    return options.resolve(kind, command, presets, given, also=(trains,))
+
+
+WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
+    "train-cnn": ((TrainCnnSettings,), RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
+    "train-mlp": ((TrainMlpSettings,), RunOptions, train_mlp, "Train an MLP, on one seed or several."),
     "compare-optimizers": (
-        CompareSettings,
+        (CompareSettings, CompareMlpSettings),
         ComparisonOptions,
         compare_optimizers,
         "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
     ),
-    "receptive-field": (ReceptiveFieldSettings, LookOptions, receptive_field, "Which input pixels a unit sees."),
+    "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
 }
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
     app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import NetworkSettings
+from a2cli.settings import MlpSettings, NetworkSettings
 from a2cli.settings.declare import MOST
 
 T = TypeVar("T")
@@ -131,3 +131,18 @@ def dropout_places(network: NetworkSettings) -> dict[str, float]:
         raise SettingsError(f"--dropout-at {','.join(network.dropout_at)}: the network has no such layer to drop out")
     rates = dict(zip(chosen, per_layer(network.dropout, len(chosen), "--dropout"), strict=True))
     return {name: rates.get(name, 0.0) for name in convs + hiddens}
+
+
+def mlp_layers(network: MlpSettings, image_size: int) -> list[tuple[str, int, int, float]]:
+    """Return the MLP's hidden layers: name, inputs, units and dropout probability.
+
+    Raises SettingsError for dropout rates that are neither one nor as many as layers, and for too many weights.
+    """
+    rates = per_layer(network.dropout, len(network.hidden), "--dropout")
+    layers, inputs = [], 3 * image_size**2
+    for i, (units, rate) in enumerate(zip(network.hidden, rates, strict=True), start=1):
+        if inputs * units > MOST:
+            raise SettingsError(f"hidden{i} would have {inputs * units:,} weights; use smaller --hidden")
+        layers.append((f"hidden{i}", inputs, units, rate))
+        inputs = units
+    return layers

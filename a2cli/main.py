@@ -13,12 +13,12 @@ from a2cli import options
 from a2cli.cli import WITH_SETTINGS, app
 from a2cli.console import base as console
 from a2cli.errors import A2Error, DataError, SettingsError
-from a2cli.settings import declared
+from a2cli.settings import declared, declared_in
 
 
 def _help(command: str) -> str:
     settings, chosen, run, _ = WITH_SETTINGS[command]
-    items = [*declared(settings), *declared(chosen)]
+    items = [*declared_in(*settings), *declared(chosen)]
     return console.help_text(command, run.__doc__ or "", items, options.described)
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_orig
 import typer
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.settings import Declared, RunOptions, declared
+from a2cli.settings import Declared, RunOptions, declared, declared_in
 
 PRESET_BYTES = 64_000
 PRESET_DEPTH = 3
@@ -127,7 +127,7 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
     path = _preset_path(name)
     entries = _read_yaml(path)
     about, extends = str(entries.pop("about", "")), entries.pop("extends", None)
-    wanted = entries.pop("command", commands[0])
+    wanted = entries.pop("command", "train-cnn" if path.parent == presets_folder() else commands[0])
     if wanted not in commands:
         raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {commands[0]}'")
     values: dict[str, Any] = {}
@@ -145,10 +145,9 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
     return Preset(name, about, values, extends)
 
 
-def command_of(name: str, usual: str) -> str:
-    """Return the command that a preset says it is of, or `usual`, as those that come with the package do not."""
-    path = _preset_path(name)
-    return usual if path.parent == presets_folder() else str(_read_yaml(path).get("command", usual))
+def said_by(name: str, key: str, usual: str) -> str:
+    """Return what a preset says for a key such as `command`, or `usual`."""
+    return str(_read_yaml(_preset_path(name)).get(key, usual))
 
 
 def as_yaml(preset: Preset) -> str:
@@ -255,7 +254,9 @@ def build(settings: type[S], values: Mapping[str, Any]) -> S:
 # Command-line options
 
 
-def with_options(settings: type, options: type[C], run: Callable[[C, dict[str, Any]], None]) -> Callable[..., None]:
+def with_options(
+    settings: Sequence[type], options: type[C], run: Callable[[C, dict[str, Any]], None]
+) -> Callable[..., None]:
     """Return `run(options, flags)` as a function with one command-line option for each setting.
 
     `options` holds what does not decide the result (RunOptions, LookOptions), `flags` the settings given by flag (None
@@ -266,7 +267,7 @@ def with_options(settings: type, options: type[C], run: Callable[[C, dict[str, A
         chosen = {item: given.pop(item.name) for item in declared(options)}
         run(options(**{i.name: checked(i, v, i.flag) for i, v in chosen.items() if v is not None}), given)
 
-    parameters = [_parameter(item) for item in [*declared(settings), *declared(options)]]
+    parameters = [_parameter(item) for item in [*declared_in(*settings), *declared(options)]]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 

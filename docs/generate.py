@@ -9,28 +9,41 @@ import sys
 from pathlib import Path
 
 from a2cli import options
+from a2cli.cli import _preset
 from a2cli.console import base as console
 from a2cli.report import json_schema
 from a2cli.settings import (
+    CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
     LookOptions,
     ReceptiveFieldSettings,
     RunOptions,
     TrainCnnSettings,
+    TrainMlpSettings,
     declared,
+    declared_in,
 )
 
 HERE = Path(__file__).parent
 COMMANDS = {
-    "train-cnn": (TrainCnnSettings, RunOptions, "The ConvNet of the coursework's first part, on any labelled images."),
+    "train-cnn": (
+        (TrainCnnSettings,),
+        RunOptions,
+        "The ConvNet of the coursework's first part, on any labelled images.",
+    ),
+    "train-mlp": (
+        (TrainMlpSettings,),
+        RunOptions,
+        "A multilayer perceptron on images, with the coursework's section 2.1 as defaults.",
+    ),
     "compare-optimizers": (
-        CompareSettings,
+        (CompareSettings, CompareMlpSettings),
         ComparisonOptions,
         "Contenders at equal tuning, over seeds. Settings beyond the first panel are those of train-cnn.",
     ),
     "receptive-field": (
-        ReceptiveFieldSettings,
+        (ReceptiveFieldSettings,),
         LookOptions,
         "What a unit sees of the image, derived, for layers in words, the ConvNet, or torchvision's networks.",
     ),
@@ -48,7 +61,7 @@ def commands() -> str:
     for command, (settings, chosen, about) in COMMANDS.items():
         lines += [f"## a2 {command}", "", about, ""]
         panel = ""
-        for item in [*declared(settings), *declared(chosen)]:
+        for item in [*declared_in(*settings), *declared(chosen)]:
             if item.panel != panel:
                 panel = item.panel
                 lines += ["", f"### {panel}", "", "| flag | meaning |", "|---|---|"]
@@ -56,7 +69,7 @@ def commands() -> str:
             lines.append(f"| `{left}` | {help_of} |")
     lines += ["", "## Presets", "", "| preset | what it is | on top of |", "|---|---|---|"]
     for name in options.preset_names():
-        preset = options.load_preset(name, "train-cnn", TrainCnnSettings)
+        preset = _preset(name)
         lines.append(f"| `{name}` | {preset.about} | {f'`{preset.extends}`' if preset.extends else ''} |")
     return "\n".join(lines) + "\n"
 

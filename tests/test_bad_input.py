@@ -25,7 +25,7 @@ from safetensors.torch import save
 
 from a2cli.errors import DataError
 from a2cli.experiments import trial
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.options import PRESET_BYTES, described, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
@@ -421,7 +421,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(trial, "_draw", lambda *_: None)
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**flags, "data": str(data), "epochs": "3"}).settings
-        train_cnn(settings, Run.create("train-cnn", str(place / "run")), Nobody())
+        train_network(settings, Run.create("train-cnn", str(place / "run")), Nobody())
     report = json.loads((place / "run/report.json").read_text())
     (place / "run/report.json").write_text(json.dumps({**report, "status": "running"}))
     return place / "run"

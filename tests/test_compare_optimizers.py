@@ -19,7 +19,7 @@ from a2cli.experiments import trials
 from a2cli.experiments.comparison import to_target
 from a2cli.experiments.comparison_plan import seconds_of
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.report import Nobody
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
@@ -134,9 +134,9 @@ def test_those_that_diverge_or_fail_are_recorded(compare: A2, tmp_path: Path, mo
     def sometimes(settings: Any, *rest: Any, **also: Any) -> Any:
         if settings.training.optimizer == "adam" and settings.training.seed == 1:
             raise ValueError("a bad day")
-        return train_cnn(settings, *rest, **also)
+        return train_network(settings, *rest, **also)
 
-    monkeypatch.setattr(trials, "train_cnn", sometimes)
+    monkeypatch.setattr(trials, "train_network", sometimes)
     flags = ["--optimizers", "adam,sgd,momentum", "--tuning", "none", "--learning-rate", "900", "--weight-decay", "0.9"]
     folder = compare(*flags, "--seeds", "3", "--epochs", "40", "--out", "out", "--quiet").done()
     contenders = {one["name"]: one for one in results(folder)["tables"][0]["contenders"]}
@@ -343,5 +343,5 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
         "t3": "done",
     }
     assert "cannot be written" in ended["t2"].reason
-    alone = train_cnn(work[0].settings, Run.create("train-cnn", "alone"), Nobody(), figures=False)
+    alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), Nobody(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results

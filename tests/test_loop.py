@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.models.convnet import build_convnet
 from a2cli.options import build
 from a2cli.report import Nobody, Report
@@ -178,7 +178,7 @@ def whole_run(data: Path, folder: Path, **changed: Any) -> Report:
     values = {"data": str(data), "image_size": 16, "channels": (8,), "kernel_size": (3,), "threads": 1, "device": "cpu"}
     values |= {"epochs": 12, "learning_rate": 0.01} | changed
     folder.mkdir()
-    return train_cnn(build(TrainCnnSettings, values), Run(folder), Nobody())
+    return train_network(build(TrainCnnSettings, values), Run(folder), Nobody())
 
 
 @pytest.mark.parametrize("monitor", ["val-loss", "val-accuracy", "train-loss"])

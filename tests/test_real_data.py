@@ -11,7 +11,7 @@ import pytest
 from a2cli.data.download import expected_paintings
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
@@ -53,7 +53,7 @@ def test_the_baseline_on_the_paintings(paintings: Path, tmp_path: Path) -> None:
     flags = {"data": str(paintings), "loss": "cross-entropy", "threads": "1", "device": "cpu", "epochs": "25"}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings
     (tmp_path / "run").mkdir()
-    report = train_cnn(settings, Run(tmp_path / "run"), Nobody())
+    report = train_network(settings, Run(tmp_path / "run"), Nobody())
     assert report.data
     assert report.results
     assert (report.data.train, report.data.val) == (360, 91)

@@ -23,7 +23,7 @@ from a2cli.settings import TrainCnnSettings
 
 # A server that has torch loaded and forks a clean process for each run: starting one costs next to nothing.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["a2cli.experiments.train_cnn", "a2cli.plots.training"])
+SERVER.set_forkserver_preload(["a2cli.experiments.train", "a2cli.plots.training"])
 EPOCHS = 6
 
 
@@ -55,7 +55,7 @@ def train(
     """Run or resume in a process of its own; `kill_at` (module, function, n) kills it at that function's n-th call."""
     import importlib
 
-    from a2cli.experiments import train_cnn, trial
+    from a2cli.experiments import train, trial
     from a2cli.report import Nobody
     from a2cli.runs import Run
 
@@ -70,7 +70,7 @@ def train(
         setattr(owner, name, dying_at(calls, getattr(owner, name)))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        train_cnn.train_cnn(settings, Run(folder), Nobody())
+        train.train_network(settings, Run(folder), Nobody())
     except KeyboardInterrupt:
         os._exit(130)
 
@@ -211,11 +211,11 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
-    from a2cli.experiments.train_cnn import train_cnn
+    from a2cli.experiments.train import train_network
     from a2cli.report import Nobody
     from a2cli.runs import Run
 
     kill_late = ("a2cli.runs", "Run.save_model", 1)
     assert finish(start(settings_for(data), tmp_path / "run", tmp_path / "cache", True, kill_late)) == -signal.SIGKILL
     with pytest.raises(DataError, match="other settings"):
-        train_cnn(settings_for(data, learning_rate=0.02), Run(tmp_path / "run"), Nobody())
+        train_network(settings_for(data, learning_rate=0.02), Run(tmp_path / "run"), Nobody())

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from a2cli import main, options
-from a2cli.checks import check_train_cnn
+from a2cli.checks import check_training
 from a2cli.console.base import help_text
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved, checked, load_preset, preset_names, resolve
-from a2cli.settings import RunOptions, TrainCnnSettings, augmentations, declared, flat
+from a2cli.options import Resolved, checked, load_preset, preset_names, resolve, said_by
+from a2cli.settings import RunOptions, TrainCnnSettings, TrainMlpSettings, augmentations, declared, flat
 
 ALL = list(declared(TrainCnnSettings))
 
@@ -56,17 +56,20 @@ def test_every_setting_has_its_flag_in_the_help() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_usable(name: str) -> None:
-    from a2cli.models.convnet import build_convnet
+    from a2cli.models.zoo import ModelCard
     from a2cli.runtime import Streams
 
-    preset = load_preset(name, "train-cnn", TrainCnnSettings)
-    assert 10 < len(preset.about) < 100
-    found = resolved({}, name)
-    warnings = check_train_cnn(found)
+    command = said_by(name, "command", "train-cnn")
+    kind, network = {"train-cnn": (TrainCnnSettings, "convnet"), "train-mlp": (TrainMlpSettings, "mlp")}[command]
+    assert 10 < len(load_preset(name, command, kind).about) < 100
+    found = resolve(kind, command, [name], {})
+    warnings = check_training(found)
     assert not [w for w in warnings if "acts only" in w], "a setting in the preset has no effect"
     settings = found.settings
     augmentations(settings.dataset.augment)
-    build_convnet(settings.network, settings.dataset.image_size, 11, (0.5,) * 3, (0.5,) * 3, Streams(0))
+    half = (0.5,) * 3
+    card = ModelCard(network, settings.network, ("a", "b"), settings.dataset.image_size, "squash", half, half)
+    card.build(Streams(0))
 
 
 BAD_VALUES = [
@@ -113,7 +116,7 @@ IDLE: list[tuple[dict[str, str], str]] = [
 @pytest.mark.parametrize(("flags", "reason"), IDLE)
 def test_a_flag_that_cannot_act_is_an_error(flags: dict[str, Any], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
-        check_train_cnn(resolved(flags))
+        check_training(resolved(flags))
 
 
 WARNED: list[tuple[dict[str, Any], str]] = [
@@ -128,7 +131,7 @@ WARNED: list[tuple[dict[str, Any], str]] = [
 def test_a_preset_that_cannot_act_is_a_warning(flags: dict[str, Any], warning: str) -> None:
     import re
 
-    warnings = check_train_cnn(resolved(flags, "1.4-plateau"))
+    warnings = check_training(resolved(flags, "1.4-plateau"))
     assert any(re.search(warning, found) for found in warnings), warnings
 
 

@@ -30,7 +30,7 @@ RESULT = TrainingResult(
 def test_of_one_run() -> None:
     said = training_verdict([RESULT], "val-loss")
     assert said.startswith(
-        "Validation accuracy 0.800 [0.670, 0.888] on 50 images after epoch 12 of 20, the best by val-loss,"
+        "Validation accuracy 0.800 [0.670, 0.888] on 50 images after epoch 12 of 20, the best by val-loss"
     )
     assert "better than always answering the largest class (0.200)" in said
     assert "Training accuracy is 0.900, 10 points higher." in said

@@ -15,7 +15,7 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
-from a2cli.experiments.train_cnn import make_job
+from a2cli.experiments.train import make_job
 from a2cli.experiments.trials import Workers
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.report import Report, Watcher
@@ -23,14 +23,14 @@ from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Ta
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import cores, environment, set_up
-from a2cli.settings import CompareSettings, flat
+from a2cli.settings import AnyComparison, flat
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9
 
 
 def compare_optimizers(
-    settings: CompareSettings, run: Run, workers: Workers, watch: Watcher, *, warnings: Sequence[str] = ()
+    settings: AnyComparison, run: Run, workers: Workers, watch: Watcher, *, warnings: Sequence[str] = ()
 ) -> Report:
     """Run in a folder, new or left early, the trials that it lacks, and return the report written there.
 

@@ -10,7 +10,7 @@ from a2cli.experiments.trials import Ended, Trial, Workers, ended_before
 from a2cli.report import Watcher
 from a2cli.results.comparison import TrialOutcome, Tuning
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
-from a2cli.settings import CompareSettings
+from a2cli.settings import AnyComparison
 
 TUNING_SEEDS_FROM = 1_000_000  # above any seed that is judged
 Chosen = Mapping[str, float]
@@ -20,7 +20,7 @@ Chosen = Mapping[str, float]
 class Comparison:
     """A comparison under way: every trial that ended so far, by its contender, learning rate and seed."""
 
-    settings: CompareSettings
+    settings: AnyComparison
     device: str
     folder: Path
     workers: Workers

@@ -10,12 +10,12 @@ from statistics import median
 
 from a2cli.analysis.comparisons import detectable, half_width
 from a2cli.experiments.contenders import contenders_of, trial_settings
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.report import Nobody, Watcher
 from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.settings import CompareSettings
+from a2cli.settings import AnyComparison
 
 EPOCHS = 4
 SEEDS = (2, 3, 5, 8, 12, 20, 30, 50)
@@ -34,12 +34,12 @@ class _Clock(Nobody):
 
 
 def plan_comparison(
-    settings: CompareSettings, jobs: int, budget: float | None, before: ComparisonResults | None, watch: Watcher
+    settings: AnyComparison, jobs: int, budget: float | None, before: ComparisonResults | None, watch: Watcher
 ) -> Plan:
     """Time one trial of the first contender over a few epochs, and say what numbers of seeds would take and find.
 
     `budget` is in seconds; `before` are results of the same comparison, whose deviation is taken. Raises as
-    `train_cnn` does.
+    `train_network` does.
     """
     watch.phase("timing one trial")
     seconds, val_images = _trial_seconds(settings)
@@ -63,7 +63,7 @@ def plan_comparison(
     return Plan(seconds, jobs, deviation, source, budget, rows, best, _verdict(rows, budget, best, tuning, choices))
 
 
-def _trial_seconds(settings: CompareSettings) -> tuple[float, int]:
+def _trial_seconds(settings: AnyComparison) -> tuple[float, int]:
     """Return how long a whole trial takes, from the epochs of a short one, and how many images validate."""
     first = contenders_of(settings)[0]
     training = settings.training
@@ -72,7 +72,7 @@ def _trial_seconds(settings: CompareSettings) -> tuple[float, int]:
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        report = train_cnn(short, Run(Path(folder)), clock, figures=False)
+        report = train_network(short, Run(Path(folder)), clock, figures=False)
         whole = time.perf_counter() - began
     epoch = (clock.times[-1] - clock.times[0]) / (EPOCHS - 1)
     assert report.data is not None, "a finished training has its data"

@@ -9,7 +9,15 @@ from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.report import to_json
-from a2cli.settings import CompareSettings, ComparisonSettings, TrainCnnSettings, flat
+from a2cli.settings import (
+    AnyComparison,
+    AnyTraining,
+    ComparisonSettings,
+    NetworkSettings,
+    TrainCnnSettings,
+    TrainMlpSettings,
+    flat,
+)
 
 # Where each optimizer's learning rate usually lies: its paper's or its library's default.
 USUAL_RATES = {
@@ -38,7 +46,7 @@ class Choice:
         return str(self.values["optimizer"])
 
 
-def contenders_of(settings: CompareSettings) -> list[Choice]:
+def contenders_of(settings: AnyComparison) -> list[Choice]:
     """Return every crossing of the lists; raises SettingsError where there are fewer than two, or one comes twice."""
     lists = settings.comparison
     axes: dict[str, Sequence[Any]] = {
@@ -88,15 +96,19 @@ def _rounded(rate: float) -> float:
     return float(f"{rate:.3g}") if rate else math.nan
 
 
-def trial_settings(settings: CompareSettings, choice: Choice, rate: float, seed: int, device: str) -> TrainCnnSettings:
-    """Return what `a2 train-cnn` alone would be given for one trial."""
+def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: int, device: str) -> AnyTraining:
+    """Return what `a2 train-cnn` or `a2 train-mlp` alone would be given for one trial."""
     values = dict(choice.values)
-    network = replace(settings.network, dropout=values.pop("dropout", settings.network.dropout))
+    network = settings.network
+    if dropout := values.pop("dropout", None):
+        network = replace(network, dropout=dropout)
     training = replace(settings.training, **values, learning_rate=rate, seed=seed, seeds=1, threads=1, device=device)
-    return TrainCnnSettings(dataset=settings.dataset, network=network, training=training)
+    if isinstance(network, NetworkSettings):
+        return TrainCnnSettings(dataset=settings.dataset, network=network, training=training)
+    return TrainMlpSettings(dataset=settings.dataset, network=network, training=training)
 
 
-def trial_name(choice: Choice, settings: TrainCnnSettings) -> str:
+def trial_name(choice: Choice, settings: AnyTraining) -> str:
     """Return a trial's folder: what tells it from others, and a digest of all its settings."""
     digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:8]
     words = choice.name.replace(" ", "-")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from a2cli.errors import A2Error, DataError, DivergedError, SettingsError, nearest
-from a2cli.experiments.train_cnn import train_cnn
+from a2cli.experiments.train import train_network
 from a2cli.report import Nobody, Report
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings import AnyTraining
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -30,7 +30,7 @@ class Trial:
     """One training run to be: its folder's name and all its settings."""
 
     name: str
-    settings: TrainCnnSettings
+    settings: AnyTraining
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
     run = Run(Path(folder))
     try:
-        train_cnn(trial.settings, run.child(trial.name), Nobody(), figures=False)
+        train_network(trial.settings, run.child(trial.name), Nobody(), figures=False)
     except DivergedError as error:
         return trial.name, "diverged", str(error)
     except A2Error as error:

@@ -24,7 +24,7 @@ def training_verdict(
     better = "better than" if found.low > majority else "not shown to be better than"
     where = "" if val else f" after epoch {only.kept_epoch} of {only.epochs}"
     if where and only.kept_epoch == only.best_epoch < only.epochs:
-        where += f", the best by {monitor},"
+        where += f", the best by {monitor}"
     sentences = [
         f"Validation accuracy {_measured(found)}{where}: {better} always answering the largest class ({majority:.3f})."
     ]

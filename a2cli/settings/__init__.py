@@ -4,21 +4,33 @@
 `config.yaml` is their `asdict`. A dataclass is one help panel; its docstring is the panel's title.
 """
 
-from a2cli.settings.comparison import CompareSettings, ComparisonOptions, ComparisonSettings
-from a2cli.settings.declare import Declared, declared, flat
+from a2cli.settings.comparison import (
+    AnyComparison,
+    CompareMlpSettings,
+    CompareSettings,
+    ComparisonOptions,
+    ComparisonSettings,
+)
+from a2cli.settings.declare import Declared, declared, declared_in, flat
 from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
 from a2cli.settings.training import (
     AUGMENTATIONS,
+    AnyTraining,
     DataSettings,
+    MlpSettings,
     NetworkSettings,
     RunOptions,
     TrainCnnSettings,
     TrainingSettings,
+    TrainMlpSettings,
     augmentations,
 )
 
 __all__ = [
     "AUGMENTATIONS",
+    "AnyComparison",
+    "AnyTraining",
+    "CompareMlpSettings",
     "CompareSettings",
     "ComparisonOptions",
     "ComparisonSettings",
@@ -26,13 +38,16 @@ __all__ = [
     "Declared",
     "EffectiveSettings",
     "LookOptions",
+    "MlpSettings",
     "NetworkSettings",
     "ReceptiveFieldSettings",
     "RunOptions",
     "StackSettings",
     "TrainCnnSettings",
+    "TrainMlpSettings",
     "TrainingSettings",
     "augmentations",
     "declared",
+    "declared_in",
     "flat",
 ]

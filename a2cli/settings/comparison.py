@@ -1,12 +1,21 @@
 """The settings of `a2 compare-optimizers`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
 from a2cli.settings.declare import Count, CountOrOff, Share, setting
-from a2cli.settings.training import DataSettings, NetworkSettings, OptimizerName, SchedulerName, TrainingSettings
+from a2cli.settings.training import (
+    FACES,
+    DataSettings,
+    MlpSettings,
+    NetworkSettings,
+    OptimizerName,
+    SchedulerName,
+    TrainingSettings,
+    TrainMlpSettings,
+)
 
 Rate = Annotated[float, Gt(0), Le(1000)]
 
@@ -15,6 +24,7 @@ Rate = Annotated[float, Gt(0), Le(1000)]
 class ComparisonSettings:
     """Comparison (lists are crossed; without a list, the one value of the settings below)"""
 
+    network: Literal["cnn", "mlp"] = setting("cnn", "What all of them train: train-cnn's network, or train-mlp's.")
     optimizers: Annotated[tuple[OptimizerName, ...], Len(1)] = setting(
         ("adam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamw"), "Optimizers to compare."
     )
@@ -79,3 +89,16 @@ class CompareSettings:
     dataset: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings(seeds=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareMlpSettings:
+    """Everything that decides the result of `a2 compare-optimizers --network mlp`."""
+
+    comparison: ComparisonSettings = ComparisonSettings(network="mlp")
+    dataset: DataSettings = FACES
+    network: MlpSettings = MlpSettings()
+    training: TrainingSettings = replace(TrainMlpSettings().training, seeds=5)
+
+
+AnyComparison = CompareSettings | CompareMlpSettings

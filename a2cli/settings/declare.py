@@ -56,6 +56,15 @@ def declared(settings: type, group: str = "", given: Any = None) -> Iterator[Dec
             )
 
 
+def declared_in(*settings: type) -> list[Declared]:
+    """Return every setting of several dataclasses of settings, each name once, as it is in the first that has it."""
+    found: dict[str, Declared] = {}
+    for kind in settings:
+        for item in declared(kind):
+            found.setdefault(item.name, item)
+    return list(found.values())
+
+
 def flat(settings: Any) -> dict[str, Any]:
     """Return every setting of a settings object by its name, groups opened."""
     values: dict[str, Any] = {}

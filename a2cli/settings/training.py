@@ -9,6 +9,7 @@ from a2cli.errors import SettingsError
 from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, setting
 
 OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
+ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"]
 SchedulerName = Literal["none", "plateau", "step", "multistep", "cosine"]
 
 
@@ -60,9 +61,7 @@ class NetworkSettings:
     norm: Literal["none", "batch", "group", "local-response", "weight"] = setting(
         "none", "Normalisation: batch, group or local response of each convolution's output, or of the weights."
     )
-    activation: Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"] = setting(
-        "relu", "Activation after each convolution and hidden layer."
-    )
+    activation: ActivationName = setting("relu", "Activation after each convolution and hidden layer.")
     dropout: Annotated[tuple[Share, ...], Len(1)] = setting(
         (0.0,), "Probability of dropping a value after each activation while training."
     )
@@ -71,6 +70,20 @@ class NetworkSettings:
         "Where dropout acts: all, or names out of conv1, conv2, ..., hidden1, ...; conv and hidden mean all such.",
     )
     hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpSettings:
+    """Multilayer perceptron"""
+
+    hidden: Annotated[tuple[Count, ...], Len(1)] = setting((300,), "Units of each hidden linear layer.")
+    activation: ActivationName = setting("relu", "Activation after each hidden layer.")
+    dropout: Annotated[tuple[Share, ...], Len(1)] = setting(
+        (0.5,), "Probability of dropping a value after each activation while training; one for all layers, or one each."
+    )
+    initialization: Literal["xavier", "he", "default"] = setting(
+        "xavier", "How weights begin: Glorot & Bengio 2010, He et al. 2015 (both uniform, biases zero), or torch's way."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +160,23 @@ class TrainCnnSettings:
     dataset: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+
+
+FACES = DataSettings(data="portraits", image_size=28, val_fraction=0.1, test_fraction=0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMlpSettings:
+    """Everything that decides the result of `a2 train-mlp`; its defaults are the coursework's section 2.1."""
+
+    dataset: DataSettings = FACES
+    network: MlpSettings = MlpSettings()
+    training: TrainingSettings = TrainingSettings(
+        learning_rate=1e-3, batch_size=32, scheduler="plateau", plateau_patience=6
+    )
+
+
+AnyTraining = TrainCnnSettings | TrainMlpSettings
 
 
 # Each augmentation's strength when none is given, and the largest that makes sense.

@@ -101,7 +101,7 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
 
     from a2cli.data.packing import pack
     from a2cli.data.sources import find_source
-    from a2cli.experiments.train_cnn import make_job
+    from a2cli.experiments.train import make_job
     from a2cli.experiments.trial import Progress
     from a2cli.options import resolve
     from a2cli.report import Nobody

@@ -1,4 +1,4 @@
-"""`a2 train-cnn`: the coursework's ConvNet, trained on one seed or several."""
+"""`a2 train-cnn` and `a2 train-mlp`: a network on images, trained on one seed or several."""
 
 import time
 from collections import Counter
@@ -22,13 +22,16 @@ from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores, environment, set_up
-from a2cli.settings import DataSettings, TrainCnnSettings, augmentations, flat
-
-COMMAND = "train-cnn"
+from a2cli.settings import AnyTraining, DataSettings, NetworkSettings, augmentations, flat
 
 
-def train_cnn(
-    settings: TrainCnnSettings,
+def architecture(settings: AnyTraining) -> tuple[str, str]:
+    """Return the network's name in the zoo, and the command that trains it."""
+    return ("convnet", "train-cnn") if isinstance(settings.network, NetworkSettings) else ("mlp", "train-mlp")
+
+
+def train_network(
+    settings: AnyTraining,
     run: Run,
     watch: Watcher,
     *,
@@ -56,7 +59,7 @@ def train_cnn(
         if final and not len(job.test):
             raise SettingsError(f"--final: {source.label} has no test images; hold some out with --test-fraction")
         if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
-            run.write_config(COMMAND, flat(settings))
+            run.write_config(architecture(settings)[1], flat(settings))
         previous = run.previous_report(flat(settings), packed.fingerprint)
         if previous and previous.status == "done" and not final:
             watch.warn("this run was finished before; nothing is left to train")
@@ -80,7 +83,7 @@ def _idle_fractions(packed: Packed, dataset: DataSettings) -> list[str]:
     return [f"{name} does not act: the data has that part of its own" for name in idle]
 
 
-def make_job(settings: TrainCnnSettings, packed: Packed, source: str, warnings: Sequence[str]) -> Job:
+def make_job(settings: AnyTraining, packed: Packed, source: str, warnings: Sequence[str]) -> Job:
     """Split the images by the seed and describe the network.
 
     Raises DataError where they cannot be split, SettingsError for a norm that would be over a single value.
@@ -88,14 +91,15 @@ def make_job(settings: TrainCnnSettings, packed: Packed, source: str, warnings: 
     dataset = settings.dataset
     split = split_rows(packed, dataset, Streams(settings.training.seed).numpy("split"))
     batch_size = settings.training.batch_size
-    check_norm(settings.network, dataset.image_size, len(split.train) % batch_size or batch_size)
+    if isinstance(settings.network, NetworkSettings):
+        check_norm(settings.network, dataset.image_size, len(split.train) % batch_size or batch_size)
     train = ImageSet.of(packed, split.train)
     mean, std = normalization(dataset.normalize, train)
-    counts = Counter(packed.labels.tolist())
+    counts, (network, command) = Counter(packed.labels.tolist()), architecture(settings)
     return Job(
-        command=COMMAND,
+        command=command,
         config=flat(settings),
-        card=ModelCard("convnet", settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std),
+        card=ModelCard(network, settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std),
         training=settings.training,
         train=Augmented(train, augmentations(dataset.augment)),
         val=ImageSet.of(packed, split.val),
@@ -115,7 +119,7 @@ def make_job(settings: TrainCnnSettings, packed: Packed, source: str, warnings: 
 
 
 def _several(
-    settings: TrainCnnSettings,
+    settings: AnyTraining,
     packed: Packed,
     source: str,
     warnings: Sequence[str],
@@ -131,7 +135,7 @@ def _several(
     for seed in range(training.seed, training.seed + training.seeds):
         alone = replace(settings, training=replace(training, seed=seed, seeds=1))
         child = run.child(f"seeds/{seed}")
-        child.write_config(COMMAND, flat(alone))
+        child.write_config(architecture(alone)[1], flat(alone))
         reports.append(run_trial(make_job(alone, packed, source, warnings), child, device, watch, final=final))
         folders.append(f"seeds/{seed}")
     runs = [
@@ -148,7 +152,7 @@ def _several(
     watch.phase("drawing figures")
     draw_training(run, history, runs)
     report = Report(
-        command=COMMAND,
+        command=architecture(settings)[1],
         config=flat(settings),
         environment=environment(device),
         status="done",
