@@ -76,7 +76,7 @@ def comparison_verdict(
         sentences.append(f"It is {'; '.join(said)}.")
     if open_:
         more = [pair.more_seeds for pair in open_.values() if pair.more_seeds is not None]
-        seeds = f"; {_range(more)} more seeds would decide" if more else ""
+        seeds = f"; {_range(more)} more seed{'s' * (max(more) > 1)} would decide" if more else ""
         sentences.append(f"Undecided against {', '.join(open_)}{seeds}.")
     if edges := [one.name for one in contenders if one.at_edge]:
         sentences.append(f"Best rate still at the end of its range: {', '.join(edges)}; see --rate-range, --extend.")
