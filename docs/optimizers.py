@@ -126,8 +126,8 @@ def decided(found: Found) -> str:
     for way in ("none", "grid"):
         pairs = found.table(way)["pairs"]
         counts.append(f"{sum(pair['verdict'] != 'undecided' for pair in pairs)} of {len(pairs)} pairs")
-    return f"""Of the optimizers on the paintings {counts[0]} are decided at the one rate, and {counts[1]} when each is
-        tuned: what the report took for the optimizers was the rate that it gave them all."""
+    words = f"Of the optimizers on paintings {counts[0]} are decided at the one rate, and {counts[1]} when tuned: "
+    return words + "most of what the report saw between them goes with the rate that it gave them all."
 
 
 def shown(found: Found) -> list[str]:
