@@ -252,7 +252,14 @@ def test_a_momentum_acts_where_one_contender_has_it(a2: A2) -> None:
 
 def started(folder: Path, *flags: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "a2cli", "compare-optimizers", *SMALL, *flags]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background leaves it ignored
+    )
 
 
 def children(process: int) -> list[int]:

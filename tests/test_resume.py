@@ -59,6 +59,7 @@ def train(
     from a2cli.report import Nobody
     from a2cli.runs import Run
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background leaves ignored
     os.environ["A2_CACHE_DIR"] = str(cache)
     if every_epoch:
         trial.CHECKPOINT_SECONDS = 0.0
