@@ -175,7 +175,7 @@ def test_stopped_at_random_moments_again_and_again(
             stopped += 1
         else:  # over before it could be stopped: start anew, and be quicker
             shutil.rmtree(tmp_path / "run")
-            longest /= 2
+            longest = max(longest / 2, 0.1)
     assert finish(start(settings, tmp_path / "run", tmp_path / "cache", True, None)) == 0
     assert_same(outcome(tmp_path / "run"), unbroken)
 
