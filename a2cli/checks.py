@@ -1,5 +1,6 @@
 """Settings that cannot act together, found before anything is trained and without torch."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from a2cli.options import Resolved
 from a2cli.settings import (
     AnyComparison,
     AnyTraining,
+    ComparisonOptions,
     NetworkSettings,
     ReceptiveFieldSettings,
     augmentations,
@@ -81,6 +83,30 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
     twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
     same = ["adam and adamw are the same without a weight decay"] if twins else []
     return [*_told(resolved, idle or {}), *same, *warnings]
+
+
+def check_comparison_options(chosen: ComparisonOptions) -> float | None:
+    """Return --budget in seconds, if it was given; raises SettingsError for an option that could not act."""
+    if chosen.budget is not None and not chosen.plan:
+        raise SettingsError("--budget: acts only with --plan")
+    if chosen.cluster is not None and chosen.backend == "loky":
+        raise SettingsError("--cluster: acts only with --backend dask or ray")
+    if chosen.budget is None:
+        return None
+    seconds = seconds_of(chosen.budget)
+    if seconds is None:
+        raise SettingsError(f"--budget: expected a time such as 20m, 90s or 1.5h, got {chosen.budget!r}")
+    return seconds
+
+
+def seconds_of(text: str) -> float | None:
+    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    try:
+        value = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        return None
+    return value if 0 < value < math.inf else None
 
 
 def _list_flag(name: str) -> str:

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from a2cli import options
-from a2cli.cli import WITH_SETTINGS, app
+from a2cli.cli.app import WITH_SETTINGS, app
 from a2cli.console import base as console
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.settings import declared, declared_in

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -243,7 +243,7 @@ def resolve(
 def build(settings: type[S], values: Mapping[str, Any]) -> S:
     """Return the settings object that holds these values by setting name; what is not named keeps its default."""
     groups: dict[str, dict[str, Any]] = {}
-    kinds = {field.name: field.type for field in settings.__dataclass_fields__.values()}  # type: ignore[attr-defined]
+    kinds = get_type_hints(settings)
     for item in declared(settings):
         if item.name in values:
             groups.setdefault(item.group, {})[item.name] = values[item.name]

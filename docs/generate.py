@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from a2cli import options
-from a2cli.cli import _preset
+from a2cli.cli.app import preset_of
 from a2cli.console import base as console
 from a2cli.report import json_schema
 from a2cli.settings import (
@@ -69,7 +69,7 @@ def commands() -> str:
             lines.append(f"| `{left}` | {help_of} |")
     lines += ["", "## Presets", "", "| preset | what it is | on top of |", "|---|---|---|"]
     for name in options.preset_names():
-        preset = _preset(name)
+        preset = preset_of(name)
         lines.append(f"| `{name}` | {preset.about} | {f'`{preset.extends}`' if preset.extends else ''} |")
     return "\n".join(lines) + "\n"
 

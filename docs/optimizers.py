@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from a2cli.results.comparison import OPPOSITE
+
 RUNS = Path("runs/optimizers")
 BOTH = ["--tuning", "both", "--seeds", "6"]
 COMPARISONS = {
@@ -31,7 +33,6 @@ COMPARISONS = {
     ],
     "batch sizes of the MLP": ["-p", "2.1-mlp", "--optimizers", "adam", "--batch-sizes", "12,32", *BOTH],
 }  # fmt: skip
-OPPOSITE = {"better": "worse", "worse": "better"}
 WAYS = {"none": "at one rate", "grid": "each tuned"}
 
 

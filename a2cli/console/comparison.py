@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 MARKS = {"better": "+", "worse": "-", "equivalent": "=", "undecided": "?"}
-OPPOSITE = {"better": "worse", "worse": "better"}
 
 
 def show_comparison(report: Report, folder: Path) -> None:
@@ -91,10 +90,9 @@ def _accuracy(one: Contender) -> tuple[str, str]:
 
 def _matrix(table: Table) -> "RichTable":
     names = [one.name for one in table.contenders]
-    verdicts = {(pair.first, pair.second): pair.verdict for pair in table.pairs}
-    verdicts |= {(b, a): OPPOSITE.get(verdict, verdict) for (a, b), verdict in verdicts.items()}  # type: ignore[misc]
     shown = table_of("", "against", *(str(i) for i in range(1, len(names) + 1)))
     for number, row in enumerate(names, start=1):
-        cells = [MARKS.get(verdicts.get((row, column), ""), "") for column in names]
+        against = table.against(row)
+        cells = [MARKS[against[column].verdict] if column in against else "" for column in names]
         shown.add_row(str(number), row, *cells)
     return shown

@@ -30,8 +30,8 @@ class Show:
         self.progress: Progress | None = None
         self.task: TaskID | None = None
         self.table: Live | None = None
-        self.began = 0.0
         self.title, self.epochs, self.done = "", 0, 0
+        self.round, self.round_began, self.round_done = "", 0.0, 0
 
     def __enter__(self) -> "Show":
         return self
@@ -83,11 +83,11 @@ class Show:
                 shown = time.monotonic()
 
     def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
-        if title != self.title:
+        if title != self.round:
             self.close()
-            self.title, self.began, self.done = title, time.monotonic(), done
-        ran = done - self.done
-        left = (time.monotonic() - self.began) / ran * (total - done) if ran else None
+            self.round, self.round_began, self.round_done = title, time.monotonic(), done
+        ran = done - self.round_done
+        left = (time.monotonic() - self.round_began) / ran * (total - done) if ran else None
         ahead = f"{title}: {done} of {total} trials" + (f", {clock(left)} left" if left else "")
         if self.live:
             from rich.live import Live

@@ -39,11 +39,12 @@ def compare_optimizers(
     with run.locked():
         device = set_up(settings.training.device, 1)
         dataset = settings.dataset
-        packed = pack(find_source(dataset.data), dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
+        source = find_source(dataset.data)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
         comparison = Comparison(settings, str(device), run.folder / "trials", workers, watch)
         first = comparison.choices[0]
         probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
-        summary = make_job(probe, packed, find_source(dataset.data).label, ()).summary
+        summary = make_job(probe, packed, source.label, ()).summary
         run.write_config(COMMAND, flat(settings))
         try:
             tables = judged(comparison)
@@ -98,8 +99,10 @@ def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float |
         one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
     }
     pairs = pair_verdicts(accuracies, margin, resolution)
-    verdict = comparison_verdict(kind, contenders, pairs, margin, comparison.settings.training.learning_rate)
-    return Table(kind, contenders, pairs, verdict)
+    table = Table(kind, contenders, pairs, "")
+    rate = comparison.settings.training.learning_rate
+    verdict = comparison_verdict(kind, contenders, table.against(contenders[0].name), margin, rate)
+    return replace(table, verdict=verdict)
 
 
 def _only(contender: Contender) -> float:

@@ -98,13 +98,3 @@ def _verdict(rows: Sequence[PlanRow], budget: float | None, best: int | None, tu
         return "Nothing fits: fewer contenders, --rates, --tuning-seeds or --epochs would."
     found = next(row for row in rows if row.seeds == best)
     return f"--seeds {best} fits, and finds differences of {100 * found.detectable:.0f} points."
-
-
-def seconds_of(text: str) -> float | None:
-    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    try:
-        value = float(text[:-1]) * units[text[-1:]]
-    except (ValueError, KeyError):
-        return None
-    return value if 0 < value < math.inf else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2cli.analysis import effective_field, graphs, probing
-from a2cli.analysis.effective_field import Influence
+from a2cli.analysis.effective_field import Influence, MapOf
 from a2cli.analysis.receptive_field import parse_layers
 from a2cli.data.dataset import FIXED
 from a2cli.data.packing import pack
@@ -28,16 +28,16 @@ from a2cli.settings import DataSettings, ReceptiveFieldSettings
 
 SHARES = (50, 90, 99)
 BATCH_PIXELS = 200_000  # of the images that a gradient is kept for at a time
-MapOf = Callable[[Tensor, str], Tensor]
+MapsOf = Callable[[str], MapOf]
 Influences = dict[str, dict[str, Influence]]
 
 
 @dataclass(frozen=True)
 class Networks:
-    """One network as functions from images (N, 3, H, W) in [0, 1] and a layer's name to the map that it leaves."""
+    """One network as functions from a layer's name to one from images (N, 3, H, W) in [0, 1] to the map it leaves."""
 
-    untrained: MapOf
-    trained: MapOf | None
+    untrained: MapsOf
+    trained: MapsOf | None
 
 
 def sample_images(dataset: DataSettings, seed: int, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
@@ -65,10 +65,7 @@ def measure(
         for kind, map_of in kinds.items():
             watch.phase(f"the gradient of {name}, {kind}")
             batches = _batches(pixels, watch)
-            spread, outputs = effective_field.influence(
-                lambda some, map_of=map_of, name=name: map_of(some, name),  # type: ignore[misc]
-                batches, unit, settings.effective.outputs,
-            )  # fmt: skip
+            spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread
             found.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
     verdict = f"{results.verdict} {_in_words(found[-len(kinds) :])}".strip()
@@ -162,21 +159,21 @@ def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int) -> 
     return Networks(_of_sequence(model), None)
 
 
-def _of_sequence(model: nn.Module) -> MapOf:
+def _of_sequence(model: nn.Module) -> MapsOf:
     assert isinstance(model, nn.Sequential), "every network of ours is one"
-    return lambda images, name: probing.of_sequence(model, [name])(images)[name]
+    return lambda name: lambda images: probing.of_sequence(model, [name])(images)[name]
 
 
-def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None) -> MapOf:
+def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None) -> MapsOf:
     model = build_model(name)
     if weights is not None:
         _fill(model, weights, f"--weights: {name}")
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
     graph = traced(model)
     if graph is None:
-        return lambda images, layer: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
+        return lambda layer: lambda images: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
-    return lambda images, layer: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
+    return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
 
 
 def read_weights(path: str) -> dict[str, Tensor]:

@@ -85,7 +85,7 @@ def _derived(
     for layer_name, found in derivation.layers.items():
         spatial = found.known if isinstance(found.known, graphs.Spatial) else None
         view = (spatial.rows, spatial.columns) if spatial else None
-        status = status_of(view, found.known in (graphs.GLOBAL, graphs.FLAT), measured.get(layer_name))
+        status = status_of(view, found.known == graphs.GLOBAL, measured.get(layer_name))
         misaligned = spatial is not None and spatial.misaligned
         layer = Layer(layer_name, found.word, *(found.window or (Window(1), Window(1))))
         row = layer_field(layer, view, found.size, side, status, misaligned=misaligned)

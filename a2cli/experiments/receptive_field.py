@@ -113,7 +113,8 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
             ["layer", "row", "column", "first_row", "last_row", "first_column", "last_column", "pixels"],
             [(one.layer, *one.unit, *one.rows, *one.columns, one.pixels) for one in units],
         )
-    for name, spreads in list(influences.items())[-1:]:
+    if influences:
+        name, spreads = list(influences.items())[-1]  # the deepest layer's
         found = [one for one in results.effective if one.layer == name]
         seen = next(
             (one for one in [*([results.unit] if results.unit else []), *results.middle] if one.layer == name), None

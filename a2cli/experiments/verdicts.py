@@ -1,6 +1,6 @@
 """What a training run's figures say, or a comparison's, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.training import Accuracy, Spread, TrainingResult
@@ -54,24 +54,29 @@ def _measured(found: Accuracy | Spread) -> str:
 
 
 def comparison_verdict(
-    tuning: str, contenders: Sequence[Contender], pairs: Sequence[PairVerdict], margin: float, learning_rate: float
+    tuning: str,
+    contenders: Sequence[Contender],
+    against_best: Mapping[str, PairVerdict],
+    margin: float,
+    learning_rate: float,
 ) -> str:
-    """Return what a comparison's pairs say of the contender with the highest mean, and what to know of the others."""
+    """Return what a comparison says of the first contender, which has the highest mean, and what to know of the others.
+
+    `against_best` holds the verdicts on the first against each other one.
+    """
     how = "Each at its tuned learning rate" if tuning == "grid" else f"All at learning rate {learning_rate:g}"
     best = contenders[0]
     if best.accuracy is None:
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
     mean = f"{best.accuracy.mean:.3f} ± {best.accuracy.deviation:.3f} over {best.accuracy.n} seeds"
     sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
-    against = {(pair.second if pair.first == best.name else pair.first): pair for pair in pairs
-               if best.name in (pair.first, pair.second)}  # fmt: skip
-    decided = {"worse": "better than", "equivalent": f"equivalent (within {100 * margin:g} points) to"}
+    decided = {"better": "better than", "equivalent": f"equivalent (within {100 * margin:g} points) to"}
     said = []
     for verdict, phrase in decided.items():
-        names = [name for name, pair in against.items() if _of_other(pair, name) == verdict]
+        names = [name for name, pair in against_best.items() if pair.verdict == verdict]
         if names:
             said.append(f"{phrase} {', '.join(names)}")
-    open_ = {name: pair for name, pair in against.items() if pair.verdict == "undecided"}
+    open_ = {name: pair for name, pair in against_best.items() if pair.verdict == "undecided"}
     if said:
         sentences.append(f"It is {'; '.join(said)}.")
     if open_:
@@ -85,13 +90,6 @@ def comparison_verdict(
             some = ", ".join(f"{one.name} {getattr(one, what)}" for one in contenders if getattr(one, what))
             sentences.append(f"{count} run{'s' * (count > 1)} {what} ({some}).")
     return " ".join(sentences)
-
-
-def _of_other(pair: PairVerdict, other: str) -> str:
-    """Return the verdict on `other` of this pair."""
-    if pair.first == other or pair.verdict not in {"better", "worse"}:
-        return pair.verdict
-    return "worse" if pair.verdict == "better" else "better"
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -2,26 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.typing import ColorType
 
 from a2cli.plots.common import INK, new_axes, new_figure, plain
 from a2cli.results.comparison import Table
 from a2cli.results.training import EpochLog
 
 History = Mapping[int, Sequence[tuple[EpochLog, float]]]
-COLORS = [*mpl.colormaps["tab10"].colors, *mpl.colormaps["Dark2"].colors]  # type: ignore[attr-defined]
-STYLES = ("-", "--", ":", "-.")
+COLORS = [*mpl.color_sequences["tab10"], *mpl.color_sequences["Dark2"]]
+STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 VERDICT_COLORS = {"worse": "#d9795d", "undecided": "#eeeeee", "equivalent": "#b9d7a8", "better": "#6ba3b8"}
 
 
-def _style(i: int) -> dict[str, object]:
-    """Return the colour of the i-th contender, and a line's style once the colours are used up."""
-    return {"color": COLORS[i % len(COLORS)], "linestyle": STYLES[i // len(COLORS) % len(STYLES)]}
+def _color(i: int) -> ColorType:
+    """Return the colour of the i-th contender."""
+    return COLORS[i % len(COLORS)]
+
+
+def _style(i: int) -> Literal["-", "--", ":", "-."]:
+    """Return the style of its line: another once the colours are used up."""
+    return STYLES[i // len(COLORS) % len(STYLES)]
 
 
 def curves(histories: Mapping[str, History], over: str) -> Figure:
@@ -39,8 +46,8 @@ def curves(histories: Mapping[str, History], over: str) -> Figure:
         seconds = np.array([[second for _, second in logs[:shared]] for logs in runs.values()]).mean(axis=0)
         places = seconds if over == "seconds" else np.arange(1, shared + 1)
         mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0
-        axes.plot(places, mean, linewidth=1.6, label=name, **_style(i))  # type: ignore[arg-type]
-        axes.fill_between(places, mean - deviation, mean + deviation, color=COLORS[i % len(COLORS)], alpha=0.1, lw=0)
+        axes.plot(places, mean, _style(i), linewidth=1.6, label=name, color=_color(i))
+        axes.fill_between(places, mean - deviation, mean + deviation, color=_color(i), alpha=0.1, lw=0)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -63,8 +70,8 @@ def rates(table: Table) -> Figure:
         if not points:
             continue
         places, means = [rate for rate, _ in points], [fmean(values) for _, values in points]
-        color = COLORS[i % len(COLORS)]
-        axes.plot(places, means, marker="o", markersize=3, label=one.name, **_style(i))  # type: ignore[arg-type]
+        color = _color(i)
+        axes.plot(places, means, _style(i), marker="o", markersize=3, label=one.name, color=color)
         axes.vlines(places, [min(v) for _, v in points], [max(v) for _, v in points], linewidth=0.8, color=color)
         if one.learning_rate in places:
             mean = means[places.index(one.learning_rate)]
@@ -87,15 +94,11 @@ def verdicts(table: Table, margin: float) -> Figure:
     side = max(3.4, 0.52 * count)
     figure = new_figure(words + side + 1.4, words + side + 0.4)
     axes = new_axes(figure, words, words, 1.4, 0.4)
-    opposite = {"better": "worse", "worse": "better"}
-    for pair in table.pairs:
-        row, column = names.index(pair.first), names.index(pair.second)
-        for place, verdict, points in (
-            ((row, column), pair.verdict, 100 * pair.difference),
-            ((column, row), opposite.get(pair.verdict, pair.verdict), -100 * pair.difference),
-        ):
-            grid[place] = kinds.index(verdict)
-            axes.text(place[1], place[0], f"{points:+.1f}", ha="center", va="center", fontsize=size, color=INK)
+    for row, name in enumerate(names):
+        for other, pair in table.against(name).items():
+            column, points = names.index(other), 100 * pair.difference
+            grid[row, column] = kinds.index(pair.verdict)
+            axes.text(column, row, f"{points:+.1f}", ha="center", va="center", fontsize=size, color=INK)
     axes.imshow(grid, cmap=ListedColormap(list(VERDICT_COLORS.values())), vmin=-0.5, vmax=len(kinds) - 0.5)
     axes.set_xticks(range(count), names, rotation=90, fontsize=size)
     axes.set_yticks(range(count), names, fontsize=size)

@@ -1,6 +1,6 @@
 """What a comparison of contenders found: each one's tuning, runs and spread, and a verdict on each pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from a2cli.results.training import Spread
@@ -8,6 +8,7 @@ from a2cli.results.training import Spread
 TrialStatus = Literal["done", "diverged", "failed"]
 Tuning = Literal["grid", "none"]
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
+OPPOSITE: dict[Verdict, Verdict] = {"better": "worse", "worse": "better"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,18 @@ class PairVerdict:
     verdict: Verdict
     more_seeds: int | None
 
+    def reversed(self) -> "PairVerdict":
+        """Return the same, of the second against the first."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            verdict=OPPOSITE.get(self.verdict, self.verdict),
+        )
+
 
 @dataclass(frozen=True)
 class Table:
@@ -91,6 +104,11 @@ class Table:
     contenders: list[Contender]
     pairs: list[PairVerdict]
     verdict: str
+
+    def against(self, name: str) -> dict[str, PairVerdict]:
+        """Return the verdict on one contender against each other that it was compared with, by the other's name."""
+        own = {pair.second: pair for pair in self.pairs if pair.first == name}
+        return own | {pair.first: pair.reversed() for pair in self.pairs if pair.second == name}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""The commands, each with its settings and the function that serves it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from a2cli import __version__, options
+from a2cli.cli.common import TRAINING
+from a2cli.cli.comparison import compare_optimizers
+from a2cli.cli.fields import receptive_field
+from a2cli.cli.training import train_cnn, train_mlp
+from a2cli.console import base as console
+from a2cli.console.progress import Transfer
+from a2cli.errors import SettingsError
+from a2cli.settings import (
+    CompareMlpSettings,
+    CompareSettings,
+    ComparisonOptions,
+    LookOptions,
+    ReceptiveFieldSettings,
+    RunOptions,
+    TrainCnnSettings,
+    TrainMlpSettings,
+)
+
+app = typer.Typer(
+    name="a2",
+    help="A deep-learning lab in one command: a ConvNet assignment, experiment by experiment.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=True,
+)
+data_app = typer.Typer(help="Data sets that are not built in.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@app.command("presets")
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Print this preset's settings instead.")] = None,
+) -> None:
+    """List the presets, with one line each, or one's settings."""
+    if name is not None:
+        console.out(options.as_yaml(preset_of(name)))
+        return
+    rows = [(name, preset_of(name).about) for name in options.preset_names()]
+    console.show_rows(("preset", "what it is"), rows)
+
+
+def preset_of(name: str) -> options.Preset:
+    """Return a preset by its name, of whichever training command it is."""
+    command = options.said_by(name, "command", "train-cnn")
+    return options.load_preset(name, command, TRAINING.get(command, TrainCnnSettings))
+
+
+@data_app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="What to fetch: paintings.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Into this folder instead of where '--data NAME' looks.")
+    ] = None,
+) -> None:
+    """Download a data set, or go on; every file is checked."""
+    from a2cli.data.download import get_paintings
+    from a2cli.data.sources import data_folder
+
+    if name != "paintings":
+        raise SettingsError(f"a2 data get: expected paintings, got {name!r}")
+    with Transfer(name) as transfer:
+        result = get_paintings(
+            Path(to) if to else data_folder() / name, report=transfer.say, progress=transfer.progress
+        )
+    console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
+    console.out(str(result.folder))
+
+
+WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
+    "train-cnn": ((TrainCnnSettings,), RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
+    "train-mlp": ((TrainMlpSettings,), RunOptions, train_mlp, "Train an MLP, on one seed or several."),
+    "compare-optimizers": (
+        (CompareSettings, CompareMlpSettings),
+        ComparisonOptions,
+        compare_optimizers,
+        "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
+    ),
+    "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
+}
+for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
+    app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.out(f"a2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
+    ] = False,
+) -> None: ...

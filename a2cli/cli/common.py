@@ -1,0 +1,102 @@
+"""What all commands share: settling the settings, resuming a run, showing what it found."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from a2cli import options
+from a2cli.console import base as console
+from a2cli.console.progress import Show
+from a2cli.errors import DataError, SettingsError
+from a2cli.options import Resolved
+from a2cli.report import Report, to_json
+from a2cli.settings import RunOptions, TrainCnnSettings, TrainMlpSettings, flat
+
+if TYPE_CHECKING:
+    from a2cli.runs import Run
+
+S = TypeVar("S")
+F = TypeVar("F", Path, Path | None)
+TRAINING: dict[str, type[TrainCnnSettings] | type[TrainMlpSettings]] = {
+    "train-cnn": TrainCnnSettings,
+    "train-mlp": TrainMlpSettings,
+}
+
+
+class Shown(Protocol):
+    """Options that say how a result is shown."""
+
+    @property
+    def json(self) -> bool: ...
+    @property
+    def quiet(self) -> bool: ...
+
+
+def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report, F], None]) -> None:
+    """Print the report as JSON, the run's folder alone, or by `show`, as the options say."""
+    if chosen.json:
+        console.show_report_json(report)
+    elif chosen.quiet and folder:
+        console.out(str(folder))
+    else:
+        show(report, folder)
+
+
+def resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
+    """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
+    if chosen.resume is None:
+        return options.resolve(settings, command, chosen.preset, flags)
+    if chosen.out is not None:
+        raise SettingsError("--out: a resumed run stays in its folder")
+    config = config_of("--resume", chosen.resume)
+    try:
+        saved = options.resolve(settings, command, [str(config)], {})
+    except SettingsError as error:
+        raise DataError(f"--resume {chosen.resume}: damaged ({error})") from None
+    if lost := [name for name, source in saved.sources.items() if source == "default"]:
+        more = " and more" if len(lost) > 1 else ""
+        raise DataError(f"--resume {chosen.resume}: damaged (config.yaml has lost {lost[0]}{more})")
+    asked = options.resolve(settings, command, chosen.preset, flags)
+    then, now = flat(saved.settings), flat(asked.settings)
+    for name, source in asked.sources.items():
+        if source != "default" and now[name] != then[name]:
+            raise SettingsError(
+                f"--resume {chosen.resume}: {name} is {options.shown(then[name])} in the run, "
+                f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
+            )
+    return saved
+
+
+def config_of(flag: str, run: str) -> Path:
+    """Return a run's config.yaml; raises DataError where a folder given by `flag` has none."""
+    config = Path(run) / "config.yaml"
+    if not options.is_file(config):
+        raise DataError(f"{flag} {run}: not a run's folder (it has no config.yaml)")
+    return config
+
+
+def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
+    values = flat(resolved.settings)
+    if as_json:
+        settings = {name: {"value": value, "from": resolved.sources[name]} for name, value in values.items()}
+        console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
+        return
+    console.show_plan([(name, options.shown(value), resolved.sources[name]) for name, value in values.items()], plan)
+    for warning in warnings:
+        console.note(f"warning: {warning}")
+
+
+@contextmanager
+def resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
+    """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        show.close()
+        if (run.folder / "config.yaml").exists():
+            console.note(f"interrupted; go on with: a2 {command} --resume {shlex.quote(str(run.folder))}")
+        raise
+    finally:
+        run.discard()

@@ -1,0 +1,81 @@
+"""`a2 compare-optimizers`."""
+
+from typing import TYPE_CHECKING, Any
+
+from a2cli import checks, options
+from a2cli.cli.common import config_of, resumable, show_dry_run, show_report
+from a2cli.console import base as console
+from a2cli.console.comparison import show_comparison, show_comparison_plan
+from a2cli.console.progress import Show
+from a2cli.errors import SettingsError
+from a2cli.options import Resolved
+from a2cli.report import to_json
+from a2cli.results.comparison import ComparisonResults, Plan
+from a2cli.settings import CompareMlpSettings, CompareSettings, ComparisonOptions, declared
+
+if TYPE_CHECKING:
+    from a2cli.experiments.trials import Workers
+
+COMMAND = "compare-optimizers"
+
+
+def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None:
+    """Optimizers, schedulers and more compared: equally tuned, over many seeds, with a verdict on each pair."""
+    resolved = _resolve(chosen, flags)
+    warnings = checks.check_compare(resolved)
+    budget = checks.check_comparison_options(chosen)
+    if chosen.dry_run:
+        show_dry_run(resolved, checks.plan_compare(resolved.settings), chosen.json, warnings)
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
+        from a2cli.experiments.trials import Workers
+        from a2cli.runs import Run
+        from a2cli.runtime import cores
+
+        workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
+        workers.check()
+        if chosen.plan:
+            plan = _plan(resolved, chosen, workers, budget, show)
+        else:
+            run = Run.create(COMMAND, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+            for warning in warnings:
+                show.warn(warning)
+            with resumable(run, show, COMMAND):
+                report = run_experiment(resolved.settings, run, workers, show, warnings=warnings)
+    if not chosen.plan:
+        show_report(report, run.folder, chosen, show_comparison)
+    elif chosen.json:
+        console.out(to_json(plan))
+    else:
+        show_comparison_plan(plan)
+
+
+def _plan(
+    resolved: Resolved[Any], chosen: ComparisonOptions, workers: "Workers", budget: float | None, show: Show
+) -> Plan:
+    from a2cli.experiments.comparison_plan import plan_comparison
+    from a2cli.runs import Run
+
+    before = Run.open(chosen.resume).read_report() if chosen.resume else None
+    found = before.results if before and isinstance(before.results, ComparisonResults) else None
+    return plan_comparison(resolved.settings, workers.jobs, budget, found, show)
+
+
+def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
+    """Settle a comparison's settings, which begin with the network that --network or a preset names."""
+    presets = list(chosen.preset)
+    if chosen.resume is not None:
+        if chosen.out is not None or presets:
+            raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
+        presets = [str(config_of("--resume", chosen.resume))]
+    says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
+    is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
+    network = flags["network"] or ("mlp" if is_mlp else "cnn")
+    kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
+    known = {item.name for item in declared(kind)}
+    if other := [name for name, value in flags.items() if value is not None and name not in known]:
+        raise SettingsError(f"--{other[0].replace('_', '-')}: {trains} has no such setting; see --network")
+    given = {name: value for name, value in flags.items() if name in known}
+    return options.resolve(kind, COMMAND, presets, given, also=(trains,))

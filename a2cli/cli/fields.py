@@ -1,0 +1,79 @@
+"""`a2 receptive-field`."""
+
+from dataclasses import replace
+from typing import Any
+
+from a2cli import checks, options
+from a2cli.cli.common import config_of, show_report
+from a2cli.console.fields import show_fields
+from a2cli.console.progress import Show
+from a2cli.errors import RefutedError, SettingsError
+from a2cli.results.fields import FieldResults
+from a2cli.settings import (
+    DataSettings,
+    LookOptions,
+    NetworkSettings,
+    ReceptiveFieldSettings,
+    TrainCnnSettings,
+    declared,
+)
+
+COMMAND = "receptive-field"
+
+
+def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
+    """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
+    settings, dataset, seed = _settings(chosen, flags)
+    drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
+    checks.check_receptive_field(settings, flags, drawn)
+    from a2cli.experiments.receptive_field import receptive_field as run_experiment
+
+    run = None
+    if drawn:
+        from a2cli.runs import Run
+
+        run = Run.create(COMMAND, chosen.out)
+    try:
+        with Show(chosen.quiet) as show:
+            report = run_experiment(settings, dataset, seed, run, show)
+    finally:
+        if run:
+            run.discard()
+    show_report(report, run.folder if run else None, chosen, show_fields)
+    assert isinstance(report.results, FieldResults), "that is what it found"
+    if report.results.refuted:
+        raise RefutedError(report.results.verdict)
+
+
+def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFieldSettings, DataSettings, int]:
+    """Return the settings, and the data with its split: a run's own, so that its validation images serve."""
+    trained = TrainCnnSettings()  # the network, its images and their split
+    if chosen.preset and options.said_by(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
+        settings = options.resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
+    else:
+        network = {item.name: flags[item.name] for item in declared(NetworkSettings)}
+        whole = [name for name in ("model", "run", "layers") if flags[name] is not None]
+        also = [name for name, value in {"preset": chosen.preset or None, **network}.items() if value is not None]
+        if whole and (more := [*whole[1:], *also]):
+            raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
+        trained = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, network).settings
+        settings = options.resolve(ReceptiveFieldSettings, COMMAND, (), flags).settings
+        settings = replace(settings, network=trained.network)
+    stack = settings.stack
+    if stack.run is not None:
+        trained = _trained(stack.run)
+        settings = replace(settings, network=trained.network)
+    if stack.model is None and stack.layers is None:
+        stack = replace(stack, image_size=stack.image_size or trained.dataset.image_size)
+    data = settings.effective.data or trained.dataset.data
+    settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
+    # Our own config.yaml repeats the look and holds no split: so only a run's own is taken, not a preset's.
+    split = trained if stack.run is not None else TrainCnnSettings()
+    return settings, replace(split.dataset, data=data), split.training.seed
+
+
+def _trained(run: str) -> TrainCnnSettings:
+    config = str(config_of("--run", run))
+    if (command := options.said_by(config, "command", "train-cnn")) != "train-cnn":
+        raise SettingsError(f"--run {run}: is of 'a2 {command}'; fields are those of a train-cnn run's convolutions")
+    return options.resolve(TrainCnnSettings, "train-cnn", [config], {}).settings
