@@ -1,6 +1,8 @@
 """What the tests share: folders of their own, the real data where it is, and the command run in this process."""
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,12 @@ import pytest
 from PIL import Image
 
 from a2cli import main
+from a2cli.experiments import trial
+from a2cli.experiments.train import train_network
+from a2cli.options import resolve
+from a2cli.report import Nobody
+from a2cli.runs import Run
+from a2cli.settings import TrainCnnSettings
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
@@ -107,3 +115,60 @@ def draw_classes(root: Path, classes: Sequence[str] = ("ada", "bea"), count: int
             pixels = rng.integers(0, 100, (side, side, 3)) + 150 * label // len(classes)
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{i}.png")
     return root
+
+
+LINES = [f"set/{name}/{i}.png,{name}" for name in ("ada", "bea") for i in range(5)]
+IMAGES = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
+LABELS = np.arange(10) % 2
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return draw_classes(tmp_path / "set")
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs on ../set with all of its checkpoints, as if it had been stopped at the last moment."""
+    place = tmp_path_factory.mktemp("original")
+    data = draw_classes(place / "set")
+    flags = dict(zip((flag[2:].replace("-", "_") for flag in TINY[:-1:2]), TINY[1:-1:2], strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("A2_CACHE_DIR", str(place / "cache"))
+        patch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(trial, "_draw", lambda *_: None)
+        settings = resolve(TrainCnnSettings, "train-cnn", [], {**flags, "data": str(data), "epochs": "3"}).settings
+        train_network(settings, Run.create("train-cnn", str(place / "run")), Nobody())
+    report = json.loads((place / "run/report.json").read_text())
+    (place / "run/report.json").write_text(json.dumps({**report, "status": "running"}))
+    return place / "run"
+
+
+@pytest.fixture
+def run(original: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(original, tmp_path / "run")
+
+
+# What does damage
+
+
+def text_file(path: Path, text: str = "nothing") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def flip(path: Path, at: int = -20) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)

@@ -194,7 +194,7 @@ def test_gradient_from_outside_the_field_refutes(a2: A2, tmp_path: Path, monkeyp
     monkeypatch.setattr("a2cli.analysis.probing.built", wider)
     monkeypatch.setattr(
         "a2cli.experiments.effective_fields._of_sequence",
-        lambda model: lambda images, name: model[:2](images) if name == "Z2" else model[:1](images),
+        lambda model: lambda name: model[:2] if name == "Z2" else model[:1],
     )
     ended = a2(
         "receptive-field", "--layers", "conv3 conv3", "--image-size", "20", "--data", "set", "--effective", "--out", "o"

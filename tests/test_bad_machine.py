@@ -1,0 +1,241 @@
+"""Full disks, permissions, memory, other processes: one line, the right exit status, nothing half written."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import A2, IMAGES, LABELS, LINES, TINY, contents, draw_classes, edit, nothing_left, text_file
+
+from a2cli.errors import DataError
+from a2cli.runs import Run
+
+fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
+NOBODY = 65534
+
+
+# Full disks, permissions, other processes
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow larger, as on a full disk; Python ignores the signal, and gets an error."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("mine", [False, True])
+@pytest.mark.parametrize("size", [0, 1000, 1920])
+def test_a_full_disk_while_packing(size: int, mine: bool, data: Path, train: A2, tmp_path: Path) -> None:
+    if mine:
+        (tmp_path / "out").mkdir()
+    with room_for(size):  # ten images of 8x8 take 1,920 bytes, their index more
+        ended = train("--data", "set", "--image-size", "8", "--out", "out")
+    if size < 1920:
+        ended.refused(3, "cache ", "A2_CACHE_DIR")
+        assert list((tmp_path / "cache/packed").iterdir()) == []
+    assert (tmp_path / "out").exists() == (mine or ended.status == 0 or (tmp_path / "out/config.yaml").exists())
+    if mine and size < 1920:
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+WRITTEN = ["config.yaml", "checkpoints/*.json", "checkpoints/*.safetensors", "model/model.json", "report.json"]
+
+
+@pytest.mark.parametrize("name", ["", *WRITTEN])
+def test_a_full_disk_while_running(name: str, data: Path, train: A2, a2: A2, tmp_path: Path) -> None:
+    whole = train("--data", "set", "--epochs", "3").done()
+    # Times are written in it, and are not as long in every run.
+    varies = 100 if name in {"report.json", "checkpoints/*.json"} else 1
+    size = next(whole.glob(name)).stat().st_size - varies if name else 0
+    with room_for(size):
+        train("--data", "set", "--epochs", "3", "--out", "out").refused(3, "out", "cannot be written")
+    out = tmp_path / "out"
+    assert not list(tmp_path.rglob(".writing-*"))
+    assert out.exists() == (out / "config.yaml").exists() == (size >= (whole / "config.yaml").stat().st_size)
+    if out.exists():
+        a2("train-cnn", "--resume", "out", "--quiet").done()
+        assert (out / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_standard_output_that_is_full() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "a2cli", "presets"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[0].startswith("error: output: No space left")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def bound(train: A2, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a data set, in which permissions bind this process: it gives up root's rights for the time."""
+    folder = Path(tempfile.mkdtemp())
+    draw_classes(folder / "set")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("A2_CACHE_DIR", str(folder / "cache"))
+    train("--data", "set").done()  # everything is imported, whatever the other user may read
+    shutil.rmtree(folder / "runs")
+    root = os.geteuid() == 0
+    if root:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    yield folder
+    if root:
+        os.seteuid(0)
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+FORBIDDEN: dict[str, tuple[str, int, str, tuple[str, ...]]] = {
+    "image": ("set/ada/0.png", 0, "--data set", ("ada/0.png: Permission denied", "--skip-damaged")),
+    "class": ("set/ada", 0, "--data set", ("set/ada", "cannot be read (Permission denied)")),
+    "folder in a class": ("set/ada/more", 0, "--data set", ("set/ada/more", "cannot be read (Permission denied)")),
+    "data": ("set", 0, "--data set", ("--data set: cannot be read (Permission denied)",)),
+    "manifest": ("set.csv", 0, "--data set.csv", ("--data set.csv: cannot be read (Permission denied)",)),
+    "arrays": ("set.npz", 0, "--data set.npz", ("set.npz", "Permission denied")),
+    "cache": ("cache", 0o500, "--data set --image-size 9", ("cache/packed", "Permission denied", "A2_CACHE_DIR")),
+    "place for runs": (".", 0o500, "--data set", ("runs", "cannot make the run's folder (Permission denied)", "--out")),
+    "the run": ("mine", 0o500, "--data set --out mine", ("mine/.lock", "cannot be written (Permission denied)")),
+}
+
+
+@pytest.mark.parametrize("kind", FORBIDDEN)
+def test_what_permissions_forbid(kind: str, bound: Path, train: A2) -> None:
+    name, mode, flags, words = FORBIDDEN[kind]
+    (bound / "set/ada/more").mkdir()
+    shutil.copy(bound / "set/ada/0.png", bound / "set/ada/more")
+    (bound / "mine").mkdir()
+    text_file(bound / "set.csv", "\n".join(["path,label", *LINES]))
+    np.savez(bound / "set.npz", images=IMAGES, labels=LABELS)
+    if kind == "cache":
+        shutil.rmtree(bound / "cache/packed")
+    kept, names = (bound / name).stat().st_mode, sorted(bound.iterdir())
+    (bound / name).chmod(mode)
+    try:
+        train(*flags.split()).refused(3, *words)
+    finally:
+        (bound / name).chmod(kept)
+    assert sorted(bound.iterdir()) == names
+    assert list((bound / "mine").iterdir()) == []
+
+
+def test_permissions_on_presets_and_runs(bound: Path, train: A2, a2: A2) -> None:
+    preset = text_file(bound / "mine.yaml", "epochs: 3")
+    preset.chmod(0)
+    a2("train-cnn", "--preset", "mine.yaml", "--dry-run").refused(2, "mine.yaml: cannot be read (Permission denied)")
+    run = train("--data", "set", "--out", "run").done()
+    edit(run / "report.json", '"done"', '"running"')
+    run.chmod(0o500)
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run", "cannot be written (Permission denied)")
+    run.chmod(0)
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "--resume run: not a run's folder")
+    a2("train-cnn", "--preset", "run/config.yaml", "--dry-run").refused(2, "--preset: no file 'run/config.yaml'")
+
+
+def test_an_image_that_may_not_be_read_is_left_out_on_request(bound: Path, train: A2) -> None:
+    (bound / "set/ada/0.png").chmod(0)
+    train("--data", "set", "--skip-damaged").done("1 damaged file left out, as ada/0.png: Permission denied")
+
+
+def test_two_runs_in_one_folder(data: Path, run: Path, train: A2, a2: A2) -> None:
+    with open(run / ".lock") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        before = contents(run)
+        a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run: another process is running in this folder")
+        train("--data", "set", "--out", "run").refused(3, "--out run: already there and not empty")
+        assert contents(run) == before
+    a2("train-cnn", "--resume", "run", "--quiet").done()
+
+
+def test_a_second_run_does_not_take_the_firsts_lock_away(tmp_path: Path) -> None:
+    first, second = (Run.create("train-cnn", str(tmp_path / "mine")) for _ in range(2))  # both found it empty
+    with first.locked():
+        with pytest.raises(DataError, match="another process is running"), second.locked():
+            pass
+        second.discard()
+        assert (tmp_path / "mine/.lock").exists(), "a third could come in"
+
+
+def test_a_run_that_cannot_begin_leaves_what_was_there(train: A2, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    train("--data", "nosuch", "--out", "mine").refused(3, "'nosuch'")
+    assert list((tmp_path / "mine").iterdir()) == []
+    train("--data", "nosuch", "--out", "mine/a/b").refused(3, "'nosuch'")
+    assert list((tmp_path / "mine").iterdir()) == []
+    train("--data", "nosuch").refused(3, "'nosuch'")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("file", ("--out file", "already there")),
+        ("full", ("--out full: already there and not empty", "--resume full")),
+        ("file/inside", ("file/inside: cannot make the run's folder",)),
+        ("dangling", ("dangling: cannot make the run's folder",)),
+        ("x" * 300, ("cannot make the run's folder (File name too long)",)),
+        ("", ("--out", "already there")),
+    ],
+)
+def test_out_where_no_run_can_be(out: str, words: tuple[str, ...], data: Path, train: A2, tmp_path: Path) -> None:
+    text_file(tmp_path / "file")
+    text_file(tmp_path / "full/notes.txt")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    train("--data", "set", "--out", out).refused(3, *words)
+    assert (tmp_path / "full/notes.txt").read_text() == "nothing"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dangling", "file", "full", "set"]
+
+
+# While it trains
+
+
+def test_divergence(data: Path, train: A2, tmp_path: Path) -> None:
+    flags = "--optimizer sgd --learning-rate 1000 --activation elu --hidden 8,8 --batch-size 1 --epochs 9 --out run"
+    ended = train("--data", "set", *flags.split())
+    ended.refused(4, "training diverged: the loss is ", " of 8 in epoch 1, learning rate 1000", "--learning-rate")
+    assert len((tmp_path / "run/metrics.csv").read_text().splitlines()) == 1, "no epoch was finished"
+    report = json.loads((tmp_path / "run/report.json").read_text())
+    assert report["status"] == "diverged"
+    assert report["results"] is None
+
+
+def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", full)
+    train("--data", "set").refused(2, "not enough memory", "--batch-size")
+
+
+def test_debug_shows_the_traceback(train: A2) -> None:
+    with pytest.raises(DataError, match="nosuch"):
+        train("--data", "nosuch", "--debug")
+
+
+def test_the_same_from_outside(data: Path, tmp_path: Path) -> None:
+    (data / "ada/0.png").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-m", "a2cli", "train-cnn", *TINY, "--data", "set"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == ("error: --data set: ada/0.png: an empty file; mend or remove it, or use --skip-damaged\n")
+    assert nothing_left(tmp_path)

@@ -1,0 +1,158 @@
+"""Folders of runs and their checkpoints: one line, the right exit status, nothing half written."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import A2, contents, edit, flip, text_file
+from safetensors.torch import save
+
+fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
+NOBODY = 65534
+
+
+# Runs
+
+
+RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
+    "no run": (lambda r: (r / "config.yaml").unlink(), 3, ("--resume run: not a run's folder",)),
+    "empty config": (lambda r: text_file(r / "config.yaml", ""), 3, ("--resume run", "config.yaml: expected")),
+    "binary config": (lambda r: (r / "config.yaml").write_bytes(bytes(range(256))), 3, ("config.yaml: not YAML",)),
+    "short config": (lambda r: _cut(r / "config.yaml", "batch_size"), 3, ("config.yaml has lost batch_size",)),
+    "other config": (lambda r: edit(r / "config.yaml", "epochs: 3", "epochs: 4"), 3, ("(epochs was 3, is 4)",)),
+    "more seeds": (lambda r: edit(r / "config.yaml", "seeds: 1", "seeds: 2"), 3, ("(seeds was 1, is 2)",)),
+    "bad value": (lambda r: edit(r / "config.yaml", "epochs: 3", "epochs: x"), 3, ("config.yaml: epochs",)),
+    "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 3, ("'a2 train-mlp'",)),
+    "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: not a report",)),
+    "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: not a report",)),
+    "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("not a report", "command")),
+    "deep report": (lambda r: text_file(r / "report.json", "[" * 100_000), 3, ("run/report.json: not a report",)),
+    "other words": (lambda r: edit(r / "report.json", '"running"', '"flying"'), 3, ("run/report.json", "status")),
+}  # fmt: skip
+
+
+def _cut(path: Path, before: str) -> None:
+    path.write_text(path.read_text().split(before)[0])
+
+
+@pytest.mark.parametrize("kind", RESUMES)
+def test_runs_that_cannot_be_resumed(kind: str, run: Path, a2: A2) -> None:
+    break_it, status, words = RESUMES[kind]
+    break_it(run)
+    before = contents(run)
+    a2("train-cnn", "--resume", "run", "--quiet").refused(status, *words)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        ("--epochs 5", 2, ("epochs is 3 in the run, 5 by --epochs",)),
+        ("--preset 1.4-dropout", 2, ("is stratified in the run, random by preset 1.4-dropout",)),
+        ("--out elsewhere", 2, ("--out",)),
+        ("--final", 2, ("--final", "--test-fraction")),
+    ],
+)
+def test_resumed_with_other_settings(flags: str, status: int, words: tuple[str, ...], run: Path, a2: A2) -> None:
+    before = contents(run)
+    a2("train-cnn", "--resume", "run", "--quiet", *flags.split()).refused(status, *words)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("name", ["", "nosuch", "set/ada/0.png", "x" * 5000])
+def test_resumed_where_there_is_no_run(name: str, data: Path, a2: A2, tmp_path: Path) -> None:
+    a2("train-cnn", "--resume", name, "--quiet").refused(3, "--resume", "not a run's folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+
+
+@pytest.mark.parametrize("witness", ["report.json", "checkpoints"])
+def test_resumed_on_other_data(witness: str, data: Path, train: A2, a2: A2) -> None:
+    run = train("--data", "set", "--out", "run").done()
+    shutil.copy(data / "bea/0.png", data / "ada/0.png")
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run: trained on other data (data: fingerprint")
+    if witness == "checkpoints":
+        (run / "report.json").unlink()
+        a2("train-cnn", "--resume", "run", "--quiet").refused(3, "checkpoints: of a run with other settings or data")
+
+
+# Checkpoints
+
+
+def newest(run: Path, ending: str) -> Path:
+    return sorted(run.glob(f"checkpoints/*.{ending}"))[-1]
+
+
+CHECKPOINTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "flipped weights": (lambda r: flip(newest(r, "safetensors")), "3.safetensors: damaged"),
+    "cut weights": (lambda r: os.truncate(newest(r, "safetensors"), 500), "3.safetensors: damaged"),
+    "no weights": (lambda r: newest(r, "safetensors").unlink(), "3.safetensors: not there"),
+    "flipped state": (lambda r: edit(newest(r, "json"), '"waited": 0', '"waited": 1'), "3.json: damaged"),
+    "cut state": (lambda r: os.truncate(newest(r, "json"), 500), "3.json: not a file of a2's"),
+    "empty state": (lambda r: os.truncate(newest(r, "json"), 0), "3.json: not a file of a2's"),
+    "binary state": (lambda r: newest(r, "json").write_bytes(bytes(range(256))), "3.json: not a file of a2's"),
+    "other state": (lambda r: newest(r, "json").write_text("[]"), "not a file of a2's"),
+    "deep state": (lambda r: newest(r, "json").write_text("[" * 100_000), "3.json: not a file of a2's"),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    kind: str, run: Path, original: Path, train: A2, a2: A2
+) -> None:
+    break_it, reason = CHECKPOINTS[kind]
+    break_it(run)
+    ended = a2("train-cnn", "--resume", "run", "--quiet")
+    assert ended.done(reason) == Path("run")
+    assert "going on from epoch 2" in ended.err
+    weights = "model/model.safetensors"
+    assert (run / weights).read_bytes() == (original / weights).read_bytes()
+    assert newest(run, "safetensors").read_bytes() == newest(original, "safetensors").read_bytes()
+
+
+def test_no_checkpoint_is_whole(run: Path, a2: A2) -> None:
+    for path in run.glob("checkpoints/*.safetensors"):
+        flip(path)
+    before = contents(run)
+    a2("train-cnn", "--resume", "run", "--quiet").refused(
+        3, "00003.safetensors: damaged", "no older checkpoint is whole"
+    )
+    assert {name: before[name] for name in before if "report" not in name} == {
+        name: content for name, content in contents(run).items() if "report" not in name
+    }
+
+
+def _signed(run: Path, content: bytes) -> None:
+    """Put other weights into the newest checkpoint, with the right SHA-256."""
+    newest(run, "safetensors").write_bytes(content)
+    state = json.loads(newest(run, "json").read_text())
+    newest(run, "json").write_text(json.dumps({**state, "sha256": hashlib.sha256(content).hexdigest()}, indent=1))
+
+
+FOREIGN = {
+    "other names": save({"conv1.weight": torch.zeros(3)}),
+    "other shapes": save({"model/conv1.weight": torch.zeros(3)}),
+    "pickle": b"\x80\x04cos\nabort\n(tR.",
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_weights(kind: str, run: Path, a2: A2) -> None:
+    for path in sorted(run.glob("checkpoints/*"))[:-2]:
+        path.unlink()
+    _signed(run, FOREIGN[kind])
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run/checkpoints", "start the run anew")
+
+
+@pytest.mark.parametrize("flags", ["--seed 1", "--learning-rate 0.1", "--channels 3"])
+def test_a_checkpoint_of_another_run(flags: str, data: Path, train: A2, a2: A2) -> None:
+    run = train("--data", "set", "--out", "run").done()
+    edit(run / "report.json", '"done"', '"running"')
+    other = train("--data", "set", "--out", "other", *flags.split()).done()
+    for path in (other / "checkpoints").iterdir():
+        shutil.copy(path, run / "checkpoints")
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run/checkpoints: of a run with other settings or data")
