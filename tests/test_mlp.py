@@ -98,7 +98,7 @@ def test_what_it_does_not_have(a2: A2, tmp_path: Path) -> None:
     a2("train-mlp", "--hidden", "2000000").refused(2, "weights")
     a2("train-mlp", "--momentum", "0.5").refused(2, "--momentum: acts only with")
     run = a2("train-mlp", *SMALL_FLAGS, "--out", "out").done()
-    a2("receptive-field", "--run", run).refused(2, "is a preset of 'a2 train-mlp'")
+    a2("receptive-field", "--run", run).refused(2, "is of 'a2 train-mlp'")
 
 
 def test_the_courseworks_presets() -> None:
