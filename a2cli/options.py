@@ -277,7 +277,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def _parameter(item: Declared) -> inspect.Parameter:
     plain, choices = _plain(item.type), _choices(item.type)
-    kind: Any = list[str] if item.name == "preset" else bool if plain is bool else str
+    kind: Any = list[str] if item.repeatable else bool if plain is bool else str
     names = [_flags(item), *([item.short] if item.short else [])]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
     return inspect.Parameter(item.name, _KEYWORD, default=None, annotation=Annotated[kind | None, option])

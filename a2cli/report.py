@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from a2cli import __version__
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
+from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
 
 SCHEMA_VERSION = 1
@@ -39,7 +40,7 @@ class Report:
     status: Literal["running", "done", "interrupted", "diverged", "failed"]
     created: str
     data: DataSummary | None = None
-    results: TrainingResults | FieldResults | ComparisonResults | None = None
+    results: TrainingResults | FieldResults | ComparisonResults | InvarianceResults | None = None
     history: dict[str, list[EpochLog]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)

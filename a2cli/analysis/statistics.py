@@ -8,12 +8,15 @@ from statistics import NormalDist, fmean, stdev
 from a2cli.results.training import Accuracy, Spread
 
 
-def wilson(correct: int, count: int, confidence: float = 0.95) -> Accuracy:
-    """Return a share of correct answers with its score interval (Wilson 1927), which stays in [0, 1]."""
+def wilson(correct: int, count: int, confidence: float = 0.95, size: float | None = None) -> Accuracy:
+    """Return a share of correct answers with its score interval (Wilson 1927), which stays in [0, 1].
+
+    Answers that are not independent tell as much as `size` that are.
+    """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = correct / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    share, n = correct / count, count if size is None else size
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Accuracy(correct, count, share, max(0.0, centre - half), min(1.0, centre + half))
 
 

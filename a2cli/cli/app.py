@@ -9,6 +9,7 @@ from a2cli import __version__, options
 from a2cli.cli.common import TRAINING
 from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
+from a2cli.cli.invariance import probe_invariance
 from a2cli.cli.training import train_cnn, train_mlp
 from a2cli.console import base as console
 from a2cli.console.progress import Transfer
@@ -18,6 +19,8 @@ from a2cli.settings import (
     CompareSettings,
     ComparisonOptions,
     LookOptions,
+    ProbeInvarianceSettings,
+    ProbeOptions,
     ReceptiveFieldSettings,
     RunOptions,
     TrainCnnSettings,
@@ -84,6 +87,12 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
     ),
     "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
+    "probe-invariance": (
+        (ProbeInvarianceSettings,),
+        ProbeOptions,
+        probe_invariance,
+        "Which changes of the image a trained network survives.",
+    ),
 }
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
     app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))

@@ -1,8 +1,9 @@
-"""What a training run's figures say, or a comparison's, in words."""
+"""What the figures of a training run, a comparison or a probe say, in words."""
 
 from collections.abc import Mapping, Sequence
 
 from a2cli.results.comparison import Contender, PairVerdict
+from a2cli.results.invariance import ChangeResult
 from a2cli.results.training import Accuracy, Spread, TrainingResult
 
 
@@ -94,3 +95,25 @@ def comparison_verdict(
 
 def _range(counts: Sequence[int]) -> str:
     return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+
+
+def invariance_verdict(
+    name: str, changes: Sequence[ChangeResult], unchanged: Accuracy, majority: Accuracy, margin: float
+) -> str:
+    """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
+    if unchanged.low <= majority.value:
+        return (
+            f"{name}: accuracy {_measured(unchanged)} is not shown to be better than always answering the largest "
+            f"class ({majority.value:.3f}), so nothing is said of what it survives."
+        )
+    kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
+    for one in changes:
+        at = f" at {' and '.join(f'{value:g}' for value in one.breaks_at)}" if one.breaks_at else ""
+        kinds[one.verdict].append(one.title + at)
+    words = {
+        "invariant": f"Survives within {100 * margin:g} points",
+        "breaks": "Breaks under",
+        "undecided": "Undecided",
+    }
+    said = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
+    return " ".join([f"{name}: accuracy {_measured(unchanged)} unchanged.", *said])

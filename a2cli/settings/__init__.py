@@ -13,6 +13,19 @@ from a2cli.settings.comparison import (
 )
 from a2cli.settings.declare import Declared, declared, declared_in, flat
 from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
+from a2cli.settings.invariance import (
+    CHANGES,
+    Border,
+    Change,
+    ChangeName,
+    Probe,
+    ProbeInvarianceSettings,
+    ProbeOptions,
+    ProbeSettings,
+    pixels,
+    probes,
+    real_margin,
+)
 from a2cli.settings.training import (
     AUGMENTATIONS,
     AnyTraining,
@@ -28,8 +41,12 @@ from a2cli.settings.training import (
 
 __all__ = [
     "AUGMENTATIONS",
+    "CHANGES",
     "AnyComparison",
     "AnyTraining",
+    "Border",
+    "Change",
+    "ChangeName",
     "CompareMlpSettings",
     "CompareSettings",
     "ComparisonOptions",
@@ -40,6 +57,10 @@ __all__ = [
     "LookOptions",
     "MlpSettings",
     "NetworkSettings",
+    "Probe",
+    "ProbeInvarianceSettings",
+    "ProbeOptions",
+    "ProbeSettings",
     "ReceptiveFieldSettings",
     "RunOptions",
     "StackSettings",
@@ -50,4 +71,7 @@ __all__ = [
     "declared",
     "declared_in",
     "flat",
+    "pixels",
+    "probes",
+    "real_margin",
 ]

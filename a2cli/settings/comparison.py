@@ -64,7 +64,10 @@ class ComparisonOptions:
     """Run"""
 
     preset: tuple[str, ...] = setting(
-        (), "A preset of train-cnn, by name or YAML file, or a comparison's config.yaml; repeatable.", short="-p"
+        (),
+        "A preset of train-cnn, by name or YAML file, or a comparison's config.yaml; repeatable.",
+        short="-p",
+        repeatable=True,
     )
     jobs: CountOrOff = setting(0, "Trials side by side, a thread each; 0 takes every core.")
     backend: str = setting("loky", "Where they run, as joblib names it: loky (processes here), dask, ray.")

@@ -13,12 +13,21 @@ Share = Annotated[float, Ge(0), Lt(1)]
 PerLayer = Annotated[tuple[Count, ...], Len(1)]
 
 
-def setting(default: Any, help: str, *, acts_with: tuple[str, ...] | None = None, short: str = "") -> Any:  # noqa: A002
+def setting(
+    default: Any,
+    help: str,  # noqa: A002
+    *,
+    acts_with: tuple[str, ...] | None = None,
+    short: str = "",
+    repeatable: bool = False,
+) -> Any:
     """One setting: its default and its sentence of help.
 
-    `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values.
+    `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values. A
+    repeatable one takes its values one a flag, others that have several as a comma list.
     """
-    return field(default=default, metadata={"help": help, "acts_with": acts_with, "short": short})
+    about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class Declared:
     help: str
     acts_with: tuple[str, ...] | None
     short: str
+    repeatable: bool
 
     @property
     def flag(self) -> str:
@@ -51,9 +61,7 @@ def declared(settings: type, group: str = "", given: Any = None) -> Iterator[Dec
         else:
             default = item.default if given is None else getattr(given, item.name)
             about, panel = item.metadata, (settings.__doc__ or "").strip()
-            yield Declared(
-                item.name, group, panel, hints[item.name], default, about["help"], about["acts_with"], about["short"]
-            )
+            yield Declared(item.name, group, panel, hints[item.name], default, **about)
 
 
 def declared_in(*settings: type) -> list[Declared]:

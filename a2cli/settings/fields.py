@@ -17,6 +17,7 @@ class LookOptions:
         (),
         "A preset of train-cnn, by name or YAML file, for its network, images and their size; repeatable.",
         short="-p",
+        repeatable=True,
     )
     figures: bool = setting(False, "Draw figures, into a run's folder with the report.")
     out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")

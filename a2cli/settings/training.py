@@ -142,7 +142,7 @@ class RunOptions:
     """Run"""
 
     preset: tuple[str, ...] = setting(
-        (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p"
+        (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
     )
     out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
     resume: str | None = setting(None, "Go on with an interrupted run, from its folder.")

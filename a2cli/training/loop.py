@@ -22,6 +22,7 @@ from a2cli.settings import TrainingSettings
 from a2cli.training.optimizers import Optimizer
 from a2cli.training.schedulers import Schedule
 
+EVALUATION_BATCH = 256
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
@@ -118,13 +119,17 @@ def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, devic
     """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
     loss_of = LOSSES[settings.loss]
     model.eval()
-    outputs = []
-    for images, _ in data.batches(batch_size=256):
-        with _precision(settings.precision, device):
-            outputs.append(model(images.to(device)).float().cpu())
-    logits = torch.cat(outputs)
+    batches = data.batches(EVALUATION_BATCH)
+    logits = torch.cat([logits_of(model, images, settings.precision, device) for images, _ in batches])
     loss = loss_of(logits, data.labels, settings.label_smoothing).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)
+
+
+def logits_of(model: nn.Module, images: Tensor, precision: str, device: torch.device) -> Tensor:
+    """Return the network's logits (B, K) float32 for images (B, C, H, W), wherever it computes."""
+    with _precision(precision, device):
+        logits: Tensor = model(images.to(device))
+    return logits.float().cpu()
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

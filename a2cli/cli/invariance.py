@@ -1,0 +1,48 @@
+"""`a2 probe-invariance`."""
+
+from typing import TYPE_CHECKING, Any
+
+from a2cli import checks, options
+from a2cli.cli.common import TRAINING, config_of, show_dry_run, show_report
+from a2cli.console.invariance import show_probe
+from a2cli.console.progress import Show
+from a2cli.errors import SettingsError
+from a2cli.settings import AnyTraining, ProbeInvarianceSettings, ProbeOptions
+
+if TYPE_CHECKING:
+    pass
+
+COMMAND = "probe-invariance"
+
+
+def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
+    """Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict."""
+    resolved = options.resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
+    checks.check_probe(resolved)
+    trained = {run: _training(run) for run in resolved.settings.probe.run}
+    if chosen.dry_run:
+        show_dry_run(resolved, checks.plan_probe(resolved.settings), chosen.json, [])
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.probe_invariance import probe_invariance as run_experiment
+        from a2cli.experiments.probed import Trained
+        from a2cli.runs import Run
+
+        runs: list[Trained] = [Trained(name, settings) for name, settings in trained.items()]
+        run = Run.create(COMMAND, chosen.out)
+        try:
+            report = run_experiment(resolved.settings, runs, run, show)
+        finally:
+            run.discard()
+    show_report(report, run.folder, chosen, show_probe)
+
+
+def _training(run: str) -> AnyTraining:
+    """Return the settings of a training run."""
+    config = str(config_of("--run", run))
+    command = options.said_by(config, "command", "train-cnn")
+    if command not in TRAINING:
+        raise SettingsError(f"--run {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
+    found: AnyTraining = options.resolve(TRAINING[command], command, [config], {}).settings
+    return found

@@ -1,0 +1,80 @@
+"""What changes do to networks, as printed: a table a run, runs against each other, sentences."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from a2cli.console.base import results_console, say_where, table_of
+from a2cli.report import Report
+from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, StrengthPoint
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MARKS = {"better": "+", "worse": "-", "equivalent": "=", "undecided": "?"}
+
+
+def show_probe(report: Report, folder: Path) -> None:
+    """Print for each run what each change does at its worst, and the verdict; then runs against each other."""
+    results = report.results
+    assert isinstance(results, InvarianceResults), "a probe has those"
+    console = results_console()
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", markup=False, highlight=False)
+
+    for run in results.runs:
+        u = run.unchanged
+        networks = f", {run.networks} networks" if run.networks > 1 else ""
+        say(
+            f"{run.name} on {run.source}: {run.images} images{networks}; unchanged {u.value:.3f} "
+            f"({u.low:.3f} to {u.high:.3f}), always the largest class {run.majority.value:.3f}"
+        )
+        console.print(_changes(run))
+        say(*(f"Skipped: {name}, as {reason}." for name, reason in run.skipped.items()))
+    seen = any(one.augmented for run in results.runs for one in run.changes)
+    say(
+        "at: the strength that does most harm; accuracy, the change in points, and the share of answers that stay the "
+        "same, there; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
+        "undecided: with so many more images it would be decided" + "; seen: in training, as augmentation." * seen
+    )
+    if results.comparisons:
+        say("", "How much more of its accuracy the first keeps than the second, in points, mean over strengths:")
+        console.print(_comparisons(results))
+    for run in results.runs:
+        say("", run.verdict)
+    say_where(console, report, folder)
+
+
+def _changes(run: ProbedRun) -> "Table":
+    seen = any(one.augmented for one in run.changes)
+    table = table_of("change", "at", "accuracy", "same", "halved", *["seen"] * seen, "verdict")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    for one in run.changes:
+        worst = min(one.points, key=lambda point: point.accuracy.value)
+        at = "" if worst.strength is None else f"{worst.strength:g}"
+        halved = ", ".join(f"{value:.2g}" for value in one.halved_at)
+        cells = [at, _accuracy(worst), f"{worst.consistency.value:.2f}", halved]
+        table.add_row(one.title, *cells, *[one.augmented or ""] * seen, _verdict(one))
+    return table
+
+
+def _accuracy(point: StrengthPoint) -> str:
+    return f"{point.accuracy.value:.3f} {100 * point.difference:+.1f}"
+
+
+def _verdict(one: ChangeResult) -> str:
+    if one.verdict == "breaks":
+        return f"breaks {', '.join(f'{value:g}' for value in one.breaks_at)}".rstrip()
+    if one.verdict == "undecided" and one.more_images:
+        return f"undecided, +{one.more_images}"
+    return one.verdict
+
+
+def _comparisons(results: InvarianceResults) -> "Table":
+    table = table_of("change", "first", "second", "points", "interval", "")
+    for one in results.comparisons:
+        interval = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
+        table.add_row(one.change, Path(one.first).name, Path(one.second).name, f"{100 * one.difference:+.1f}", interval,
+                      one.verdict)  # fmt: skip
+    return table

@@ -1,0 +1,118 @@
+"""A probe's figures, each with the numbers it was drawn from: curves, contact sheets, translations, layers."""
+
+from collections.abc import Sequence
+
+import torch
+
+from a2cli.data.changes import Surroundings, changed
+from a2cli.data.dataset import ImageSet
+from a2cli.experiments.probed import Network, Subject
+from a2cli.experiments.probing import Setting
+from a2cli.plots import invariance as plots
+from a2cli.plots.common import readable
+from a2cli.results.invariance import InvarianceResults, ProbedRun
+from a2cli.runs import Run
+from a2cli.runtime import Streams
+from a2cli.settings import ProbeSettings, probes, real_margin
+from a2cli.training.loop import logits_of
+
+SHEETS = 3
+MOST_DRAWS = 8
+
+
+def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], settings: ProbeSettings) -> None:
+    """Write all figures into the probe's folder."""
+    points = [(one, change, point) for one in results.runs for change in one.changes for point in change.points]
+    run.save_figure(
+        "curves",
+        plots.curves(results.runs, results.margin),
+        ["run", "change", "strength", "accuracy", "low", "high", "difference", "difference_low", "difference_high",
+         "lost", "gained", "p", "p_adjusted", "consistency", "probability", "verdict"],
+        [(one.name, change.title, point.strength, point.accuracy.value, point.accuracy.low, point.accuracy.high,
+          point.difference, point.low, point.high, point.lost, point.gained, point.p, point.p_adjusted,
+          point.consistency.value, point.probability.value, change.verdict) for one, change, point in points],
+    )  # fmt: skip
+    if any(one.translations for one in results.runs):
+        run.save_figure(
+            "translations",
+            plots.translations([one for one in results.runs if one.translations]),
+            ["run", "right", "down", "accuracy"],
+            [(one.name, *cell) for one in results.runs for cell in one.translations],
+        )
+    if any(point.layers for _, _, point in points):
+        run.save_figure(
+            "layers",
+            plots.layers(results.runs),
+            ["run", "change", "strength", "layer", "moved", "off_course"],
+            [(one.name, change.title, point.strength, layer.layer, layer.moved, layer.off_course)
+             for one, change, point in points for layer in point.layers],
+        )  # fmt: skip
+    for number, (subject, result) in enumerate(zip(subjects, results.runs, strict=True), start=1):
+        for sheet in range(max(1, SHEETS // len(subjects))):
+            _draw_sheet(run, f"sheet-{number}-{sheet + 1}", sheet, subject, result, settings)
+
+
+def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: ProbedRun, settings: ProbeSettings) -> None:
+    """Draw one image of the first network's under every change."""
+    network, margin = subject.networks[0], real_margin(settings, subject.networks[0].card.image_size)
+    images, labels = next(_chosen(network, number).batches(1))
+    around = Surroundings(images, margin, settings.border, network.card.mean, Streams(settings.seed).derive("noise"))
+    truth = subject.classes[int(labels)]
+    shown = {one.title for one in result.changes}
+    rows: list[tuple[str, list[plots.Tile]]] = []
+    plainly = [_tile(network, around.middle, "unchanged", truth)]
+    for probe in probes(settings):
+        if probe.title not in shown:
+            continue
+        tiles = []
+        draws = range(min(settings.draws, MOST_DRAWS))
+        tried = (
+            [Setting(probe, None, i) for i in draws] if probe.drawn else [Setting(probe, s) for s in probe.strengths]
+        )
+        for one in tried:
+            strength = one.strengths(1, network.card.image_size, Streams(settings.seed))
+            title = f"{one.strength:g}" if one.strength is not None else _words(strength)
+            tiles.append(_tile(network, changed(probe.name, around, strength), title, truth))
+        if probe.change.is_switch:
+            plainly.append(plots.Tile(tiles[0].image, probe.name, tiles[0].answer, tiles[0].is_right))
+        else:
+            rows.append((probe.title, tiles))
+    rows.insert(0, ("", plainly))
+    title = f"{subject.name}: {readable(truth)}"
+    figure = plots.sheet(title, rows)
+    cells = [(change or "-", tile.title, tile.answer, tile.is_right) for change, tiles in rows for tile in tiles]
+    run.save_figure(name, figure, ["change", "strength", "answer", "right"], cells)
+
+
+def _words(strength: torch.Tensor) -> str:
+    return ", ".join(f"{value:.2g}" for value in strength.flatten().tolist())
+
+
+def _tile(network: Network, image: torch.Tensor, title: str, truth: str) -> plots.Tile:
+    with torch.inference_mode():
+        device = next(network.model.parameters()).device
+        probabilities = logits_of(network.model, image, "fp32", device).softmax(dim=1)[0]
+    share, answer = probabilities.max(dim=0)
+    name = network.card.class_names[int(answer)]
+    words = f"{readable(name)[:13]} {float(share):.0%}"
+    return plots.Tile(image[0].permute(1, 2, 0).numpy(), title, words, name == truth)
+
+
+def _chosen(network: Network, number: int) -> ImageSet:
+    """Return one image that the network recognises, of another class for each number where there are several."""
+    images = network.images
+    with torch.inference_mode():
+        device = next(network.model.parameters()).device
+        seen = images.reordered(torch.arange(0, len(images), max(1, len(images) // 200)))
+        answers = torch.cat([_recognised(network, batch, labels, device) for batch, labels in seen.batches(64)])
+    known = answers.nonzero().flatten()
+    known = known if len(known) else torch.arange(len(seen))
+    classes = sorted(set(seen.labels[known].tolist()))
+    label = classes[number * len(classes) // SHEETS]
+    return seen.reordered(known[seen.labels[known] == label][:1])
+
+
+def _recognised(network: Network, batch: torch.Tensor, labels: torch.Tensor, device: torch.device) -> torch.Tensor:
+    margin = (batch.shape[-1] - network.card.image_size) // 2
+    middle = batch[:, :, margin : batch.shape[2] - margin, margin : batch.shape[3] - margin]
+    return logits_of(network.model, middle, "fp32", device).argmax(dim=1) == labels

@@ -1,0 +1,237 @@
+"""`a2 probe-invariance`: which changes of the image trained networks survive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from statistics import fmean
+
+import numpy as np
+import torch
+
+from a2cli.analysis.invariance import Answers, compared, falls_by_image, judged_changes, strength_point
+from a2cli.analysis.statistics import wilson
+from a2cli.errors import SettingsError
+from a2cli.experiments.probed import Subject, Trained, find_subject
+from a2cli.experiments.probing import Key, Probed, Setting, Shift, probe_network
+from a2cli.experiments.verdicts import invariance_verdict
+from a2cli.report import Report, Watcher
+from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison
+from a2cli.runs import Run
+from a2cli.runtime import Streams, environment, set_up
+from a2cli.settings import (
+    Probe,
+    ProbeInvarianceSettings,
+    ProbeSettings,
+    augmentations,
+    flat,
+    pixels,
+    probes,
+    real_margin,
+)
+
+COMMAND = "probe-invariance"
+GRID = 7  # translations along each side of the map
+COLOURED = {"saturation", "hue", "grayscale"}
+PADDED = {"fill-padding", "crop-padding", "only-padding"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's networks' answers, all together: unchanged, and after each change."""
+
+    subject: Subject
+    before: Answers
+    after: Mapping[Probe, Sequence[tuple[Answers, Answers]]]  # by strength, each paired with the unchanged
+    result: ProbedRun
+
+
+def probe_invariance(
+    settings: ProbeInvarianceSettings,
+    runs: Sequence[Trained],
+    run: Run,
+    watch: Watcher,
+    *,
+    warnings: Sequence[str] = (),
+) -> Report:
+    """Probe the networks of training runs, and return the report written into the run's folder with its figures.
+
+    Raises SettingsError where nothing is left to try, and DataError for runs and images that cannot be used.
+    """
+    with run.locked():
+        probe = settings.probe
+        device = set_up(probe.device, probe.threads)
+        probe = replace(probe, device=str(device), threads=torch.get_num_threads())
+        settings = replace(settings, probe=probe)
+        subjects = [
+            find_subject(one, probe.data, real_margin(probe, one.settings.dataset.image_size), device, watch)
+            for one in runs
+        ]
+        for subject in subjects:
+            for name, reason in _skipped(subject, probe).items():
+                watch.warn(f"{name} is skipped: {reason}")
+        outcomes = [probe_subject(subject, probe, device, watch) for subject in subjects]
+        results = InvarianceResults(
+            margin=probe.margin / 100,
+            border=probe.border,
+            runs=[one.result for one in outcomes],
+            comparisons=_comparisons(outcomes, probe.margin / 100),
+            verdict=" ".join(one.result.verdict for one in outcomes),
+        )
+        run.write_config(COMMAND, flat(settings))
+        watch.phase("drawing figures")
+        from a2cli.experiments.invariance_figures import draw
+
+        draw(run, results, subjects, probe)
+        report = Report(
+            command=COMMAND,
+            config=flat(settings),
+            environment=environment(device),
+            status="done",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            results=results,
+            warnings=list(warnings),
+            artifacts=run.artifacts(),
+        )
+        run.write_report(report)
+    return report
+
+
+def _skipped(subject: Subject, settings: ProbeSettings) -> dict[str, str]:
+    """Return the changes that make no sense for a run's images, and why."""
+    reasons: dict[str, str] = {}
+    for one in probes(settings):
+        if one.name in COLOURED and subject.is_grey:
+            reasons[one.name] = f"all images of {subject.source} are grey"
+        if one.name in PADDED and not subject.is_padded:
+            reasons[one.name] = f"no image of {subject.source} has black bars"
+    return reasons
+
+
+def settings_of(wanted: Sequence[Probe], settings: ProbeSettings, side: int) -> list[Key]:
+    """Return every setting to try: each change at each strength or draw, and the map over translations."""
+    found: list[Key] = []
+    for one in wanted:
+        found += [Setting(one, strength) for strength in one.strengths]
+        found += [Setting(one, None, draw) for draw in range(settings.draws if one.drawn else 0)]
+    if shares := [abs(s) for one in wanted if one.name.startswith("translate") for s in one.strengths]:
+        steps = [pixels(2 * max(shares) * i / (GRID - 1) - max(shares), side) for i in range(GRID)]
+        found += [Shift(right, down) for down in steps for right in steps]
+    return found
+
+
+def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.device, watch: Watcher) -> Outcome:
+    """Return what a run's networks answer to every change; raises SettingsError where none makes sense here."""
+    skipped = _skipped(subject, settings)
+    wanted = [one for one in probes(settings) if one.name not in skipped]
+    if not wanted:
+        raise SettingsError(f"--changes: none is left for {subject.source}: {next(iter(skipped.values()))}")
+    streams, training = Streams(settings.seed), subject.trained.settings
+    side = training.dataset.image_size
+    keys = settings_of(wanted, settings, side)
+    margin = real_margin(settings, side)
+    found = []
+    for number, network in enumerate(subject.networks):
+        watch.phase(f"probing {subject.name}" + f", network {number + 1}" * (len(subject.networks) > 1))
+        found.append(
+            probe_network(network, number, keys, settings.border, margin, streams, training.training.precision, device,
+                          watch, layers=settings.layers)
+        )  # fmt: skip
+        right = int(found[-1].before.right.sum())
+        if network.recognised is not None and network.recognised != right:
+            watch.warn(f"{subject.name}: {right} images are recognised here, {network.recognised} were in training")
+    before = _together([one.before for one in found])
+    after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
+             for one in wanted}  # fmt: skip
+    return Outcome(subject, before, after, _result(subject, settings, before, after, found, skipped, keys))
+
+
+def _by_strength(probe: Probe, keys: Sequence[Key], found: Sequence[Probed]) -> list[Answers]:
+    """Return the answers of all networks at each of a change's strengths; of draws all in one."""
+    own = [key for key in keys if isinstance(key, Setting) and key.probe == probe]
+    if probe.drawn:
+        return [_together([one.after[key] for key in own for one in found])]
+    return [_together([one.after[key] for one in found]) for key in own]
+
+
+def _together(parts: Sequence[Answers]) -> Answers:
+    return Answers(
+        *(np.concatenate([getattr(part, name) for part in parts])
+          for name in ("images", "networks", "truths", "answers", "probabilities"))
+    )  # fmt: skip
+
+
+def _repeated(before: Answers, after: Answers) -> Answers:
+    """Return the unchanged answers once for each draw."""
+    return _together([before] * (len(after) // len(before)))
+
+
+def _result(
+    subject: Subject,
+    settings: ProbeSettings,
+    before: Answers,
+    after: Mapping[Probe, Sequence[tuple[Answers, Answers]]],
+    found: Sequence[Probed],
+    skipped: dict[str, str],
+    keys: Sequence[Key],
+) -> ProbedRun:
+    classes, margin = len(subject.classes), settings.margin / 100
+    probed = []
+    for probe, pairs in after.items():
+        strengths: Sequence[float | None] = probe.strengths or (None,)
+        probed.append(
+            (probe, [strength_point(first, second, None if probe.change.is_switch else strength, classes, len(after),
+                                    _moved(found, probe, strength))
+                     for strength, (first, second) in zip(strengths, pairs, strict=True)])
+        )  # fmt: skip
+    counts = np.bincount(before.truths, minlength=classes).tolist()
+    majority = wilson(max(counts), sum(counts), size=before.size)
+    trained = list(augmentations(subject.trained.settings.dataset.augment))
+    knows = before.accuracy.low > majority.value
+    changes = judged_changes(probed, before, margin, trained, counts=knows)
+    side = subject.networks[0].card.image_size
+    shifts = [key for key in keys if isinstance(key, Shift)]
+    return ProbedRun(
+        name=subject.name,
+        source=subject.source,
+        fingerprint=subject.fingerprint,
+        networks=len(found),
+        images=len(np.unique(before.images)),
+        counts=dict(zip(subject.classes, counts, strict=True)),
+        unchanged=before.accuracy,
+        majority=majority,
+        by_class=before.by_class(classes),
+        augmentations=trained,
+        changes=changes,
+        skipped=skipped,
+        translations=[
+            (key.right / side, key.down / side, _together([one.after[key] for one in found]).accuracy.value)
+            for key in shifts
+        ],
+        verdict=invariance_verdict(subject.name, changes, before.accuracy, majority, margin),
+    )
+
+
+def _moved(found: Sequence[Probed], probe: Probe, strength: float | None) -> list[LayerMovement]:
+    """Return the mean of the networks' movements, layer by layer."""
+    each = [one.layers[probe, strength] for one in found if (probe, strength) in one.layers]
+    means = []
+    for layer in each[0] if each else []:
+        same = [other for one in each for other in one if other.layer == layer.layer]
+        off = [other.off_course for other in same if other.off_course is not None]
+        means.append(LayerMovement(layer.layer, fmean(one.moved for one in same), fmean(off) if off else None))
+    return means
+
+
+def _comparisons(outcomes: Sequence[Outcome], margin: float) -> list[RunComparison]:
+    """Compare each two runs under each change, where they were probed on the same images."""
+    found = []
+    for first, second in combinations(outcomes, 2):
+        if first.subject.fingerprint != second.subject.fingerprint:
+            continue
+        shared = [probe for probe in first.after if probe in second.after]
+        for probe in shared:
+            falls = falls_by_image(first.after[probe]), falls_by_image(second.after[probe])
+            one = compared(probe.title, first.result.name, second.result.name, falls, margin, len(shared))
+            found += [one] if one else []
+    return found

@@ -1,0 +1,159 @@
+"""The networks that are probed, each with the images that it is probed on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from a2cli.data.changes import padding
+from a2cli.data.dataset import ImageSet
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import split_rows
+from a2cli.errors import DataError, nearest
+from a2cli.models.zoo import ModelCard
+from a2cli.report import Watcher
+from a2cli.results.training import TrainingResults
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import AnyTraining
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training run's folder, as it was named, and its settings; of several seeds, its networks are in seeds/N."""
+
+    name: str
+    settings: AnyTraining
+
+    @property
+    def folders(self) -> list[tuple[Path, int]]:
+        """Return each network's folder and seed."""
+        training, folder = self.settings.training, Path(self.name)
+        if training.seeds == 1:
+            return [(folder, training.seed)]
+        return [(folder / f"seeds/{seed}", seed) for seed in range(training.seed, training.seed + training.seeds)]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, the images it is probed on (with a margin around), and how many it recognised in training."""
+
+    model: nn.Module
+    card: ModelCard
+    images: ImageSet
+    recognised: int | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run's networks, and the data that their images are out of; labels are numbers in the networks' classes."""
+
+    name: str
+    trained: Trained
+    networks: Sequence[Network]
+    source: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    is_grey: bool
+    is_padded: bool
+
+
+def find_subject(trained: Trained, data: str | None, margin: int, device: torch.device, watch: Watcher) -> Subject:
+    """Return a run's networks on their own validation images, or all on all images of `data`.
+
+    Raises DataError where the run is not finished or damaged, its images are gone or changed, or `data` has classes
+    that the networks do not know.
+    """
+    networks: list[Network] = []
+    packed: Packed | None = None
+    for folder, seed in trained.folders:
+        run = Run.open(folder)
+        report = run.read_report()
+        if (
+            report is None
+            or report.status != "done"
+            or not isinstance(report.results, TrainingResults)
+            or not report.data
+        ):
+            raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+        model, card = run.load_model()
+        if packed is None:
+            packed, wide = _packed(trained, card, data, margin, report.data.fingerprint, watch)
+        rows = np.arange(len(packed.labels))
+        if data is None:
+            rows = split_rows(packed, trained.settings.dataset, Streams(seed).numpy("split")).val
+        labels = _known(packed, card, trained.name)[rows]
+        images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
+        same = data is None and not margin
+        networks.append(Network(model.to(device), card, images, report.results.runs[0].val.correct if same else None))
+    assert packed is not None, "a run has a network"
+    used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
+    return Subject(
+        name=trained.name,
+        trained=trained,
+        networks=networks,
+        source=data or trained.settings.dataset.data,
+        fingerprint=packed.fingerprint,
+        classes=networks[0].card.class_names,
+        is_grey=all(_is_grey(chunk) for chunk in _chunks(packed.images, used)),
+        is_padded=any(_is_padded(chunk) for chunk in _chunks(packed.images, used)),
+    )
+
+
+def _packed(
+    trained: Trained, card: ModelCard, data: str | None, margin: int, fingerprint: str, watch: Watcher
+) -> tuple[Packed, Packed]:
+    """Return the images at the networks' size, and with the margin around."""
+    dataset = trained.settings.dataset
+    try:
+        source = find_source(data or dataset.data)
+    except DataError as error:
+        if data is not None:
+            raise
+        reason = str(error).removeprefix("--data ")
+        raise DataError(f"--run {trained.name}: its images are not there ({reason}); name some by --data") from None
+    packed, wide = (
+        pack(source, card.image_size + 2 * more, card.fit, dataset.skip_damaged, cores(), watch) for more in (0, margin)
+    )
+    if data is None and packed.fingerprint != fingerprint:
+        raise DataError(
+            f"--run {trained.name}: its images in {source.label} have changed since (fingerprint {fingerprint[:12]} "
+            f"then, {packed.fingerprint[:12]} now); name images by --data"
+        )
+    if data is not None and packed.fingerprint == fingerprint:
+        watch.warn(
+            f"--data {data}: holds the images that {trained.name} was trained on; leave it out for its own split"
+        )
+    return packed, wide
+
+
+def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:
+    """Return the labels as numbers in the network's classes; raises DataError for a class that it does not know."""
+    for name in packed.class_names:
+        if name not in card.class_names:
+            raise DataError(
+                f"--data: its class {name!r} is not among the {len(card.class_names)} that {run} tells apart"
+                f"{nearest(name, card.class_names)}"
+            )
+    numbers = np.array([card.class_names.index(name) for name in packed.class_names])
+    found: NDArray[np.int64] = numbers[packed.labels]
+    return found
+
+
+def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    return (images[rows[first : first + CHUNK]] for first in range(0, len(rows), CHUNK))
+
+
+def _is_grey(images: NDArray[np.uint8]) -> bool:
+    return bool((images[..., :1] == images).all())
+
+
+def _is_padded(images: NDArray[np.uint8]) -> bool:
+    return bool(padding(torch.from_numpy(images).permute(0, 3, 1, 2)).any())
