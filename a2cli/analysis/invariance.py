@@ -168,7 +168,7 @@ def halved_at(probe: Probe, points: Sequence[tuple[float, float]], unchanged: fl
     for side in _sides(probe, list(accuracies)):
         strength, accuracy = probe.change.mildest, unchanged
         for value in side:
-            if accuracies[value] <= unchanged / 2:
+            if accuracies[value] <= unchanged / 2 < accuracy:
                 share = (accuracy - unchanged / 2) / (accuracy - accuracies[value])
                 found.append(strength + share * (value - strength))
                 break

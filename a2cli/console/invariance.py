@@ -1,16 +1,15 @@
 """What changes do to networks, as printed: a table a run, runs against each other, sentences."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_where, table_of
 from a2cli.report import Report
-from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, StrengthPoint
+from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-MARKS = {"better": "+", "worse": "-", "equivalent": "=", "undecided": "?"}
 
 
 def show_probe(report: Report, folder: Path) -> None:
@@ -33,29 +32,29 @@ def show_probe(report: Report, folder: Path) -> None:
         say(*(f"Skipped: {name}, as {reason}." for name, reason in run.skipped.items()))
     seen = any(one.augmented for run in results.runs for one in run.changes)
     say(
-        "at: the strength that does most harm; accuracy, the change in points, and the share of answers that stay the "
-        "same, there; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
-        "undecided: with so many more images it would be decided" + "; seen: in training, as augmentation." * seen
+        "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
+        "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
+        "undecided: so many more images would decide" + ("; *: seen in training, as augmentation." if seen else ".")
     )
-    if results.comparisons:
-        say("", "How much more of its accuracy the first keeps than the second, in points, mean over strengths:")
-        console.print(_comparisons(results))
+    for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
+        say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")
+        console.print(_against([one for one in results.comparisons if (one.first, one.second) == pair]))
     for run in results.runs:
         say("", run.verdict)
     say_where(console, report, folder)
 
 
 def _changes(run: ProbedRun) -> "Table":
-    seen = any(one.augmented for one in run.changes)
-    table = table_of("change", "at", "accuracy", "same", "halved", *["seen"] * seen, "verdict")
-    for column in table.columns[:-1]:
+    table = table_of("change", "worst", "accuracy", "same", "halved", "verdict")
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
         column.no_wrap = True
     for one in run.changes:
         worst = min(one.points, key=lambda point: point.accuracy.value)
         at = "" if worst.strength is None else f"{worst.strength:g}"
         halved = ", ".join(f"{value:.2g}" for value in one.halved_at)
-        cells = [at, _accuracy(worst), f"{worst.consistency.value:.2f}", halved]
-        table.add_row(one.title, *cells, *[one.augmented or ""] * seen, _verdict(one))
+        cells = [at, _accuracy(worst), f"{worst.consistency.value:.2f}", halved, _verdict(one)]
+        table.add_row(one.title + " *" * (one.augmented is not None), *cells)
     return table
 
 
@@ -71,10 +70,9 @@ def _verdict(one: ChangeResult) -> str:
     return one.verdict
 
 
-def _comparisons(results: InvarianceResults) -> "Table":
-    table = table_of("change", "first", "second", "points", "interval", "")
-    for one in results.comparisons:
-        interval = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
-        table.add_row(one.change, Path(one.first).name, Path(one.second).name, f"{100 * one.difference:+.1f}", interval,
-                      one.verdict)  # fmt: skip
+def _against(comparisons: Sequence[RunComparison]) -> "Table":
+    table = table_of("change", "points", "interval", "")
+    for one in comparisons:
+        points = f"{100 * one.difference:+.1f}", f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
+        table.add_row(one.change, *points, one.verdict)
     return table

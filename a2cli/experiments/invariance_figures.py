@@ -85,7 +85,7 @@ def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: Prob
 
 
 def _words(strength: torch.Tensor) -> str:
-    return ", ".join(f"{value:.2g}" for value in strength.flatten().tolist())
+    return ", ".join(f"{value + 0.0:.2g}" for value in strength.flatten().tolist())
 
 
 def _tile(network: Network, image: torch.Tensor, title: str, truth: str) -> plots.Tile:

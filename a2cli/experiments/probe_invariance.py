@@ -63,10 +63,10 @@ def probe_invariance(
         device = set_up(probe.device, probe.threads)
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, probe=probe)
-        subjects = [
-            find_subject(one, probe.data, real_margin(probe, one.settings.dataset.image_size), device, watch)
-            for one in runs
-        ]
+        subjects = []
+        for one in runs:
+            margin = real_margin(probe, one.settings.dataset.image_size)
+            subjects.append(find_subject(one, one.title(runs), probe.data, margin, device, watch))
         for subject in subjects:
             for name, reason in _skipped(subject, probe).items():
                 watch.warn(f"{name} is skipped: {reason}")
@@ -115,7 +115,7 @@ def settings_of(wanted: Sequence[Probe], settings: ProbeSettings, side: int) -> 
         found += [Setting(one, strength) for strength in one.strengths]
         found += [Setting(one, None, draw) for draw in range(settings.draws if one.drawn else 0)]
     if shares := [abs(s) for one in wanted if one.name.startswith("translate") for s in one.strengths]:
-        steps = [pixels(2 * max(shares) * i / (GRID - 1) - max(shares), side) for i in range(GRID)]
+        steps = dict.fromkeys(round((2 * i / (GRID - 1) - 1) * pixels(max(shares), side)) for i in range(GRID))
         found += [Shift(right, down) for down in steps for right in steps]
     return found
 
@@ -193,6 +193,7 @@ def _result(
     shifts = [key for key in keys if isinstance(key, Shift)]
     return ProbedRun(
         name=subject.name,
+        folder=subject.trained.folder,
         source=subject.source,
         fingerprint=subject.fingerprint,
         networks=len(found),

@@ -29,13 +29,21 @@ CHUNK = 256
 class Trained:
     """A training run's folder, as it was named, and its settings; of several seeds, its networks are in seeds/N."""
 
-    name: str
+    folder: str
     settings: AnyTraining
+
+    def title(self, others: Sequence["Trained"]) -> str:
+        """Return the end of the folder's path that tells it from the others."""
+        parts = Path(self.folder).parts
+        for end in (parts[-1:], parts[-3:]):  # runs/NAME, or runs/NAME/seeds/N
+            if not end[0].isdigit() and sum(Path(one.folder).parts[-len(end) :] == end for one in others) == 1:
+                return "/".join(end)
+        return self.folder
 
     @property
     def folders(self) -> list[tuple[Path, int]]:
         """Return each network's folder and seed."""
-        training, folder = self.settings.training, Path(self.name)
+        training, folder = self.settings.training, Path(self.folder)
         if training.seeds == 1:
             return [(folder, training.seed)]
         return [(folder / f"seeds/{seed}", seed) for seed in range(training.seed, training.seed + training.seeds)]
@@ -65,7 +73,9 @@ class Subject:
     is_padded: bool
 
 
-def find_subject(trained: Trained, data: str | None, margin: int, device: torch.device, watch: Watcher) -> Subject:
+def find_subject(
+    trained: Trained, name: str, data: str | None, margin: int, device: torch.device, watch: Watcher
+) -> Subject:
     """Return a run's networks on their own validation images, or all on all images of `data`.
 
     Raises DataError where the run is not finished or damaged, its images are gone or changed, or `data` has classes
@@ -85,18 +95,21 @@ def find_subject(trained: Trained, data: str | None, margin: int, device: torch.
             raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
         model, card = run.load_model()
         if packed is None:
-            packed, wide = _packed(trained, card, data, margin, report.data.fingerprint, watch)
+            trained_on = report.data.fingerprint
+            packed, wide = _packed(trained, card, data, margin, trained_on, watch)
         rows = np.arange(len(packed.labels))
         if data is None:
             rows = split_rows(packed, trained.settings.dataset, Streams(seed).numpy("split")).val
-        labels = _known(packed, card, trained.name)[rows]
+        labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
         same = data is None and not margin
         networks.append(Network(model.to(device), card, images, report.results.runs[0].val.correct if same else None))
     assert packed is not None, "a run has a network"
+    if data is not None and packed.fingerprint == trained_on:
+        watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
     return Subject(
-        name=trained.name,
+        name=name,
         trained=trained,
         networks=networks,
         source=data or trained.settings.dataset.data,
@@ -118,18 +131,14 @@ def _packed(
         if data is not None:
             raise
         reason = str(error).removeprefix("--data ")
-        raise DataError(f"--run {trained.name}: its images are not there ({reason}); name some by --data") from None
+        raise DataError(f"--run {trained.folder}: its images are not there ({reason}); name some by --data") from None
     packed, wide = (
         pack(source, card.image_size + 2 * more, card.fit, dataset.skip_damaged, cores(), watch) for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:
         raise DataError(
-            f"--run {trained.name}: its images in {source.label} have changed since (fingerprint {fingerprint[:12]} "
+            f"--run {trained.folder}: its images in {source.label} have changed since (fingerprint {fingerprint[:12]} "
             f"then, {packed.fingerprint[:12]} now); name images by --data"
-        )
-    if data is not None and packed.fingerprint == fingerprint:
-        watch.warn(
-            f"--data {data}: holds the images that {trained.name} was trained on; leave it out for its own split"
         )
     return packed, wide
 

@@ -16,6 +16,7 @@ from a2cli.results.invariance import ChangeResult, ProbedRun
 COLORS = mpl.color_sequences["tab10"]
 COLUMNS = 4
 WIDTH, HEIGHT = 2.45, 2.15
+LEVEL = 7  # names that fit side by side
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
     plainer = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is None))
     rows = -(-len(names) // COLUMNS) + bool(plainer)
     width, top = COLUMNS * WIDTH + 0.5, 0.75
-    figure = new_figure(width, max(1, rows) * HEIGHT + top + (0.35 if plainer else -0.3))
+    foot = 0.85 if len(plainer) <= LEVEL else 1.25
+    figure = new_figure(width, max(1, rows) * HEIGHT + top + (foot - 0.5 if plainer else -0.3))
     height = figure.get_size_inches()[1]
     for i, name in enumerate(names):
         left, above = 0.5 + i % COLUMNS * WIDTH, top + i // COLUMNS * HEIGHT
@@ -46,7 +48,7 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
         if i % COLUMNS:
             axes.set_yticklabels([])
     if plainer:
-        axes = new_axes(figure, 0.5, 0.85, 0.3, height - 0.85 - (HEIGHT - 0.8))
+        axes = new_axes(figure, 0.5, foot, 0.3, height - foot - (HEIGHT - 0.8))
         _bars(axes, runs, plainer)
     _legend(figure, runs, margin)
     return figure
@@ -92,7 +94,7 @@ def _bars(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str]) -> None:
     verdicts = {one.title: one.verdict for run in runs for one in run.changes} if len(runs) == 1 else {}
     plain(axes, "Without a strength, or with one drawn for each image", "")
     labels = [f"{name}\n{verdicts[name]}" if name in verdicts else name for name in names]
-    axes.set_xticks(range(len(names)), labels, rotation=45 if len(names) > 7 else 20, ha="right", fontsize=8)
+    axes.set_xticks(range(len(names)), labels, rotation=20 if len(names) <= LEVEL else 45, ha="right", fontsize=8)
     axes.set_ylim(0, 1)
     axes.tick_params(axis="y", labelsize=7.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -121,7 +123,7 @@ def _legend(figure: Figure, runs: Sequence[ProbedRun], margin: float) -> None:
 
 def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     """One image under every change: a row a change, weak to strong, the network's answer under each."""
-    tile, gap, words, name = 0.92, 0.14, 0.36, 1.15
+    tile, gap, words, name = 0.92, 0.14, 0.36, 1.0
     columns = max(len(tiles) for _, tiles in rows)
     figure = new_figure(name + columns * (tile + gap) + 0.1, len(rows) * (tile + words) + 0.5)
     width, height = figure.get_size_inches()
@@ -130,7 +132,7 @@ def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     axes.text(0.1, height - 0.25, title, fontsize=11, color=INK, va="center")
     for row, (change, tiles) in enumerate(rows):
         top = height - 0.5 - row * (tile + words)
-        axes.text(0.1, top - 0.16 - tile / 2, change.replace("-", "-\n", 1), fontsize=8.5, color=INK, va="center")
+        axes.text(0.1, top - 0.16 - tile / 2, change.replace(" ", "\n"), fontsize=8.5, color=INK, va="center")
         for column, one in enumerate(tiles):
             left = name + column * (tile + gap)
             axes.text(left, top - 0.02, one.title, fontsize=6.5, color=INK, va="top")

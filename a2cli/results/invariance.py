@@ -94,6 +94,7 @@ class ProbedRun:
     """
 
     name: str
+    folder: str
     source: str
     fingerprint: str
     networks: int
