@@ -222,6 +222,8 @@ def crop_padding(images: Tensor) -> Tensor:
 
 def _taken(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return of each image the pixels at its rows and columns, both (B, S)."""
+    if (rows == rows[0]).all() and (columns == columns[0]).all():  # the same for all: three times as fast
+        return images.index_select(2, rows[0]).index_select(3, columns[0])
     batch = torch.arange(len(images))[:, None, None]
     return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
