@@ -201,6 +201,7 @@ def _result(
         counts=dict(zip(subject.classes, counts, strict=True)),
         unchanged=before.accuracy,
         majority=majority,
+        by_network=before.by_network(),
         by_class=before.by_class(classes),
         augmentations=trained,
         changes=changes,

@@ -88,9 +88,10 @@ class ChangeResult:
 class ProbedRun:
     """One training run's networks, on one set of images each; `images` counts different ones.
 
-    `counts` are the images of each class, once for each network that saw them, and `by_class` how many of them were
-    recognised unchanged; `majority` always answers the largest class. `skipped` says which changes make no sense here.
-    `translations` are accuracies over a grid of translations, (right, down, accuracy), shares of the side.
+    `by_network` are their accuracies unchanged; `counts` are the images of each class, once for each network that saw
+    them, and `by_class` how many of them were recognised unchanged; `majority` always answers the largest class.
+    `skipped` says which changes make no sense here. `translations` are accuracies over a grid of translations,
+    (right, down, accuracy), shares of the side.
     """
 
     name: str
@@ -102,6 +103,7 @@ class ProbedRun:
     counts: dict[str, int]
     unchanged: Accuracy
     majority: Accuracy
+    by_network: list[float]
     by_class: list[int]
     augmentations: list[str]
     changes: list[ChangeResult]
