@@ -1,6 +1,6 @@
 """`a2 probe-invariance`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from a2cli import checks, options
 from a2cli.cli.common import TRAINING, config_of, show_dry_run, show_report
@@ -8,9 +8,6 @@ from a2cli.console.invariance import show_probe
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
 from a2cli.settings import AnyTraining, ProbeInvarianceSettings, ProbeOptions
-
-if TYPE_CHECKING:
-    pass
 
 COMMAND = "probe-invariance"
 
