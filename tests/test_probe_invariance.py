@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
 from PIL import Image
 
 from a2cli.settings import CHANGES
-from tests.conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
 
 FAST = ["--threads", "1", "--device", "cpu"]
 FEW = [*FAST, "--changes", "brightness,translate-x,flip-horizontal"]
