@@ -12,6 +12,7 @@ from a2cli.settings import (
     AnyComparison,
     AnyTraining,
     ComparisonOptions,
+    ExtractFeaturesSettings,
     NetworkSettings,
     ProbeInvarianceSettings,
     ReceptiveFieldSettings,
@@ -44,7 +45,20 @@ def _contradictions(settings: AnyTraining) -> list[str]:
     else:
         mlp_layers(network, side)
     augmentations(settings.dataset.augment)
+    _check_folds(settings)
     return [*larger, *_past_the_end(settings)]
+
+
+def _check_folds(settings: AnyTraining) -> None:
+    split = settings.split
+    if split.folds == 1:
+        raise SettingsError("--folds: expected 2 parts at least, or 0 for none, got 1")
+    if split.folds and settings.training.seeds > 1:
+        raise SettingsError("--seeds: with --folds there is one run for each part; give one of the two")
+    if split.fold is not None and not split.folds:
+        raise SettingsError("--fold: acts only with --folds")
+    if split.fold is not None and split.fold >= split.folds:
+        raise SettingsError(f"--fold: expected one of --folds parts, below {split.folds}, got {split.fold}")
 
 
 def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, Any], drawn: bool) -> None:
@@ -68,6 +82,8 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
                         ("weight_decay", lists.weight_decays), ("dropout", lists.dropouts)):  # fmt: skip
         if given and resolved.by_flag(name):
             raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {_list_flag(name)}")
+    if settings.split.folds:
+        raise SettingsError("--folds: a comparison is over --seeds, each with a split of its own")
     if resolved.by_flag("threads"):
         raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
     if lists.tuning == "grid" and resolved.by_flag("learning_rate"):
@@ -124,7 +140,10 @@ def _idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str
     }
     if "dropout_at" in values and not any(values["dropout"]):
         idle["dropout_at"] = ("all",), "acts only with --dropout above 0"
-    if values["val_count"] is not None:
+    if values["folds"]:
+        idle["val_fraction"] = values["val_fraction"], "does not act beside --folds"
+        idle["val_count"] = None, "does not act beside --folds"
+    elif values["val_count"] is not None:
         idle["val_fraction"] = values["val_fraction"], "does not act beside --val-count"
     if values["scheduler"] != "plateau" and not values["early_stopping"] and not values["restore_best"]:
         idle["monitor"] = "val-loss", "acts only with --early-stopping, --restore-best or --scheduler plateau"
@@ -240,3 +259,29 @@ def plan_probe(settings: ProbeInvarianceSettings) -> list[str]:
         drawn = f", drawn {probe.draws} times for each image" if one.drawn else ""
         lines.append(f"Change: {one.title}{drawn or strengths} ({one.change.unit})")
     return lines
+
+
+def check_extraction(resolved: Resolved[ExtractFeaturesSettings]) -> None:
+    """Raise SettingsError for settings of `a2 extract-features` that cannot act together."""
+    features = resolved.settings.features
+    _check_backbone(resolved)
+    if resolved.by_flag("grid_pool") and not features.grid:
+        raise SettingsError("--grid-pool: acts only with --grid above 0")
+    if twice := [name for i, name in enumerate(features.layer) if name in features.layer[:i]]:
+        raise SettingsError(f"--layer: {twice[0]} is named twice")
+
+
+def _check_backbone(resolved: Resolved[Any]) -> None:
+    for name in ("backbone", "weights", "partial"):
+        if resolved.settings.backbone.run is not None and resolved.by_flag(name):
+            raise SettingsError(f"--{name}: a --run is its own backbone, with its own weights")
+    if resolved.by_flag("partial") and resolved.settings.backbone.weights == "none":
+        raise SettingsError("--partial: acts only with weights from a file")
+
+
+def plan_extraction(settings: ExtractFeaturesSettings, out: str) -> list[str]:
+    """Return what an extraction would do, line by line."""
+    chosen, backbone = settings.features, settings.backbone
+    source = f"run {backbone.run}" if backbone.run else f"{backbone.backbone}, weights {backbone.weights}"
+    pooled = f", pooled to {chosen.grid}x{chosen.grid} ({chosen.grid_pool})" if chosen.grid else ""
+    return [f"Layers: {', '.join(chosen.layer)} of {source}{pooled}", f"Images: {settings.dataset.data}, into {out}"]

@@ -12,6 +12,7 @@ from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
+from a2cli.results.transfer import FeatureResults
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Report:
     status: Literal["running", "done", "interrupted", "diverged", "failed"]
     created: str
     data: DataSummary | None = None
-    results: TrainingResults | FieldResults | ComparisonResults | InvarianceResults | None = None
+    results: TrainingResults | FieldResults | ComparisonResults | InvarianceResults | FeatureResults | None = None
     history: dict[str, list[EpochLog]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)

@@ -16,6 +16,8 @@ from a2cli.settings import (
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
+    ExtractFeaturesSettings,
+    FileOptions,
     LookOptions,
     ProbeInvarianceSettings,
     ProbeOptions,
@@ -48,6 +50,11 @@ COMMANDS = {
         (ReceptiveFieldSettings,),
         LookOptions,
         "What a unit sees of the image, derived, for layers in words, the ConvNet, or torchvision's networks.",
+    ),
+    "extract-features": (
+        (ExtractFeaturesSettings,),
+        FileOptions,
+        "Some layers of a pretrained network, or of a run's own, for all images of a set, in one file.",
     ),
     "probe-invariance": (
         (ProbeInvarianceSettings,),

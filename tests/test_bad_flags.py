@@ -54,6 +54,11 @@ USAGE: dict[str, tuple[str, str]] = {
     "--dropout-at conv1": ("--dropout-at", "--dropout above 0"),
     "--dropout 0.5 --dropout-at hidden": ("--dropout-at hidden", "no such layer"),
     "--no-restore-best --monitor val-loss": ("--monitor", "--early-stopping"),
+    "--folds 1": ("--folds", "2 parts at least"),
+    "--folds 3 --seeds 2": ("--seeds", "--folds"),
+    "--folds 3 --fold 3": ("--fold", "below 3"),
+    "--fold 0": ("--fold", "--folds"),
+    "--folds 3 --val-fraction 0.5": ("--val-fraction", "--folds"),
 }  # fmt: skip
 
 
@@ -64,11 +69,11 @@ def test_flags_that_cannot_be_used(flags: str, data: Path, train: A2, tmp_path: 
 
 
 WHOLE = "image_size val_count train_per_class channels kernel_size stride padding pool_size pool_stride hidden epochs"
-WHOLE += " batch_size plateau_patience step_size milestones warmup_epochs early_stopping threads seed seeds"
+WHOLE += " batch_size plateau_patience step_size milestones warmup_epochs early_stopping threads seed seeds folds fold"
 SHARES = "val_fraction test_fraction dropout weight_decay momentum label_smoothing plateau_factor gamma"
 NUMBERS = f"{WHOLE} {SHARES} learning_rate min_learning_rate".split()
 MAY_BE_0 = "padding dropout test_fraction weight_decay label_smoothing plateau_patience min_learning_rate warmup_epochs"
-MAY_BE_0 += " early_stopping threads seed"
+MAY_BE_0 += " early_stopping threads seed folds fold"
 
 
 @pytest.mark.parametrize("name", NUMBERS)

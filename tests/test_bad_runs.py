@@ -53,7 +53,7 @@ def test_runs_that_cannot_be_resumed(kind: str, run: Path, a2: A2) -> None:
     ("flags", "status", "words"),
     [
         ("--epochs 5", 2, ("epochs is 3 in the run, 5 by --epochs",)),
-        ("--preset 1.4-dropout", 2, ("is stratified in the run, random by preset 1.4-dropout",)),
+        ("--preset 1.4-dropout", 2, ("normalize is train in the run, imagenet by preset 1.4-dropout",)),
         ("--out elsewhere", 2, ("--out",)),
         ("--final", 2, ("--final", "--test-fraction")),
     ],

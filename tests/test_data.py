@@ -18,7 +18,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_rows
 from a2cli.report import Nobody
 from a2cli.runtime import Streams
-from a2cli.settings import DataSettings
+from a2cli.settings import SplitSettings
 
 CLASSES = {"ada": 7, "bea": 12, "cleo": 21}
 
@@ -43,7 +43,7 @@ def packed_from(data: Path, size: int = 16, fit: str = "squash") -> Packed:
 
 
 def split(packed: Packed, seed: int = 0, **settings: Any) -> Split:
-    return split_rows(packed, DataSettings(**settings), Streams(seed).numpy("split"))
+    return split_rows(packed, SplitSettings(**settings), Streams(seed).numpy("split"))
 
 
 # Splits
@@ -210,3 +210,19 @@ def test_a_source_with_a_name_in_the_users_folder(folder: Path, tmp_path: Path) 
     (tmp_path / "data").mkdir()
     (tmp_path / "data/paintings").symlink_to(folder)
     assert packed_from(Path("paintings")).fingerprint == packed_from(folder).fingerprint
+
+
+@pytest.mark.parametrize("kind", ["stratified", "random"])
+def test_folds_hold_out_every_image_once(folder: Path, kind: str) -> None:
+    packed = packed_from(folder)
+    parts = [split(packed, folds=4, fold=k, split=kind, test_fraction=0.1) for k in range(4)]
+    assert len({tuple(part.test) for part in parts}) == 1
+    held = np.concatenate([part.val for part in parts])
+    assert sorted([*held, *parts[0].test]) == list(range(len(packed.labels)))
+    assert max(len(part.val) for part in parts) - min(len(part.val) for part in parts) <= 1
+    for part in parts:
+        assert not set(part.val) & set(part.train)
+        assert len(part.train) + len(part.val) + len(part.test) == len(packed.labels)
+    if kind == "stratified":
+        counts = np.array([np.bincount(packed.labels[part.val], minlength=3) for part in parts])
+        assert (counts.max(0) - counts.min(0) <= 1).all()

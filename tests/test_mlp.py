@@ -112,11 +112,7 @@ def test_the_courseworks_presets() -> None:
     assert (network.hidden, network.dropout, network.initialization) == ((300,), (0.5,), "xavier")
     assert (training.optimizer, training.learning_rate, training.batch_size) == ("adam", 1e-3, 32)
     assert (training.scheduler, training.plateau_patience, training.plateau_factor) == ("plateau", 6, 0.1)
-    assert (settings.dataset.image_size, settings.dataset.val_fraction, settings.dataset.test_fraction) == (
-        28,
-        0.1,
-        0.1,
-    )
+    assert (settings.dataset.image_size, settings.split.val_fraction, settings.split.test_fraction) == (28, 0.1, 0.1)
 
 
 def test_a_comparison_of_mlps(a2: A2, tmp_path: Path) -> None:

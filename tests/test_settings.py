@@ -158,4 +158,4 @@ def test_dry_run_shows_every_setting_and_leaves_nothing(tmp_path: Path) -> None:
 def test_settings_are_frozen_and_unique() -> None:
     names = [item.name for item in [*ALL, *declared(RunOptions)]]
     assert len(set(names)) == len(names)
-    assert all(field.name in {"dataset", "network", "training"} for field in fields(TrainCnnSettings))
+    assert all(field.name in {"dataset", "split", "network", "training"} for field in fields(TrainCnnSettings))

@@ -11,6 +11,7 @@ from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
 from a2cli.cli.invariance import probe_invariance
 from a2cli.cli.training import train_cnn, train_mlp
+from a2cli.cli.transfer import extract_features
 from a2cli.console import base as console
 from a2cli.console.progress import Transfer
 from a2cli.errors import SettingsError
@@ -18,6 +19,8 @@ from a2cli.settings import (
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
+    ExtractFeaturesSettings,
+    FileOptions,
     LookOptions,
     ProbeInvarianceSettings,
     ProbeOptions,
@@ -87,6 +90,12 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
     ),
     "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
+    "extract-features": (
+        (ExtractFeaturesSettings,),
+        FileOptions,
+        extract_features,
+        "A pretrained network's activations as data.",
+    ),
     "probe-invariance": (
         (ProbeInvarianceSettings,),
         ProbeOptions,

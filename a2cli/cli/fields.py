@@ -10,7 +10,6 @@ from a2cli.console.progress import Show
 from a2cli.errors import RefutedError, SettingsError
 from a2cli.results.fields import FieldResults
 from a2cli.settings import (
-    DataSettings,
     LookOptions,
     NetworkSettings,
     ReceptiveFieldSettings,
@@ -23,7 +22,7 @@ COMMAND = "receptive-field"
 
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
-    settings, dataset, seed = _settings(chosen, flags)
+    settings, sample = _settings(chosen, flags)
     drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
     checks.check_receptive_field(settings, flags, drawn)
     from a2cli.experiments.receptive_field import receptive_field as run_experiment
@@ -35,7 +34,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
         run = Run.create(COMMAND, chosen.out)
     try:
         with Show(chosen.quiet) as show:
-            report = run_experiment(settings, dataset, seed, run, show)
+            report = run_experiment(settings, sample, run, show)
     finally:
         if run:
             run.discard()
@@ -45,8 +44,8 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
         raise RefutedError(report.results.verdict)
 
 
-def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFieldSettings, DataSettings, int]:
-    """Return the settings, and the data with its split: a run's own, so that its validation images serve."""
+def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFieldSettings, TrainCnnSettings]:
+    """Return the settings, and the training whose images serve: a run's own, so that those held out do."""
     trained = TrainCnnSettings()  # the network, its images and their split
     if chosen.preset and options.said_by(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
         settings = options.resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
@@ -69,7 +68,7 @@ def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFiel
     settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
     # Our own config.yaml repeats the look and holds no split: so only a run's own is taken, not a preset's.
     split = trained if stack.run is not None else TrainCnnSettings()
-    return settings, replace(split.dataset, data=data), split.training.seed
+    return settings, replace(split, dataset=replace(split.dataset, data=data))
 
 
 def _trained(run: str) -> TrainCnnSettings:

@@ -56,9 +56,12 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def to_square(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:
     """Return an RGB image as (size, size, 3) uint8, by area-weighted bilinear resizing.
 
-    `fit`: squash both sides, crop the longer side to the centre, or pad the shorter one with black.
+    `fit`: squash both sides, crop the longer side to the centre, pad the shorter one with black, or as torchvision's
+    pretrained networks want it: center-256 makes the shorter side 256 pixels, of which the centre is taken.
     """
     shape = (size, size)
+    if fit.startswith("center-"):
+        return _center(image, size, *fit.split("-")[1:])
     if fit == "crop":
         image = ImageOps.fit(image, shape, Image.Resampling.BILINEAR)
     elif fit == "pad":
@@ -66,3 +69,13 @@ def to_square(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:
     elif image.size != shape:
         image = image.resize(shape, Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _center(image: Image.Image, size: int, shorter: str, filter_name: str = "bilinear") -> NDArray[np.uint8]:
+    """As torchvision's Resize and CenterCrop on a PIL image."""
+    least, target = min(image.size), int(shorter)
+    width, height = (int(target * side / least) for side in image.size)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling[filter_name.upper()])
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)))

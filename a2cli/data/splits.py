@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
-from a2cli.settings import DataSettings
+from a2cli.settings import SplitSettings
 
 Rows = NDArray[np.int64]
 HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"
@@ -22,7 +22,7 @@ class Split:
     test: Rows
 
 
-def split_rows(packed: Packed, settings: DataSettings, generator: np.random.Generator) -> Split:
+def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Generator) -> Split:
     """Draw the split, or take the one that the data came with (drawing what it lacks from its training images).
 
     Raises DataError where too few images are left for one part.
@@ -33,7 +33,9 @@ def split_rows(packed: Packed, settings: DataSettings, generator: np.random.Gene
     total = len(rows)
     if not len(test) and settings.test_fraction:
         rows, test = _draw(rows, round(total * settings.test_fraction), packed.labels, settings.split, generator)
-    if not len(val):
+    if not len(val) and settings.folds:
+        rows, val = _fold(rows, settings, packed.labels, generator)
+    elif not len(val):
         count = settings.val_count or round(total * settings.val_fraction)
         rows, val = _draw(rows, count, packed.labels, settings.split, generator)
     if settings.train_per_class:
@@ -60,6 +62,15 @@ def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.
     classes, sizes = np.unique(labels[rows], return_counts=True)
     for name, quota in zip(classes, _apportion(sizes, count), strict=True):
         held[np.flatnonzero(labels[shuffled] == name)[:quota]] = True
+    return shuffled[~held], shuffled[held]
+
+
+def _fold(rows: Rows, settings: SplitSettings, labels: Rows, generator: np.random.Generator) -> tuple[Rows, Rows]:
+    """Return (the rest, the part held out); dealt out in turn, class after class if stratified, parts are alike."""
+    shuffled = generator.permutation(rows)
+    if settings.split == "stratified":
+        shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    held = np.arange(len(shuffled)) % settings.folds == settings.fold
     return shuffled[~held], shuffled[held]
 
 

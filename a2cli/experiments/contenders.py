@@ -104,8 +104,8 @@ def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: i
         network = replace(network, dropout=dropout)
     training = replace(settings.training, **values, learning_rate=rate, seed=seed, seeds=1, threads=1, device=device)
     if isinstance(network, NetworkSettings):
-        return TrainCnnSettings(dataset=settings.dataset, network=network, training=training)
-    return TrainMlpSettings(dataset=settings.dataset, network=network, training=training)
+        return TrainCnnSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
+    return TrainMlpSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
 
 
 def trial_name(choice: Choice, settings: AnyTraining) -> str:

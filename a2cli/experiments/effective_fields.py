@@ -24,7 +24,7 @@ from a2cli.report import Watcher
 from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import DataSettings, ReceptiveFieldSettings
+from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings
 
 SHARES = (50, 90, 99)
 BATCH_PIXELS = 200_000  # of the images that a gradient is kept for at a time
@@ -40,10 +40,11 @@ class Networks:
     trained: MapsOf | None
 
 
-def sample_images(dataset: DataSettings, seed: int, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
+def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3)."""
+    dataset, seed = sample.dataset, sample.training.seed
     packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch)
-    rows = split_rows(packed, dataset, Streams(seed).numpy("split")).val
+    rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
     return np.asarray(packed.images[chosen])
 

@@ -20,14 +20,14 @@ from a2cli.report import Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import AnyTraining
+from a2cli.settings import AnyTraining, repeats
 
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training run's folder, as it was named, and its settings; of several seeds, its networks are in seeds/N."""
+    """A training run's folder, as it was named, and its settings; of several networks each is in seeds/N or folds/N."""
 
     folder: str
     settings: AnyTraining
@@ -35,18 +35,15 @@ class Trained:
     def title(self, others: Sequence["Trained"]) -> str:
         """Return the end of the folder's path that tells it from the others."""
         parts = Path(self.folder).parts
-        for end in (parts[-1:], parts[-3:]):  # runs/NAME, or runs/NAME/seeds/N
+        for end in (parts[-1:], parts[-3:]):  # runs/NAME, or runs/NAME/seeds/N or folds/N
             if not end[0].isdigit() and sum(Path(one.folder).parts[-len(end) :] == end for one in others) == 1:
                 return "/".join(end)
         return self.folder
 
     @property
-    def folders(self) -> list[tuple[Path, int]]:
-        """Return each network's folder and seed."""
-        training, folder = self.settings.training, Path(self.folder)
-        if training.seeds == 1:
-            return [(folder, training.seed)]
-        return [(folder / f"seeds/{seed}", seed) for seed in range(training.seed, training.seed + training.seeds)]
+    def networks(self) -> dict[Path, AnyTraining]:
+        """Return each network's folder, and the settings it was trained with."""
+        return {Path(self.folder) / inner: alone for inner, alone in repeats(self.settings).items()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def find_subject(
     """
     networks: list[Network] = []
     packed: Packed | None = None
-    for folder, seed in trained.folders:
+    for folder, alone in trained.networks.items():
         run = Run.open(folder)
         report = run.read_report()
         if (
@@ -99,7 +96,7 @@ def find_subject(
             packed, wide = _packed(trained, card, data, margin, trained_on, watch)
         rows = np.arange(len(packed.labels))
         if data is None:
-            rows = split_rows(packed, trained.settings.dataset, Streams(seed).numpy("split")).val
+            rows = split_rows(packed, alone.split, Streams(alone.training.seed).numpy("split")).val
         labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
         same = data is None and not margin
@@ -115,7 +112,7 @@ def find_subject(
         source=data or trained.settings.dataset.data,
         fingerprint=packed.fingerprint,
         classes=networks[0].card.class_names,
-        is_grey=all(_is_grey(chunk) for chunk in _chunks(packed.images, used)),
+        is_grey=is_grey(packed.images, used),
         is_padded=any(_is_padded(chunk) for chunk in _chunks(packed.images, used)),
     )
 
@@ -160,8 +157,9 @@ def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDAr
     return (images[rows[first : first + CHUNK]] for first in range(0, len(rows), CHUNK))
 
 
-def _is_grey(images: NDArray[np.uint8]) -> bool:
-    return bool((images[..., :1] == images).all())
+def is_grey(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> bool:
+    """Return whether all these images have three equal channels."""
+    return all(bool((chunk[..., :1] == chunk).all()) for chunk in _chunks(images, rows))
 
 
 def _is_padded(images: NDArray[np.uint8]) -> bool:

@@ -14,7 +14,7 @@ from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.report import Report, Watcher, machine
 from a2cli.results.fields import FieldResults, UnitField
-from a2cli.settings import DataSettings, ReceptiveFieldSettings, flat
+from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings, flat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,11 +27,11 @@ COMMAND = "receptive-field"
 
 
 def receptive_field(
-    settings: ReceptiveFieldSettings, dataset: DataSettings, seed: int, run: "Run | None", watch: Watcher
+    settings: ReceptiveFieldSettings, sample: TrainCnnSettings, run: "Run | None", watch: Watcher
 ) -> Report:
     """Return the report on what units see, and leave it in the run's folder, if any, with its figures.
 
-    `dataset` and `seed` say which images are averaged over and drawn on. Raises SettingsError, DataError.
+    `sample` is the training whose validation images are averaged over and drawn on. Raises SettingsError, DataError.
     """
     results = _derived(settings)
     influences: Influences = {}
@@ -39,9 +39,9 @@ def receptive_field(
     if results.image_size and (run or settings.effective.effective):
         from a2cli.experiments import effective_fields
 
-        images = effective_fields.sample_images(dataset, seed, results.image_size, settings.effective.images, watch)
+        images = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
         if settings.effective.effective:
-            results, influences = effective_fields.measure(settings, results, seed, images, watch)
+            results, influences = effective_fields.measure(settings, results, sample.training.seed, images, watch)
     elif settings.effective.effective:
         raise SettingsError("--effective: needs --image-size")
     report = Report(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 
@@ -22,7 +23,7 @@ from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores, environment, set_up
-from a2cli.settings import AnyTraining, DataSettings, NetworkSettings, augmentations, flat
+from a2cli.settings import AnyTraining, NetworkSettings, SplitSettings, augmentations, flat, repeats
 
 
 def architecture(settings: AnyTraining) -> tuple[str, str]:
@@ -52,7 +53,7 @@ def train_network(
         dataset = settings.dataset
         source = find_source(dataset.data)
         packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
-        notes = [*warnings, *_left_out(packed), *_idle_fractions(packed, dataset)]
+        notes = [*warnings, *_left_out(packed), *_idle_fractions(packed, settings.split)]
         for note in notes:
             watch.warn(note)
         job = make_job(settings, packed, source.label, notes)
@@ -63,7 +64,7 @@ def train_network(
         previous = run.previous_report(flat(settings), packed.fingerprint)
         if previous and previous.status == "done" and not final:
             watch.warn("this run was finished before; nothing is left to train")
-        if training.seeds == 1:
+        if len(repeats(settings)) == 1:
             return run_trial(job, run, device, watch, final=final, figures=figures)
         return _several(settings, packed, source.label, notes, run, device, watch, final)
 
@@ -73,12 +74,14 @@ def _left_out(packed: Packed) -> list[str]:
     return [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
 
 
-def _idle_fractions(packed: Packed, dataset: DataSettings) -> list[str]:
+def _idle_fractions(packed: Packed, split: SplitSettings) -> list[str]:
     """Find settings of the split that do not act because the data came with that part."""
     idle = []
-    if "val" in packed.splits and (dataset.val_count or dataset.val_fraction != DataSettings().val_fraction):
-        idle.append("val_count" if dataset.val_count else "val_fraction")
-    if "test" in packed.splits and dataset.test_fraction:
+    if "val" in packed.splits and split.folds:
+        raise SettingsError("--folds: the data has a validation part of its own")
+    if "val" in packed.splits and (split.val_count or split.val_fraction != SplitSettings().val_fraction):
+        idle.append("val_count" if split.val_count else "val_fraction")
+    if "test" in packed.splits and split.test_fraction:
         idle.append("test_fraction")
     return [f"{name} does not act: the data has that part of its own" for name in idle]
 
@@ -89,7 +92,7 @@ def make_job(settings: AnyTraining, packed: Packed, source: str, warnings: Seque
     Raises DataError where they cannot be split, SettingsError for a norm that would be over a single value.
     """
     dataset = settings.dataset
-    split = split_rows(packed, dataset, Streams(settings.training.seed).numpy("split"))
+    split = split_rows(packed, settings.split, Streams(settings.training.seed).numpy("split"))
     batch_size = settings.training.batch_size
     if isinstance(settings.network, NetworkSettings):
         check_norm(settings.network, dataset.image_size, len(split.train) % batch_size or batch_size)
@@ -128,27 +131,25 @@ def _several(
     watch: Watcher,
     final: bool,
 ) -> Report:
-    """Train every seed as a run of its own inside this one, then report on all; seeds already done are kept."""
-    training = settings.training
+    """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    reports, folders = [], []
-    for seed in range(training.seed, training.seed + training.seeds):
-        alone = replace(settings, training=replace(training, seed=seed, seeds=1))
-        child = run.child(f"seeds/{seed}")
+    reports, alone_in = [], repeats(settings)
+    for folder, alone in alone_in.items():
+        child = run.child(folder)
         child.write_config(architecture(alone)[1], flat(alone))
         reports.append(run_trial(make_job(alone, packed, source, warnings), child, device, watch, final=final))
-        folders.append(f"seeds/{seed}")
     runs = [
         replace(r.results.runs[0], folder=f)
-        for r, f in zip(reports, folders, strict=True)
+        for r, f in zip(reports, alone_in, strict=True)
         if isinstance(r.results, TrainingResults)
     ]
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
     last_val = spread([r.last_val_accuracy for r in runs])
     tests = [r.test.value for r in runs if r.test]
     test = spread(tests) if len(tests) == len(runs) else None
-    verdict = training_verdict(runs, training.monitor, val, train, test)
-    history = {seed: logs for report in reports for seed, logs in report.history.items()}
+    verdict = training_verdict(runs, settings.training.monitor, val, train, test)
+    history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
+               for logs in report.history.values()}  # fmt: skip
     watch.phase("drawing figures")
     draw_training(run, history, runs)
     report = Report(
@@ -162,7 +163,7 @@ def _several(
         history=history,
         warnings=list(warnings),
         artifacts=run.artifacts(),
-        seconds={"all seeds": time.perf_counter() - began},
+        seconds={"all runs": time.perf_counter() - began},
         test_reads=max(report.test_reads for report in reports),
     )
     run.write_report(report)

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import fx, nn
 
+from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, up_to
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
+from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.runtime import Streams
-from a2cli.settings import MlpSettings, NetworkSettings
+from a2cli.settings import HeadSettings, MlpSettings, NetworkSettings
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "convnet": build_convnet,
@@ -17,18 +20,70 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 
 
 @dataclass(frozen=True)
+class TrunkCard:
+    """A backbone up to one layer: all that rebuilds it around its weights, and where those are from.
+
+    `backbone` is torchvision's name or ours (then `network` and `classes` say which); `node` the layer as the graph
+    has it; `random` names weights that were not in the file; `sha256` is the weights file's.
+    """
+
+    backbone: str
+    network: NetworkSettings | MlpSettings | None
+    classes: int
+    layer: str
+    node: str
+    grid: int
+    grid_pool: str
+    image_size: int
+    fit: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weights: str
+    sha256: str
+    random: tuple[str, ...]
+
+    @property
+    def pretrained(self) -> bool:
+        return self.weights != "none"
+
+    def graph(self) -> fx.GraphModule:
+        """Return the whole backbone's graph, with random weights."""
+        if self.network is None:
+            return graph_of(build_torchvision(self.backbone), f"--backbone {self.backbone}")
+        builder = BUILDERS[self.backbone]
+        model = builder(self.network, self.image_size, self.classes, self.mean, self.std, Streams(0))
+        return graph_of(model.eval(), f"--backbone {self.backbone}")
+
+    def build(self) -> Trunk:
+        """Return the trunk, with random weights; raises SettingsError for what torchvision does not have."""
+        preprocess = Preprocess(self.mean, self.std) if self.network is None else nn.Identity()
+        return Trunk(preprocess, up_to(self.graph(), [self.node]), GridPooling(self.grid, self.grid_pool))
+
+
+@dataclass(frozen=True)
 class ModelCard:
-    """A network's architecture, class names and preprocessing: `fit`, `image_size`, then `mean` and `std` on [0, 1]."""
+    """A network's architecture, class names and preprocessing: `fit`, `image_size`, then `mean` and `std` on [0, 1].
+
+    A `transfer` network is a trunk with a head on it.
+    """
 
     architecture: str
-    network: NetworkSettings | MlpSettings
+    network: NetworkSettings | MlpSettings | HeadSettings
     class_names: tuple[str, ...]
     image_size: int
     fit: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    trunk: TrunkCard | None = None
 
     def build(self, streams: Streams) -> nn.Module:
         """Return the network with starting weights; raises KeyError for an architecture that is not in the zoo."""
+        if self.architecture == "transfer":
+            assert self.trunk is not None, "a card of that kind has one"
+            assert isinstance(self.network, HeadSettings), "and a head"
+            trunk = self.trunk.build().eval()
+            with torch.inference_mode():
+                shape = trunk(torch.zeros(1, 3, self.image_size, self.image_size)).shape[1:]
+            return Transfer(trunk, build_head(self.network, shape, len(self.class_names), streams))
         builder = BUILDERS[self.architecture]
         return builder(self.network, self.image_size, len(self.class_names), self.mean, self.std, streams)

@@ -8,11 +8,13 @@ from annotated_types import Ge, Gt, Le, Len
 from a2cli.settings.declare import Count, CountOrOff, Share, setting
 from a2cli.settings.training import (
     FACES,
+    TENTHS,
     DataSettings,
     MlpSettings,
     NetworkSettings,
     OptimizerName,
     SchedulerName,
+    SplitSettings,
     TrainingSettings,
     TrainMlpSettings,
 )
@@ -90,6 +92,7 @@ class CompareSettings:
 
     comparison: ComparisonSettings = ComparisonSettings()
     dataset: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings(seeds=5)
 
@@ -100,6 +103,7 @@ class CompareMlpSettings:
 
     comparison: ComparisonSettings = ComparisonSettings(network="mlp")
     dataset: DataSettings = FACES
+    split: SplitSettings = TENTHS
     network: MlpSettings = MlpSettings()
     training: TrainingSettings = replace(TrainMlpSettings().training, seeds=5)
 

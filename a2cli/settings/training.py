@@ -1,7 +1,7 @@
 """The settings of a training: data, network, training, and what to do with the run."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
@@ -27,13 +27,6 @@ class DataSettings:
     fit: Literal["squash", "crop", "pad"] = setting(
         "squash", "How an image that is not square becomes one: squashed, cropped to its centre, or padded with black."
     )
-    split: Literal["stratified", "random"] = setting(
-        "stratified", "How validation images are drawn: the same share of every class, or plainly at random."
-    )
-    val_fraction: Annotated[float, Gt(0), Lt(1)] = setting(0.2, "Share of the images held out for validation.")
-    val_count: Count | None = setting(None, "Number of images held out for validation, instead of a share.")
-    test_fraction: Share = setting(0.0, "Share of the images sealed for the one test that --final reads.")
-    train_per_class: Count | None = setting(None, "Train on at most this many images of each class.")
     normalize: Literal["train", "imagenet", "half"] = setting(
         "train",
         "Pixel scaling: to mean 0 and deviation 1 over the training images, with ImageNet's mean and deviation, "
@@ -45,6 +38,23 @@ class DataSettings:
         "Random changes of each training image, as name or name=strength: flip=0.5 (probability), crop=0.8 (smallest "
         "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability).",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """Split"""
+
+    split: Literal["stratified", "random"] = setting(
+        "stratified", "How validation images are drawn: the same share of every class, or plainly at random."
+    )
+    val_fraction: Annotated[float, Gt(0), Lt(1)] = setting(0.2, "Share of the images held out for validation.")
+    val_count: Count | None = setting(None, "Number of images held out for validation, instead of a share.")
+    test_fraction: Share = setting(0.0, "Share of the images sealed for the one test that --final reads.")
+    folds: CountOrOff = setting(
+        0, "Hold out each of this many parts in turn for validation, a run each, instead of one share once."
+    )
+    fold: CountOrOff | None = setting(None, "Only the run that holds out this part; parts count from 0.")
+    train_per_class: Count | None = setting(None, "Train on at most this many images of each class.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +168,13 @@ class TrainCnnSettings:
     """Everything that decides the result of `a2 train-cnn`."""
 
     dataset: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
 
 
-FACES = DataSettings(data="portraits", image_size=28, val_fraction=0.1, test_fraction=0.1)
+FACES = DataSettings(data="portraits", image_size=28)
+TENTHS = SplitSettings(val_fraction=0.1, test_fraction=0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +182,7 @@ class TrainMlpSettings:
     """Everything that decides the result of `a2 train-mlp`; its defaults are the coursework's section 2.1."""
 
     dataset: DataSettings = FACES
+    split: SplitSettings = TENTHS
     network: MlpSettings = MlpSettings()
     training: TrainingSettings = TrainingSettings(
         learning_rate=1e-3, batch_size=32, scheduler="plateau", plateau_patience=6
@@ -177,6 +190,18 @@ class TrainMlpSettings:
 
 
 AnyTraining = TrainCnnSettings | TrainMlpSettings
+T = TypeVar("T", bound=AnyTraining)
+
+
+def repeats(settings: T) -> dict[str, T]:
+    """Return the single runs that a training is made of, by folder: its seeds, or its folds; of one run, itself."""
+    training, split = settings.training, settings.split
+    if training.seeds > 1:
+        seeds = range(training.seed, training.seed + training.seeds)
+        return {f"seeds/{n}": replace(settings, training=replace(training, seed=n, seeds=1)) for n in seeds}
+    if split.folds and split.fold is None:
+        return {f"folds/{n}": replace(settings, split=replace(split, fold=n)) for n in range(split.folds)}
+    return {".": settings}
 
 
 # Each augmentation's strength when none is given, and the largest that makes sense.

@@ -85,7 +85,7 @@ def fit(
         batches = train.batches(settings.batch_size, streams, epoch)
         for step, (images, labels) in enumerate(watch.batches(batches, steps)):
             images, labels = images.to(device), labels.to(device)
-            with _precision(settings.precision, device):
+            with precise(settings.precision, device):
                 logits = model(images).float()
             loss = loss_of(logits, labels, settings.label_smoothing)
             optimizer.zero_grad()
@@ -127,7 +127,7 @@ def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, devic
 
 def logits_of(model: nn.Module, images: Tensor, precision: str, device: torch.device) -> Tensor:
     """Return the network's logits (B, K) float32 for images (B, C, H, W), wherever it computes."""
-    with _precision(precision, device):
+    with precise(precision, device):
         logits: Tensor = model(images.to(device))
     return logits.float().cpu()
 
@@ -147,5 +147,6 @@ def monitored(log: EpochLog, monitor: str) -> float:
     return {"val-loss": log.val_loss, "val-accuracy": -log.val_accuracy, "train-loss": log.train_loss}[monitor]
 
 
-def _precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+def precise(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Return the arithmetic that `--precision` names, as a context to compute in."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()

@@ -1,0 +1,148 @@
+"""A features file: the activations of some layers for all images of a data set, and all that says where they are from.
+
+A safetensors file. Tensors: each layer's features under its name, (N, C, H, W) or (N, D) float32; `labels` (N,) int64;
+the backbone's weights, as far as the last layer, under `backbone/`. The metadata's `a2` is `About` as JSON.
+"""
+
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from a2cli.data.packing import Packed
+from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.models.zoo import TrunkCard
+
+BACKBONE = "backbone/"
+CHUNK = 256
+KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32", np.dtype(np.uint8): "U8"}
+
+
+@dataclass(frozen=True)
+class About:
+    """Where features are from: the data, the images' order, and of each layer the trunk that computes it.
+
+    `trunks` has no entry for the pixels; `random` names the layers of the network with random weights.
+    """
+
+    source: str
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    splits: tuple[str, ...]
+    skipped: tuple[str, ...]
+    fingerprint: str
+    trunks: dict[str, TrunkCard]
+    random: tuple[str, ...]
+    precision: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """A features file that was read: features are mapped from disk, `layers` by name."""
+
+    path: str
+    about: About
+    layers: Mapping[str, Tensor]
+    labels: Tensor
+    weights: Mapping[str, Tensor]
+
+    def packed(self, layer: str) -> Packed:
+        """Return one layer's features as a data set."""
+        about = self.about
+        values: NDArray[Any] = self.layers[layer].numpy()
+        return Packed(
+            images=values,
+            labels=self.labels.numpy(),
+            names=about.names,
+            splits=about.splits,
+            class_names=about.class_names,
+            skipped=about.skipped,
+            fingerprint=f"{about.fingerprint}/{layer}",
+        )
+
+    def layer(self, name: str | None) -> str:
+        """Return the layer that is meant, the only or first one if none is named; raises SettingsError."""
+        if name is None:
+            return next(iter(self.about.trunks))
+        if name not in self.layers:
+            some = ", ".join(self.layers)
+            raise SettingsError(f"--layer: {self.path} has no layer {name!r}{nearest(name, self.layers)} ({some})")
+        return name
+
+
+Source = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
+
+
+def write_features(
+    path: str, about: About, layers: Mapping[str, Source], labels: NDArray[np.int64], weights: Mapping[str, Tensor]
+) -> None:
+    """Write a features file whole or not at all, a chunk at a time; each layer is (shape, dtype, its chunks)."""
+    arrays = {f"{BACKBONE}{name}": tensor.detach().cpu().contiguous().numpy() for name, tensor in weights.items()}
+    arrays["labels"] = labels
+    parts: dict[str, Source] = {**layers, **{name: (a.shape, a.dtype, [a]) for name, a in arrays.items()}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", "a2": json.dumps(asdict(about))}}
+    end = 0
+    for name, (shape, dtype, _) in parts.items():
+        begin, end = end, end + int(np.prod(shape)) * dtype.itemsize
+        header[name] = {"dtype": KINDS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for _, dtype, chunks in parts.values():
+                for chunk in chunks:
+                    file.write(np.ascontiguousarray(chunk, dtype=dtype).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def chunks_of(values: NDArray[Any], places: Sequence[int] | NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Yield rows in the order of `places`, some at a time."""
+    for start in range(0, len(places), CHUNK):
+        yield values[np.asarray(places[start : start + CHUNK])]
+
+
+def read_features(path: str) -> FeatureFile:
+    """Return a features file; raises DataError where it is missing, cut short, or none of a2's."""
+    from pydantic import TypeAdapter, ValidationError
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise DataError(f"--features {path}: no such file; 'a2 extract-features --out {path}' makes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("a2")
+            if text is None:
+                raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = TypeAdapter(About).validate_python(json.loads(text))
+    except (SafetensorError, OSError, ValueError, ValidationError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
+    labels, count = tensors.pop("labels", None), len(about.names)
+    weights = {name.removeprefix(BACKBONE): tensors.pop(name) for name in list(tensors) if name.startswith(BACKBONE)}
+    whole = labels is not None and labels.shape == (count,) and len(about.splits) == count and tensors
+    if not whole or any(len(tensor) != count for tensor in tensors.values()) or not about.trunks.keys() <= {*tensors}:
+        raise DataError(f"--features {path}: damaged (its parts are not of one length); extract it again")
+    if int(labels.min()) < 0 or int(labels.max()) >= len(about.class_names):
+        raise DataError(f"--features {path}: damaged (labels that are no class); extract it again")
+    return FeatureFile(path, about, tensors, labels, weights)

@@ -1,0 +1,85 @@
+"""The activations of a network's layers for many images, a batch at a time, kept in stores of the user's cache."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from a2cli.data.activations import Store, digests_of
+from a2cli.models.backbones import digest_of, parameters_of, up_to
+from a2cli.models.transfer import GridPooling
+from a2cli.models.zoo import TrunkCard
+from a2cli.report import Watcher
+from a2cli.training.loop import precise
+
+Rows = NDArray[np.int64]
+Answers = Mapping[str, Tensor]
+
+
+class Kept:
+    """The activations of several layers of one network, computed for each image once and for all."""
+
+    def __init__(
+        self, graph: fx.GraphModule, preprocess: nn.Module, cards: Mapping[str, TrunkCard], arithmetic: Sequence[object]
+    ) -> None:
+        """Stores are found by the weights themselves, so it matters not where they came from.
+
+        `arithmetic` is what else decides the bits: precision, device, threads, images a forward.
+        """
+        self.cards, self.arithmetic = cards, arithmetic
+        self.body, self.preprocess = up_to(graph, [card.node for card in cards.values()]).eval(), preprocess.eval()
+        self.poolings = {name: GridPooling(card.grid, card.grid_pool) for name, card in cards.items()}
+        side = next(iter(cards.values())).image_size
+        blank = self.answers(torch.zeros(1, 3, side, side, dtype=torch.uint8))
+        self.stores = {name: Store(self._recipe(graph, card), blank[name].shape[1:]) for name, card in cards.items()}
+
+    def _recipe(self, graph: fx.GraphModule, card: TrunkCard) -> str:
+        state, names = graph.state_dict(), parameters_of(up_to(graph, [card.node]))
+        weights = digest_of({name: state[name] for name in names})
+        recipe = [card.backbone, card.node, weights, card.grid, card.grid_pool, card.mean, card.std, *self.arithmetic]
+        return json.dumps([str(torch.__version__), *recipe])
+
+    @torch.inference_mode()
+    def answers(self, images: Tensor) -> dict[str, Tensor]:
+        """Return each layer's activations (B, ...) for images (B, 3, H, W) uint8."""
+        found = self.body(self.preprocess(images))
+        return {name: self.poolings[name](found[card.node]) for name, card in self.cards.items()}
+
+    def compute(
+        self,
+        images: NDArray[np.uint8],
+        rows: Rows,
+        batch_size: int,
+        precision: str,
+        device: torch.device,
+        watch: Watcher,
+    ) -> tuple[dict[str, tuple[NDArray[np.float32], Rows]], int]:
+        """Return each layer's store as an array, and the place in it of each row's image; and how many were computed.
+
+        images: (M, H, W, 3) uint8. Raises DataError where the cache cannot be written.
+        """
+        digests = digests_of(images, rows)
+        with ExitStack() as held:
+            for name in sorted(self.stores, key=lambda one: str(self.stores[one].folder)):  # one order: no deadlock
+                held.enter_context(self.stores[name].open())
+            lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
+            wanted = np.array(sorted(set().union(*lacking.values())), dtype=np.int64)
+            self.body.to(device)
+            starts = range(0, len(wanted), batch_size)
+            for start in watch.batches(starts, len(starts)):
+                batch = wanted[start : start + batch_size]
+                pixels = torch.from_numpy(np.ascontiguousarray(images[rows[batch]])).permute(0, 3, 1, 2)
+                with precise(precision, device):
+                    found = self.answers(pixels.to(device))
+                for name, values in found.items():
+                    new = [i for i, row in enumerate(batch) if int(row) in lacking[name]]
+                    kept = values.float().cpu()[new].numpy()
+                    self.stores[name].add([digests[batch[i]] for i in new], kept)
+            for store in self.stores.values():
+                store.flush()
+            places = {name: store.places(digests) for name, store in self.stores.items()}
+            return {name: (self.stores[name].values(), found) for name, found in places.items()}, len(wanted)

@@ -1,0 +1,30 @@
+"""`a2 extract-features`, `a2 finetune`, `a2 predict`."""
+
+from typing import Any
+
+from a2cli import checks, options
+from a2cli.cli.common import show_dry_run
+from a2cli.console import base as console
+from a2cli.console.progress import Show
+from a2cli.console.transfer import show_features
+from a2cli.settings import ExtractFeaturesSettings, FileOptions
+
+
+def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
+    """A pretrained network's activations as data: some layers, for all images of a set, in one file."""
+    resolved = options.resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
+    checks.check_extraction(resolved)
+    if chosen.dry_run:
+        show_dry_run(resolved, checks.plan_extraction(resolved.settings, chosen.out), chosen.json, [])
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.extract_features import extract_features as run_experiment
+
+        report = run_experiment(resolved.settings, chosen.out, show)
+    if chosen.json:
+        console.show_report_json(report)
+    elif chosen.quiet:
+        console.out(chosen.out)
+    else:
+        show_features(report)

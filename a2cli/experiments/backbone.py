@@ -1,0 +1,115 @@
+"""A backbone, as extract-features and finetune begin with it: its graph with its weights, and where those are from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import fx
+
+from a2cli.data.packing import Packed
+from a2cli.errors import DataError
+from a2cli.experiments.probed import is_grey
+from a2cli.models.backbones import build_torchvision, digest_of, graph_of, parameters_of, preprocessing, resolve_layer
+from a2cli.models.backbones import up_to as cut
+from a2cli.models.weights import Weights, fill, find_weights
+from a2cli.models.zoo import TrunkCard
+from a2cli.report import Watcher
+from a2cli.runs import Run
+from a2cli.settings import BackboneSettings, PicturesSettings
+
+NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A whole network's graph with its weights, and the card of it cut behind nothing yet."""
+
+    graph: fx.GraphModule
+    card: TrunkCard
+    weights: Weights | None
+    flag: str
+
+    def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str, flag: str = "--layer") -> TrunkCard:
+        """Return the card of the trunk up to a layer; raises SettingsError for one that does not exist."""
+        node = resolve_layer(self.graph, layer, flag, before_relu=before_relu)
+        return replace(self.card, layer=layer, node=node, grid=grid, grid_pool=grid_pool)
+
+    def filled(self, trunks: Sequence[TrunkCard], watch: Watcher, *, partial: bool) -> list[TrunkCard]:
+        """Load the weights that these trunks need, and return their cards with what stays random.
+
+        Raises DataError for weights that do not fit, or lack some of those.
+        """
+        if self.weights is None:
+            return list(trunks)
+        if not self.weights.pretrained:
+            watch.warn(NOT_PRETRAINED)
+            return list(trunks)
+        needed = parameters_of(cut(self.graph, [trunk.node for trunk in trunks]))
+        missing = fill(self.graph, self.weights, needed, partial=partial)
+        if missing:
+            watch.warn(f"--partial: these weights are random: {', '.join(missing)}")
+        return [replace(trunk, random=tuple(missing)) for trunk in trunks]
+
+
+def find_backbone(settings: BackboneSettings, pictures: PicturesSettings) -> Backbone:
+    """Return the backbone that the settings name; raises SettingsError, DataError."""
+    if settings.run is not None:
+        return _of_run(settings.run, pictures)
+    name, flag = settings.backbone, f"--backbone {settings.backbone}"
+    model = build_torchvision(name)
+    weights = find_weights(name, settings.weights)
+    prepared = preprocessing(name, settings.weights, pictures.image_size)
+    card = TrunkCard(
+        backbone=name,
+        network=None,
+        classes=0,
+        layer="",
+        node="",
+        grid=0,
+        grid_pool="average",
+        image_size=prepared.image_size,
+        fit=prepared.fit if pictures.fit == "weights" else pictures.fit,
+        mean=prepared.mean,
+        std=prepared.std,
+        weights=weights.source,
+        sha256=weights.sha256,
+        random=(),
+    )
+    return Backbone(graph_of(model, flag), card, weights, flag)
+
+
+def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
+    report = Run.open(folder).read_report()
+    if report is not None and not (Path(folder) / "model").is_dir() and report.status == "done":
+        raise DataError(f"--run {folder}: has no network of its own; name one inside it, as {folder}/seeds/0")
+    model, card = Run.open(folder).load_model()
+    if card.trunk is not None:
+        raise DataError(f"--run {folder}: is on a backbone itself; use that one")
+    assert not isinstance(card.network, type(None)), "a card has a network"
+    trunk = TrunkCard(
+        backbone=card.architecture,
+        network=card.network,  # type: ignore[arg-type]
+        classes=len(card.class_names),
+        layer="",
+        node="",
+        grid=0,
+        grid_pool="average",
+        image_size=card.image_size,
+        fit=card.fit if pictures.fit == "weights" else pictures.fit,
+        mean=card.mean,
+        std=card.std,
+        weights=folder,
+        sha256=digest_of(model.state_dict()),
+        random=(),
+    )
+    return Backbone(graph_of(model, f"--run {folder}"), trunk, None, f"--run {folder}")
+
+
+def tell_grey(packed: Packed, source: str, watch: Watcher) -> list[str]:
+    """Say where all images are grey, which a network for colours sees as three equal channels."""
+    if not is_grey(packed.images, np.arange(len(packed.labels))):
+        return []
+    note = f"{source}: all images are grey; converted to colour, three equal channels"
+    watch.warn(note)
+    return [note]

@@ -1,0 +1,184 @@
+"""`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
+from a2cli.analysis.features import Kept
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.errors import DataError
+from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
+from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, parameters_of, up_to
+from a2cli.models.zoo import TrunkCard
+from a2cli.report import DataSummary, Report, Watcher
+from a2cli.results.transfer import FeatureResults, LayerFeatures
+from a2cli.runtime import cores, environment, set_up
+from a2cli.settings import ExtractFeaturesSettings, flat
+
+PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
+RANDOM = "random-"
+Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
+
+
+def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher) -> Report:
+    """Write a features file, and return the report on it.
+
+    Raises SettingsError for a layer or backbone that does not exist, DataError for images, weights or a file that
+    cannot be used.
+    """
+    began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    _check_target(out)
+    chosen, dataset = settings.features, settings.dataset
+    device = set_up(chosen.device, chosen.threads)
+    backbone = find_backbone(settings.backbone, dataset)
+    trunks = [
+        backbone.trunk(layer, before_relu=chosen.before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
+        for layer in chosen.layer
+    ]
+    cards = dict(zip(chosen.layer, backbone.filled(trunks, watch, partial=settings.backbone.partial), strict=True))
+    first = next(iter(cards.values()))
+    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch)
+    notes = [] if first.pretrained else [NOT_PRETRAINED]
+    notes += [f"random weights: {name}" for name in first.random]
+    notes += tell_grey(packed, dataset.data, watch)
+    found, computed = _computed(backbone, cards, settings, packed, device, watch)
+    layers = {name: _as_source(*of) for name, of in found.items()}
+    if chosen.baselines:
+        untrained = {f"{RANDOM}{name}": replace(card, weights="none", sha256="") for name, card in cards.items()}
+        fresh = replace(backbone, graph=_fresh(backbone, first))
+        more, again = _computed(fresh, untrained, settings, packed, device, watch)
+        layers |= {name: _as_source(*of) for name, of in more.items()}
+        computed = max(computed, again)
+        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, watch).images
+        layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
+    about = About(
+        source=dataset.data,
+        class_names=packed.class_names,
+        names=tuple(packed.names),
+        splits=tuple(packed.splits),
+        skipped=tuple(packed.skipped),
+        fingerprint=packed.fingerprint,
+        trunks=cards,
+        random=tuple(f"{RANDOM}{name}" for name in cards) if chosen.baselines else (),
+        precision=chosen.precision,
+        batch_size=chosen.batch_size,
+    )
+    watch.phase(f"writing {out}")
+    state = backbone.graph.state_dict()
+    names = parameters_of(up_to(backbone.graph, [card.node for card in cards.values()]))
+    try:
+        write_features(out, about, layers, packed.labels, {name: state[name] for name in names})
+    except OSError as error:
+        raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
+    counts = Counter(packed.labels.tolist())
+    return Report(
+        command="extract-features",
+        config=flat(settings),
+        environment=environment(device),
+        status="done",
+        created=created,
+        data=DataSummary(
+            source=dataset.data,
+            classes={name: counts[i] for i, name in enumerate(packed.class_names)},
+            train=len(packed.labels),
+            val=0,
+            test=0,
+            skipped=list(packed.skipped),
+            fingerprint=packed.fingerprint,
+        ),
+        results=_results(out, cards, layers, len(packed.labels), computed),
+        warnings=notes,
+        artifacts=[out],
+        seconds={"all": time.perf_counter() - began},
+    )
+
+
+def _check_target(out: str) -> None:
+    """Raise DataError where the file cannot be written, or is there and is not a features file."""
+    path = Path(out)
+    if path.suffix != ".safetensors":
+        raise DataError(f"--out {out}: expected a file that ends in .safetensors")
+    if not path.parent.is_dir():
+        raise DataError(f"--out {out}: there is no folder {path.parent}")
+    if path.exists():
+        try:
+            read_features(out)
+        except DataError:
+            raise DataError(f"--out {out}: already there, and not a features file; name another") from None
+
+
+def _packed(data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher) -> Packed:
+    return pack(find_source(data), size, fit, skip_damaged, cores(), watch)
+
+
+def _computed(
+    backbone: Backbone,
+    cards: dict[str, TrunkCard],
+    settings: ExtractFeaturesSettings,
+    packed: Packed,
+    device: torch.device,
+    watch: Watcher,
+) -> tuple[Found, int]:
+    chosen, card = settings.features, next(iter(cards.values()))
+    preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
+    arithmetic = (chosen.precision, device.type, torch.get_num_threads(), chosen.batch_size)
+    kept = Kept(backbone.graph, preprocess, cards, arithmetic)
+    watch.phase(f"{', '.join(cards)} of {card.backbone}")
+    return kept.compute(
+        packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, watch
+    )
+
+
+def _fresh(backbone: Backbone, card: TrunkCard) -> Any:
+    """Return the same network with the weights it would begin training with."""
+    return graph_of(build_torchvision(card.backbone), backbone.flag) if card.network is None else card.graph()
+
+
+def _as_source(values: NDArray[np.float32], places: NDArray[np.int64]) -> Source:
+    return (len(places), *values.shape[1:]), np.dtype(np.float32), chunks_of(values, places)
+
+
+def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    for chunk in chunks_of(images, np.arange(len(images))):
+        yield chunk.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+
+
+def _results(
+    out: str, cards: dict[str, TrunkCard], layers: dict[str, Source], images: int, computed: int
+) -> FeatureResults:
+    first = next(iter(cards.values()))
+    found = [
+        LayerFeatures(
+            name,
+            cards[key].node if (key := name.removeprefix(RANDOM)) in cards else "",
+            list(shape[1:]),
+            4 * int(np.prod(shape)) / 1e6,
+        )
+        for name, (shape, _, _) in layers.items()
+    ]
+    stamp = "" if first.pretrained else f"{NOT_PRETRAINED}. "
+    return FeatureResults(
+        file=out,
+        images=images,
+        layers=found,
+        backbone=first.backbone,
+        weights=first.weights,
+        sha256=first.sha256,
+        pretrained=first.pretrained,
+        random=list(first.random),
+        preprocessing=f"{first.image_size}x{first.image_size}, {first.fit}, mean {first.mean}, deviation {first.std}",
+        computed=computed,
+        kept=images - computed,
+        verdict=f"{stamp}{images} images, {computed} computed now, {images - computed} kept from before.",
+    )

@@ -1,0 +1,150 @@
+"""The settings of features and fine-tuning: a backbone, what is taken from it, and the head put on it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Len, Lt
+
+from a2cli.settings.declare import Count, Share, setting
+from a2cli.settings.training import ActivationName, SplitSettings, TrainingSettings
+
+GridPool = Literal["average", "max"]
+Grid = Annotated[int, Ge(0), Le(256)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSettings:
+    """Backbone"""
+
+    backbone: str = setting("alexnet", "One of torchvision's networks by name, as alexnet or resnet18.")
+    run: str | None = setting(None, "Instead, the network of a finished training run of a2's, by its folder.")
+    weights: str = setting(
+        "imagenet",
+        "Its weights: imagenet (torchvision's download, checked, kept in its cache), a .safetensors or .pth file by "
+        "torchvision's names, or none: random ones, and everything is stamped NOT PRETRAINED.",
+    )
+    partial: bool = setting(False, "Take a file that lacks weights that are needed; they begin at random, listed.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturesSettings:
+    """Data"""
+
+    data: str = setting(
+        "portraits",
+        "Images, as for train-cnn: a folder with one sub-folder a class, a CSV, an .npz, a set's name.",
+    )
+    image_size: Annotated[int, Ge(4), Le(1024)] | None = setting(
+        None, "Side of the square image the network sees, in pixels; without it, what its weights were trained on."
+    )
+    fit: Literal["weights", "squash", "crop", "pad"] = setting(
+        "weights",
+        "How an image that is not square becomes one: as its weights want it (the shorter side resized, then the "
+        "centre), squashed, cropped to its centre, or padded with black.",
+    )
+    skip_damaged: bool = setting(False, "Leave out files that cannot be read as images, and list them in the report.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """Features"""
+
+    layer: Annotated[tuple[str, ...], Len(1)] = setting(
+        ("conv4",),
+        "Layers, all from one pass: by number (conv1 with its ReLU, pool5, fc6), or by torchvision's node names "
+        "(features.8, layer3.1.relu_1); of a --run by its own layers' names.",
+    )
+    before_relu: bool = setting(False, "Take conv and fc layers before their ReLU.")
+    grid: Grid = setting(0, "Pool maps to a grid of this side; 0 keeps whole maps.")
+    grid_pool: GridPool = setting("average", "What the grid holds of each of its fields.", acts_with=("grid",))
+    baselines: bool = setting(
+        False,
+        "Besides, what train-mlp --probe compares with: the same layers with random weights, and the pixels at 28x28.",
+    )
+    batch_size: Count = setting(32, "Images a forward.")
+    precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractFeaturesSettings:
+    """Everything that decides the result of `a2 extract-features`."""
+
+    dataset: PicturesSettings = PicturesSettings()
+    backbone: BackboneSettings = BackboneSettings()
+    features: FeatureSettings = FeatureSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """Run"""
+
+    preset: tuple[str, ...] = setting(
+        (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
+    )
+    out: str = setting("features.safetensors", "The file to write.")
+    dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; do nothing.")
+    json: bool = setting(False, "Print the report as one JSON document.")
+    quiet: bool = setting(False, "Print the file's name alone.")
+    debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSettings:
+    """Head"""
+
+    head_grid: Grid = setting(0, "Pool maps to a grid of this side before the head; 0 takes them as they are.")
+    head_pool: GridPool = setting("average", "What that grid holds of each of its fields.", acts_with=("head_grid",))
+    hidden: tuple[Count, ...] = setting((), "Units of each hidden linear layer; none for a linear classifier.")
+    activation: ActivationName = setting("relu", "Activation after each hidden layer.")
+    dropout: Share = setting(0.5, "Probability of dropping a value before each linear layer while training.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFileSettings:
+    """Features"""
+
+    features: str | None = setting(
+        None, "Learn from a features file of 'a2 extract-features' instead of images; the usual head is then linear."
+    )
+    layer: str | None = setting(None, "Which of its layers; without it, the first.")
+    probe: bool = setting(
+        False,
+        "Besides, the standard answers for every layer of the file, its baselines too: logistic regression, with its "
+        "strength chosen on validation images, and nearest neighbours.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFeaturesSettings:
+    """Everything that decides the result of `a2 train-mlp --features`; the defaults are section 2.2's."""
+
+    features: FeatureFileSettings = FeatureFileSettings()
+    split: SplitSettings = SplitSettings(val_fraction=0.1, test_fraction=0.1)
+    network: HeadSettings = HeadSettings()
+    training: TrainingSettings = TrainingSettings(learning_rate=5e-5, batch_size=32, weight_decay=1e-5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """Stages"""
+
+    stages: str = setting(
+        "head:20 all:10@1e-5",
+        "What is trained, for how many epochs and at which rate, one stage after the other: head, LAYER+ (from that "
+        "layer upward, as conv5+) or all, each as WHAT:EPOCHS[@RATE]; without a rate, --learning-rate.",
+    )
+    layer: str | None = setting(
+        None, "Where the head is put: behind this layer; without it, in place of the network's last linear layer."
+    )
+    layer_decay: Annotated[float, Gt(0), Le(1)] = setting(
+        1.0, "Each layer's learning rate, as a share of that of the layer above it."
+    )
+    trunk_weight_decay: Annotated[float, Ge(0), Lt(1)] | None = setting(
+        None, "Weight decay of what was pretrained; without it, --weight-decay, as for the head."
+    )
+    cache: bool = setting(
+        True,
+        "Compute what is frozen once for each image, and keep that in the cache; --augment changes it each epoch.",
+    )
