@@ -146,8 +146,15 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
 
 
 def said_by(name: str, key: str, usual: str) -> str:
-    """Return what a preset says for a key such as `command`, or `usual`."""
-    return str(_read_yaml(_preset_path(name)).get(key, usual))
+    """Return what a preset, or one that it extends, says for a key such as `command`, or `usual`."""
+    seen: list[str] = []
+    while name not in seen:
+        seen.append(name)
+        entries = _read_yaml(_preset_path(name))
+        if key in entries or "extends" not in entries:
+            return str(entries.get(key, usual))
+        name = str(entries["extends"])
+    return usual
 
 
 def as_yaml(preset: Preset) -> str:

@@ -12,7 +12,7 @@ from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
-from a2cli.results.transfer import FeatureResults
+from a2cli.results.transfer import FeatureResults, TransferResults
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")
@@ -33,7 +33,10 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase."""
+    """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase.
+
+    `transfer` is what the training of a network on a backbone has besides.
+    """
 
     command: str
     config: dict[str, Any]
@@ -42,6 +45,7 @@ class Report:
     created: str
     data: DataSummary | None = None
     results: TrainingResults | FieldResults | ComparisonResults | InvarianceResults | FeatureResults | None = None
+    transfer: TransferResults | None = None
     history: dict[str, list[EpochLog]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from a2cli.errors import DataError
-from a2cli.models.zoo import BUILDERS, ModelCard
+from a2cli.errors import DataError, SettingsError
+from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard
 from a2cli.report import Report, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
@@ -43,6 +43,7 @@ class Run:
     def __init__(self, folder: Path, made: Sequence[Path] = ()) -> None:
         self.folder = folder
         self.made = made
+        self.stamp = ""  # what every figure says in a corner
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -171,6 +172,8 @@ class Run:
 
     def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
         """Write figures/NAME.png, and beside it the CSV that it was drawn from."""
+        if self.stamp:
+            figure.text(0.995, 0.005, self.stamp, color="#b00020", fontsize=7, ha="right", va="bottom")
         png = io.BytesIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
@@ -210,9 +213,12 @@ class Run:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise DataError(f"{self.folder}/model/model.json: not a network's card ({where}: {first['msg']})") from None
-        if card.architecture not in BUILDERS:
+        if card.architecture not in (BUILDERS if card.trunk is None else {TRANSFER}):
             raise DataError(f"{self.folder}/model/model.json: unknown architecture {card.architecture!r}")
-        model = card.build(Streams(0))
+        try:
+            model = card.build(Streams(0))
+        except SettingsError as error:
+            raise DataError(f"{self.folder}/model/model.json: not a network's card ({error})") from None
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:

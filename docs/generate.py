@@ -18,12 +18,14 @@ from a2cli.settings import (
     ComparisonOptions,
     ExtractFeaturesSettings,
     FileOptions,
+    FinetuneSettings,
     LookOptions,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
     RunOptions,
     TrainCnnSettings,
+    TrainFeaturesSettings,
     TrainMlpSettings,
     declared,
     declared_in,
@@ -37,9 +39,10 @@ COMMANDS = {
         "The ConvNet of the coursework's first part, on any labelled images.",
     ),
     "train-mlp": (
-        (TrainMlpSettings,),
+        (TrainMlpSettings, TrainFeaturesSettings),
         RunOptions,
-        "A multilayer perceptron on images, with the coursework's section 2.1 as defaults.",
+        "A multilayer perceptron on images, with the coursework's section 2.1 as defaults; with `--features` a head on "
+        "extracted features, with those of section 2.2.",
     ),
     "compare-optimizers": (
         (CompareSettings, CompareMlpSettings),
@@ -55,6 +58,11 @@ COMMANDS = {
         (ExtractFeaturesSettings,),
         FileOptions,
         "Some layers of a pretrained network, or of a run's own, for all images of a set, in one file.",
+    ),
+    "finetune": (
+        (FinetuneSettings,),
+        RunOptions,
+        "A pretrained network with a new head, trained in stages.",
     ),
     "probe-invariance": (
         (ProbeInvarianceSettings,),

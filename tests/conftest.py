@@ -97,7 +97,7 @@ def a2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 @pytest.fixture
 def train(a2: A2, monkeypatch: pytest.MonkeyPatch) -> A2:
     """Run a tiny `a2 train-cnn --quiet`, without its figures."""
-    monkeypatch.setattr("a2cli.experiments.trial._draw", lambda *_: None)
+    monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
     return lambda *arguments: a2("train-cnn", *TINY, *arguments)
 
 
@@ -136,7 +136,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
         patch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
-        patch.setattr(trial, "_draw", lambda *_: None)
+        patch.setattr(trial, "draw_run", lambda *_: None)
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**flags, "data": str(data), "epochs": "3"}).settings
         train_network(settings, Run.create("train-cnn", str(place / "run")), Nobody())
     report = json.loads((place / "run/report.json").read_text())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2cli.training.optimizers import RULES, Optimizer
+from a2cli.training.optimizers import RULES, Optimizer, Pace
 
 Make = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 TORCH: dict[str, Make] = {
@@ -106,3 +106,22 @@ def test_state_goes_on_where_it_was(rule: str) -> None:
         tensor.copy_(saved[1][name])
     resumed.steps = 5
     assert torch.equal(run(range(5, 9), again, resumed), expected)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_weights_that_move_at_their_own_pace(rule: str) -> None:
+    """Against torch's parameter groups: the convolution at a tenth of the rate, with another decay."""
+    ours, theirs = network(), network()
+    slow = Pace(0.1, 0.2)
+    optimizer = Optimizer(ours, rule, 0.05, momentum=0.8, paces={"0.weight": slow, "0.bias": slow})
+    reference = TORCH[rule](theirs[3].parameters(), 0.05)
+    reference.add_param_group({"params": list(theirs[0].parameters()), "lr": 1e-3, "weight_decay": 0.2})
+    for step in range(10):
+        theirs.zero_grad()
+        optimizer.zero_grad()
+        gradients(ours, step)
+        gradients(theirs, step)
+        optimizer.step(1e-2)
+        reference.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-10)

@@ -6,29 +6,34 @@ from typing import Annotated, Any
 import typer
 
 from a2cli import __version__, options
-from a2cli.cli.common import TRAINING
+from a2cli.cli.common import kind_of
 from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
 from a2cli.cli.invariance import probe_invariance
-from a2cli.cli.training import train_cnn, train_mlp
+from a2cli.cli.training import finetune, train_cnn, train_mlp
 from a2cli.cli.transfer import extract_features
 from a2cli.console import base as console
 from a2cli.console.progress import Transfer
 from a2cli.errors import SettingsError
 from a2cli.settings import (
+    TRAINING,
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
     ExtractFeaturesSettings,
     FileOptions,
+    FinetuneSettings,
     LookOptions,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
     RunOptions,
     TrainCnnSettings,
+    TrainFeaturesSettings,
     TrainMlpSettings,
 )
+
+OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
 
 app = typer.Typer(
     name="a2",
@@ -56,7 +61,8 @@ def presets(
 def preset_of(name: str) -> options.Preset:
     """Return a preset by its name, of whichever training command it is."""
     command = options.said_by(name, "command", "train-cnn")
-    return options.load_preset(name, command, TRAINING.get(command, TrainCnnSettings))
+    kind = kind_of(command, [name], {}) if command in TRAINING else OTHER[command]
+    return options.load_preset(name, command, kind)
 
 
 @data_app.command("get")
@@ -82,7 +88,12 @@ def get(
 
 WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
     "train-cnn": ((TrainCnnSettings,), RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
-    "train-mlp": ((TrainMlpSettings,), RunOptions, train_mlp, "Train an MLP, on one seed or several."),
+    "train-mlp": (
+        (TrainMlpSettings, TrainFeaturesSettings),
+        RunOptions,
+        train_mlp,
+        "Train an MLP on images, or a head on features.",
+    ),
     "compare-optimizers": (
         (CompareSettings, CompareMlpSettings),
         ComparisonOptions,
@@ -95,6 +106,12 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         FileOptions,
         extract_features,
         "A pretrained network's activations as data.",
+    ),
+    "finetune": (
+        (FinetuneSettings,),
+        RunOptions,
+        finetune,
+        "A pretrained network with a new head, trained in stages.",
     ),
     "probe-invariance": (
         (ProbeInvarianceSettings,),

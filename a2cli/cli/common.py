@@ -1,7 +1,7 @@
 """What all commands share: settling the settings, resuming a run, showing what it found."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,17 +12,13 @@ from a2cli.console.progress import Show
 from a2cli.errors import DataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import Report, to_json
-from a2cli.settings import RunOptions, TrainCnnSettings, TrainMlpSettings, flat
+from a2cli.settings import TRAINING, AnyTraining, RunOptions, declared, flat
 
 if TYPE_CHECKING:
     from a2cli.runs import Run
 
 S = TypeVar("S")
 F = TypeVar("F", Path, Path | None)
-TRAINING: dict[str, type[TrainCnnSettings] | type[TrainMlpSettings]] = {
-    "train-cnn": TrainCnnSettings,
-    "train-mlp": TrainMlpSettings,
-}
 
 
 class Shown(Protocol):
@@ -67,6 +63,29 @@ def resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str
                 f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
             )
     return saved
+
+
+def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:
+    """Return the settings that a training command has here; train-mlp's are others on features than on images."""
+    on_features = flags.get("features") is not None or any(options.said_by(name, "features", "") for name in presets)
+    return TRAINING[command][-1 if on_features else 0]
+
+
+def own_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Return the flags of one kind of settings; raises SettingsError, saying `why`, for one that it does not have."""
+    known = {item.name for item in declared(kind)}
+    if other := [name for name, value in flags.items() if value is not None and name not in known]:
+        raise SettingsError(f"--{other[0].replace('_', '-')}: {why}")
+    return {name: value for name, value in flags.items() if name in known}
+
+
+def training_of(flag: str, run: str) -> AnyTraining:
+    """Return the settings of a training run, by its folder; raises DataError, SettingsError where it is none."""
+    config = str(config_of(flag, run))
+    command = options.said_by(config, "command", "train-cnn")
+    if command not in TRAINING:
+        raise SettingsError(f"{flag} {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
+    return options.resolve(kind_of(command, [config], {}), command, [config], {}).settings
 
 
 def config_of(flag: str, run: str) -> Path:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from a2cli import checks, options
-from a2cli.cli.common import config_of, resumable, show_dry_run, show_report
+from a2cli.cli.common import config_of, own_flags, resumable, show_dry_run, show_report
 from a2cli.console import base as console
 from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.progress import Show
@@ -11,7 +11,7 @@ from a2cli.errors import SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.results.comparison import ComparisonResults, Plan
-from a2cli.settings import CompareMlpSettings, CompareSettings, ComparisonOptions, declared
+from a2cli.settings import CompareMlpSettings, CompareSettings, ComparisonOptions
 
 if TYPE_CHECKING:
     from a2cli.experiments.trials import Workers
@@ -74,8 +74,5 @@ def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
     network = flags["network"] or ("mlp" if is_mlp else "cnn")
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
-    known = {item.name for item in declared(kind)}
-    if other := [name for name, value in flags.items() if value is not None and name not in known]:
-        raise SettingsError(f"--{other[0].replace('_', '-')}: {trains} has no such setting; see --network")
-    given = {name: value for name, value in flags.items() if name in known}
+    given = own_flags(kind, flags, f"{trains} has no such setting; see --network")
     return options.resolve(kind, COMMAND, presets, given, also=(trains,))

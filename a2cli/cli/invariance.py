@@ -3,11 +3,10 @@
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import TRAINING, config_of, show_dry_run, show_report
+from a2cli.cli.common import show_dry_run, show_report, training_of
 from a2cli.console.invariance import show_probe
 from a2cli.console.progress import Show
-from a2cli.errors import SettingsError
-from a2cli.settings import AnyTraining, ProbeInvarianceSettings, ProbeOptions
+from a2cli.settings import ProbeInvarianceSettings, ProbeOptions
 
 COMMAND = "probe-invariance"
 
@@ -16,7 +15,7 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
     """Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict."""
     resolved = options.resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
     checks.check_probe(resolved)
-    trained = {run: _training(run) for run in resolved.settings.probe.run}
+    trained = {run: training_of("--run", run) for run in resolved.settings.probe.run}
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_probe(resolved.settings), chosen.json, [])
         return
@@ -33,13 +32,3 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
         finally:
             run.discard()
     show_report(report, run.folder, chosen, show_probe)
-
-
-def _training(run: str) -> AnyTraining:
-    """Return the settings of a training run."""
-    config = str(config_of("--run", run))
-    command = options.said_by(config, "command", "train-cnn")
-    if command not in TRAINING:
-        raise SettingsError(f"--run {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
-    found: AnyTraining = options.resolve(TRAINING[command], command, [config], {}).settings
-    return found

@@ -1,13 +1,15 @@
-"""`a2 train-cnn` and `a2 train-mlp`."""
+"""`a2 train-cnn`, `a2 train-mlp` and `a2 finetune`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from a2cli import checks
-from a2cli.cli.common import TRAINING, resolve, resumable, show_dry_run, show_report
+from a2cli.cli.common import config_of, kind_of, own_flags, resolve, resumable, show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.training import show_training
+from a2cli.errors import DataError, SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import RunOptions
+from a2cli.settings import RunOptions, TrainFeaturesSettings
 
 
 def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
@@ -16,12 +18,17 @@ def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
 
 
 def train_mlp(chosen: RunOptions, flags: dict[str, Any]) -> None:
-    """Train a multilayer perceptron on images: hidden layers, dropout, initialisation, and training as train-cnn."""
+    """Train a multilayer perceptron on images, or a head on a file of extracted features, with the usual probes."""
     _train("train-mlp", chosen, flags)
 
 
-def _train(command: str, chosen: RunOptions, flags: dict[str, Any]) -> None:
-    resolved: Resolved[Any] = resolve(TRAINING[command], command, chosen, flags)
+def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
+    """Put a new head on a pretrained network and train it in stages: the head, then more and more of what is below."""
+    _train("finetune", chosen, flags)
+
+
+def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
+    resolved = _resolve(command, chosen, flags)
     warnings = checks.check_training(resolved)
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_training(resolved.settings), chosen.json, warnings)
@@ -35,3 +42,15 @@ def _train(command: str, chosen: RunOptions, flags: dict[str, Any]) -> None:
         with resumable(run, show, command):
             report = train_network(resolved.settings, run, show, final=chosen.final, warnings=warnings)
     show_report(report, run.folder, chosen, show_training)
+
+
+def _resolve(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> Resolved[Any]:
+    kind = kind_of(command, chosen.preset, flags)
+    if chosen.resume:
+        config = str(config_of("--resume", chosen.resume))
+        try:
+            kind = kind_of(command, [config], {})
+        except SettingsError as error:
+            raise DataError(f"--resume {chosen.resume}: damaged ({error})") from None
+    why = "does not act on --features" if kind is TrainFeaturesSettings else "acts only with --features"
+    return resolve(kind, command, chosen, own_flags(kind, flags, why))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.transfer import backbone_lines, show_transfer
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, Spread, TrainingResults
 
@@ -18,6 +19,8 @@ def show_training(report: Report, folder: Path) -> None:
     def say(*lines: str) -> None:
         console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
 
+    if report.transfer:
+        say(*backbone_lines(report.transfer.backbone))
     say(f"{data.source}: {data.train + data.val + data.test} images of {_classes(list(data.classes))}")
     read = f"test, read {'once' if report.test_reads == 1 else f'{report.test_reads} times'}"
     if len(results.runs) == 1:
@@ -29,10 +32,12 @@ def show_training(report: Report, folder: Path) -> None:
             (read, only.test),
             ("always the largest class", only.majority),
         ]
+        classes = len(data.classes)
         for name, share in rows:
             if share:
                 interval = f"{share.low:.3f} to {share.high:.3f}"
                 table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+        table.add_row("chance", f"1 of {classes} classes", f"{1 / classes:.3f}", "")
     else:
         table = table_of("", "seeds", "mean ± deviation", "95% interval of the mean")
         spreads: list[tuple[str, Spread | None]] = [
@@ -46,6 +51,8 @@ def show_training(report: Report, folder: Path) -> None:
                 middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
                 table.add_row(name, str(found.n), middle, f"{found.low:.3f} to {found.high:.3f}")
     console.print(table)
+    if report.transfer:
+        show_transfer(console, report.transfer)
     console.print(results.verdict, markup=False, highlight=False)
     say_where(console, report, folder)
 

@@ -1,8 +1,14 @@
 """Features and fine-tuning, as printed."""
 
+from typing import TYPE_CHECKING
+
 from a2cli.console.base import results_console, table_of
 from a2cli.report import Report
-from a2cli.results.transfer import FeatureResults
+from a2cli.results.training import Accuracy, Spread
+from a2cli.results.transfer import BackboneUsed, FeatureResults, TransferResults
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def show_features(report: Report) -> None:
@@ -22,3 +28,39 @@ def show_features(report: Report) -> None:
         table.add_row(layer.name, layer.node, " x ".join(map(str, layer.shape)), f"{layer.megabytes:,.1f}")
     console.print(table)
     say(found.verdict, "", f"File: {found.file}")
+
+
+def backbone_lines(used: BackboneUsed) -> list[str]:
+    """Return what is said of a backbone: its name and layer, where its weights are from."""
+    weights = f"weights {used.weights}, SHA-256 {used.sha256[:12]}" if used.pretrained else "NOT PRETRAINED"
+    lines = [f"{used.backbone} up to {used.layer}, {weights}"]
+    return [*lines, f"of these, random: {', '.join(used.random)}"] if used.random else lines
+
+
+def show_transfer(console: "Console", found: TransferResults) -> None:
+    """Print a training's stages and probes."""
+    if found.stages:
+        table = table_of("stage", "epochs", "learn", "frozen", "training", "validation")
+        for stage in found.stages:
+            frozen = f"{_first_to_last(stage.frozen)}: {stage.frozen_parameters:,}" if stage.frozen else "nothing"
+            name = f"{stage.stage} (kept)" if stage.kept else stage.stage
+            epochs = f"{stage.epochs} at {stage.learning_rate:g}"
+            table.add_row(name, epochs, f"{stage.learned_parameters:,}", frozen, _short(stage.train), _short(stage.val))
+        console.print(table)
+        if any(stage.cached for stage in found.stages):
+            console.print("What is frozen was computed once for each image.", markup=False)
+    if found.probes:
+        tested = any(one.test for one in found.probes)
+        table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))
+        for one in found.probes:
+            tests = [_short(one.test) if one.test else ""] if tested else []
+            table.add_row(one.layer, one.answer, one.chosen, _short(one.val), *tests)
+        console.print(table)
+
+
+def _first_to_last(layers: list[str]) -> str:
+    return layers[0] if len(layers) == 1 else f"{layers[0]} .. {layers[-1]}"
+
+
+def _short(found: Accuracy | Spread) -> str:
+    return f"{found.mean:.3f} ± {found.deviation:.3f}" if isinstance(found, Spread) else f"{found.value:.3f}"

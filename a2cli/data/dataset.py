@@ -24,7 +24,10 @@ FIXED = {
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Some rows of the packed images: `images` (M, H, W, C) uint8 are all, `rows` (N,) these, `labels` (N,) theirs."""
+    """Some rows of the packed images: `images` (M, H, W, C) uint8 are all, `rows` (N,) these, `labels` (N,) theirs.
+
+    Or of activations, which lie as a network takes them: `images` are then (M, C, H, W) or (M, D) float32.
+    """
 
     images: Tensor
     rows: Tensor
@@ -33,6 +36,10 @@ class ImageSet:
     @classmethod
     def of(cls, packed: Packed, rows: NDArray[np.int64]) -> "ImageSet":
         return cls(torch.from_numpy(packed.images), torch.from_numpy(rows), torch.from_numpy(packed.labels[rows]))
+
+    @property
+    def holds_activations(self) -> bool:
+        return self.images.is_floating_point()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -44,7 +51,8 @@ class ImageSet:
         """Yield images (B, C, H, W) uint8, laid out channels last, and labels (B,), all in their order."""
         stored, shape = self.images.flatten(1), self.images.shape[1:]
         for rows, labels in zip(*(torch.split(part, batch_size) for part in (self.rows, self.labels)), strict=True):
-            yield stored.index_select(0, rows).view(-1, *shape).permute(0, 3, 1, 2), labels
+            batch = stored.index_select(0, rows).view(-1, *shape)
+            yield batch if self.holds_activations else batch.permute(0, 3, 1, 2), labels
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and deviation of each channel in [0, 1], over at most 20,000 images evenly spaced."""

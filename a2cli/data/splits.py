@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
-from a2cli.settings import SplitSettings
+from a2cli.runtime import Streams
+from a2cli.settings import AnyTraining, SplitSettings
 
 Rows = NDArray[np.int64]
 HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"
@@ -49,6 +50,11 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
         name = packed.class_names[min(missing)]
         raise DataError(f"no training image of class {name!r} in this split; use --split stratified or another --seed")
     return Split(np.sort(rows), np.sort(val), np.sort(test))
+
+
+def split_of(packed: Packed, settings: AnyTraining) -> Split:
+    """Return the split of one training run, drawn by its seed; raises DataError as `split_rows` does."""
+    return split_rows(packed, settings.split, Streams(settings.training.seed).numpy("split"))
 
 
 def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.Generator) -> tuple[Rows, Rows]:

@@ -11,18 +11,16 @@ import torch
 
 from a2cli.analysis.comparisons import pair_verdicts
 from a2cli.analysis.statistics import spread
-from a2cli.data.packing import pack
-from a2cli.data.sources import find_source
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
-from a2cli.experiments.train import make_job
+from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.trials import Workers
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.report import Report, Watcher
 from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.runtime import cores, environment, set_up
+from a2cli.runtime import environment, set_up
 from a2cli.settings import AnyComparison, flat
 
 COMMAND = "compare-optimizers"
@@ -38,13 +36,10 @@ def compare_optimizers(
     """
     with run.locked():
         device = set_up(settings.training.device, 1)
-        dataset = settings.dataset
-        source = find_source(dataset.data)
-        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
         comparison = Comparison(settings, str(device), run.folder / "trials", workers, watch)
         first = comparison.choices[0]
         probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
-        summary = make_job(probe, packed, source.label, ()).summary
+        summary = make_job(probe, Images.find(probe, (), watch)).summary
         run.write_config(COMMAND, flat(settings))
         try:
             tables = judged(comparison)

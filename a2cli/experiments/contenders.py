@@ -11,8 +11,8 @@ from a2cli.errors import SettingsError
 from a2cli.report import to_json
 from a2cli.settings import (
     AnyComparison,
-    AnyTraining,
     ComparisonSettings,
+    ImageTraining,
     NetworkSettings,
     TrainCnnSettings,
     TrainMlpSettings,
@@ -96,7 +96,7 @@ def _rounded(rate: float) -> float:
     return float(f"{rate:.3g}") if rate else math.nan
 
 
-def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: int, device: str) -> AnyTraining:
+def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: int, device: str) -> ImageTraining:
     """Return what `a2 train-cnn` or `a2 train-mlp` alone would be given for one trial."""
     values = dict(choice.values)
     network = settings.network
@@ -108,7 +108,7 @@ def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: i
     return TrainMlpSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
 
 
-def trial_name(choice: Choice, settings: AnyTraining) -> str:
+def trial_name(choice: Choice, settings: ImageTraining) -> str:
     """Return a trial's folder: what tells it from others, and a digest of all its settings."""
     digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:8]
     words = choice.name.replace(" ", "-")

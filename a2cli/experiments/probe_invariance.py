@@ -23,6 +23,7 @@ from a2cli.settings import (
     Probe,
     ProbeInvarianceSettings,
     ProbeSettings,
+    augment_of,
     augmentations,
     flat,
     pixels,
@@ -63,10 +64,7 @@ def probe_invariance(
         device = set_up(probe.device, probe.threads)
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, probe=probe)
-        subjects = []
-        for one in runs:
-            margin = real_margin(probe, one.settings.dataset.image_size)
-            subjects.append(find_subject(one, one.title(runs), probe.data, margin, device, watch))
+        subjects = [find_subject(one, one.title(runs), probe, device, watch) for one in runs]
         for subject in subjects:
             for name, reason in _skipped(subject, probe).items():
                 watch.warn(f"{name} is skipped: {reason}")
@@ -127,7 +125,7 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
     if not wanted:
         raise SettingsError(f"--changes: none is left for {subject.source}: {next(iter(skipped.values()))}")
     streams, training = Streams(settings.seed), subject.trained.settings
-    side = training.dataset.image_size
+    side = subject.networks[0].card.image_size
     keys = settings_of(wanted, settings, side)
     margin = real_margin(settings, side)
     found = []
@@ -186,7 +184,7 @@ def _result(
         )  # fmt: skip
     counts = np.bincount(before.truths, minlength=classes).tolist()
     majority = wilson(max(counts), sum(counts), size=before.size)
-    trained = list(augmentations(subject.trained.settings.dataset.augment))
+    trained = list(augmentations(augment_of(subject.trained.settings)))
     knows = before.accuracy.low > majority.value
     changes = judged_changes(probed, before, margin, trained, counts=knows)
     side = subject.networks[0].card.image_size

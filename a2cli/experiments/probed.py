@@ -13,14 +13,14 @@ from a2cli.data.changes import padding
 from a2cli.data.dataset import ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.data.splits import split_rows
+from a2cli.data.splits import split_of
 from a2cli.errors import DataError, nearest
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Watcher
+from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
-from a2cli.settings import AnyTraining, repeats
+from a2cli.runtime import cores
+from a2cli.settings import AnyTraining, ProbeSettings, TrainFeaturesSettings, real_margin, repeats
 
 CHUNK = 256
 
@@ -44,6 +44,13 @@ class Trained:
     def networks(self) -> dict[Path, AnyTraining]:
         """Return each network's folder, and the settings it was trained with."""
         return {Path(self.folder) / inner: alone for inner, alone in repeats(self.settings).items()}
+
+    def images(self, report: Report) -> tuple[str, bool]:
+        """Return the data set that it was trained on, and whether damaged files were left out."""
+        if isinstance(self.settings, TrainFeaturesSettings):
+            assert report.data is not None, "a finished report has its data"
+            return report.data.source, bool(report.data.skipped)
+        return self.settings.dataset.data, self.settings.dataset.skip_damaged
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,7 @@ class Subject:
     is_padded: bool
 
 
-def find_subject(
-    trained: Trained, name: str, data: str | None, margin: int, device: torch.device, watch: Watcher
-) -> Subject:
+def find_subject(trained: Trained, name: str, probe: ProbeSettings, device: torch.device, watch: Watcher) -> Subject:
     """Return a run's networks on their own validation images, or all on all images of `data`.
 
     Raises DataError where the run is not finished or damaged, its images are gone or changed, or `data` has classes
@@ -80,6 +85,7 @@ def find_subject(
     """
     networks: list[Network] = []
     packed: Packed | None = None
+    data = probe.data
     for folder, alone in trained.networks.items():
         run = Run.open(folder)
         report = run.read_report()
@@ -92,16 +98,17 @@ def find_subject(
             raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
         model, card = run.load_model()
         if packed is None:
-            trained_on = report.data.fingerprint
-            packed, wide = _packed(trained, card, data, margin, trained_on, watch)
+            trained_on = report.data.fingerprint.partition("/")[0]  # of features: the images' and the backbone's
+            margin = real_margin(probe, card.image_size)
+            packed, wide = _packed(trained, report, card, data, margin, watch)
         rows = np.arange(len(packed.labels))
         if data is None:
-            rows = split_rows(packed, alone.split, Streams(alone.training.seed).numpy("split")).val
+            rows = split_of(packed, alone).val
         labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
         same = data is None and not margin
         networks.append(Network(model.to(device), card, images, report.results.runs[0].val.correct if same else None))
-    assert packed is not None, "a run has a network"
+    assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
         watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
@@ -109,7 +116,7 @@ def find_subject(
         name=name,
         trained=trained,
         networks=networks,
-        source=data or trained.settings.dataset.data,
+        source=data or trained.images(report)[0],
         fingerprint=packed.fingerprint,
         classes=networks[0].card.class_names,
         is_grey=is_grey(packed.images, used),
@@ -118,19 +125,21 @@ def find_subject(
 
 
 def _packed(
-    trained: Trained, card: ModelCard, data: str | None, margin: int, fingerprint: str, watch: Watcher
+    trained: Trained, report: Report, card: ModelCard, data: str | None, margin: int, watch: Watcher
 ) -> tuple[Packed, Packed]:
     """Return the images at the networks' size, and with the margin around."""
-    dataset = trained.settings.dataset
+    assert report.data is not None, "a finished report has its data"
+    fingerprint = report.data.fingerprint.partition("/")[0]
+    trained_on, skip_damaged = trained.images(report)
     try:
-        source = find_source(data or dataset.data)
+        source = find_source(data or trained_on)
     except DataError as error:
         if data is not None:
             raise
         reason = str(error).removeprefix("--data ")
         raise DataError(f"--run {trained.folder}: its images are not there ({reason}); name some by --data") from None
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, dataset.skip_damaged, cores(), watch) for more in (0, margin)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch) for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:
         raise DataError(

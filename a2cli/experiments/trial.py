@@ -3,14 +3,16 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
@@ -23,17 +25,36 @@ from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings import TrainingSettings
 from a2cli.training.loop import Evaluation, evaluate, fit, monitored
-from a2cli.training.optimizers import Optimizer
+from a2cli.training.optimizers import Optimizer, Pace
 from a2cli.training.schedulers import Schedule
 
 CHECKPOINT_SECONDS = 1.0
 MOST_WRONG = 16
+History = Mapping[str, list[EpochLog]]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The network that a run saves, and the part of it that learns; the rest is frozen, and only the part is run.
+
+    `paces` are the weights, by their name in the part, that move otherwise than the rest.
+    """
+
+    whole: nn.Module
+    part: nn.Module
+    paces: Mapping[str, Pace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one training run is made of: the network's card, the split images with their file names, the settings."""
+    """What one training run is made of: the network's card, the split images with their file names, the settings.
 
+    `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
+    `held_out` are the validation images' numbers in the data set; `pictures` (M, H, W, 3) uint8 are all images, where
+    there are any to show.
+    """
+
+    title: str
     command: str
     config: dict[str, Any]
     card: ModelCard
@@ -42,17 +63,23 @@ class Job:
     val: ImageSet
     test: ImageSet
     names: Sequence[str]
+    held_out: NDArray[np.int64]
+    pictures: NDArray[np.uint8] | None
     summary: DataSummary
     warnings: Sequence[str]
+    learner: Callable[[], Learner]
 
 
 class Progress:
     """A training run's moving parts, which a checkpoint holds: network, optimizer, schedule, history, best weights."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        self.job = job
-        self.model = job.card.build(Streams(job.training.seed)).to(device)
-        self.optimizer = Optimizer(self.model, job.training.optimizer, job.training.weight_decay, job.training.momentum)
+        self.job, learner = job, job.learner()
+        self.whole, self.model = learner.whole.to(device), learner.part.to(device)
+        training = job.training
+        self.optimizer = Optimizer(
+            self.model, training.optimizer, training.weight_decay, training.momentum, learner.paces
+        )
         self.schedule = Schedule(job.training)
         self.history: list[EpochLog] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -137,26 +164,39 @@ def run_trial(
     previous = run.previous_report(job.config, job.summary.fingerprint)
     if previous is not None and previous.status == "done" and not final:
         return previous
-    report = Report(
-        command=job.command,
-        config=job.config,
-        environment=environment(device),
-        status="running",
-        created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
-        data=job.summary,
-        warnings=list(job.warnings),
-        test_reads=previous.test_reads if previous else 0,
-    )
-    run.write_report(report)
-    with _status_written(run, report):
+    with under_way(run, job.command, job.config, job.summary, job.warnings, device, final=final) as report:
         return _run(job, run, device, watch, report, final, figures)
 
 
 @contextmanager
-def _status_written(run: Run, report: Report) -> Iterator[None]:
-    """Write into the report how the run ended, if it did not end well."""
+def under_way(
+    run: Run,
+    command: str,
+    config: dict[str, Any],
+    summary: DataSummary,
+    warnings: Sequence[str],
+    device: torch.device,
+    *,
+    final: bool,
+) -> Iterator[Report]:
+    """Write the report of a run that is under way, and into it how it ended, if it did not end well.
+
+    With `final`, the test images count as read from now on.
+    """
+    previous = run.read_report()
+    report = Report(
+        command=command,
+        config=config,
+        environment=environment(device),
+        status="running",
+        created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
+        data=summary,
+        warnings=list(warnings),
+        test_reads=(previous.test_reads if previous else 0) + final,
+    )
+    run.write_report(report)
     try:
-        yield
+        yield report
     except (KeyboardInterrupt, SystemExit):
         run.write_report(replace(report, status="interrupted"))
         raise
@@ -172,20 +212,21 @@ def _run(
     progress = Progress(job, device)
     progress.restore(run, watch)
     run.start_metrics(progress.history)
-    watch.start(f"seed {job.training.seed}", job.training.epochs, len(progress.history))
+    watch.start(job.title, job.training.epochs, len(progress.history))
     if not progress.finished:
-        _train(progress, run, device, watch)
+        _train(progress, run, device, watch, job.test if final else None)
     trained = time.perf_counter()
     watch.phase("evaluating")
     if job.training.restore_best:
         progress.model.load_state_dict(progress.best_weights)
-    run.save_model(job.card, progress.model)
+    run.save_model(job.card, progress.whole)
     val = evaluate(progress.model, job.val, job.training, device)
     test = evaluate(progress.model, job.test, job.training, device) if final else None
     result = _result(progress, val, test, device)
     if figures:
         watch.phase("drawing figures")
-        _draw(job, run, progress, result, val)
+        history = {str(job.training.seed): progress.history}
+        draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
     drawn = time.perf_counter()
     report = replace(
         report,
@@ -194,13 +235,12 @@ def _run(
         history={str(job.training.seed): progress.history},
         artifacts=run.artifacts(),
         seconds={"training": trained - began, "evaluating and drawing": drawn - trained},
-        test_reads=report.test_reads + (test is not None),
     )
     run.write_report(report)
     return report
 
 
-def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -> None:
+def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, test: ImageSet | None) -> None:
     job = progress.job
     streams = Streams(job.training.seed)
     saved = time.perf_counter()
@@ -215,6 +255,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
         device,
         watch,
         first_epoch=len(progress.history),
+        test=test,
     )
     for log in epochs:
         progress.record(log)
@@ -235,7 +276,7 @@ def _result(progress: Progress, val: Evaluation, test: Evaluation | None, device
     largest = int(torch.bincount(job.train.data.labels, minlength=len(names)).argmax())
     return TrainingResult(
         seed=job.training.seed,
-        parameters=sum(p.numel() for p in progress.model.parameters()),
+        parameters=sum(p.numel() for p in progress.whole.parameters()),
         epochs=len(progress.history),
         kept_epoch=progress.kept_epoch,
         best_epoch=progress.best_epoch,
@@ -266,29 +307,44 @@ def _most_wrong(val: Evaluation) -> list[int]:
 
 def _mistake(job: Job, val: Evaluation, i: int) -> Mistake:
     names, answer = job.card.class_names, int(val.answers[i])
-    name = job.names[int(job.val.rows[i])]
+    name = job.names[int(job.held_out[i])]
     return Mistake(name, names[int(val.labels[i])], names[answer], float(val.probabilities[i, answer]))
 
 
-def _draw(job: Job, run: Run, progress: Progress, result: TrainingResult, val: Evaluation) -> None:
+def draw_run(
+    run: Run,
+    names: Sequence[str],
+    history: History,
+    result: TrainingResult,
+    images: Sequence[str],
+    pictures: NDArray[np.uint8] | None,
+    stages: Mapping[int, str] | None = None,
+) -> None:
+    """Write the figures of one run: its curves, who is taken for whom, and the images it is most wrong about.
+
+    `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
+    """
     from a2cli.plots import training as plots
 
-    names, history = job.card.class_names, {str(job.training.seed): progress.history}
-    draw_training(run, history, [result])
+    draw_training(run, history, [result], stages)
     matrix = torch.tensor(result.confusion).numpy()
     cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
     run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
-    images = job.val.images[job.val.rows[torch.tensor(_most_wrong(val), dtype=torch.int64)]].numpy()
-    sheet = plots.most_wrong(images, result.most_wrong)
+    if pictures is None:
+        return
+    row_of = {name: row for row, name in enumerate(images)}
+    sheet = plots.most_wrong(pictures[[row_of[one.image] for one in result.most_wrong]], result.most_wrong)
     run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
 
 
-def draw_training(run: Run, history: dict[str, list[EpochLog]], results: Sequence[TrainingResult]) -> None:
+def draw_training(
+    run: Run, history: History, results: Sequence[TrainingResult], stages: Mapping[int, str] | None = None
+) -> None:
     """Write the learning curves and the learning rate of one run or several."""
     from a2cli.plots import training as plots
 
     rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
-    curves = plots.learning_curves(history, results)
+    curves = plots.learning_curves(history, results, stages or {})
     run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
     rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
     run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)

@@ -22,17 +22,16 @@ class GridPooling(nn.Module):
     Raises SettingsError for a map smaller than the grid.
     """
 
-    def __init__(self, grid: int, pool: str, flag: str = "--grid") -> None:
+    def __init__(self, grid: int, pool: str) -> None:
         super().__init__()
-        self.grid, self.pool, self.flag = grid, pool, flag
+        self.grid, self.pool = grid, pool
 
     def forward(self, maps: Tensor) -> Tensor:
         if not self.grid or maps.dim() != 4:
             return maps
         if self.grid > min(maps.shape[2:]):
             height, width = maps.shape[2:]
-            raise SettingsError(f"{self.flag}: expected at most {min(height, width)}, as maps are {height}x{width}, "
-                                f"got {self.grid}")  # fmt: skip
+            raise SettingsError(f"--grid, --head-grid: {self.grid} is too many for maps of {height}x{width}")
         pooled = F.adaptive_avg_pool2d if self.pool == "average" else F.adaptive_max_pool2d
         found: Tensor = pooled(maps, self.grid)
         return found
@@ -70,7 +69,7 @@ def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: 
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if head.head_grid:
-        layers["pool"] = GridPooling(head.head_grid, head.head_pool, "--head-grid")
+        layers["pool"] = GridPooling(head.head_grid, head.head_pool)
     layers["flatten"] = nn.Flatten()
     inputs = nn.Sequential(layers)(torch.zeros(1, *shape)).shape[1]
     for i, units in enumerate((*head.hidden, classes), start=1):

@@ -17,6 +17,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "convnet": build_convnet,
     "mlp": build_mlp,
 }
+TRANSFER = "transfer"  # a trunk with a head on it, built from the card of both
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,19 @@ class TrunkCard:
         return graph_of(model.eval(), f"--backbone {self.backbone}")
 
     def build(self) -> Trunk:
-        """Return the trunk, with random weights; raises SettingsError for what torchvision does not have."""
+        """Return the trunk, its weights yet to be loaded; raises SettingsError for what torchvision does not have."""
         preprocess = Preprocess(self.mean, self.std) if self.network is None else nn.Identity()
-        return Trunk(preprocess, up_to(self.graph(), [self.node]), GridPooling(self.grid, self.grid_pool))
+        with torch.device("meta"):  # drawing the weights of a whole AlexNet takes as long as training its head
+            graph = self.graph()
+        body = up_to(graph, [self.node]).to_empty(device="cpu")
+        return Trunk(preprocess, body, GridPooling(self.grid, self.grid_pool))
 
 
 @dataclass(frozen=True)
 class ModelCard:
     """A network's architecture, class names and preprocessing: `fit`, `image_size`, then `mean` and `std` on [0, 1].
 
-    A `transfer` network is a trunk with a head on it.
+    A network with a `trunk` is that, with a head on it.
     """
 
     architecture: str
@@ -78,11 +82,9 @@ class ModelCard:
 
     def build(self, streams: Streams) -> nn.Module:
         """Return the network with starting weights; raises KeyError for an architecture that is not in the zoo."""
-        if self.architecture == "transfer":
-            assert self.trunk is not None, "a card of that kind has one"
-            assert isinstance(self.network, HeadSettings), "and a head"
+        if self.trunk is not None and isinstance(self.network, HeadSettings):
             trunk = self.trunk.build().eval()
-            with torch.inference_mode():
+            with torch.no_grad():
                 shape = trunk(torch.zeros(1, 3, self.image_size, self.image_size)).shape[1:]
             return Transfer(trunk, build_head(self.network, shape, len(self.class_names), streams))
         builder = BUILDERS[self.architecture]

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-TRAIN, VAL = "#c8553d", "#1f6f8b"
+TRAIN, VAL, TEST = "#c8553d", "#1f6f8b", "#8a8a2b"
 INK, FAINT = "#333333", "#dddddd"
 
 

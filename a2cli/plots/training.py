@@ -8,25 +8,35 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.plots.common import INK, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.plots.common import FAINT, INK, TEST, TRAIN, VAL, new_axes, new_figure, plain, readable
 from a2cli.results.training import EpochLog, Mistake, TrainingResult
 
 History = Mapping[str, Sequence[EpochLog]]
 
 
-def learning_curves(history: History, results: Sequence[TrainingResult]) -> Figure:
-    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean."""
+def learning_curves(history: History, results: Sequence[TrainingResult], stages: Mapping[int, str]) -> Figure:
+    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean.
+
+    `stages` are the names of stages by their first epoch.
+    """
     figure = new_figure(9, 3.8)
     loss_axes, accuracy_axes = new_axes(figure, 0.55, 0.55, 4.75, 0.6), new_axes(figure, 5.0, 0.55, 0.15, 0.6)
     for axes, quantity in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         for part, color in (("train", TRAIN), ("val", VAL)):
             runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
             _draw_runs(axes, runs, color, {"train": "training", "val": "validation"}[part])
+        tests = [[log.test_accuracy for log in logs if log.test_accuracy is not None] for logs in history.values()]
+        if quantity == "accuracy" and all(tests):
+            _draw_runs(axes, tests, TEST, "test")
         if len(history) == 1:
             best = results[0].best_epoch
             axes.axvline(best, color=INK, linewidth=1, linestyle=":", label=f"best epoch ({best})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(0, 1.05 * axes.dataLim.y1)
+        for first, name in stages.items():
+            axes.axvline(first - 0.5, color=FAINT, linewidth=1)
+            height = axes.get_xaxis_transform()
+            axes.text(first - 0.4, 0.02, name, color=INK, transform=height, rotation=90, va="bottom", fontsize=7)
     majority = max(result.majority.value for result in results)
     accuracy_axes.axhline(majority, color=INK, linewidth=0.8, linestyle="--", label="largest class")
     accuracy_axes.set_ylim(0, 1)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EpochLog:
-    """One epoch: losses are means over images, accuracies in [0, 1]; `train_*` are averaged as training went on."""
+    """One epoch: losses are means over images, accuracies in [0, 1]; `train_*` are averaged as training went on.
+
+    `test_accuracy` is there where --final was given from the start; nothing acts on it.
+    """
 
     epoch: int
     learning_rate: float
@@ -14,6 +17,7 @@ class EpochLog:
     val_loss: float
     val_accuracy: float
     images_per_second: float
+    test_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from a2cli.results.training import Accuracy, Spread
+
 
 @dataclass(frozen=True)
 class LayerFeatures:
@@ -32,3 +34,63 @@ class FeatureResults:
     computed: int
     kept: int
     verdict: str
+
+
+@dataclass(frozen=True)
+class BackboneUsed:
+    """What a network was built on: a backbone up to a layer, where its weights are from; `random` were not in there."""
+
+    backbone: str
+    layer: str
+    node: str
+    weights: str
+    sha256: str
+    pretrained: bool
+    random: list[str]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One stage of a fine-tuning: what learned and what was frozen, by layer, and how many weights each.
+
+    `cached`: what the frozen part answers was computed once for each image. Accuracies are of the epoch kept; over
+    several seeds their spread.
+    """
+
+    stage: str
+    epochs: int
+    learning_rate: float
+    learned: list[str]
+    frozen: list[str]
+    learned_parameters: int
+    frozen_parameters: int
+    cached: bool
+    train: Accuracy | Spread
+    val: Accuracy | Spread
+    val_loss: float
+    kept: bool
+    folder: str
+
+
+@dataclass(frozen=True)
+class ProbeScore:
+    """One answer to the question how well a layer's features serve; over several seeds the spread.
+
+    `chosen` is what validation chose: the inverse strength C of the regularisation, the number k of neighbours.
+    """
+
+    layer: str
+    answer: str
+    chosen: str
+    train: Accuracy | Spread
+    val: Accuracy | Spread
+    test: Accuracy | Spread | None
+
+
+@dataclass(frozen=True)
+class TransferResults:
+    """What a training on a backbone has besides: the backbone, its stages, and the probes beside it."""
+
+    backbone: BackboneUsed
+    stages: list[StageResult]
+    probes: list[ProbeScore]

@@ -26,10 +26,11 @@ from a2cli.settings.invariance import (
     probes,
     real_margin,
 )
+from a2cli.settings.kinds import TRAINING, AnyTraining, augment_of, command_of, repeats
 from a2cli.settings.training import (
     AUGMENTATIONS,
-    AnyTraining,
     DataSettings,
+    ImageTraining,
     MlpSettings,
     NetworkSettings,
     RunOptions,
@@ -38,7 +39,6 @@ from a2cli.settings.training import (
     TrainingSettings,
     TrainMlpSettings,
     augmentations,
-    repeats,
 )
 from a2cli.settings.transfer import (
     BackboneSettings,
@@ -46,15 +46,19 @@ from a2cli.settings.transfer import (
     FeatureFileSettings,
     FeatureSettings,
     FileOptions,
+    FinetuneSettings,
     HeadSettings,
     PicturesSettings,
+    Stage,
     StageSettings,
     TrainFeaturesSettings,
+    stages_of,
 )
 
 __all__ = [
     "AUGMENTATIONS",
     "CHANGES",
+    "TRAINING",
     "AnyComparison",
     "AnyTraining",
     "BackboneSettings",
@@ -72,7 +76,9 @@ __all__ = [
     "FeatureFileSettings",
     "FeatureSettings",
     "FileOptions",
+    "FinetuneSettings",
     "HeadSettings",
+    "ImageTraining",
     "LookOptions",
     "MlpSettings",
     "NetworkSettings",
@@ -85,12 +91,15 @@ __all__ = [
     "RunOptions",
     "SplitSettings",
     "StackSettings",
+    "Stage",
     "StageSettings",
     "TrainCnnSettings",
     "TrainFeaturesSettings",
     "TrainMlpSettings",
     "TrainingSettings",
+    "augment_of",
     "augmentations",
+    "command_of",
     "declared",
     "declared_in",
     "flat",
@@ -98,4 +107,5 @@ __all__ = [
     "probes",
     "real_margin",
     "repeats",
+    "stages_of",
 ]

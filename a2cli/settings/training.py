@@ -1,7 +1,7 @@
 """The settings of a training: data, network, training, and what to do with the run."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
@@ -189,20 +189,7 @@ class TrainMlpSettings:
     )
 
 
-AnyTraining = TrainCnnSettings | TrainMlpSettings
-T = TypeVar("T", bound=AnyTraining)
-
-
-def repeats(settings: T) -> dict[str, T]:
-    """Return the single runs that a training is made of, by folder: its seeds, or its folds; of one run, itself."""
-    training, split = settings.training, settings.split
-    if training.seeds > 1:
-        seeds = range(training.seed, training.seed + training.seeds)
-        return {f"seeds/{n}": replace(settings, training=replace(training, seed=n, seeds=1)) for n in seeds}
-    if split.folds and split.fold is None:
-        return {f"folds/{n}": replace(settings, split=replace(split, fold=n)) for n in range(split.folds)}
-    return {".": settings}
-
+ImageTraining = TrainCnnSettings | TrainMlpSettings
 
 # Each augmentation's strength when none is given, and the largest that makes sense.
 AUGMENTATIONS = {

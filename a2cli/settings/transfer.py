@@ -1,10 +1,12 @@
 """The settings of features and fine-tuning: a backbone, what is taken from it, and the head put on it."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
+from a2cli.errors import SettingsError
 from a2cli.settings.declare import Count, Share, setting
 from a2cli.settings.training import ActivationName, SplitSettings, TrainingSettings
 
@@ -106,8 +108,11 @@ class FeatureFileSettings:
     """Features"""
 
     features: str | None = setting(
-        None, "Learn from a features file of 'a2 extract-features' instead of images; the usual head is then linear."
+        None,
+        "Learn from a file of 'a2 extract-features' instead of images. Defaults are then section 2.2's: no hidden "
+        "layer, Adam at 5e-5, batches of 32, decay 1e-5, no scheduler.",
     )
+    data: str | None = setting(None, "Refuse a features file that is not of these images.")
     layer: str | None = setting(None, "Which of its layers; without it, the first.")
     probe: bool = setting(
         False,
@@ -132,19 +137,66 @@ class StageSettings:
 
     stages: str = setting(
         "head:20 all:10@1e-5",
-        "What is trained, for how many epochs and at which rate, one stage after the other: head, LAYER+ (from that "
-        "layer upward, as conv5+) or all, each as WHAT:EPOCHS[@RATE]; without a rate, --learning-rate.",
+        "What is trained, one stage after the other, each as WHAT[:EPOCHS][@RATE]: head, LAYER+ (from that layer "
+        "upward, as conv5+) or all; --epochs and --learning-rate stand in for what is left out.",
     )
     layer: str | None = setting(
-        None, "Where the head is put: behind this layer; without it, in place of the network's last linear layer."
+        None, "Put the head behind this layer; without it, in place of the network's last linear layer."
     )
     layer_decay: Annotated[float, Gt(0), Le(1)] = setting(
-        1.0, "Each layer's learning rate, as a share of that of the layer above it."
+        1.0, "Each layer's learning rate as a share of that of the layer above it."
     )
     trunk_weight_decay: Annotated[float, Ge(0), Lt(1)] | None = setting(
         None, "Weight decay of what was pretrained; without it, --weight-decay, as for the head."
     )
     cache: bool = setting(
-        True,
-        "Compute what is frozen once for each image, and keep that in the cache; --augment changes it each epoch.",
+        True, "Compute what is frozen once for each image and keep it in the cache; --augment switches that off."
     )
+    augment: tuple[str, ...] = setting(
+        (), "Random changes of each training image, as name or name=strength; see 'a2 train-cnn --help'."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """Everything that decides the result of `a2 finetune`."""
+
+    dataset: PicturesSettings = PicturesSettings()
+    split: SplitSettings = SplitSettings(val_fraction=0.1, test_fraction=0.1)
+    backbone: BackboneSettings = BackboneSettings()
+    stages: StageSettings = StageSettings()
+    network: HeadSettings = HeadSettings()
+    training: TrainingSettings = TrainingSettings(learning_rate=1e-3, batch_size=32, weight_decay=1e-5)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a fine-tuning: `what` is trained (head, LAYER+ or all), how long, at which rate."""
+
+    what: str
+    epochs: int
+    learning_rate: float
+
+    def __str__(self) -> str:
+        return f"{self.what}:{self.epochs}@{self.learning_rate:g}"
+
+
+STAGE = re.compile(r"(head|all|[^\s:@+]+\+)(?::([0-9]{1,6}))?(?:@([0-9.eE+-]+))?")
+
+
+def stages_of(settings: FinetuneSettings) -> list[Stage]:
+    """Return the stages of a fine-tuning in their order; raises SettingsError for one that is none."""
+    found, training = [], settings.training
+    for word in settings.stages.stages.split():
+        match = STAGE.fullmatch(word)
+        try:
+            what, epochs, rate = match.groups() if match else ("", None, None)
+            stage = Stage(what, int(epochs or training.epochs), float(rate or training.learning_rate))
+        except ValueError:
+            stage = Stage("", 0, 0.0)
+        if not stage.what or not stage.epochs or not 0 < stage.learning_rate <= 1000:
+            raise SettingsError(f"--stages: expected WHAT[:EPOCHS][@RATE], as head:10 or conv5+:5@1e-5, got {word!r}")
+        found.append(stage)
+    if not found:
+        raise SettingsError("--stages: expected one stage at least, as head:10, got none")
+    return found

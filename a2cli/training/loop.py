@@ -22,7 +22,8 @@ from a2cli.settings import TrainingSettings
 from a2cli.training.optimizers import Optimizer
 from a2cli.training.schedulers import Schedule
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH, LARGE_EVALUATION_BATCH = 256, 32
+LARGE_IMAGE = 3 * 96 * 96  # values of an image from which on fewer go at a time, as their maps take memory
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
@@ -70,9 +71,11 @@ def fit(
     device: torch.device,
     watch: Watcher,
     first_epoch: int = 0,
+    test: ImageSet | None = None,
 ) -> Iterator[EpochLog]:
     """Train the network, yielding after each epoch; whoever iterates may stop, and owns everything else.
 
+    Where there is a `test`, its accuracy is taken down as well; nothing acts on it.
     Raises DivergedError at the first step whose loss is not a finite number.
     """
     loss_of = LOSSES[settings.loss]
@@ -109,6 +112,7 @@ def fit(
             val_loss=result.loss,
             val_accuracy=result.accuracy,
             images_per_second=len(train) / seconds,
+            test_accuracy=evaluate(model, test, settings, device).accuracy if test else None,
         )
         schedule.observe(epoch, monitored(log, settings.monitor))
         yield log
@@ -119,7 +123,7 @@ def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, devic
     """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
     loss_of = LOSSES[settings.loss]
     model.eval()
-    batches = data.batches(EVALUATION_BATCH)
+    batches = data.batches(EVALUATION_BATCH if data.images[0].numel() < LARGE_IMAGE else LARGE_EVALUATION_BATCH)
     logits = torch.cat([logits_of(model, images, settings.precision, device) for images, _ in batches])
     loss = loss_of(logits, data.labels, settings.label_smoothing).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)

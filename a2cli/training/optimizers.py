@@ -9,8 +9,9 @@ number from 1. All vectors are (P,) float32.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,20 @@ State = dict[str, Tensor]
 Rule = Callable[[Tensor, Tensor, State, float, int], None]
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How some weights move: their learning rate as a share of the one in force, and their weight decay."""
+
+    rate: float
+    weight_decay: float
+
+
 class FlatParameters:
     """A network's trainable weights as one vector `w`, of which its own tensors become parts, and `g` beside it."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.names, self.parameters = list(named), list(named.values())
         self.w = torch.cat([p.data.flatten() for p in self.parameters])
         self.g = torch.empty_like(self.w)
         for p, part in zip(self.parameters, torch.split(self.w, [p.numel() for p in self.parameters]), strict=True):
@@ -33,18 +43,40 @@ class FlatParameters:
         """Copy the gradients that `backward` left into `g`; one copy costs less than letting autograd add to views."""
         torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None], out=self.g)
 
+    def runs(self, paces: Mapping[str, Pace], usual: Pace) -> Iterator[tuple[slice, Pace]]:
+        """Yield the parts of the vector whose weights move alike; what is not in `paces` by name moves as usual."""
+        end = 0
+        sizes = zip(self.names, self.parameters, strict=True)
+        for pace, group in groupby(sizes, key=lambda one: paces.get(one[0], usual)):
+            begin, end = end, end + sum(p.numel() for _, p in group)
+            yield slice(begin, end), pace
+
 
 class Optimizer:
-    """A rule at work on a network: `step` moves the weights, `state` holds what the rule remembers."""
+    """A rule at work on a network: `step` moves the weights, `state` holds what the rule remembers.
 
-    def __init__(self, model: nn.Module, rule: str, weight_decay: float = 0.0, momentum: float = 0.9) -> None:
+    `paces` names the weights that move at another share of the learning rate, or have another decay, than the rest.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rule: str,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+        paces: Mapping[str, Pace] | None = None,
+    ) -> None:
         self.parameters = FlatParameters(model)
         self.steps = 0
-        self.weight_decay = weight_decay
         self.decoupled = rule == "adamw"
         kind = RULES[rule]
         self.update = kind.make(momentum)
-        self.state: State = {name: torch.zeros_like(self.parameters.w) for name in kind.state}
+        w, g = self.parameters.w, self.parameters.g
+        self.state: State = {name: torch.zeros_like(w) for name in kind.state}
+        self.groups = [
+            (w[part], g[part], {name: vector[part] for name, vector in self.state.items()}, pace)
+            for part, pace in self.parameters.runs(paces or {}, Pace(1.0, weight_decay))
+        ]
 
     def zero_grad(self) -> None:
         for p in self.parameters.parameters:
@@ -54,13 +86,14 @@ class Optimizer:
     def step(self, learning_rate: float) -> None:
         """Move the weights once along the gradient that `backward` left."""
         self.parameters.gather()
-        w, g = self.parameters.w, self.parameters.g
         self.steps += 1
-        if self.decoupled:
-            w.mul_(1 - learning_rate * self.weight_decay)
-        elif self.weight_decay:
-            g.add_(w, alpha=self.weight_decay)
-        self.update(w, g, self.state, learning_rate, self.steps)
+        for w, g, state, pace in self.groups:
+            rate = learning_rate * pace.rate
+            if self.decoupled:
+                w.mul_(1 - rate * pace.weight_decay)
+            elif pace.weight_decay:
+                g.add_(w, alpha=pace.weight_decay)
+            self.update(w, g, state, rate, self.steps)
 
 
 def adam(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:

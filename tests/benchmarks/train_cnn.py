@@ -99,9 +99,7 @@ def shared_setup(data: Path, path: Path) -> None:
 def prepare(data: Path):  # type: ignore[no-untyped-def]
     import torch
 
-    from a2cli.data.packing import pack
-    from a2cli.data.sources import find_source
-    from a2cli.experiments.train import make_job
+    from a2cli.experiments.images import Images, make_job
     from a2cli.experiments.trial import Progress
     from a2cli.options import resolve
     from a2cli.report import Nobody
@@ -111,8 +109,7 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
     flags = {"loss": "cross-entropy", "data": str(data)}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings
     device = set_up("cpu", 0)
-    packed = pack(find_source(str(data)), SIDE, "squash", False, 2, Nobody())
-    job = make_job(settings, packed, str(data), [])
+    job = make_job(settings, Images.find(settings, (), Nobody()))
     return job, Progress(job, torch.device(device)), Streams(0)
 
 

@@ -1,0 +1,21 @@
+"""Settings that cannot act together, found before anything is trained without torch; and what a command would do."""
+
+from a2cli.checks.comparison import check_compare, check_comparison_options, plan_compare, seconds_of
+from a2cli.checks.fields import check_receptive_field
+from a2cli.checks.invariance import check_probe, plan_probe
+from a2cli.checks.training import check_training, plan_training
+from a2cli.checks.transfer import check_extraction, plan_extraction
+
+__all__ = [
+    "check_compare",
+    "check_comparison_options",
+    "check_extraction",
+    "check_probe",
+    "check_receptive_field",
+    "check_training",
+    "plan_compare",
+    "plan_extraction",
+    "plan_probe",
+    "plan_training",
+    "seconds_of",
+]

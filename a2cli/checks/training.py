@@ -1,0 +1,76 @@
+"""Settings of a training on images that cannot act together, and what it would do."""
+
+from typing import Any
+
+from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, told
+from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
+from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages
+from a2cli.options import Resolved
+from a2cli.settings import (
+    AnyTraining,
+    FinetuneSettings,
+    ImageTraining,
+    NetworkSettings,
+    TrainFeaturesSettings,
+    augmentations,
+    flat,
+)
+
+
+def check_training(resolved: Resolved[Any]) -> list[str]:
+    """Return warnings on settings of a training command that will have no or little effect.
+
+    Raises SettingsError for those that contradict each other, and for a flag that could not act.
+    """
+    settings = resolved.settings
+    without_effect = idle(flat(settings), type(settings))
+    if isinstance(settings, FinetuneSettings):
+        without_effect |= idle_in_stages(settings)
+        found = finetuning_contradictions(resolved)
+    elif isinstance(settings, TrainFeaturesSettings):
+        check_folds(settings)
+        found = past_the_end(settings)
+    else:
+        found = contradictions(settings)
+    return [*told(resolved, without_effect), *found]
+
+
+def contradictions(settings: ImageTraining) -> list[str]:
+    """Return warnings on what can hardly act in a training on images; raises SettingsError for contradictions."""
+    network, side, larger = settings.network, settings.dataset.image_size, []
+    if isinstance(network, NetworkSettings):
+        maps = stages(network, side)
+        check_weights(network, side)
+        check_norm(network, side, settings.training.batch_size)
+        dropout_places(network)
+        field = maps[-1].field
+        larger = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"] * (field > side)
+    else:
+        mlp_layers(network, side)
+    augmentations(settings.dataset.augment)
+    check_folds(settings)
+    return [*larger, *past_the_end(settings)]
+
+
+def plan_training(settings: AnyTraining) -> list[str]:
+    """Return what a run would do, line by line: the maps from the image to the answer, and the training."""
+    if isinstance(settings, FinetuneSettings):
+        return plan_finetuning(settings)
+    if isinstance(settings, TrainFeaturesSettings):
+        return plan_features(settings)
+    side, training, network = settings.dataset.image_size, settings.training, settings.network
+    if isinstance(network, NetworkSettings):
+        maps = [
+            f"{stage.name} {stage.channels}x{stage.size}x{stage.size} (sees {stage.field}x{stage.field})"
+            for stage in stages(network, side)
+        ]
+        places = dropout_places(network)
+    else:
+        maps, places = [], {name: rate for name, _, _, rate in mlp_layers(network, side)}
+    layers = [f"image 3x{side}x{side}", *maps, *(f"hidden {units}" for units in network.hidden), "classes"]
+    dropped = [f"{rate:g} after {name}" for name, rate in places.items() if rate]
+    return [
+        "Network: " + " -> ".join(layers),
+        *([f"Dropout: {', '.join(dropped)}"] if dropped else []),
+        f"Training: {epochs_in_words(training)}, on {settings.dataset.data}",
+    ]

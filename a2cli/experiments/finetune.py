@@ -1,0 +1,288 @@
+"""`a2 finetune`: a pretrained network with a new head, trained in stages, each a run of its own in stages/N-WHAT."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a2cli.analysis.features import Kept
+from a2cli.analysis.statistics import wilson
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import Rows, Split, split_of
+from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
+from a2cli.experiments.images import notes_on, summary_of
+from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
+from a2cli.experiments.transferred import backbone_used
+from a2cli.experiments.trial import Job, Learner, draw_run, run_trial, under_way
+from a2cli.experiments.verdicts import training_verdict
+from a2cli.models.parts import before_last_linear
+from a2cli.models.transfer import Transfer
+from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.report import Nobody, Report, Watcher
+from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
+from a2cli.results.transfer import StageResult, TransferResults
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import FinetuneSettings, augmentations, flat, stages_of
+from a2cli.training.loop import evaluate, monitored
+
+COMMAND = "finetune"
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """A backbone with its weights up to where the head is put, and the images that it is tuned on."""
+
+    trunk: TrunkCard
+    pretrained: Mapping[str, Tensor]
+    packed: Packed
+    source: str
+    warnings: Sequence[str]
+
+    @classmethod
+    def find(cls, settings: FinetuneSettings, warnings: Sequence[str], watch: Watcher) -> "Finetuning":
+        """Return the backbone and the images that the settings name; raises SettingsError, DataError."""
+        dataset, head = settings.dataset, settings.network
+        backbone = find_backbone(settings.backbone, dataset)
+        layer = settings.stages.layer or before_last_linear(backbone.graph, backbone.flag)
+        trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
+        (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
+        source = find_source(dataset.data)
+        packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch)
+        notes = [*warnings, *notes_on(packed, settings.split)]
+        notes += [] if trunk.pretrained else [NOT_PRETRAINED]
+        notes += [f"--partial: these weights of the backbone are random: {', '.join(trunk.random)}"] * bool(
+            trunk.random
+        )
+        notes += tell_grey(packed, source.label, Nobody())
+        return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
+
+    def check(self, alone: FinetuneSettings) -> Split:
+        """Return a run's split; raises SettingsError for stages or a head that do not fit, DataError for no split."""
+        network = self._network(alone)
+        for stage in stages_of(alone):
+            plan_of(stage, network.trunk.body, self.trunk.node)
+        return split_of(self.packed, alone)
+
+    def train(
+        self, alone: FinetuneSettings, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool
+    ) -> Report:
+        """Train all stages in a run's folder, and return the report written there; the best stage's weights are kept.
+
+        Each stage begins with the weights that the one before kept.
+        """
+        run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
+        summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
+        previous = run.previous_report(flat(alone), summary.fingerprint)
+        if previous is not None and previous.status == "done" and not final:
+            return previous
+        with under_way(run, COMMAND, flat(alone), summary, self.warnings, device, final=final) as report:
+            report = self._all_stages(alone, run, device, watch, report, final, figures)
+            run.write_report(report)
+            return report
+
+    def _all_stages(
+        self,
+        alone: FinetuneSettings,
+        run: Run,
+        device: torch.device,
+        watch: Watcher,
+        report: Report,
+        final: bool,
+        figures: bool,
+    ) -> Report:
+        began, network = time.perf_counter(), self._network(alone)
+        stages = [self._stage(alone, i, network, run, device, watch) for i in range(len(stages_of(alone)))]
+        kept = _kept(stages, alone)
+        load(network, run.child(stages[kept].result.folder))
+        run.save_model(self._card(alone), network)
+        result = replace(_on_the_whole(stages, kept), test=self._test(alone, network, device, watch) if final else None)
+        epochs = _counted_through(stages)
+        history = {str(result.seed): [log for logs in epochs for log in logs]}
+        if figures:
+            watch.phase("drawing figures")
+            firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
+            packed = self.packed
+            draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
+        verdict = training_verdict([result], alone.training.monitor)
+        said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
+        return replace(
+            report,
+            status="done",
+            results=TrainingResults([result], None, None, None, None, verdict),
+            transfer=TransferResults(backbone_used(self.trunk), said, []),
+            history=history,
+            artifacts=run.artifacts(),
+            seconds={"all stages": time.perf_counter() - began},
+        )
+
+    def _test(self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher) -> Accuracy:
+        watch.phase("reading the sealed test images")
+        images = ImageSet.of(self.packed, split_of(self.packed, alone).test)
+        found = evaluate(network, images, alone.training, device)
+        return wilson(found.correct, len(found.labels))
+
+    def _card(self, alone: FinetuneSettings) -> ModelCard:
+        head, trunk = replace(alone.network, head_grid=0), self.trunk  # the trunk pools, so that it is cached pooled
+        names = self.packed.class_names
+        return ModelCard(TRANSFER, head, names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk)
+
+    def _network(self, alone: FinetuneSettings) -> Transfer:
+        """Return the network before its first stage: pretrained, under a head with starting weights."""
+        network = self._card(alone).build(Streams(alone.training.seed))
+        assert isinstance(network, Transfer), "a card of that kind"
+        body = network.trunk.body
+        body.load_state_dict({name: self.pretrained[name] for name in body.state_dict()})
+        return network
+
+    def _stage(
+        self, alone: FinetuneSettings, number: int, network: Transfer, run: Run, device: torch.device, watch: Watcher
+    ) -> "Staged":
+        """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
+        stages = stages_of(alone)
+        plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
+        upto = " ".join(map(str, stages[: number + 1]))
+        config = replace(alone, stages=replace(alone.stages, stages=upto))
+        child = run.child(f"stages/{number + 1}-{plan.stage.what}")
+        child.write_config(COMMAND, flat(config))
+        frozen = frozen_weights(network.trunk.body, plan.cut)
+        untouched = is_untouched(network.trunk.body, self.pretrained, frozen)
+        cached = bool(plan.cut and untouched and alone.stages.cache and not alone.stages.augment)
+        report = child.previous_report(flat(config), self.packed.fingerprint)
+        if report is None or report.status != "done":
+            watch.phase(plan.title)
+            job = self._job(config, plan, network, device, watch, cached=cached)
+            report = run_trial(job, child, device, watch, figures=False)
+        load(network, child)
+        assert isinstance(report.results, TrainingResults), "a finished training has results"
+        result, logs = report.results.runs[0], next(iter(report.history.values()))
+        head = sum(p.numel() for p in network.head.parameters())
+        staged = StageResult(
+            stage=plan.stage.what,
+            epochs=len(logs),
+            learning_rate=plan.stage.learning_rate,
+            learned=[*plan.learned, "head"],
+            frozen=list(plan.frozen),
+            learned_parameters=sum(plan.learned.values()) + head,
+            frozen_parameters=sum(plan.frozen.values()),
+            cached=cached,
+            train=result.train,
+            val=result.val,
+            val_loss=result.val_loss,
+            kept=False,
+            folder=str(child.folder.relative_to(run.folder)),
+        )
+        return Staged(staged, result, logs)
+
+    def _job(
+        self,
+        config: FinetuneSettings,
+        plan: StagePlan,
+        network: Transfer,
+        device: torch.device,
+        watch: Watcher,
+        *,
+        cached: bool,
+    ) -> Job:
+        packed, split = self.packed, split_of(self.packed, config)
+        train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
+        if cached and plan.cut:
+            train, val = self._activations(network, plan.cut, [split.train, split.val], config, device, watch)
+
+        def learner() -> Learner:
+            part = learning_part(network, plan.cut, cached=cached)
+            return Learner(network, part, paces_of(network, part, config))
+
+        return Job(
+            title=f"seed {config.training.seed}, {plan.stage.what}",
+            command=COMMAND,
+            config=flat(config),
+            card=self._card(config),
+            training=replace(config.training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
+            train=Augmented(train, augmentations(config.stages.augment)),
+            val=val,
+            test=ImageSet.of(packed, split.test[:0]),
+            names=packed.names,
+            held_out=split.val,
+            pictures=packed.images,
+            summary=summary_of(packed, split, self.source),
+            warnings=self.warnings,
+            learner=learner,
+        )
+
+    def _activations(
+        self,
+        network: Transfer,
+        cut: str,
+        parts: Sequence[Rows],
+        config: FinetuneSettings,
+        device: torch.device,
+        watch: Watcher,
+    ) -> list[ImageSet]:
+        """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
+        grid = self.trunk.grid if cut == self.trunk.node else 0
+        card = replace(self.trunk, node=cut, grid=grid)
+        training = config.training
+        arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
+        kept = Kept(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic)
+        rows = np.concatenate(parts)
+        found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, watch)
+        values, places = found[cut]
+        labels, ends = self.packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
+        return [
+            ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
+            for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A finished stage: what is said of it, its own result, its epochs."""
+
+    result: StageResult
+    training: TrainingResult
+    logs: Sequence[EpochLog]
+
+
+def load(network: Transfer, run: Run) -> None:
+    """Take over the weights that a stage kept."""
+    model, _ = run.load_model()
+    network.load_state_dict(model.state_dict())
+
+
+def _kept(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
+    """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
+    if not settings.training.restore_best:
+        return len(stages) - 1
+    logs = [stage.logs[stage.training.kept_epoch - 1] for stage in stages]
+    return min(range(len(stages)), key=lambda i: (monitored(logs[i], settings.training.monitor), i))
+
+
+def _counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
+    """Return each stage's epochs, numbered from the first stage on."""
+    found: list[list[EpochLog]] = []
+    for stage in stages:
+        before = sum(map(len, found))
+        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
+    return found
+
+
+def _on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
+    """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
+    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
+    last = stages[-1].training
+    return replace(
+        found,
+        epochs=sum(len(stage.logs) for stage in stages),
+        kept_epoch=before + found.kept_epoch,
+        best_epoch=before + found.best_epoch,
+        stopped_early=last.stopped_early,
+        last_train_accuracy=last.last_train_accuracy,
+        last_val_accuracy=last.last_val_accuracy,
+        folder=".",
+    )

@@ -1,0 +1,109 @@
+"""Trainings on images alone: what `a2 train-cnn` and `a2 train-mlp` begin with."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from a2cli.data.dataset import Augmented, ImageSet, normalization
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import Split, split_of
+from a2cli.errors import SettingsError
+from a2cli.experiments.trial import Job, Learner, run_trial
+from a2cli.geometry import check_norm
+from a2cli.models.zoo import ModelCard
+from a2cli.report import DataSummary, Report, Watcher
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import ImageTraining, NetworkSettings, SplitSettings, augmentations, command_of, flat
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a training on images alone begins with."""
+
+    packed: Packed
+    source: str
+    warnings: Sequence[str]
+
+    @classmethod
+    def find(cls, settings: ImageTraining, warnings: Sequence[str], watch: Watcher) -> "Images":
+        """Return the packed images; raises DataError."""
+        dataset, source = settings.dataset, find_source(settings.dataset.data)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
+        return cls(packed, source.label, [*warnings, *notes_on(packed, settings.split)])
+
+    def check(self, alone: ImageTraining) -> Split:
+        """Return a run's split; raises DataError where there is none, SettingsError for a norm over a single value."""
+        split, batch_size = split_of(self.packed, alone), alone.training.batch_size
+        if isinstance(alone.network, NetworkSettings):
+            check_norm(alone.network, alone.dataset.image_size, len(split.train) % batch_size or batch_size)
+        return split
+
+    def train(
+        self, alone: ImageTraining, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool
+    ) -> Report:
+        """Train one run in its folder, and return the report written there."""
+        return run_trial(make_job(alone, self), run, device, watch, final=final, figures=figures)
+
+
+def make_job(settings: ImageTraining, images: Images) -> Job:
+    """Split the images by the seed and describe the network; raises as `Images.check` does."""
+    dataset, packed, split = settings.dataset, images.packed, images.check(settings)
+    train = ImageSet.of(packed, split.train)
+    mean, std = normalization(dataset.normalize, train)
+    network = "convnet" if isinstance(settings.network, NetworkSettings) else "mlp"
+    card = ModelCard(network, settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std)
+
+    def learner() -> Learner:
+        model = card.build(Streams(settings.training.seed))
+        return Learner(model, model)
+
+    return Job(
+        title=f"seed {settings.training.seed}",
+        command=command_of(settings),
+        config=flat(settings),
+        card=card,
+        training=settings.training,
+        train=Augmented(train, augmentations(dataset.augment)),
+        val=ImageSet.of(packed, split.val),
+        test=ImageSet.of(packed, split.test),
+        names=packed.names,
+        held_out=split.val,
+        pictures=packed.images,
+        summary=summary_of(packed, split, images.source),
+        warnings=images.warnings,
+        learner=learner,
+    )
+
+
+def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
+    """Return what a report says of the data and a run's split."""
+    counts = Counter(packed.labels.tolist())
+    return DataSummary(
+        source=source,
+        classes={name: counts[i] for i, name in enumerate(packed.class_names)},
+        train=len(split.train),
+        val=len(split.val),
+        test=len(split.test),
+        skipped=list(packed.skipped),
+        fingerprint=packed.fingerprint,
+    )
+
+
+def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
+    """Say how many damaged files were left out, and which settings of the split do not act.
+
+    Raises SettingsError for folds of data that came with its own validation part.
+    """
+    count, idle = len(packed.skipped), []
+    if "val" in packed.splits and split.folds:
+        raise SettingsError("--folds: the data has a validation part of its own")
+    if "val" in packed.splits and (split.val_count or split.val_fraction != SplitSettings().val_fraction):
+        idle.append("val_count" if split.val_count else "val_fraction")
+    if "test" in packed.splits and split.test_fraction:
+        idle.append("test_fraction")
+    damaged = [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
+    return [*damaged, *(f"{name} does not act: the data has that part of its own" for name in idle)]

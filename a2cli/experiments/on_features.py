@@ -1,0 +1,191 @@
+"""`a2 train-mlp --features`: a head trained on the features of a file, and the standard answers beside it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2cli.analysis.feature_file import FeatureFile, read_features
+from a2cli.analysis.probes import Part, standard_answers
+from a2cli.analysis.statistics import wilson
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import Split, split_of
+from a2cli.errors import DataError, SettingsError
+from a2cli.experiments.backbone import NOT_PRETRAINED
+from a2cli.experiments.images import Images, make_job, notes_on, summary_of
+from a2cli.experiments.transferred import backbone_used, draw_transfer
+from a2cli.experiments.trial import Job, Learner, run_trial
+from a2cli.models.transfer import Transfer, build_head
+from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.report import Nobody, Report, Watcher
+from a2cli.results.training import TrainingResults
+from a2cli.results.transfer import ProbeScore, TransferResults
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import TrainFeaturesSettings, TrainMlpSettings, flat
+
+PIXELS = "pixels"
+PROBE_BYTES = 8 << 30
+
+
+@dataclass(frozen=True)
+class Features:
+    """A features file, one layer of which a head is trained on."""
+
+    file: FeatureFile
+    layer: str
+    packed: Packed
+    warnings: Sequence[str]
+
+    @classmethod
+    def find(cls, settings: TrainFeaturesSettings, warnings: Sequence[str], watch: Watcher) -> "Features":
+        """Return the file's features; raises DataError, and SettingsError for a layer that it does not have."""
+        chosen = settings.features
+        assert chosen.features is not None, "it was asked for"
+        file = read_features(chosen.features)
+        layer = file.layer(chosen.layer)
+        if layer not in file.about.trunks:
+            some = ", ".join(file.about.trunks)
+            raise SettingsError(f"--layer {layer}: is there for --probe to compare with; learn from one of {some}")
+        card = file.about.trunks[layer]
+        if chosen.data is not None:
+            _check_images(file, chosen.data, card, watch)
+        identity = hashlib.sha256(json.dumps([asdict(card), file.about.precision]).encode()).hexdigest()
+        packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
+        stamp = [] if card.pretrained else [NOT_PRETRAINED]
+        random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
+        return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings.split)])
+
+    @property
+    def source(self) -> str:
+        return self.file.about.source
+
+    @property
+    def card(self) -> TrunkCard:
+        return self.file.about.trunks[self.layer]
+
+    def check(self, alone: TrainFeaturesSettings) -> Split:
+        """Return a run's split; raises DataError where there is none, SettingsError for a head that does not fit."""
+        build_head(alone.network, self.packed.images.shape[1:], len(self.packed.class_names), Streams(0))
+        return split_of(self.packed, alone)
+
+    def train(
+        self,
+        alone: TrainFeaturesSettings,
+        run: Run,
+        device: torch.device,
+        watch: Watcher,
+        *,
+        final: bool,
+        figures: bool,
+    ) -> Report:
+        """Train a head in a run's folder, with the probes asked for, and return the report written there."""
+        run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
+        report = run_trial(self._job(alone), run, device, watch, final=final, figures=figures)
+        if report.transfer is not None and not final:
+            return report
+        probes = self._probes(alone, run, device, report, watch, final=final) if alone.features.probe else []
+        report = replace(report, transfer=TransferResults(backbone_used(self.card), [], probes))
+        draw_transfer(run, report.transfer)
+        report = replace(report, artifacts=run.artifacts())
+        run.write_report(report)
+        return report
+
+    def _job(self, alone: TrainFeaturesSettings) -> Job:
+        packed, split, trunk = self.packed, self.check(alone), self.card
+        card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
+                         trunk.std, trunk)  # fmt: skip
+
+        def learner() -> Learner:
+            whole = card.build(Streams(alone.training.seed))
+            assert isinstance(whole, Transfer), "a card of that kind"
+            names = whole.trunk.body.state_dict()
+            try:
+                whole.trunk.body.load_state_dict({name: self.file.weights[name] for name in names})
+            except (KeyError, RuntimeError) as error:
+                reason = " ".join(str(error).split())[:80]
+                raise DataError(f"--features {self.file.path}: its backbone's weights do not fit ({reason})") from None
+            return Learner(whole, whole.head)
+
+        return Job(
+            title=f"seed {alone.training.seed}",
+            command="train-mlp",
+            config=flat(alone),
+            card=card,
+            training=alone.training,
+            train=Augmented(ImageSet.of(packed, split.train), {}),
+            val=ImageSet.of(packed, split.val),
+            test=ImageSet.of(packed, split.test),
+            names=packed.names,
+            held_out=split.val,
+            pictures=None,
+            summary=summary_of(packed, split, self.source),
+            warnings=self.warnings,
+            learner=learner,
+        )
+
+    def _probes(
+        self,
+        alone: TrainFeaturesSettings,
+        run: Run,
+        device: torch.device,
+        report: Report,
+        watch: Watcher,
+        *,
+        final: bool,
+    ) -> list[ProbeScore]:
+        """Return how well each layer of the file serves, by the head just trained and by the standard answers."""
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        split, found = split_of(self.packed, alone), []
+        trained = report.results.runs[0]
+        for layer in self.file.layers:
+            watch.phase(f"probing {layer}")
+            if layer == self.layer:
+                found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
+            if layer == PIXELS:
+                found.append(self._mlp(alone, run, device, final=final))
+            parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
+            for answer in standard_answers(parts[0], parts[1], parts[2:]):
+                scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
+                test = scores[2] if final else None
+                found.append(ProbeScore(layer, answer.name, answer.chosen, scores[0], scores[1], test))
+        return found
+
+    def _part(self, layer: str, rows: NDArray[np.int64]) -> Part:
+        values = self.file.layers[layer].flatten(1)
+        if (size := 4 * len(values) * values.shape[1]) > PROBE_BYTES:
+            raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
+        return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
+
+    def _mlp(self, alone: TrainFeaturesSettings, run: Run, device: torch.device, *, final: bool) -> ProbeScore:
+        """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
+        usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
+        training = replace(usual.training, seed=alone.training.seed, device=str(device), threads=alone.training.threads)
+        dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
+        settings = replace(usual, dataset=dataset, split=alone.split, training=training)
+        bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
+        job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
+        child = run.child(PIXELS)
+        child.write_config(job.command, job.config)
+        report = run_trial(job, child, device, Nobody(), final=final, figures=False)
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        found = report.results.runs[0]
+        hidden = ", ".join(map(str, usual.network.hidden))
+        return ProbeScore(PIXELS, f"MLP, {hidden} hidden units", "", found.train, found.val, found.test)
+
+
+def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:
+    """Raise DataError where a features file is not of these images with these labels."""
+    packed = pack(find_source(data), card.image_size, card.fit, bool(file.about.skipped), cores(), watch)
+    if packed.fingerprint != file.about.fingerprint:
+        ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
+        raise DataError(
+            f"--features {file.path}: is of other images or labels than --data {data} (fingerprint {theirs}, "
+            f"{ours}); it was made of {file.about.source}; extract it again"
+        )

@@ -1,0 +1,77 @@
+"""A fine-tuning's stages: what each one learns, at which pace, on images or on what its frozen part answered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from a2cli.models.backbones import parameters_of, up_to
+from a2cli.models.parts import behind_cut, cut_before, layers_of, with_frozen
+from a2cli.models.transfer import Transfer
+from a2cli.settings import FinetuneSettings, Stage
+from a2cli.training.optimizers import Pace
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage: the node behind which it learns (None: from the image on), the backbone's layers and their weights."""
+
+    stage: Stage
+    cut: str | None
+    learned: Mapping[str, int]
+    frozen: Mapping[str, int]
+
+    @property
+    def title(self) -> str:
+        """What learns and what is frozen, in words."""
+        learned = ", ".join([*self.learned, "head"])
+        frozen = f"{', '.join(self.frozen)} ({sum(self.frozen.values()):,} weights)" if self.frozen else "nothing"
+        return f"stage {self.stage.what}: {learned} learn; frozen: {frozen}"
+
+
+def plan_of(stage: Stage, body: fx.GraphModule, node: str) -> StagePlan:
+    """Return what a stage learns of a trunk that ends at `node`; raises SettingsError for a layer that it has not."""
+    cut = (
+        {"head": node, "all": None}[stage.what] if stage.what in {"head", "all"} else cut_before(body, stage.what[:-1])
+    )
+    below = set(frozen_weights(body, cut))
+    sizes = {name: (weights.keys() <= below, sum(p.numel() for p in weights.values()))
+             for name, weights in layers_of(body)}  # fmt: skip
+    learned = {name: size for name, (is_frozen, size) in sizes.items() if not is_frozen}
+    return StagePlan(stage, cut, learned, {name: size for name, (is_frozen, size) in sizes.items() if is_frozen})
+
+
+def frozen_weights(body: fx.GraphModule, cut: str | None) -> list[str]:
+    """Return the names of the tensors that a trunk computes with up to a cut."""
+    return parameters_of(up_to(body, [cut])) if cut else []
+
+
+def learning_part(whole: Transfer, cut: str | None, *, cached: bool) -> nn.Module:
+    """Return the part of a network that a stage runs: behind the cut if that is `cached`, else all of it.
+
+    Its layers are the network's own; weights up to the cut take no gradient.
+    """
+    whole.requires_grad_(True)
+    if cut is None:
+        return whole
+    return behind_cut(whole, cut) if cached else with_frozen(whole, cut)
+
+
+def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> dict[str, Pace]:
+    """Return the pace of each of the trunk's weights, by its name in the part that learns.
+
+    The rate falls from layer to layer downward (Howard & Ruder 2018, section 3.2), the head's being 1.
+    """
+    stages, decay = settings.stages, settings.stages.trunk_weight_decay
+    decay = settings.training.weight_decay if decay is None else decay
+    paces: dict[int, Pace] = {}
+    for depth, (_, weights) in enumerate(reversed(list(layers_of(whole.trunk.body))), start=1):
+        paces |= {id(p): Pace(stages.layer_decay**depth, decay) for p in weights.values()}
+    return {name: paces[id(p)] for name, p in part.named_parameters() if id(p) in paces}
+
+
+def is_untouched(body: fx.GraphModule, pretrained: Mapping[str, Tensor], names: Sequence[str]) -> bool:
+    """Return whether these weights still are what they were before any stage."""
+    state = body.state_dict()
+    return all(torch.equal(state[name].cpu(), pretrained[name].cpu()) for name in names)

@@ -1,0 +1,69 @@
+"""What trainings on a backbone report besides: the backbone, stages and probes; over several seeds their spread."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from a2cli.analysis.statistics import spread
+from a2cli.models.zoo import TrunkCard
+from a2cli.results.training import Accuracy, Spread
+from a2cli.results.transfer import BackboneUsed, ProbeScore, StageResult, TransferResults
+from a2cli.runs import Run
+
+
+def backbone_used(card: TrunkCard) -> BackboneUsed:
+    """Return what a report says of a trunk."""
+    return BackboneUsed(
+        card.backbone, card.layer, card.node, card.weights, card.sha256, card.pretrained, list(card.random)
+    )
+
+
+def combined(found: Sequence[TransferResults]) -> TransferResults | None:
+    """Return the spread of several runs' stages and probes; None where they have none."""
+    if not found:
+        return None
+    stages = [_stage_over(same) for same in zip(*(one.stages for one in found), strict=True)]
+    probes = [_probe_over(same) for same in zip(*(one.probes for one in found), strict=True)]
+    return TransferResults(found[0].backbone, stages, probes)
+
+
+def _stage_over(same: Sequence[StageResult]) -> StageResult:
+    return replace(
+        same[0],
+        train=_over([one.train for one in same]),
+        val=_over([one.val for one in same]),
+        val_loss=fmean(one.val_loss for one in same),
+        kept=all(one.kept for one in same),
+        folder="",
+    )
+
+
+def _probe_over(same: Sequence[ProbeScore]) -> ProbeScore:
+    tests = [one.test for one in same if one.test is not None]
+    return replace(
+        same[0],
+        chosen=", ".join(dict.fromkeys(one.chosen for one in same)),
+        train=_over([one.train for one in same]),
+        val=_over([one.val for one in same]),
+        test=_over(tests) if len(tests) == len(same) else None,
+    )
+
+
+def _over(found: Sequence[Accuracy | Spread]) -> Spread:
+    return spread([one.value for one in found if isinstance(one, Accuracy)])
+
+
+def draw_transfer(run: Run, found: TransferResults | None) -> None:
+    """Write the figure of the probes, if there are any."""
+    if found is None or not found.probes:
+        return
+    from a2cli.plots.transfer import probes
+
+    rows = []
+    for one in found.probes:
+        for part in ("train", "val", "test"):
+            if measured := getattr(one, part):
+                value = measured.mean if isinstance(measured, Spread) else measured.value
+                rows.append((one.layer, one.answer, one.chosen, part, value, measured.low, measured.high))
+    columns = ["layer", "answer", "chosen", "part", "accuracy", "low", "high"]
+    run.save_figure("probes", probes(found), columns, rows)

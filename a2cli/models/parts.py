@@ -1,0 +1,104 @@
+"""A trunk taken apart for fine-tuning: where it is cut, what learns behind the cut, how fast each layer moves."""
+
+from collections.abc import Iterator
+
+from torch import Tensor, fx, nn
+
+from a2cli.errors import SettingsError, nearest
+from a2cli.models.backbones import NORMS, behind, cuts, friendly_names, nodes_of, parameters_of, up_to
+from a2cli.models.transfer import GridPooling, Transfer, Trunk
+
+ALL_NORMS = (*NORMS, nn.BatchNorm1d)
+
+
+class Frozen(nn.Module):
+    """A part that does not learn: no gradient, and no mode but evaluation, so batch norms keep their statistics too."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.inner(images)
+        return found
+
+
+def before_last_linear(graph: fx.GraphModule, where: str) -> str:
+    """Return the node whose value the network's last linear layer takes; raises SettingsError where it has none."""
+    modules = dict(graph.named_modules())
+    last = [node for node in graph.graph.nodes if isinstance(modules.get(str(node.target)), nn.Linear)]
+    if not last:
+        raise SettingsError(f"{where}: has no linear layer for the head to replace; name one by --layer")
+    names = {node: name for name, node in nodes_of(graph).items()}
+    found: str = names[last[-1].args[0]]
+    return found
+
+
+def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
+    """Return the node behind which a layer begins, None for the image itself.
+
+    `layer` is a friendly name (conv5), a node's, or a module's that holds several (layer4). Raises SettingsError for
+    one that does not exist, and for one inside a block, where nothing can be cut.
+    """
+    nodes, friendly = list(nodes_of(graph)), friendly_names(graph)
+    first = friendly.get(layer, (layer, ""))[0]
+    inside = [i for i, name in enumerate(nodes) if name == first or name.startswith(f"{first}.")]
+    if not inside:
+        parts = [name.split(".") for name in nodes]
+        blocks = dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part)))
+        known = [*friendly, *blocks, *nodes]
+        some = ", ".join(friendly or dict.fromkeys(part[0] for part in parts))
+        raise SettingsError(f"--stages: no layer {layer!r}{nearest(layer, known)} (there are {some})")
+    before = [name for name in cuts(graph) if nodes.index(name) < inside[0]]
+    if not before:
+        return None
+    between = up_to(graph, [nodes[inside[0] - 1]])
+    if set(parameters_of(between)) - set(parameters_of(up_to(graph, [before[-1]]))):
+        raise SettingsError(f"--stages: {layer}+ begins inside a block; the nearest place above is {before[-1]}")
+    return before[-1]
+
+
+def layers_of(graph: fx.GraphModule) -> Iterator[tuple[str, dict[str, nn.Parameter]]]:
+    """Yield the layers that have weights, from the image upward: a name, and its weights with its norms'."""
+    modules, friendly = dict(graph.named_modules()), {}
+    for name, (node, _) in friendly_names(graph).items():
+        friendly[node] = name
+    layer, weights = "", dict[str, nn.Parameter]()
+    for node in graph.graph.nodes:
+        target = str(node.target)
+        if node.op == "call_module":
+            found = {f"{target}.{name}": p for name, p in modules[target].named_parameters()}
+        elif node.op == "get_attr" and isinstance(p := _attribute(graph, target), nn.Parameter):
+            found = {target: p}
+        else:
+            continue
+        if found and weights and not isinstance(modules.get(target), ALL_NORMS):
+            yield friendly.get(layer, layer), weights
+            weights = {}
+        if found and not weights:
+            layer = target
+        weights |= found
+    if weights:
+        yield friendly.get(layer, layer), weights
+
+
+def _attribute(graph: fx.GraphModule, target: str) -> object:
+    found: object = graph
+    for name in target.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def behind_cut(whole: Transfer, cut: str) -> nn.Module:
+    """Return what takes the activations at a cut to logits; its layers are the network's own."""
+    rest = Trunk(nn.Identity(), behind(whole.trunk.body, cut), whole.trunk.pooling)
+    return Transfer(rest, whole.head)
+
+
+def with_frozen(whole: Transfer, cut: str) -> nn.Module:
+    """Return the whole network with all up to a cut frozen; its layers are the network's own."""
+    below = Trunk(whole.trunk.preprocess, up_to(whole.trunk.body, [cut]), GridPooling(0, "average"))
+    return nn.Sequential(Frozen(below), behind_cut(whole, cut))

@@ -1,0 +1,269 @@
+"""`a2 finetune`: what is frozen stays, what is cached changes nothing, the best stage is kept, a resume is the same."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from conftest import A2, ROOT, draw_classes
+from torch import Tensor, nn
+
+from a2cli.experiments import trial
+from a2cli.experiments.stages import learning_part, paces_of, plan_of
+from a2cli.experiments.train import train_network
+from a2cli.models.backbones import build_torchvision, graph_of, resolve_layer, up_to
+from a2cli.models.parts import cut_before, layers_of
+from a2cli.models.transfer import GridPooling, Transfer, Trunk
+from a2cli.options import build, resolve
+from a2cli.report import Nobody
+from a2cli.runs import Run
+from a2cli.settings import FinetuneSettings, Stage, TrainCnnSettings, stages_of
+
+CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
+       "norm": "batch", "epochs": "2", "threads": "1"}  # fmt: skip
+TUNE = "--data set --layer conv2 --head-grid 1 --batch-size 4 --threads 1 --test-fraction 0.1 --quiet"
+Weights = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, and a small ConvNet with batch norms trained on it."""
+    place = tmp_path_factory.mktemp("base")
+    draw_classes(place / "set", ("ada", "bea", "cleo"), count=20, side=18)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("A2_CACHE_DIR", str(place / "cache"))
+        settings = resolve(TrainCnnSettings, "train-cnn", [], {**CNN, "data": str(place / "set")}).settings
+        train_network(settings, Run.create("train-cnn", str(place / "base")), Nobody(), figures=False)
+    return place
+
+
+@pytest.fixture
+def base(place: Path, tmp_path: Path) -> str:
+    """That network as a backbone, and the data, in the test's own folder."""
+    for name in ("base", "set"):
+        shutil.copytree(place / name, tmp_path / name)
+    return "base"
+
+
+def trunk_of(run: str | Path) -> Weights:
+    model, _ = Run(Path(run)).load_model()
+    return {name.removeprefix("trunk.body."): t for name, t in model.state_dict().items() if name.startswith("trunk.")}
+
+
+def results_of(run: str | Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((Path(run) / "report.json").read_text())
+    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    return report
+
+
+def tune(a2: A2, base: str, out: str, *flags: str) -> Path:
+    ended = a2("finetune", "--run", base, *TUNE.split(), *flags, "--out", out)
+    assert ended.status == 0, ended.err
+    return Path(ended.out.strip())
+
+
+@pytest.mark.parametrize("caching", ["--cache", "--no-cache"])
+def test_what_is_frozen_stays_to_the_bit(caching: str, a2: A2, base: str) -> None:
+    """Weights, and the statistics of batch norms; what learns moves."""
+    folder = tune(a2, base, "tuned", caching, "--stages", "head:2@0.01 conv2+:2@0.01 all:1@0.01")
+    model, _ = Run(Path(base)).load_model()
+    before, stages = model.state_dict(), sorted((folder / "stages").iterdir())
+    assert [stage.name for stage in stages] == ["1-head", "2-conv2+", "3-all"]
+    moving: list[set[str]] = [set(), {"conv2"}, {"conv1", "conv2"}]
+    for stage, moved in zip(stages, moving, strict=True):
+        after = trunk_of(stage)
+        changed = {name.split(".")[0].split("_")[0] for name, t in after.items() if not torch.equal(t, before[name])}
+        assert changed == moved, stage
+        assert any("running_mean" in name for name in after)
+    found = results_of(folder)["transfer"]["stages"]
+    assert [stage["cached"] for stage in found] == [caching == "--cache", caching == "--cache", False]
+    assert [stage["frozen"] for stage in found] == [["conv1", "conv2"], ["conv1"], []]
+    weights = {name: sum(p.numel() for p in ps.values()) for name, ps in layers_of(graph_of(model, "base"))}
+    assert found[1]["frozen_parameters"] == weights["conv1"] == 3 * 4 * 9 + 4 + 2 * 4
+    assert found[1]["learned_parameters"] == weights["conv2"] + 6 * 3 + 3
+
+
+def test_the_cache_changes_nothing_but_the_time(a2: A2, base: str) -> None:
+    flags = ("--stages", "head:3@0.1 conv2+:2@0.1", "--dropout", "0", "--optimizer", "sgd")  # Adam enlarges rounding
+    logs = [
+        next(iter(results_of(tune(a2, base, out, caching, *flags))["history"].values()))
+        for out, caching in (("kept", "--cache"), ("anew", "--no-cache"))
+    ]
+    assert [log["epoch"] for log in logs[0]] == [1, 2, 3, 4, 5]
+    for kept, anew in zip(*logs, strict=True):
+        for quantity in ("train_loss", "val_loss"):
+            assert kept[quantity] == pytest.approx(anew[quantity], rel=1e-5)
+
+
+def test_augmentation_switches_the_cache_off_and_says_so(a2: A2, base: str) -> None:
+    ended = a2("finetune", "--run", base, *TUNE.split(), "--stages", "head:1", "--augment", "flip", "--out", "tuned")
+    ended.done("not cached")
+    assert results_of("tuned")["transfer"]["stages"][0]["cached"] is False
+
+
+def test_the_best_stage_is_kept(a2: A2, base: str) -> None:
+    """A stage at a ruinous rate comes last, and is not taken."""
+    folder = tune(a2, base, "tuned", "--stages", "head:6@0.01 all:1@3", "--optimizer", "sgd")
+    report = results_of(folder)
+    assert [stage["kept"] for stage in report["transfer"]["stages"]] == [True, False]
+    run = report["results"]["runs"][0]
+    assert (run["kept_epoch"] <= 6, run["epochs"]) == (True, 7)
+    assert all(torch.equal(t, trunk_of(folder / "stages/1-head")[name]) for name, t in trunk_of(folder).items())
+    last = tune(a2, base, "last", "--stages", "head:6@0.01 all:1@3", "--optimizer", "sgd", "--no-restore-best")
+    assert [stage["kept"] for stage in results_of(last)["transfer"]["stages"]] == [False, True]
+
+
+def test_each_stage_begins_where_the_one_before_was_best(a2: A2, base: str) -> None:
+    """A last stage with a rate of next to nothing leaves what it was given."""
+    tune(a2, base, "tuned", "--stages", "head:4@0.1 head:1@1e-12")
+    first, second = (results_of(f"tuned/stages/{name}")["results"]["runs"][0] for name in ("1-head", "2-head"))
+    assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-5)
+
+
+def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ("--stages", "head:3@0.01 conv2+:3@0.01")
+    whole = tune(a2, base, "whole", *flags)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    record, seen = trial.Progress.record, 0
+
+    def stop_at_the_fifth(self: trial.Progress, log: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 5:
+            raise KeyboardInterrupt
+        record(self, log)
+
+    monkeypatch.setattr(trial.Progress, "record", stop_at_the_fifth)
+    stopped = a2("finetune", "--run", base, *TUNE.split(), *flags, "--out", "broken")
+    assert (stopped.status, json.loads(Path("broken/report.json").read_text())["status"]) == (130, "interrupted")
+    assert "--resume broken" in stopped.err
+    monkeypatch.setattr(trial.Progress, "record", record)
+    a2("finetune", "--resume", "broken", "--quiet").done()
+    name = "model/model.safetensors"
+    assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
+    ours, theirs = results_of("broken"), results_of(whole)
+    assert ours["transfer"] == theirs["transfer"]
+    again = a2("finetune", "-p", whole / "config.yaml", "--quiet", "--out", "again")
+    assert again.status == 0, again.err
+    assert (Path("again") / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_the_test_images_are_read_once_at_the_end(a2: A2, base: str) -> None:
+    folder = tune(a2, base, "tuned", "--stages", "head:1")
+    assert results_of(folder)["results"]["runs"][0]["test"] is None
+    assert a2("finetune", "--resume", folder, "--final", "--quiet").status == 0
+    report = results_of(folder)
+    assert (report["results"]["runs"][0]["test"]["count"], report["test_reads"]) == (6, 1)
+
+
+def test_several_seeds(a2: A2, base: str) -> None:
+    folder = tune(a2, base, "tuned", "--stages", "head:1 conv2+:1", "--seeds", "2")
+    found = results_of(folder)
+    each = [results_of(folder / f"seeds/{seed}")["transfer"]["stages"] for seed in range(2)]
+    for number, stage in enumerate(found["transfer"]["stages"]):
+        assert stage["val"]["n"] == 2
+        assert stage["val"]["mean"] == pytest.approx(sum(one[number]["val"]["value"] for one in each) / 2)
+    assert a2("finetune", "--resume", folder, "--json").out.startswith("{")
+
+
+def test_its_run_can_be_probed_and_built_on(a2: A2, base: str) -> None:
+    folder = tune(a2, base, "tuned", "--stages", "head:1")
+    probed = a2("probe-invariance", "--run", folder, "--changes", "flip-horizontal", "--quiet", "--out", "probe")
+    assert probed.status == 0, probed.err
+    assert a2("finetune", "--run", folder, *TUNE.split()).status == 3, "it is on a backbone itself"
+
+
+def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    save = Run.save_figure
+
+    def watch(self: Run, name: str, figure: Any, *rest: Any) -> None:
+        save(self, name, figure, *rest)
+        drawn.extend(text.get_text() for text in figure.texts)
+
+    monkeypatch.setattr(Run, "save_figure", watch)
+    small = "--data set --image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
+    ended = a2("finetune", *small.split(), "--stages", "head:1", "--threads", "1", "--out", "none")
+    assert ended.status == 0, ended.err
+    assert "NOT PRETRAINED" in ended.out and "NOT PRETRAINED" in ended.err
+    assert sum("NOT PRETRAINED" in text for text in drawn) == 4
+    report = results_of("none")
+    assert report["transfer"]["backbone"]["pretrained"] is False
+    assert any("NOT PRETRAINED" in warning for warning in report["warnings"])
+
+
+# What learns, and how fast
+
+
+def transfer(name: str, layer: str) -> tuple[Transfer, str]:
+    graph = graph_of(build_torchvision(name), name)
+    node = resolve_layer(graph, layer, "--layer")
+    trunk = Trunk(nn.Identity(), up_to(graph, [node]), GridPooling(0, "average"))
+    return Transfer(trunk, nn.Linear(1, 2)), node
+
+
+def test_where_networks_are_cut() -> None:
+    alexnet, _ = transfer("alexnet", "fc7")
+    assert cut_before(alexnet.trunk.body, "conv5") == "features.9"
+    assert cut_before(alexnet.trunk.body, "fc6") == "classifier.0"
+    assert cut_before(alexnet.trunk.body, "conv1") is None
+    resnet, _ = transfer("resnet18", "flatten")
+    assert cut_before(resnet.trunk.body, "layer4") == "layer3.1.relu_1"
+    assert cut_before(resnet.trunk.body, "layer4.1") == "layer4.0.relu_1"
+    with pytest.raises(Exception, match=r"layer4\.1\.conv2\+ begins inside a block"):
+        cut_before(resnet.trunk.body, "layer4.1.conv2")
+    with pytest.raises(Exception, match=r"no layer 'layr4'; did you mean 'layer4'"):
+        cut_before(resnet.trunk.body, "layr4")
+
+
+def test_rates_fall_with_depth_and_what_was_pretrained_decays_on_its_own() -> None:
+    network, node = transfer("alexnet", "conv4")
+    settings = build(FinetuneSettings, {"layer_decay": 0.5, "trunk_weight_decay": 0.01, "weight_decay": 0.1})
+    plan = plan_of(Stage("conv3+", 1, 0.1), network.trunk.body, node)
+    part = learning_part(network, plan.cut, cached=True)
+    paces = {name: (pace.rate, pace.weight_decay) for name, pace in paces_of(network, part, settings).items()}
+    assert {name.split(".")[-2]: pace for name, pace in paces.items()} == {"6": (0.25, 0.01), "8": (0.5, 0.01)}
+    assert all(name.startswith("trunk.") for name in paces), "the head moves as usual"
+    assert {name.split(".")[0] for name, _ in part.named_parameters()} == {"trunk", "head"}
+
+
+def test_stages_in_words() -> None:
+    settings = build(FinetuneSettings, {"stages": "head conv5+:5 all:3@1e-5", "epochs": 7, "learning_rate": 0.01})
+    assert stages_of(settings) == [Stage("head", 7, 0.01), Stage("conv5+", 5, 0.01), Stage("all", 3, 1e-5)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    {
+        "--stages head:0": ("--stages", "'head:0'"),
+        "--stages conv5:3": ("--stages", "'conv5:3'"),
+        "--stages head:2@-1": ("--stages", "'head:2@-1'"),
+        "--stages head:2@1e": ("--stages", "'head:2@1e'"),
+        "--stages ": ("--stages", "got none"),
+        "--stages conv9+:1": ("--stages", "'conv9'", "conv1, ", "conv2"),
+        "--layer conv3": ("--layer", "'conv3'", "conv2"),
+        "--stages head:1 --epochs 3": ("--epochs", "each of --stages"),
+        "--stages head:1@0.1 --learning-rate 3": ("--learning-rate", "each of --stages"),
+        "--stages head:1 --layer-decay 0.5": ("--layer-decay", "more than the head"),
+        "--head-grid 40": ("--head-grid", "too many for maps"),
+        "--weights none": ("--weights", "a --run is its own backbone"),
+        "--augment fly": ("--augment", "'fly'"),
+    }.items(),
+)
+def test_what_cannot_be_used(flags: str, words: tuple[str, ...], a2: A2, base: str) -> None:
+    name, _, value = flags.partition(" ")
+    rest = [name, *value.split()] if value else [name, ""]
+    usual = ["--layer", "conv2"] if name != "--layer" else []
+    a2("finetune", "--run", base, "--data", "set", *usual, *rest, "--quiet", "--out", "out").refused(2, *words)
+    assert not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_alexnet_on_real_paintings(a2: A2, paintings: Path) -> None:
+    weights = ROOT / "../shared/weights/alexnet_features.safetensors"
+    flags = f"--data {paintings} --weights {weights} --layer conv4 --head-grid 3 --val-count 91 --test-fraction 0"
+    ended = a2("finetune", *flags.split(), "--stages", "head:40", "--threads", "2", "--json")
+    assert json.loads(ended.out)["results"]["runs"][0]["val"]["value"] > 0.8, ended.err
