@@ -50,7 +50,7 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
 def extract(name: str, data: Path, weights: Path, *flags: object) -> None:
     file = RUNS / f"{name}.safetensors"
     if not file.exists():
-        a2("extract-features", "--data", data, "--weights", weights, *flags, "--out", file)
+        a2("extract-features", "--data", data, "--weights", weights, *flags, "--threads", 1, "--out", file)
 
 
 def probe(name: str, file: str, *flags: object, final: bool = True) -> None:
@@ -62,7 +62,7 @@ def train(command: str, name: str, *flags: object, final: bool = True) -> None:
     folder = RUNS / name
     read = ["--final"] if final else []
     if not (folder / "config.yaml").exists():
-        a2(command, *flags, "--seeds", SEEDS, "--out", folder, *read)
+        a2(command, *flags, "--seeds", SEEDS, "--threads", 1, "--out", folder, *read)
     elif not (folder / "report.json").exists():
         a2(command, "--resume", folder, *read)
 
