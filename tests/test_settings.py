@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 
 from a2cli import main, options
-from a2cli.checks import check_training
+from a2cli.checks import check_extraction, check_training
+from a2cli.cli.app import preset_of
+from a2cli.cli.common import kind_of
 from a2cli.console.base import help_text
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved, checked, load_preset, preset_names, resolve, said_by
-from a2cli.settings import RunOptions, TrainCnnSettings, TrainMlpSettings, augmentations, declared, flat
+from a2cli.options import Resolved, checked, preset_names, resolve, said_by
+from a2cli.settings import (
+    ExtractFeaturesSettings,
+    RunOptions,
+    TrainCnnSettings,
+    TrainMlpSettings,
+    augmentations,
+    declared,
+    flat,
+)
 
 ALL = list(declared(TrainCnnSettings))
 
@@ -59,17 +69,20 @@ def test_every_preset_is_usable(name: str) -> None:
     from a2cli.models.zoo import ModelCard
     from a2cli.runtime import Streams
 
+    assert 10 < len(preset_of(name).about) < 100
     command = said_by(name, "command", "train-cnn")
-    kind, network = {"train-cnn": (TrainCnnSettings, "convnet"), "train-mlp": (TrainMlpSettings, "mlp")}[command]
-    assert 10 < len(load_preset(name, command, kind).about) < 100
-    found = resolve(kind, command, [name], {})
+    if command == "extract-features":
+        check_extraction(resolve(ExtractFeaturesSettings, command, [name], {}))
+        return
+    found = resolve(kind_of(command, [name], {}), command, [name], {})
     warnings = check_training(found)
-    assert not [w for w in warnings if "acts only" in w], "a setting in the preset has no effect"
+    assert not [w for w in warnings if "acts only" in w], "a setting has no effect"
     settings = found.settings
-    augmentations(settings.dataset.augment)
-    half = (0.5,) * 3
-    card = ModelCard(network, settings.network, ("a", "b"), settings.dataset.image_size, "squash", half, half)
-    card.build(Streams(0))
+    if isinstance(settings, TrainCnnSettings | TrainMlpSettings):
+        augmentations(settings.dataset.augment)
+        network, half = "convnet" if command == "train-cnn" else "mlp", (0.5,) * 3
+        card = ModelCard(network, settings.network, ("a", "b"), settings.dataset.image_size, "squash", half, half)
+        card.build(Streams(0))
 
 
 BAD_VALUES = [
