@@ -1,5 +1,6 @@
 """One image file -> one upright RGB image, or the reason why not."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,17 @@ class DamagedImageError(Exception):
     """A file that is not an image that can be used; the message says why."""
 
 
-def decode(path: str) -> Image.Image:
+def decode(file: str | bytes) -> Image.Image:
     """Return the image in a file as RGB, upright by its EXIF orientation; of an animation the first frame.
+
+    `file` is its path, or its content.
 
     16-bit grey is scaled to 8 bits; transparent parts are laid over white. Raises DamagedImageError.
     """
     try:
-        if Path(path).stat().st_size == 0:
+        if not (len(file) if isinstance(file, bytes) else Path(file).stat().st_size):
             raise DamagedImageError("an empty file")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")

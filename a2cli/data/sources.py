@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from a2cli.data.decode import decode
+from a2cli.data.files import image_files, printable
 from a2cli.errors import DataError
 
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
 BUILT_IN = ("atelier", "portraits")
@@ -85,12 +85,6 @@ def find_source(data: str) -> Source:
     raise DataError(f"--data: no file, folder or data set named {printable(data)!r}{hint}")
 
 
-def printable(name: str | bytes) -> str:
-    """Return a file's name so that it can be printed and stored on one line, whatever bytes it has."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text)
-
-
 # Folders
 
 
@@ -125,18 +119,11 @@ def _class_files(root: Path) -> Iterator[tuple[str, str]]:
                 f"--data {printable(str(root))}: class folders {other!r} and {entry.name!r} differ in case only"
             )
         empty = True
-        for folder, inner, names in os.walk(entry.path, onerror=_raise):
-            inner.sort()
-            for name in sorted(names):
-                if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS:
-                    empty = False
-                    yield f"{folder}/{name}", entry.name
+        for path in image_files(entry.path):
+            empty = False
+            yield path, entry.name
         if empty:
             raise DataError(f"--data {printable(entry.path)}: a class folder without an image; fill it or remove it")
-
-
-def _raise(error: OSError) -> None:
-    raise error  # a folder that may not be read; os.walk would pass it over
 
 
 def _same_classes(root: Path, files: list[tuple[str, str, str]]) -> None:
