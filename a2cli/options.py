@@ -284,9 +284,11 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def _parameter(item: Declared) -> inspect.Parameter:
     plain, choices = _plain(item.type), _choices(item.type)
-    kind: Any = list[str] if item.repeatable else bool if plain is bool else str
+    kind: Any = list[str] if item.repeatable or item.positional else bool if plain is bool else str
     names = [_flags(item), *([item.short] if item.short else [])]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
+    if item.positional:
+        option = typer.Argument(metavar=f"{item.flag}...")
     return inspect.Parameter(item.name, _KEYWORD, default=None, annotation=Annotated[kind | None, option])
 
 
@@ -300,7 +302,7 @@ def described(item: Declared) -> tuple[str, str]:
     """Return an option as help shows it: its flag with what it takes, and its sentence with choices and default."""
     plain, choices = _plain(item.type), _choices(item.type)
     flag = f"{item.flag}, {item.short}" if item.short else item.flag
-    left = flag if plain is bool else f"{flag} {_takes(item.type)}"
+    left = flag if plain is bool else f"{flag}..." if item.positional else f"{flag} {_takes(item.type)}"
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
     if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
         sentences.append(f"[{shown(item.default)}]")

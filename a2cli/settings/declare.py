@@ -20,13 +20,15 @@ def setting(
     acts_with: tuple[str, ...] | None = None,
     short: str = "",
     repeatable: bool = False,
+    positional: bool = False,
 ) -> Any:
     """One setting: its default and its sentence of help.
 
     `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values. A
-    repeatable one takes its values one a flag, others that have several as a comma list.
+    repeatable one takes its values one a flag, others that have several as a comma list; a positional one takes them
+    without a flag, as the words that are left.
     """
-    about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable}
+    about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable, "positional": positional}
     return field(default=default, metadata=about)
 
 
@@ -43,10 +45,11 @@ class Declared:
     acts_with: tuple[str, ...] | None
     short: str
     repeatable: bool
+    positional: bool
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return self.name.upper() if self.positional else "--" + self.name.replace("_", "-")
 
 
 def declared(settings: type, group: str = "", given: Any = None) -> Iterator[Declared]:
