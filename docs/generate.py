@@ -20,6 +20,8 @@ from a2cli.settings import (
     FileOptions,
     FinetuneSettings,
     LookOptions,
+    PredictOptions,
+    PredictSettings,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
@@ -68,6 +70,11 @@ COMMANDS = {
         (ProbeInvarianceSettings,),
         ProbeOptions,
         "Which changes of the image trained networks survive, each at fixed strengths, with a verdict.",
+    ),
+    "predict": (
+        (PredictSettings,),
+        PredictOptions,
+        "What a run's networks answer to images: the class, its probability, and the next ones.",
     ),
 }
 

@@ -3,6 +3,7 @@
 from a2cli.checks.comparison import check_compare, check_comparison_options, plan_compare, seconds_of
 from a2cli.checks.fields import check_receptive_field
 from a2cli.checks.invariance import check_probe, plan_probe
+from a2cli.checks.prediction import check_prediction
 from a2cli.checks.training import check_training, plan_training
 from a2cli.checks.transfer import check_extraction, plan_extraction
 
@@ -10,6 +11,7 @@ __all__ = [
     "check_compare",
     "check_comparison_options",
     "check_extraction",
+    "check_prediction",
     "check_probe",
     "check_receptive_field",
     "check_training",

@@ -10,6 +10,7 @@ from a2cli.cli.common import kind_of
 from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
 from a2cli.cli.invariance import probe_invariance
+from a2cli.cli.predict import predict
 from a2cli.cli.training import finetune, train_cnn, train_mlp
 from a2cli.cli.transfer import extract_features
 from a2cli.console import base as console
@@ -24,6 +25,8 @@ from a2cli.settings import (
     FileOptions,
     FinetuneSettings,
     LookOptions,
+    PredictOptions,
+    PredictSettings,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
@@ -119,6 +122,7 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         probe_invariance,
         "Which changes of the image a trained network survives.",
     ),
+    "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
 }
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
     app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))

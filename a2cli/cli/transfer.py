@@ -1,4 +1,4 @@
-"""`a2 extract-features`, `a2 finetune`, `a2 predict`."""
+"""`a2 extract-features`, `a2 finetune`."""
 
 from typing import Any
 

@@ -27,6 +27,7 @@ from a2cli.settings.invariance import (
     real_margin,
 )
 from a2cli.settings.kinds import TRAINING, AnyTraining, augment_of, command_of, repeats
+from a2cli.settings.predict import PredictionSettings, PredictOptions, PredictSettings
 from a2cli.settings.training import (
     AUGMENTATIONS,
     DataSettings,
@@ -83,6 +84,9 @@ __all__ = [
     "MlpSettings",
     "NetworkSettings",
     "PicturesSettings",
+    "PredictOptions",
+    "PredictSettings",
+    "PredictionSettings",
     "Probe",
     "ProbeInvarianceSettings",
     "ProbeOptions",

@@ -1,0 +1,34 @@
+"""`a2 predict`."""
+
+from typing import Any
+
+import typer
+
+from a2cli import checks, options
+from a2cli.cli.common import config_of
+from a2cli.console import base as console
+from a2cli.console.predictions import show_predictions
+from a2cli.console.progress import Show
+from a2cli.errors import DataError
+from a2cli.report import to_json
+from a2cli.settings import PredictOptions, PredictSettings
+
+
+def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
+    """What a run's networks answer to images: the class, its probability, and the next ones."""
+    resolved = options.resolve(PredictSettings, "predict", (), flags)
+    config_of("--run", checks.check_prediction(resolved, chosen))
+    with Show(chosen.quiet) as show:
+        from a2cli.experiments.predict import predict as run_experiment
+
+        found = run_experiment(resolved.settings.prediction, chosen.picture, show)
+    if found.predictions and chosen.json:
+        console.out(to_json(found))
+    elif found.predictions and chosen.quiet:
+        console.out("\n".join(one.answer for one in found.predictions))
+    elif found.predictions:
+        show_predictions(found)
+    for broken in found.broken:
+        console.error(f"{broken.image}: {broken.reason}")
+    if found.broken:
+        raise typer.Exit(DataError.exit_status)

@@ -1,0 +1,28 @@
+"""What networks answer to images, as printed."""
+
+from a2cli.console.base import results_console, table_of
+from a2cli.results.predictions import Predictions
+
+
+def show_predictions(found: Predictions) -> None:
+    """Print how the answers came about, then a table of them."""
+    from rich.text import Text
+
+    console = results_console()
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", markup=False, highlight=False)
+
+    say(f"{found.run}, {len(found.classes)} classes: {found.method}", *found.warnings)
+    several = any(one.next for one in found.predictions)
+    table = table_of("image", "answer", "probability", *["next"] * several)
+    table.padding = (0, 1, 0, 0)
+    table.columns[0].overflow = table.columns[1].overflow = "fold"
+    table.columns[2].no_wrap, table.columns[2].justify = True, "right"
+    for one in found.predictions:
+        after = "\n".join(f"{other.probability:.3f} {other.name}" for other in one.next)
+        cells = [one.image, one.answer, f"{one.probability:.3f}", *[after] * several]
+        table.add_row(*map(Text, cells))  # as Text, since names may look like markup
+    console.print(table)
+    if found.picture:
+        console.print(f"Picture: {found.picture}", soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,90 @@
+"""A finished run's networks, asked together: the mean of their probabilities.
+
+B images a batch, C = 3 channels, H x W pixels, K classes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from a2cli.errors import DataError
+from a2cli.experiments.backbone import NOT_PRETRAINED
+from a2cli.models.zoo import ModelCard
+from a2cli.report import Report
+from a2cli.results.training import TrainingResults
+from a2cli.runs import Run
+from a2cli.training.loop import logits_of
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A run's networks, their folders, and the first one's card; they share classes and preprocessing.
+
+    `precision` is the arithmetic that they were trained in.
+    """
+
+    folders: list[str]
+    models: list[nn.Module]
+    card: ModelCard
+    precision: str
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor, device: torch.device) -> Tensor:
+        """Return each class's probability (B, K) for images (B, C, H, W) uint8: the mean over the networks.
+
+        Lakshminarayanan, Pritzel & Blundell 2017, section 2.4.
+        """
+        logits = [logits_of(model, images, self.precision, device) for model in self.models]
+        return torch.stack(logits).softmax(dim=2).mean(dim=0)
+
+    @property
+    def method(self) -> str:
+        if len(self.models) == 1:
+            return "the network's softmax"
+        return f"the mean of {len(self.models)} networks' probabilities, a deep ensemble (Lakshminarayanan et al. 2017)"
+
+    @property
+    def pretrained(self) -> bool | None:
+        """Whether the networks' backbone has pretrained weights; None without a backbone."""
+        return None if self.card.trunk is None else self.card.trunk.pretrained
+
+    @property
+    def warnings(self) -> list[str]:
+        """What all who see the answers should know of the networks' weights."""
+        trunk = self.card.trunk
+        if trunk is None or (trunk.pretrained and not trunk.random):
+            return []
+        return [f"random weights: {', '.join(trunk.random)}"] if trunk.pretrained else [NOT_PRETRAINED]
+
+
+def find_ensemble(folder: str, device: torch.device) -> Ensemble:
+    """Return the networks of a finished run, ready to answer.
+
+    Raises DataError where it is not finished, trained none, or is damaged.
+    """
+    report = Run.open(folder).read_report()
+    if report is None or report.status != "done":
+        raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+    folders = _folders(folder, report)
+    loaded = [Run(inner).load_model() for inner in folders]
+    cards = [card for _, card in loaded]
+    if len({(card.class_names, card.image_size, card.fit) for card in cards}) > 1:
+        raise DataError(f"--run {folder}: its networks do not tell the same classes apart on the same kind of images")
+    precision = str(report.config.get("precision", "fp32"))
+    return Ensemble([str(inner) for inner in folders], [m.to(device) for m, _ in loaded], cards[0], precision)
+
+
+def _folders(folder: str, report: Report) -> list[Path]:
+    """Return where a run's networks are; raises DataError for a run that has none of its own."""
+    root, results = Path(folder), report.results
+    if (root / "model").is_dir():
+        return [root]
+    if isinstance(results, TrainingResults):
+        return [root / one.folder for one in results.runs]
+    inside = sorted(path.parent for path in root.glob("*/*/model"))
+    looked_at = report.config.get("run")
+    named = looked_at[0] if isinstance(looked_at, list) and looked_at else looked_at
+    hint = f"one inside it, as {inside[0]}" if inside else f"the one it looked at, {named}" if named else "a training"
+    raise DataError(f"--run {folder}: of 'a2 {report.command}', has no network of its own; name {hint}")

@@ -1,0 +1,171 @@
+"""`a2 predict`: what trained networks answer to images, batch by batch."""
+
+import io
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2cli.data.decode import DamagedImageError, decode, to_square
+from a2cli.data.files import NamedImage, find_images, printable
+from a2cli.errors import DataError
+from a2cli.experiments.ensemble import Ensemble, find_ensemble
+from a2cli.models.zoo import ModelCard
+from a2cli.report import Watcher
+from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
+from a2cli.runs import DPI, Run
+from a2cli.runtime import set_up
+from a2cli.settings import PredictionSettings
+
+MOST_PICTURED = 100
+THUMBNAIL = 240
+MOST_A_TASK = 16  # images; handing small ones to threads one by one takes as long as reading them
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Read:
+    """An image as the network takes it, (S, S, 3), and one to look at, (H, W, 3), if there is to be a picture."""
+
+    image: NamedImage
+    square: Pixels
+    thumbnail: Pixels | None
+
+
+def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -> Predictions:
+    """Return a run's answers to the images that the settings name; write the contact sheet, if `picture` names one.
+
+    What is not an image that can be used is in `broken`, and the rest is done. Raises SettingsError for a device that
+    is not there, DataError for a run without finished networks, and for a picture that cannot be written.
+    """
+    assert settings.run is not None, "checked before"
+    device = set_up(settings.device, settings.threads)
+    ensemble = find_ensemble(settings.run, device)
+    images, broken = find_images(settings.image)
+    if picture is not None:
+        _check_target(picture, images)
+    notes = ensemble.warnings + _notes(settings, len(ensemble.card.class_names), len(images), picture)
+    for note in notes:
+        watch.warn(note)
+    count = settings.batch_size
+    if len(images) > count:  # else it is over before anyone has read it
+        watch.phase(f"{len(images)} images")
+    predictions: list[Prediction] = []
+    thumbnails: list[Pixels] = []
+    batches = _batches(images, ensemble.card, count, MOST_PICTURED if picture else 0)
+    with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
+        for batch in watch.batches(batches, -(-len(images) // count)):
+            read = [one for one in batch if isinstance(one, Read)]
+            broken += [one for one in batch if isinstance(one, Broken)]
+            thumbnails += [one.thumbnail for one in read if one.thumbnail is not None]
+            predictions += _answers(read, ensemble, settings.top, device) if read else []
+    found = Predictions(
+        run=settings.run,
+        networks=ensemble.folders,
+        method=ensemble.method,
+        classes=[printable(name) for name in ensemble.card.class_names],
+        image_size=ensemble.card.image_size,
+        fit=ensemble.card.fit,
+        pretrained=ensemble.pretrained,
+        predictions=predictions,
+        broken=broken,
+        warnings=notes,
+        picture=picture if thumbnails else None,
+    )
+    if found.picture:
+        _draw(found, thumbnails)
+    return found
+
+
+def _notes(settings: PredictionSettings, classes: int, images: int, picture: str | None) -> list[str]:
+    """Return what cannot be done as asked."""
+    notes = []
+    if settings.top > classes and settings.top != PredictionSettings().top:
+        notes.append(f"--top {settings.top}: there are {classes} classes, so as many answers")
+    if picture and images > MOST_PICTURED:
+        notes.append(f"--picture: shows the first {MOST_PICTURED} of {images} images")
+    return notes
+
+
+def _batches(
+    images: Sequence[NamedImage], card: ModelCard, batch_size: int, pictured: int
+) -> Iterator[list[Read | Broken]]:
+    """Yield images in batches, in order, read by threads while the batches before are being answered.
+
+    The first `pictured` of them have a thumbnail.
+    """
+    threads = torch.get_num_threads()
+    part = max(1, min(MOST_A_TASK, min(batch_size, len(images)) // (4 * threads)))
+
+    def read(rows: range) -> list[Read | Broken]:
+        return [_read(images[row], card, row < pictured) for row in rows]
+
+    waiting: deque[list[Future[list[Read | Broken]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start in range(0, len(images), batch_size):
+                rows = range(start, min(start + batch_size, len(images)))
+                waiting.append([pool.submit(read, rows[i : i + part]) for i in range(0, len(rows), part)])
+                if len(waiting) > 2:
+                    yield [one for task in waiting.popleft() for one in task.result()]
+            while waiting:
+                yield [one for task in waiting.popleft() for one in task.result()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Broken:
+    try:
+        decoded = decode(image.file)
+        square = to_square(decoded, card.image_size, card.fit)
+    except DamagedImageError as reason:
+        return Broken(image.name, str(reason))
+    if not with_thumbnail:
+        return Read(image, square, None)
+    decoded.thumbnail((THUMBNAIL, THUMBNAIL))
+    return Read(image, square, np.asarray(decoded))
+
+
+def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.device) -> Iterator[Prediction]:
+    """Yield the most probable answers to a batch of images; among equals the first class wins, as in validation."""
+    names = ensemble.card.class_names
+    squares = torch.from_numpy(np.stack([one.square for one in read]))
+    probabilities = ensemble.probabilities(squares.permute(0, 3, 1, 2), device)
+    values, classes = probabilities.sort(dim=1, descending=True, stable=True)
+    for one, row, places in zip(read, values[:, :top].tolist(), classes[:, :top].tolist(), strict=True):
+        answers = [Answer(printable(names[place]), value) for place, value in zip(places, row, strict=True)]
+        yield Prediction(one.image.name, answers[0].name, answers[0].probability, answers[1:])
+
+
+def _check_target(picture: str, images: Sequence[NamedImage]) -> None:
+    """Raise DataError where the picture cannot be written, or is one of the images."""
+    path = Path(picture)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        reason = "is a folder" if path.is_dir() else f"cannot be written (no folder {path.parent} to write in)"
+        raise DataError(f"--picture {picture}: {reason}")
+    files = [one.file for one in images if isinstance(one.file, str)]
+    if path.exists() and any(path.resolve() == Path(file).resolve() for file in files):
+        raise DataError(f"--picture {picture}: is one of the images; name another file")
+
+
+def _draw(found: Predictions, thumbnails: Sequence[Pixels]) -> None:
+    """Write the contact sheet, whole or not at all."""
+    from a2cli.plots.predictions import contact_sheet
+
+    assert found.picture is not None, "it is drawn only then"
+    png, path = io.BytesIO(), Path(found.picture)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the table has the names
+        contact_sheet(found, thumbnails).savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
+    try:
+        Run(path.parent).write(path.name, png.getvalue())
+    except OSError as error:
+        raise DataError(f"--picture {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,50 @@
+"""The settings of `a2 predict`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from a2cli.settings.declare import Count, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSettings:
+    """What to predict"""
+
+    image: tuple[str, ...] = setting(
+        (),
+        "Image files, folders with all image files in them, patterns in quotes as 'photos/**/*.jpg', or - for standard "
+        "input: an image, or a list of files, one a line.",
+        positional=True,
+    )
+    run: str | None = setting(
+        None,
+        "The folder of a finished run that trained a network; of one over several seeds or folds, the mean of all its "
+        "networks' probabilities.",
+    )
+    top: Count = setting(5, "Answers to name for each image, the most probable first.")
+    batch_size: Count = setting(64, "Images a forward; about three times as many are in memory at once.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    threads: Annotated[int, Ge(0), Le(1024)] = setting(
+        0, "Processor threads, for reading images as well; 0 takes every core."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """Everything that decides the result of `a2 predict`."""
+
+    prediction: PredictionSettings = PredictionSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """Run"""
+
+    picture: str | None = setting(
+        None, "Besides, write a contact sheet: the first images, the answer under each; a file that ends in .png."
+    )
+    json: bool = setting(False, "Print the answers as one JSON document.")
+    quiet: bool = setting(False, "Print the most probable answers alone, one line an image.")
+    debug: bool = setting(False, "Show the traceback of an error.")
