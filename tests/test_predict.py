@@ -22,7 +22,6 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.experiments import predict as experiment
 from a2cli.experiments import train, trial
-from a2cli.experiments.train import make_job
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.options import resolve
 from a2cli.plots.predictions import contact_sheet
@@ -30,7 +29,7 @@ from a2cli.report import Nobody
 from a2cli.results.predictions import Answer, Prediction, Predictions
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import TrainCnnSettings, repeats
+from a2cli.settings import TrainCnnSettings
 
 NAMES = [f"set/{name}/{i:02}.png" for name in ("ada", "bea", "cay") for i in range(12)]
 STAMP = "NOT PRETRAINED"
@@ -50,10 +49,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     usual |= {"data": str(place / "set"), "val_fraction": "0.4", "epochs": "6", "learning_rate": "0.01"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
-        patch.setattr(trial, "_draw", lambda *_: None)
+        patch.setattr(trial, "draw_run", lambda *_: None)
         patch.setattr(train, "draw_training", lambda *_: None)
-        # Of several folds the first one's job stands for all where train_network looks at the data beforehand.
-        patch.setattr(train, "make_job", lambda s, *rest: make_job(next(iter(repeats(s).values())), *rest))
         for name, more in {"alone": {}, "seeds": {"seeds": "2"}, "folds": {"folds": "2"}}.items():
             settings = resolve(TrainCnnSettings, "train-cnn", [], {**usual, **more}).settings
             train.train_network(settings, Run.create("train-cnn", str(place / name)), Nobody())
