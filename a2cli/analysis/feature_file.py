@@ -23,7 +23,7 @@ from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.zoo import TrunkCard
 
 BACKBONE = "backbone/"
-CHUNK = 256
+CHUNK_BYTES = 16 << 20
 KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32", np.dtype(np.uint8): "U8"}
 
 
@@ -90,6 +90,8 @@ def write_features(
     arrays = {f"{BACKBONE}{name}": tensor.detach().cpu().contiguous().numpy() for name, tensor in weights.items()}
     arrays["labels"] = labels
     parts: dict[str, Source] = {**layers, **{name: (a.shape, a.dtype, [a]) for name, a in arrays.items()}}
+    # The widest first, so that each is aligned; and the layers in the order in which they were asked for.
+    parts = dict(sorted(parts.items(), key=lambda part: -part[1][1].itemsize))
     header: dict[str, Any] = {"__metadata__": {"format": "pt", "a2": json.dumps(asdict(about))}}
     end = 0
     for name, (shape, dtype, _) in parts.items():
@@ -104,7 +106,7 @@ def write_features(
             file.write(struct.pack("<Q", len(text)) + text)
             for _, dtype, chunks in parts.values():
                 for chunk in chunks:
-                    file.write(np.ascontiguousarray(chunk, dtype=dtype).tobytes())
+                    file.write(np.ascontiguousarray(chunk, dtype=dtype).reshape(-1).data)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -117,8 +119,9 @@ def write_features(
 
 def chunks_of(values: NDArray[Any], places: Sequence[int] | NDArray[np.int64]) -> Iterator[NDArray[Any]]:
     """Yield rows in the order of `places`, some at a time."""
-    for start in range(0, len(places), CHUNK):
-        yield values[np.asarray(places[start : start + CHUNK])]
+    count = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
+    for start in range(0, len(places), count):
+        yield values[np.asarray(places[start : start + count])]
 
 
 def read_features(path: str) -> FeatureFile:
@@ -140,7 +143,7 @@ def read_features(path: str) -> FeatureFile:
         raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
     labels, count = tensors.pop("labels", None), len(about.names)
     weights = {name.removeprefix(BACKBONE): tensors.pop(name) for name in list(tensors) if name.startswith(BACKBONE)}
-    whole = labels is not None and labels.shape == (count,) and len(about.splits) == count and tensors
+    whole = labels is not None and labels.shape == (count,) and len(about.splits) == count > 0 and tensors
     if not whole or any(len(tensor) != count for tensor in tensors.values()) or not about.trunks.keys() <= {*tensors}:
         raise DataError(f"--features {path}: damaged (its parts are not of one length); extract it again")
     if int(labels.min()) < 0 or int(labels.max()) >= len(about.class_names):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from a2cli.data.activations import Store, digests_of
+from a2cli.errors import SettingsError
 from a2cli.models.backbones import digest_of, parameters_of, up_to
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
@@ -18,6 +20,7 @@ from a2cli.training.loop import precise
 
 Rows = NDArray[np.int64]
 Answers = Mapping[str, Tensor]
+BLANKS = 2  # with one image, what is the same for all images would look like one image's features
 
 
 class Kept:
@@ -33,15 +36,31 @@ class Kept:
         self.cards, self.arithmetic = cards, arithmetic
         self.body, self.preprocess = up_to(graph, [card.node for card in cards.values()]).eval(), preprocess.eval()
         self.poolings = {name: GridPooling(card.grid, card.grid_pool) for name, card in cards.items()}
-        side = next(iter(cards.values())).image_size
-        blank = self.answers(torch.zeros(1, 3, side, side, dtype=torch.uint8))
-        self.stores = {name: Store(self._recipe(graph, card), blank[name].shape[1:]) for name, card in cards.items()}
+        shapes = self._shapes(next(iter(cards.values())))
+        self.stores = {name: Store(self._recipe(graph, card), shapes[name]) for name, card in cards.items()}
+
+    @torch.inference_mode()
+    def _shapes(self, card: TrunkCard) -> dict[str, Sequence[int]]:
+        """Return the shape of one image's activations by layer, from a forward of blank ones; raises SettingsError."""
+        side = card.image_size
+        try:
+            found = self.body(self.preprocess(torch.zeros(BLANKS, 3, side, side, dtype=torch.uint8)))
+        except (RuntimeError, AssertionError) as error:  # maps shrunk to nothing, or a network that takes one size only
+            reason = " ".join(str(error).split())[:100]
+            raise SettingsError(f"--image-size: {card.backbone} cannot take {side}x{side} images ({reason})") from None
+        for name, card in self.cards.items():
+            values = found[card.node]
+            if not isinstance(values, Tensor) or values.dim() < 2 or len(values) != BLANKS:
+                raise SettingsError(f"--layer: {name} is a step of {card.backbone} that gives no features of an image")
+        return {name: self.poolings[name](found[card.node]).shape[1:] for name, card in self.cards.items()}
 
     def _recipe(self, graph: fx.GraphModule, card: TrunkCard) -> str:
         state, names = graph.state_dict(), parameters_of(up_to(graph, [card.node]))
         weights = digest_of({name: state[name] for name in names})
-        recipe = [card.backbone, card.node, weights, card.grid, card.grid_pool, card.mean, card.std, *self.arithmetic]
-        return json.dumps([str(torch.__version__), *recipe])
+        network = None if card.network is None else asdict(card.network)  # what no weights show, as the activation
+        recipe = [card.backbone, network, card.node, weights, card.grid, card.grid_pool, card.mean, card.std]
+        processor = torch.backends.cpu.get_cpu_capability()
+        return json.dumps([str(torch.__version__), processor, *recipe, *self.arithmetic])
 
     @torch.inference_mode()
     def answers(self, images: Tensor) -> dict[str, Tensor]:
@@ -60,23 +79,24 @@ class Kept:
     ) -> tuple[dict[str, tuple[NDArray[np.float32], Rows]], int]:
         """Return each layer's store as an array, and the place in it of each row's image; and how many were computed.
 
-        images: (M, H, W, 3) uint8. Raises DataError where the cache cannot be written.
+        images: (M, H, W, 3) uint8. A batch that lacks some rows is computed whole: oneDNN's kernels, and so the last
+        bits, depend on how many images there are in a forward. Raises DataError where the cache cannot be written.
         """
         digests = digests_of(images, rows)
         with ExitStack() as held:
             for name in sorted(self.stores, key=lambda one: str(self.stores[one].folder)):  # one order: no deadlock
                 held.enter_context(self.stores[name].open())
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
-            wanted = np.array(sorted(set().union(*lacking.values())), dtype=np.int64)
+            wanted = set().union(*lacking.values())
             self.body.to(device)
-            starts = range(0, len(wanted), batch_size)
+            starts = sorted({row // batch_size * batch_size for row in wanted})
             for start in watch.batches(starts, len(starts)):
-                batch = wanted[start : start + batch_size]
-                pixels = torch.from_numpy(np.ascontiguousarray(images[rows[batch]])).permute(0, 3, 1, 2)
+                batch = range(start, min(start + batch_size, len(rows)))
+                pixels = torch.from_numpy(images[rows[start : start + batch_size]]).permute(0, 3, 1, 2)
                 with precise(precision, device):
                     found = self.answers(pixels.to(device))
                 for name, values in found.items():
-                    new = [i for i, row in enumerate(batch) if int(row) in lacking[name]]
+                    new = [i for i, row in enumerate(batch) if row in lacking[name]]
                     kept = values.float().cpu()[new].numpy()
                     self.stores[name].add([digests[batch[i]] for i in new], kept)
             for store in self.stores.values():

@@ -75,6 +75,8 @@ class Store:
 
     def add(self, digests: Sequence[bytes], rows: NDArray[np.float32]) -> None:
         """Add a row (B, *shape) for each image; on disk for good at the next flush, once a second."""
+        if not digests:
+            return
         self._rows.write(np.ascontiguousarray(rows, dtype=np.float32).data)
         for digest in digests:
             self._places[digest] = len(self._places)

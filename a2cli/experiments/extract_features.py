@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,14 @@ from a2cli.analysis.feature_file import About, Source, chunks_of, read_features,
 from a2cli.analysis.features import Kept
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.errors import DataError
+from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
 from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, parameters_of, up_to
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import cores, environment, set_up
-from a2cli.settings import ExtractFeaturesSettings, flat
+from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
 
 PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
 RANDOM = "random-"
@@ -41,11 +41,13 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     _check_target(out)
     chosen, dataset = settings.features, settings.dataset
     device = set_up(chosen.device, chosen.threads)
-    backbone = find_backbone(settings.backbone, dataset)
+    backbone = find_backbone(settings.backbone, dataset, watch)
     trunks = [
         backbone.trunk(layer, before_relu=chosen.before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
         for layer in chosen.layer
     ]
+    if chosen.before_relu:
+        _check_before_relu(backbone, chosen, trunks)
     cards = dict(zip(chosen.layer, backbone.filled(trunks, watch, partial=settings.backbone.partial), strict=True))
     first = next(iter(cards.values()))
     packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch)
@@ -116,6 +118,18 @@ def _check_target(out: str) -> None:
             read_features(out)
         except DataError:
             raise DataError(f"--out {out}: already there, and not a features file; name another") from None
+
+
+def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequence[TrunkCard]) -> None:
+    """Raise SettingsError where no layer has an activation to be taken before."""
+    after = [
+        backbone.trunk(layer, before_relu=False, grid=chosen.grid, grid_pool=chosen.grid_pool) for layer in chosen.layer
+    ]
+    if after == list(trunks):
+        named = ", ".join(chosen.layer)
+        raise SettingsError(
+            f"--before-relu: acts only on layers by number, as conv4, with an activation behind them; got {named}"
+        )
 
 
 def _packed(data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher) -> Packed:

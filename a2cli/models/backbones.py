@@ -142,17 +142,25 @@ def friendly_names(graph: fx.GraphModule) -> dict[str, tuple[str, str]]:
 def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: bool = False) -> str:
     """Return the node that a layer's name means: a friendly one (conv4 with its ReLU), or torchvision's own.
 
-    Raises SettingsError with the nearest names.
+    As with torchvision, a block's name (layer4) is its last node. Raises SettingsError with the nearest names.
     """
     friendly, nodes = friendly_names(graph), nodes_of(graph)
     if layer in friendly:
         return friendly[layer][0 if before_relu else 1]
     if layer in nodes:
         return layer
+    if inside := [name for name in nodes if name.startswith(f"{layer}.")]:
+        return inside[-1]
     names = [*friendly, *nodes]
-    some = list(friendly) or [name for name in nodes if name.count(".") <= 1]
+    # Of a network that is no chain, the last node of each block: not all the steps of its code.
+    blocks = {".".join(name.split(".")[:2]): name for name, node in nodes.items() if "." in name or _is_layer(node)}
+    some = list(friendly or blocks.values())
     listed = f"{', '.join(some[:12])}{', ...' * (len(some) > 12)}"
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
+
+
+def _is_layer(node: fx.Node) -> bool:
+    return node.op == "call_module"
 
 
 def up_to(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:

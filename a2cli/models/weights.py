@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.report import Nobody, Watcher
 
 Tensors = dict[str, Tensor]
 
@@ -28,7 +30,7 @@ class Weights:
         return self.tensors is not None
 
 
-def find_weights(name: str, weights: str) -> Weights:
+def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weights:
     """Return the weights of one of torchvision's networks that `--weights` names.
 
     `imagenet` or one of torchvision's own names are downloaded, or are in its cache; `none` are random ones; anything
@@ -39,11 +41,11 @@ def find_weights(name: str, weights: str) -> Weights:
     known = torchvision_weights(name)
     by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
     if weights.lower() in by_name and not Path(weights).exists():
-        return _downloaded(by_name[weights.lower()])
+        return _downloaded(by_name[weights.lower()], watch or Nobody())
     if not Path(weights).is_file() and not Path(weights).suffix:
         choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
-    return Weights(read_weights(weights), weights, hashlib.sha256(Path(weights).read_bytes()).hexdigest())
+    return Weights(read_weights(weights), weights, _digest(Path(weights)))
 
 
 def torchvision_weights(name: str) -> Any:
@@ -53,19 +55,33 @@ def torchvision_weights(name: str) -> Any:
     return get_model_weights(name)
 
 
-def _downloaded(found: Any) -> Weights:
+def _downloaded(found: Any, watch: Watcher) -> Weights:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = folder / Path(found.url).name
     try:
-        tensors = found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        if not file.is_file():
+            watch.phase(f"fetching {found.url} into {folder} (once)")
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(found.url, str(file), _beginning(file), progress=False)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         reason = " ".join(str(error).split())[:80]
         raise DataError(
             f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have"
         ) from None
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"--weights: {file} is damaged ({type(error).__name__}); remove it") from None
-    return Weights(dict(tensors), f"{type(found).__name__}.{found.name}", hashlib.sha256(file.read_bytes()).hexdigest())
+    digest = _digest(file)
+    if not digest.startswith(_beginning(file)):
+        raise DataError(f"--weights: {file} is damaged (SHA-256 {digest[:8]}, expected {_beginning(file)}); remove it")
+    return Weights(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest)
+
+
+def _beginning(file: Path) -> str:
+    """Return how a file's SHA-256 begins, which torchvision's names end in: alexnet-owt-7be5be79.pth."""
+    return file.stem.rpartition("-")[2]
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def read_weights(path: str) -> Tensors:
@@ -78,7 +94,8 @@ def read_weights(path: str) -> Tensors:
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # on pickles that torch did not write
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = "Unsupported" in str(error) or "weights_only" in str(error).lower()
         why = "it would run code, and is refused" if refused and _is_pickle(path) else "damaged"
