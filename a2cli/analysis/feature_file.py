@@ -136,7 +136,7 @@ def read_features(path: str) -> FeatureFile:
             text = (file.metadata() or {}).get("a2")
             if text is None:
                 raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}  # in the order they were asked for
         about = TypeAdapter(About).validate_python(json.loads(text))
     except (SafetensorError, OSError, ValueError, ValidationError) as error:
         reason = " ".join(str(error).split())[:80]

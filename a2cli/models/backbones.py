@@ -151,10 +151,9 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
         return layer
     if inside := [name for name in nodes if name.startswith(f"{layer}.")]:
         return inside[-1]
-    names = [*friendly, *nodes]
-    # Of a network that is no chain, the last node of each block: not all the steps of its code.
+    # Of a network that is no chain, its blocks: not all the steps of its code.
     blocks = {".".join(name.split(".")[:2]): name for name, node in nodes.items() if "." in name or _is_layer(node)}
-    some = list(friendly or blocks.values())
+    some, names = list(friendly or blocks), [*friendly, *nodes, *blocks]
     listed = f"{', '.join(some[:12])}{', ...' * (len(some) > 12)}"
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
 
