@@ -25,6 +25,7 @@ from a2cli.models.backbones import (
     resolve_layer,
     up_to,
 )
+from a2cli.models.frozen import WindowMax, quick
 
 
 def images(side: int = 64, count: int = 2) -> Tensor:
@@ -206,3 +207,24 @@ def test_nodes_are_torchvisions_own(name: str) -> None:
     with torch.inference_mode():
         theirs = create_feature_extractor(model, [layer])(images(224, 1))[layer]
         assert torch.equal(up_to(graph, [layer])(images(224, 1))[layer], theirs)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "ceil"), [(3, 2, False), (2, 2, False), (3, 2, True), (3, 1, False)])
+@pytest.mark.parametrize("side", [13, 14])
+def test_quick_pooling_changes_no_bit(kernel: int, stride: int, ceil: bool, side: int) -> None:
+    pool = nn.MaxPool2d(kernel, stride, ceil_mode=ceil)
+    maps = torch.randn(2, 3, side, side + 3, generator=torch.Generator().manual_seed(0))
+    maps[0, 0, 3, 4] = torch.nan
+    found = WindowMax(pool)(maps)
+    assert found.is_contiguous()
+    assert torch.equal(found.view(torch.int32), pool(maps).view(torch.int32))
+
+
+def test_quick_leaves_the_network_as_it_is() -> None:
+    body = up_to(graph_of(build_torchvision("squeezenet1_1"), ""), ["features.4.cat"])
+    before = body(images())["features.4.cat"]
+    for rounded in (False, True):
+        found = quick(body, rounded=rounded)(images())["features.4.cat"]
+        assert torch.equal(found, before) != rounded
+        assert torch.equal(body(images())["features.4.cat"], before)
+        assert type(body.get_submodule("features.2")) is nn.MaxPool2d

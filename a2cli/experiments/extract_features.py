@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
-from a2cli.analysis.features import Kept
+from a2cli.analysis.features import Kept, simulates_bf16
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
@@ -28,6 +28,7 @@ from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
 
 PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
 RANDOM = "random-"
+NO_BF16 = "this processor has no bf16: layers sum bf16 numbers in float32, which takes as long as --precision fp32"
 Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
@@ -54,6 +55,9 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [f"random weights: {name}" for name in first.random]
     notes += tell_grey(packed, dataset.data, watch)
+    if simulates_bf16(chosen.precision, device):
+        watch.warn(NO_BF16)
+        notes.append(NO_BF16)
     found, computed = _computed(backbone, cards, settings, packed, device, watch)
     layers = {name: _as_source(*of) for name, of in found.items()}
     if chosen.baselines:
