@@ -55,7 +55,7 @@ def test_bad_flags(a2: A2, flags: list[str], status: int, words: list[str], tmp_
             ["--backbone", "alexnet", "--layer", "conv5", "--image-size", "16"],
             "--image-size: alexnet cannot take 16x16 images (",
         ),
-        (["--grid", "19"], "--grid: expected at most 15, as maps are 15x15, got 19"),
+        (["--grid", "19"], "--grid, --head-grid: 19 is too many for maps of 15x15"),
         (["--backbone", "vit_b_32", "--layer", "encoder"], "--image-size: vit_b_32 cannot take 64x64 images (Wrong"),
         (
             ["--backbone", "shufflenet_v2_x0_5", "--layer", "stage2.0.size"],
