@@ -16,35 +16,36 @@ MLPS = ("2.1-mlp", "2.1-mlp-batch-12", "2.1-mlp-no-dropout", "2.1-mlp-rate", "2.
         "2.1-mlp-nesterov", "2.1-mlp-adagrad", "2.1-mlp-rmsprop")  # fmt: skip
 HEADS = ("2.2-conv4", "2.2-conv4-plain")
 LAYERS = "conv1,conv2,conv3,conv4,conv5,pool5"
-STAGES = {"head": "head:60", "conv4+": "head:60 conv4+:20@1e-4", "all": "head:60 conv4+:20@1e-4 all:10@1e-5"}
+STAGES = {"head": "head:60", "conv4+": "head:60 conv4+:20@1e-4", "all": "head:60 conv4+:20@1e-4 all:5@1e-5"}
 
 
 def run_all(faces: Path, paintings: Path, weights: Path) -> None:
     """Run what is not there yet."""
     RUNS.mkdir(parents=True, exist_ok=True)
-    few = (*SPLIT, "--train-per-class", 3)
+    few, squash = (*SPLIT, "--train-per-class", 3), ("--fit", "squash")  # a centre would cut the faces' edges off
     for preset in MLPS:
         train("train-mlp", preset, "-p", preset, "--data", faces, *few)
-    for name, data, grid in (("faces", faces, 6), ("paintings", paintings, 3)):
-        extract(f"{name}-conv4", data, weights, "--layer", "conv4", "--grid", grid, "--baselines")
-        extract(f"{name}-layers", data, weights, "--layer", LAYERS, "--grid", 3, "--baselines")
+    extract("faces-conv4", faces, weights, *squash, "--layer", "conv4", "--grid", 6, "--baselines")
+    extract("paintings-conv4", paintings, weights, "--layer", "conv4", "--grid", 3, "--baselines")
     for count in PER_PERSON:
         probe(f"faces-probe-{count}", "faces-conv4", *SPLIT, "--train-per-class", count)
-    probe("faces-layers", "faces-layers", *few)
     probe("paintings-probe-91", "paintings-conv4", "--val-count", 91, "--test-fraction", 0, final=False)
     probe("paintings-probe", "paintings-conv4", "--test-fraction", 0.2)
-    probe("paintings-layers", "paintings-layers", "--test-fraction", 0.2)
-    extract("faces-whole", faces, weights, "-p", "2.2-extract")
+    extract("faces-whole", faces, weights, "-p", "2.2-extract", *squash)
     for preset in HEADS:
         train("train-mlp", preset, "-p", preset, "--features", RUNS / "faces-whole.safetensors", *few)
     tune = ("--weights", weights, "--layer", "conv4", "--dropout", 0.5)
+    for count in PER_PERSON:
+        for name, stages in STAGES.items():
+            train("finetune", f"faces-{name}-{count}", "--data", faces, *squash, *tune, "--head-grid", 6,
+                  "--stages", stages, *SPLIT, "--train-per-class", count)  # fmt: skip
     for name, stages in STAGES.items():
         train("finetune", f"paintings-{name}", "--data", paintings, *tune, "--head-grid", 3, "--stages", stages,
               "--test-fraction", 0.2)  # fmt: skip
-    for count in PER_PERSON:
-        for name, stages in STAGES.items():
-            train("finetune", f"faces-{name}-{count}", "--data", faces, *tune, "--head-grid", 6, "--stages", stages,
-                  *SPLIT, "--train-per-class", count)  # fmt: skip
+    extract("faces-layers", faces, weights, *squash, "--layer", LAYERS, "--grid", 3, "--baselines")
+    extract("paintings-layers", paintings, weights, "--layer", LAYERS, "--grid", 3, "--baselines")
+    probe("faces-layers", "faces-layers", *few)
+    probe("paintings-layers", "paintings-layers", "--test-fraction", 0.2)
 
 
 def extract(name: str, data: Path, weights: Path, *flags: object) -> None:

@@ -33,23 +33,28 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _real(name: str) -> Path:
-    folder = ROOT / "../shared/data" / name
-    if not folder.is_dir():
-        reason = f"{folder} is not on this machine"
+    path = ROOT / "../shared" / name
+    if not path.exists():
+        reason = f"{path} is not on this machine"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return folder
+    return path
+
+
+def real_weights(name: str) -> Path:
+    """Return a file of pretrained weights; skips the test where it is not there."""
+    return _real(f"weights/{name}")
 
 
 @pytest.fixture
 def paintings() -> Path:
-    return _real("paintings")
+    return _real("data/paintings")
 
 
 @pytest.fixture
 def faces() -> Path:
-    return _real("faces-orl")
+    return _real("data/faces-orl")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes
+from conftest import A2, ROOT, draw_classes, real_weights
 from torch import Tensor, nn
 
 from a2cli.experiments import trial
@@ -263,7 +263,7 @@ def test_what_cannot_be_used(flags: str, words: tuple[str, ...], a2: A2, base: s
 
 @pytest.mark.slow
 def test_alexnet_on_real_paintings(a2: A2, paintings: Path) -> None:
-    weights = ROOT / "../shared/weights/alexnet_features.safetensors"
+    weights = real_weights("alexnet_features.safetensors")
     flags = f"--data {paintings} --weights {weights} --layer conv4 --head-grid 3 --val-count 91 --test-fraction 0"
     ended = a2("finetune", *flags.split(), "--stages", "head:40", "--threads", "2", "--json")
     assert json.loads(ended.out)["results"]["runs"][0]["val"]["value"] > 0.8, ended.err

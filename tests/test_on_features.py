@@ -8,7 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes
+from conftest import A2, ROOT, draw_classes, real_weights
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -160,7 +160,7 @@ def test_resume_with_the_test(a2: A2, features: str) -> None:
 @pytest.mark.slow
 def test_conv4_knows_painters(a2: A2, paintings: Path) -> None:
     """Measured elsewhere: 0.896 over stratified splits of 360/91."""
-    weights = ROOT / "../shared/weights/alexnet_features.safetensors"
+    weights = real_weights("alexnet_features.safetensors")
     flags = f"--data {paintings} --weights {weights} --layer conv4 --grid 3 --threads 2 --quiet"
     assert a2("extract-features", *flags.split(), "--out", "f.safetensors").status == 0
     flags = "--features f.safetensors --epochs 5 --val-count 91 --test-fraction 0 --probe --threads 2 --json"

@@ -151,7 +151,7 @@ class Features:
             if layer == PIXELS:
                 found.append(self._mlp(alone, run, device, final=final))
             parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
-            for answer in standard_answers(parts[0], parts[1], parts[2:]):
+            for answer in standard_answers(parts[0], parts[1], parts[2:], alone.training.threads):
                 scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
                 test = scores[2] if final else None
                 found.append(ProbeScore(layer, answer.name, answer.chosen, scores[0], scores[1], test))
