@@ -181,6 +181,8 @@ def test_dry_run(a2: A2, trained: Path) -> None:
         (["--random", "brightness=1.5..0.5"], ["expected a change with its range"]),
         (["--random", "invert=0..1"], ["expected a change with its range"]),
         (["--random", "hue=-0.6..0.6"], ["hue takes -0.5 to 0.5"]),
+        (["--strengths", "rotate=5,rotate=10"], ["--strengths: rotate is named twice", "rotate=A/B"]),
+        (["--random", "hue=0..0.1,hue=0..0.1"], ["--random: hue 0..0.1 is named twice"]),
         (["--draws", "5"], ["--draws: acts only with --random"]),
         (["--changes", "hue", "--border", "circular"], ["--border: acts only with translations"]),
         (["--border", "wrap"], ["--border: expected"]),

@@ -149,9 +149,12 @@ class Probe:
 def probes(settings: ProbeSettings) -> list[Probe]:
     """Return what to try: each change at its strengths, then those drawn at random.
 
-    Raises SettingsError for a strength out of range, or for one of a change that is not tried.
+    Raises SettingsError for a strength out of range, a change that is not tried, or one that is named twice.
     """
-    given = dict(_named("--strengths", word, "/") for word in settings.strengths)
+    named = [_named("--strengths", word, "/") for word in settings.strengths]
+    given = dict(named)
+    if twice := repeated([name for name, _ in named]):
+        raise SettingsError(f"--strengths: {twice} is named twice; all its strengths go into one, as {twice}=A/B")
     if other := [name for name in given if name not in settings.changes]:
         raise SettingsError(f"--strengths: {other[0]} is not among the --changes")
     found = []
@@ -169,7 +172,14 @@ def probes(settings: ProbeSettings) -> list[Probe]:
         if CHANGES[name].is_switch or len(ends) != 2 or ends[0] >= ends[1]:
             raise SettingsError(f"--random: expected a change with its range, as brightness=0.5..1.5, got {word!r}")
         found.append(Probe(name, (), (ends[0], ends[1])))
+    if twice := repeated([probe.title for probe in found]):
+        raise SettingsError(f"--random: {twice} is named twice")
     return found
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """Return the first name that stands there a second time."""
+    return next((name for i, name in enumerate(names) if name in names[:i]), None)
 
 
 def _named(flag: str, word: str, between: str) -> tuple[ChangeName, tuple[float, ...]]:
