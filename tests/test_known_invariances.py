@@ -1,13 +1,16 @@
 """Networks whose invariances are known: what a probe says of them."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from a2cli.analysis.invariance import Answers, judged_changes, strength_point
 from a2cli.analysis.movement import caught, places_of
 from a2cli.data.dataset import ImageSet
 from a2cli.experiments.probe_invariance import Outcome, probe_subject
@@ -18,7 +21,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import Nobody
 from a2cli.results.invariance import ChangeResult
 from a2cli.runtime import Streams
-from a2cli.settings import DataSettings, NetworkSettings, ProbeSettings, TrainCnnSettings
+from a2cli.settings import CHANGES, DataSettings, NetworkSettings, Probe, ProbeSettings, TrainCnnSettings
 
 SIDE = 24
 CPU = torch.device("cpu")
@@ -168,6 +171,29 @@ def test_few_images_leave_it_undecided_and_more_would_decide(stripes: tuple[Tens
     more = stripes[0][:count], stripes[1][:count]
     enough = by_name(probe(subject([gradients()], *more, 2), "translate-x", border="circular"))["translate-x"]
     assert enough.verdict == "invariant"
+
+
+def judged_of(lost: int, images: int) -> ChangeResult:
+    """Return what is said of a change that costs `lost` answers at one strength and none at seven more."""
+    everyone, nobody = np.arange(images), np.zeros(images, dtype=np.int64)
+    sure = np.ones(images, dtype=np.float32)
+    before = Answers(everyone, nobody, nobody, nobody, sure)
+    after = replace(before, answers=(everyone < lost).astype(np.int64))
+    strengths = CHANGES["rotate"].strengths
+    points = [strength_point(before, after if s == 90 else before, s, 2, 1) for s in strengths]
+    return judged_changes([(Probe("rotate", strengths), points)], before, 0.05, (), counts=True)[0]
+
+
+@pytest.mark.parametrize("lost", [3, 5, 7])
+def test_so_many_more_images_break_it(lost: int) -> None:
+    """The number is of images that the verdict's own test needs, Holm's correction included."""
+    few = judged_of(lost, 100)
+    assert few.verdict == "undecided"
+    assert few.more_images
+    times = 1 + few.more_images / 100
+    assert judged_of(math.ceil(lost * times), round(100 * times)).verdict == "breaks"
+    fewer = 1 + few.more_images / 300
+    assert judged_of(math.floor(lost * fewer), round(100 * fewer)).verdict == "undecided"
 
 
 def test_a_wider_margin_survives_more(stripes: tuple[Tensor, Tensor]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm, ttest_1samp
 
-from a2cli.analysis.paired import effective_size, holm, mean_over, score_interval, sign_flip_test
+from a2cli.analysis.paired import corrected_p, effective_size, holm, mean_over, score_interval, sign_flip_test
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 0), (1, 0), (5, 1), (3, 3), (0, 12), (40, 11), (200, 0), (700, 550)])
@@ -16,6 +16,12 @@ def test_sign_flips_of_one_answer_an_image_are_mcnemars_exact_test(lost: int, ga
     p = sign_flip_test([-1] * lost + [1] * gained + [0] * 17)
     expected = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
     assert p == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0, 0), (1, 0), (1, 1), (9, 4), (30, 12), (55, 70)])
+def test_corrected_p_is_near_the_exact_one(lost: int, gained: int) -> None:
+    exact = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+    assert corrected_p(lost, gained) == pytest.approx(exact, abs=0.02)
 
 
 @pytest.mark.parametrize("values", [[3, -1], [5, 5, 5, -2, 1], [-4, -4, 2, 0, 7, -1, -1], [1, 2, 3, 4, 5, 6, -7, -8]])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.analysis.comparisons import ERROR, half_width, judged
-from a2cli.analysis.paired import effective_size, holm, mean_over, score_interval, sign_flip_test
+from a2cli.analysis.paired import corrected_p, effective_size, holm, mean_over, score_interval, sign_flip_test
 from a2cli.analysis.statistics import wilson
 from a2cli.results.invariance import ChangeResult, LayerMovement, RunComparison, StrengthPoint, Survival
 from a2cli.results.training import Accuracy
@@ -110,10 +110,11 @@ def judged_changes(
 
     The p of all changes and strengths are adjusted together.
     """
-    adjusted = iter(holm([point.p for _, points in probed for point in points]))
+    adjusted = holm([point.p for _, points in probed for point in points])
+    each, left = iter(adjusted), sum(p >= ERROR for p in adjusted)
     return [
-        _judged(probe, [replace(point, p_adjusted=next(adjusted)) for point in points], before, margin, augmentations,
-                len(probed), counts=counts)
+        _judged(probe, [replace(point, p_adjusted=next(each)) for point in points], before, margin, augmentations,
+                len(probed), left, counts=counts)
         for probe, points in probed
     ]  # fmt: skip
 
@@ -125,6 +126,7 @@ def _judged(
     margin: float,
     augmentations: Sequence[str],
     changes: int,
+    left: int,
     *,
     counts: bool,
 ) -> ChangeResult:
@@ -145,7 +147,9 @@ def _judged(
         verdict=verdict,
         breaks_at=_mildest(probe, broken) if verdict == "breaks" else [],
         halved_at=halved_at(probe, known, before.accuracy.value),
-        more_images=_more(points, before.size, images, margin, changes) if verdict == "undecided" and counts else None,
+        more_images=_more(points, before.size, images, margin, changes, left)
+        if verdict == "undecided" and counts
+        else None,
         augmented=seen[0] if seen else None,
         mean_accuracy=float(np.mean([point.accuracy.value for point in points])),
     )
@@ -176,17 +180,19 @@ def halved_at(probe: Probe, points: Sequence[tuple[float, float]], unchanged: fl
     return found
 
 
-def _more(points: Sequence[StrengthPoint], size: float, images: int, margin: float, changes: int) -> int | None:
-    """Return how many more images would decide, if all shares stayed."""
+def _more(
+    points: Sequence[StrengthPoint], size: float, images: int, margin: float, changes: int, left: int
+) -> int | None:
+    """Return how many more images would decide, if all shares stayed; `left` is how many p Holm's method has left."""
+    shares = [(point.lost / point.accuracy.count, point.gained / point.accuracy.count) for point in points]
 
     def decided(times: float) -> bool:
-        intervals = []
-        for point in points:
-            count = point.accuracy.count
-            intervals.append(
-                score_interval(point.lost / count, point.gained / count, times * size, 1 - ERROR / changes)
-            )
-        return all(-margin < low and high < margin for low, high in intervals) or any(high < 0 for _, high in intervals)
+        n = times * size
+        intervals = [score_interval(lost, gained, n, 1 - ERROR / changes) for lost, gained in shares]
+        survives = all(-margin < low and high < margin for low, high in intervals)
+        return survives or any(
+            corrected_p(lost * n, gained * n) < ERROR / left for lost, gained in shares if lost > gained
+        )
 
     return _least(decided, images)
 

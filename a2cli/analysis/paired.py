@@ -46,6 +46,12 @@ def sign_flip_test(differences: Sequence[int]) -> float:
     return float(min(1.0, max(least, tail))) if observed else 1.0
 
 
+def corrected_p(lost: float, gained: float) -> float:
+    """Return McNemar's p of counts that need not be whole, corrected for continuity (Edwards, Psychometrika, 1948)."""
+    apart = max(0.0, abs(lost - gained) - 1)
+    return 2 * NormalDist().cdf(-apart / math.sqrt(lost + gained)) if apart else 1.0
+
+
 def score_interval(lost: float, gained: float, size: float, confidence: float) -> tuple[float, float]:
     """Return the interval of the difference gained - lost of two paired shares (Tango, Statistics in Medicine, 1998).
 
