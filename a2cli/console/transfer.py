@@ -20,7 +20,8 @@ def show_features(report: Report) -> None:
         console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
 
     weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
-    say(f"{found.backbone}, weights {weights}", f"images as {found.preprocessing}")
+    squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
+    say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
     if found.random:
         say(f"random weights: {', '.join(found.random)}")
     table = table_of("layer", "node", "shape of an image's", "megabytes")
