@@ -41,15 +41,17 @@ def backbone_lines(used: BackboneUsed) -> list[str]:
 def show_transfer(console: "Console", found: TransferResults) -> None:
     """Print a training's stages and probes."""
     if found.stages:
-        table = table_of("stage", "epochs", "learn", "frozen", "training", "validation")
+        table = table_of("stage", "epochs", "weights", "frozen", "training", "validation")
         for stage in found.stages:
-            frozen = f"{_first_to_last(stage.frozen)}: {stage.frozen_parameters:,}" if stage.frozen else "nothing"
             name = f"{stage.stage} (kept)" if stage.kept else stage.stage
             epochs = f"{stage.epochs} at {stage.learning_rate:g}"
-            table.add_row(name, epochs, f"{stage.learned_parameters:,}", frozen, _short(stage.train), _short(stage.val))
+            table.add_row(name, epochs, f"{stage.learned_parameters:,}", f"{stage.frozen_parameters:,}",
+                          _short(stage.train), _short(stage.val))  # fmt: skip
         console.print(table)
-        if any(stage.cached for stage in found.stages):
-            console.print("What is frozen was computed once for each image.", markup=False)
+        for stage in found.stages:
+            once = ", computed once for each image" if stage.cached else ""
+            if stage.frozen:
+                console.print(f"Frozen in {stage.stage}: {_first_to_last(stage.frozen)}{once}.", markup=False)
     if found.probes:
         tested = any(one.test for one in found.probes)
         table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))
@@ -60,7 +62,7 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
 
 
 def _first_to_last(layers: list[str]) -> str:
-    return layers[0] if len(layers) == 1 else f"{layers[0]} .. {layers[-1]}"
+    return layers[0] if len(layers) == 1 else f"{layers[0]} to {layers[-1]}"
 
 
 def _short(found: Accuracy | Spread) -> str:

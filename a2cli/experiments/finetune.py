@@ -104,6 +104,7 @@ class Finetuning:
         result = replace(_on_the_whole(stages, kept), test=self._test(alone, network, device, watch) if final else None)
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
+        run.start_metrics(history[str(result.seed)])
         if figures:
             watch.phase("drawing figures")
             firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}

@@ -27,7 +27,7 @@ class StagePlan:
         """What learns and what is frozen, in words."""
         learned = ", ".join([*self.learned, "head"])
         frozen = f"{', '.join(self.frozen)} ({sum(self.frozen.values()):,} weights)" if self.frozen else "nothing"
-        return f"stage {self.stage.what}: {learned} learn; frozen: {frozen}"
+        return f"stage {self.stage.what}: learning {learned}; frozen {frozen}"
 
 
 def plan_of(stage: Stage, body: fx.GraphModule, node: str) -> StagePlan:
