@@ -31,7 +31,7 @@ def probes(found: TransferResults) -> Figure:
         _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
     axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     where = {"val": "validation", "test": "test"}[part]
     plain(axes, f"How well the layers of {found.backbone.backbone} serve: {where} accuracy", "layer")
     axes.grid(visible=False, axis="x")
