@@ -17,8 +17,9 @@ from a2cli.analysis import graphs, probing
 from a2cli.analysis.effective_field import deviation, influence, pixels_holding
 from a2cli.analysis.receptive_field import parse_layers, runs
 from a2cli.experiments.effective_fields import support
-from a2cli.experiments.model_fields import build_model, model_fields, traced
+from a2cli.experiments.model_fields import model_fields, traced
 from a2cli.experiments.stack_fields import stack_fields
+from a2cli.models.backbones import build_torchvision
 
 
 def uniform(kernels: list[int]) -> nn.Sequential:
@@ -87,7 +88,7 @@ def test_the_cone_along_a_graph_is_where_nan_comes_through() -> None:
     """NaN put into one row of a map inside the network reaches the tip if and only if the cone has that row."""
     tip = "layer3.1.conv2"
     cone = model_fields("resnet18", 64, f"{tip},1,2").cone
-    graph = traced(build_model("resnet18"))
+    graph = traced(build_torchvision("resnet18"))
     assert graph is not None
     derivation, modules = graphs.derive(graph, 64), dict(graph.named_modules())
     assert [one.name for one in cone] == ["image", "conv1", "layer1.1.conv2", "layer2.1.conv2", tip]
@@ -213,13 +214,13 @@ def test_a_model_with_weights(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set")
     command = ["receptive-field", "--model", "squeezenet1_0", "--image-size", "40", "--data", "set", "--images", "1"]
     command += ["--unit", "features.3.squeeze,4,4", "--effective"]
-    weights = build_model("squeezenet1_0").state_dict()
+    weights = build_torchvision("squeezenet1_0").state_dict()
     save_file({name: 2 * value for name, value in weights.items()}, tmp_path / "twice.safetensors")
     found = json.loads(a2(*command, "--weights", "twice.safetensors", "--json").out)["results"]["effective"]
     assert [one["weights"] for one in found] == ["untrained", "trained"]
     assert found[0]["layer"] == "features.3.squeeze"
     (tmp_path / "no.safetensors").write_text("{}")
-    a2(*command, "--weights", "no.safetensors").refused(3, "not a safetensors file")
+    a2(*command, "--weights", "no.safetensors").refused(3, "not a file of weights")
     a2(*command, "--weights", "gone.safetensors").refused(3, "no such file")
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "small.safetensors")
     a2(*command, "--weights", "small.safetensors").refused(3, "do not fit")

@@ -19,9 +19,10 @@ from a2cli.analysis import graphs
 from a2cli.analysis.probing import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.model_fields import build_model, model_fields
+from a2cli.experiments.model_fields import model_fields
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.geometry import stages
+from a2cli.models.backbones import build_torchvision
 from a2cli.models.convnet import build_convnet
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
@@ -312,7 +313,7 @@ ALL = "vgg16 resnet50 googlenet inception_v3 densenet121 efficientnet_b0 convnex
 def test_every_convolution_and_pooling_of_torchvisions(name: str) -> None:
     """On images as small as the networks take, where all but the middle of a map sees padding."""
     side = {"inception_v3": 80, "vit_b_16": 224}.get(name, 64)
-    model = build_model(name)
+    model = build_torchvision(name)
     layers = agree(model, side)
     modules = [m for path, m in model.named_modules() if not path.lower().startswith("aux")]
     assert len(layers) >= sum(isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) for m in modules)
@@ -322,7 +323,7 @@ def test_known_fields() -> None:
     """Araujo et al. 2019, table 1: AlexNet's last pooling sees 195 pixels, VGG-16's 212, ResNet-18's last map 435."""
     last = {}
     for name in ("alexnet", "vgg16", "resnet18"):
-        derivation = graphs.derive(fx.symbolic_trace(build_model(name)), 64)
+        derivation = graphs.derive(fx.symbolic_trace(build_torchvision(name)), 64)
         known = [layer.known for layer in derivation.layers.values() if isinstance(layer.known, graphs.Spatial)]
         last[name] = known[-1].rows.field
     assert last == {"alexnet": 195, "vgg16": 212, "resnet18": 435}
@@ -361,7 +362,7 @@ def test_a_network_that_cannot_be_traced_is_measured(monkeypatch: pytest.MonkeyP
                 x = self.conv(x)
             return x
 
-    monkeypatch.setattr("a2cli.experiments.model_fields.build_model", lambda _: Fickle())
+    monkeypatch.setattr("a2cli.experiments.model_fields.build_torchvision", lambda *_: Fickle())
     found = model_fields("fickle", 12)
     assert [(layer.name, layer.field, layer.status) for layer in found.layers] == [
         ("conv", (3, 3), "measured only"),

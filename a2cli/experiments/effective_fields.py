@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +16,11 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
-from a2cli.experiments.model_fields import WINDOWED, build_model, traced
+from a2cli.experiments.model_fields import WINDOWED, traced
+from a2cli.models.backbones import build_torchvision
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
+from a2cli.models.weights import read_weights
 from a2cli.report import Watcher
 from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
@@ -166,7 +167,7 @@ def _of_sequence(model: nn.Module) -> MapsOf:
 
 
 def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None) -> MapsOf:
-    model = build_model(name)
+    model = build_torchvision(name, "--model")
     if weights is not None:
         _fill(model, weights, f"--weights: {name}")
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
@@ -175,19 +176,6 @@ def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None)
         return lambda layer: lambda images: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
     return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
-
-
-def read_weights(path: str) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors file, which runs no code; raises DataError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not Path(path).is_file():
-        raise DataError(f"--weights {path}: no such file")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"--weights {path}: not a safetensors file ({' '.join(str(error).split())[:80]})") from None
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import torch
 from torch import fx, nn
 
 from a2cli.analysis import graphs, probing
 from a2cli.analysis.receptive_field import Layer, View, Window
-from a2cli.errors import SettingsError, nearest
+from a2cli.errors import SettingsError
 from a2cli.experiments.fields import (
     Measured,
     Views,
@@ -22,8 +21,8 @@ from a2cli.experiments.fields import (
     unit_field,
     verdict,
 )
+from a2cli.models.backbones import build_torchvision
 from a2cli.results.fields import FieldResults, LayerField, MapCone, UnitField
-from a2cli.runtime import Streams
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 MOST_MAPS = 10  # in a drawing, the image among them
@@ -39,7 +38,7 @@ def model_fields(
     that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
     """
     side = image_size or USUAL_SIZE.get(name, 224)
-    model = build_model(name)
+    model = build_torchvision(name, "--model")
     graph = traced(model)
     last_proven = unit.partition(",")[0] if unit else None
     fields, seen = _derived(name, graph, side, prove, last_proven) if graph else _measured_only(name, model, side)
@@ -141,17 +140,3 @@ def _taking(name: str, side: int) -> Iterator[None]:
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise SettingsError(f"--model {name}: does not take images of {side}x{side} ({reason})") from None
-
-
-def build_model(name: str) -> nn.Module:
-    """Return one of torchvision's classifiers, its weights drawn from a stream of their own."""
-    from torchvision import models
-
-    known = models.list_models(module=models)
-    if name not in known:
-        raise SettingsError(f"--model: torchvision has no classifier {name!r}{nearest(name, known)}")
-    without = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # drawing theirs takes a minute
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(Streams(0).derive("init"))
-        model: nn.Module = models.get_model(name, weights=None, **without)
-    return model.eval()

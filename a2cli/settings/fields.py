@@ -63,7 +63,9 @@ class EffectiveSettings:
     )
     images: Annotated[int, Ge(1)] = setting(16, "How many of its validation images.")
     outputs: Annotated[int, Ge(1)] = setting(16, "How many channels of the map, evenly spaced.")
-    weights: str | None = setting(None, "A .safetensors file of trained weights for --model, by torchvision's names.")
+    weights: str | None = setting(
+        None, "A .safetensors or .pth file of trained weights for --model, by torchvision's names."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
