@@ -305,7 +305,7 @@ def described(item: Declared) -> tuple[str, str]:
     left = flag if plain is bool else f"{flag}..." if item.positional else f"{flag} {_takes(item.type)}"
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
     if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
-        sentences.append(f"[{shown(item.default)}]")
+        sentences.append("[all]" if choices and item.default == choices else f"[{shown(item.default)}]")
     return left, " ".join(sentences)
 
 
