@@ -32,6 +32,14 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
           point.difference, point.low, point.high, point.lost, point.gained, point.p, point.p_adjusted,
           point.consistency.value, point.probability.value, change.verdict) for one, change, point in points],
     )  # fmt: skip
+    run.save_figure(
+        "classes",
+        plots.classes(results.runs),
+        ["run", "change", "strength", "class", "recognised", "images"],
+        [(one.name, change.title, point.strength, name, right, count * point.accuracy.count // one.unchanged.count)
+         for one, change, point in points
+         for (name, count), right in zip(one.counts.items(), point.classes, strict=True)],
+    )  # fmt: skip
     if any(one.translations for one in results.runs):
         run.save_figure(
             "translations",

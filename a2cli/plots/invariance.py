@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain
+from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable
 from a2cli.results.invariance import ChangeResult, ProbedRun
 
 COLORS = mpl.color_sequences["tab10"]
 COLUMNS = 4
 WIDTH, HEIGHT = 2.45, 2.15
 LEVEL = 7  # names that fit side by side
+MOST_CLASSES = 60
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def _bars(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str]) -> None:
                 axes.plot(at, point.accuracy.value, "o", color=color, markersize=5)
                 axes.plot(at, point.consistency.value, "_", color=TRAIN if len(runs) == 1 else color, markersize=9)
         axes.axhline(run.unchanged.value, color=INK if len(runs) == 1 else color, linewidth=0.7, linestyle=":")
+        if len(runs) == 1:
+            axes.axhline(run.majority.value, color=INK, linewidth=0.7, linestyle=(0, (1, 3)))
     verdicts = {one.title: one.verdict for run in runs for one in run.changes} if len(runs) == 1 else {}
     plain(axes, "Without a strength, or with one drawn for each image", "")
     labels = [f"{name}\n{verdicts[name]}" if name in verdicts else name for name in names]
@@ -194,12 +197,55 @@ def layers(runs: Sequence[ProbedRun]) -> Figure:
     return figure
 
 
-def _heat(axes: Axes, changes: Sequence[str], names: Sequence[str], grid: NDArray[np.float64]) -> None:
-    axes.imshow(grid, cmap="magma_r", vmin=0, vmax=1.2, aspect="auto")
+def classes(runs: Sequence[ProbedRun]) -> Figure:
+    """What share of each class is recognised, unchanged and under each change at its worst; a row a run.
+
+    Of very many classes those with the most images.
+    """
+    largest = [np.sort(np.argsort([-n for n in run.counts.values()], kind="stable")[:MOST_CLASSES]) for run in runs]
+    found = [_recognised(run) for run in runs]
+    cell, words, foot, head = 0.34, 1.85, 1.5, 0.45
+    deep = [len(grid) * cell + foot + head for _, grid in found]
+    figure = new_figure(max(words + max(map(len, largest)) * cell + 0.3, 7.5), sum(deep) + 0.4)
+    width, height = figure.get_size_inches()
+    title = "Percent of each class recognised: unchanged, and where each change does most harm"
+    figure.text(0.1 / width, 1 - 0.2 / height, title, fontsize=11, color=INK, va="center")
+    for number, (run, (changes, grid), kept) in enumerate(zip(runs, found, largest, strict=True)):
+        top = 0.4 + sum(deep[:number]) + head
+        axes = new_axes(figure, words, height - top - len(grid) * cell, width - words - len(kept) * cell, top)
+        names = [readable(list(run.counts)[column])[:18] for column in kept]
+        _heat(axes, changes, names, 100 * grid[:, kept], "viridis", 100, "{:.0f}")
+        axes.set_title(_short(run.name), loc="left", fontsize=9.5, color=INK)
+    return figure
+
+
+def _recognised(run: ProbedRun) -> tuple[list[str], NDArray[np.float64]]:
+    """Return what was done to the images, and the share of each class recognised then, NaN of a class without any."""
+    counts = np.array(list(run.counts.values()), dtype=np.float64)
+    counts[counts == 0] = np.nan
+    rows = {"unchanged": np.array(run.by_class) / counts}
+    for one in run.changes:
+        point = min(one.points, key=lambda p: p.accuracy.value)
+        draws = point.accuracy.count / run.unchanged.count
+        at = "" if point.strength is None else f" {point.strength:g}"
+        rows[one.title + at] = np.array(point.classes) / draws / counts
+    return list(rows), np.array(list(rows.values()))
+
+
+def _heat(
+    axes: Axes,
+    changes: Sequence[str],
+    names: Sequence[str],
+    grid: NDArray[np.float64],
+    cmap: str = "magma_r",
+    most: float = 1.2,
+    form: str = "{:.1f}",
+) -> None:
+    colors = axes.imshow(grid, cmap=cmap, vmin=0, vmax=most, aspect="auto").to_rgba(grid)
     for row, column in np.ndindex(grid.shape):
         if not np.isnan(value := grid[row, column]):
-            ink = "white" if value > 0.55 else INK
-            axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=6.5, color=ink)
+            ink = INK if colors[row, column, :3].sum() > 1.5 else "white"
+            axes.text(column, row, form.format(value), ha="center", va="center", fontsize=6.5, color=ink)
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7.5)
     axes.set_yticks(range(len(changes)), changes, fontsize=7.5)
     axes.tick_params(length=0)
