@@ -287,8 +287,8 @@ it does. *Invariant*: within {margin:g} points at every strength. *Undecided*: n
 
 What the report drew at random is drawn here in the same ranges: translation up to a tenth of the side in both
 directions, brightness, contrast and saturation by a factor of 0.5 to 1.5, hue by up to half a turn; ten times for
-each image. *Supported* and *contradicted* need the whole interval: within {margin:g} points for "unchanged", below
-zero for "falls", around 35 for the figure.
+each image. *Supported* needs the whole interval within {margin:g} points for "unchanged", below zero for "falls",
+around 35 for the figure; *contradicted* needs it off zero, above zero, off 35.
 """
 PADDING = """\
 The paintings are padded with black to squares, so bars give the aspect ratio away. Three changes say what that is
