@@ -62,7 +62,7 @@ def test_a_run_on_its_own_validation_images(a2: A2, trained: Path) -> None:
 def test_its_folder(a2: A2, trained: Path) -> None:
     folder = a2("probe-invariance", "--run", trained, *FEW, "--random", "brightness=0.9..1.1", "--quiet").done()
     names = {path.name for path in (folder / "figures").iterdir()}
-    stems = {"curves", "layers", "translations", "sheet-1-1", "sheet-1-2", "sheet-1-3"}
+    stems = {"curves", "classes", "layers", "translations", "sheet-1-1", "sheet-1-2", "sheet-1-3"}
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("png", "csv")}
     for path in (folder / "figures").glob("*.png"):
         assert np.asarray(Image.open(path)).std() > 5, path
@@ -73,6 +73,10 @@ def test_its_folder(a2: A2, trained: Path) -> None:
         rows = list(csv.DictReader(file))
     points = [point for one in report["results"]["runs"][0]["changes"] for point in one["points"]]
     assert [float(row["accuracy"]) for row in rows] == [point["accuracy"]["value"] for point in points]
+    with (folder / "figures/classes.csv").open() as file:
+        of_ada = [row for row in csv.DictReader(file) if row["class"] == "ada"]
+    assert [int(row["recognised"]) for row in of_ada] == [point["classes"][0] for point in points]
+    assert [int(row["images"]) for row in of_ada] == [point["accuracy"]["count"] // 2 for point in points]
     assert {row["change"] for row in rows} == {"brightness", "translate-x", "flip-horizontal", "brightness 0.9..1.1"}
 
 
@@ -110,6 +114,15 @@ def test_runs_are_compared_on_the_same_images(a2: A2, train: A2, trained: Path) 
     assert [run["changes"][0]["augmented"] for run in found["runs"]] == [None, "color-jitter"]
 
 
+def test_runs_on_other_images_are_not_compared(a2: A2, train: A2, trained: Path) -> None:
+    larger = train("--data", "set", "--image-size", "20", "--out", "larger").done()
+    ended = a2("probe-invariance", "--run", trained, "--run", larger, *FEW, "--quiet")
+    said = "net and larger are not compared: their images are not the same, or not of the same size"
+    report = json.loads((ended.done(said) / "report.json").read_text())
+    assert report["results"]["comparisons"] == []
+    assert report["warnings"] == [said]
+
+
 def test_an_mlp(a2: A2, tmp_path: Path) -> None:
     data = draw_classes(tmp_path / "set", count=30)
     small = [*TINY[:2], "--hidden", "4", "--epochs", "8", "--threads", "1", "--quiet"]
@@ -124,6 +137,18 @@ def test_other_images(a2: A2, trained: Path, tmp_path: Path) -> None:
     assert (found["images"], found["counts"]) == (14, {"ada": 7, "bea": 7})
     ended = a2("probe-invariance", "--run", trained, "--data", "set", *FEW, "--quiet")
     ended.done("has the images that net was trained on")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_images_of_another_size_and_other_channels(mode: str, a2: A2, trained: Path, tmp_path: Path) -> None:
+    """They are brought to the network's; what of them is grey has no hue, though the run's own images had one."""
+    for path in draw_classes(tmp_path / "more", count=7, side=31).rglob("*.png"):
+        Image.open(path).convert(mode).save(path)
+    flags = ["--run", trained, "--data", "more", "--changes", "hue,invert", *FAST, "--quiet"]
+    folder = a2("probe-invariance", *flags).done(*["skipped: hue, as all images of more are grey"] * (mode == "L"))
+    run = json.loads((folder / "report.json").read_text())["results"]["runs"][0]
+    assert run["images"] == 14
+    assert set(run["skipped"]) == ({"hue"} if mode == "L" else set())
 
 
 def test_a_real_margin_is_read_from_larger_images(a2: A2, trained: Path) -> None:
@@ -141,7 +166,7 @@ def test_grey_images_have_no_hue(a2: A2, train: A2, tmp_path: Path) -> None:
             Image.fromarray(rng.integers(0, 255, (9, 9), dtype=np.uint8)).save(tmp_path / f"grey/{name}/{i}.png")
     run = train("--data", "grey").done()
     ended = a2("probe-invariance", "--run", run, "--changes", "hue,saturation,invert", *FAST, "--quiet")
-    folder = ended.done("hue is skipped: all images of grey are grey", "saturation is skipped")
+    folder = ended.done("skipped: hue, saturation, as all images of grey are grey")
     found = json.loads((folder / "report.json").read_text())["results"]["runs"][0]
     assert [one["name"] for one in found["changes"]] == ["invert"]
     assert set(found["skipped"]) == {"hue", "saturation"}

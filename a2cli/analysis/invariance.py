@@ -214,11 +214,9 @@ def compared(
     falls: tuple[dict[int, float], dict[int, float]],
     margin: float,
     changes: int,
-) -> RunComparison | None:
-    """Return which of two runs loses less accuracy, by each image's mean loss; None with fewer than two in common."""
+) -> RunComparison:
+    """Return which of two runs loses less accuracy, by the mean loss of each image of two and more in common."""
     shared = sorted(falls[0].keys() & falls[1].keys())
-    if len(shared) < 2:
-        return None
     differences = np.array([falls[1][image] - falls[0][image] for image in shared])
     mean, half = float(differences.mean()), half_width(float(differences.std(ddof=1)), len(shared), changes)
     verdict = judged(mean, half, margin)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_where, table_of
 from a2cli.report import Report
-from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint
+from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint, by_reason
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +29,7 @@ def show_probe(report: Report, folder: Path) -> None:
             f"({u.low:.3f} to {u.high:.3f}), always the largest class {run.majority.value:.3f}"
         )
         console.print(_changes(run))
-        say(*(f"Skipped: {name}, as {reason}." for name, reason in run.skipped.items()))
+        say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
     seen = any(one.augmented for run in results.runs for one in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "

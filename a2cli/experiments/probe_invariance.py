@@ -16,7 +16,7 @@ from a2cli.experiments.probed import Subject, Trained, find_subject
 from a2cli.experiments.probing import Key, Probed, Setting, Shift, probe_network
 from a2cli.experiments.verdicts import invariance_verdict
 from a2cli.report import Report, Watcher
-from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison
+from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
 from a2cli.settings import (
@@ -66,14 +66,18 @@ def probe_invariance(
         settings = replace(settings, probe=probe)
         subjects = [find_subject(one, one.title(runs), probe, device, watch) for one in runs]
         for subject in subjects:
-            for name, reason in _skipped(subject, probe).items():
-                watch.warn(f"{name} is skipped: {reason}")
+            for names, reason in by_reason(_skipped(subject, probe)):
+                watch.warn(f"skipped: {', '.join(names)}, as {reason}")
         outcomes = [probe_subject(subject, probe, device, watch) for subject in subjects]
+        pairs = list(combinations(outcomes, 2))
+        apart = [note for pair in pairs if (note := _apart(*pair))]
+        for note in apart:
+            watch.warn(note)
         results = InvarianceResults(
             margin=probe.margin / 100,
             border=probe.border,
             runs=[one.result for one in outcomes],
-            comparisons=_comparisons(outcomes, probe.margin / 100),
+            comparisons=[one for pair in pairs if not _apart(*pair) for one in _compared(*pair, probe.margin / 100)],
             verdict=" ".join(one.result.verdict for one in outcomes),
         )
         run.write_config(COMMAND, flat(settings))
@@ -88,7 +92,7 @@ def probe_invariance(
             status="done",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
-            warnings=list(warnings),
+            warnings=[*warnings, *apart],
             artifacts=run.artifacts(),
         )
         run.write_report(report)
@@ -223,15 +227,21 @@ def _moved(found: Sequence[Probed], probe: Probe, strength: float | None) -> lis
     return means
 
 
-def _comparisons(outcomes: Sequence[Outcome], margin: float) -> list[RunComparison]:
-    """Compare each two runs under each change, where they were probed on the same images."""
-    found = []
-    for first, second in combinations(outcomes, 2):
-        if first.subject.fingerprint != second.subject.fingerprint:
-            continue
-        shared = [probe for probe in first.after if probe in second.after]
-        for probe in shared:
-            falls = falls_by_image(first.after[probe]), falls_by_image(second.after[probe])
-            one = compared(probe.title, first.result.name, second.result.name, falls, margin, len(shared))
-            found += [one] if one else []
-    return found
+def _apart(first: Outcome, second: Outcome) -> str:
+    """Return why two runs cannot be compared image by image; nothing where they can."""
+    names = f"{first.result.name} and {second.result.name} are not compared"
+    if first.subject.fingerprint != second.subject.fingerprint:
+        return f"{names}: their images are not the same, or not of the same size"
+    if len(np.intersect1d(first.before.images, second.before.images)) < 2:
+        return f"{names}: no two images were held out from both"
+    return ""
+
+
+def _compared(first: Outcome, second: Outcome, margin: float) -> list[RunComparison]:
+    """Compare two runs under each change, on the images that both were probed on."""
+    shared = [probe for probe in first.after if probe in second.after]
+    return [
+        compared(probe.title, first.result.name, second.result.name,
+                 (falls_by_image(first.after[probe]), falls_by_image(second.after[probe])), margin, len(shared))
+        for probe in shared
+    ]  # fmt: skip

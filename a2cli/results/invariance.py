@@ -1,5 +1,6 @@
 """What `a2 probe-invariance` found: of every change at every strength, and of runs against each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +111,11 @@ class ProbedRun:
     skipped: dict[str, str]
     translations: list[tuple[float, float, float]]
     verdict: str
+
+
+def by_reason(skipped: Mapping[str, str]) -> list[tuple[list[str], str]]:
+    """Return the changes skipped for each reason."""
+    return [([name for name in skipped if skipped[name] == why], why) for why in dict.fromkeys(skipped.values())]
 
 
 @dataclass(frozen=True)
