@@ -289,6 +289,7 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
         process.start()
     for process in both:
         process.join()
-    assert sorted(queue.get() for _ in both) == [0, 10]
+    assert [process.exitcode for process in both] == [0, 0]
+    assert sorted(queue.get(timeout=60) for _ in both) == [0, 10]
     first, second = (read_features(str(tmp_path / f"{i}.safetensors")).layers["features.4"] for i in range(2))
     assert torch.equal(first, second)
