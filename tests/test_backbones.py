@@ -223,8 +223,7 @@ def test_quick_pooling_changes_no_bit(kernel: int, stride: int, ceil: bool, side
 def test_quick_leaves_the_network_as_it_is() -> None:
     body = up_to(graph_of(build_torchvision("squeezenet1_1"), ""), ["features.4.cat"])
     before = body(images())["features.4.cat"]
-    for rounded in (False, True):
-        found = quick(body, rounded=rounded)(images())["features.4.cat"]
-        assert torch.equal(found, before) != rounded
-        assert torch.equal(body(images())["features.4.cat"], before)
-        assert type(body.get_submodule("features.2")) is nn.MaxPool2d
+    found = quick(body)
+    assert torch.equal(found(images())["features.4.cat"], before)
+    assert type(found.get_submodule("features.2")) is WindowMax
+    assert type(body.get_submodule("features.2")) is nn.MaxPool2d

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from a2cli.data.activations import Store, digests_of
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import digest_of, parameters_of, up_to
-from a2cli.models.frozen import has_bf16, quick
+from a2cli.models.frozen import quick
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
@@ -60,7 +60,7 @@ class Kept:
         weights = digest_of({name: state[name] for name in names})
         network = None if card.network is None else asdict(card.network)  # what no weights show, as the activation
         recipe = [card.backbone, network, card.node, weights, card.grid, card.grid_pool, card.mean, card.std]
-        processor = [torch.backends.cpu.get_cpu_capability(), has_bf16()]
+        processor = [torch.backends.cpu.get_cpu_capability()]
         return json.dumps([str(torch.__version__), *processor, *recipe, *self.arithmetic])
 
     @torch.inference_mode()
@@ -92,13 +92,12 @@ class Kept:
                 held.enter_context(self.stores[name].open())
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
             wanted = set().union(*lacking.values())
-            rounded = simulates_bf16(precision, device)
-            body = quick(self.body, rounded=rounded).to(device)
+            body = quick(self.body).to(device)
             starts = sorted({row // batch_size * batch_size for row in wanted})
             for start in watch.batches(starts, len(starts)):
                 batch = range(start, min(start + batch_size, len(rows)))
                 pixels = torch.from_numpy(images[rows[start : start + batch_size]]).permute(0, 3, 1, 2)
-                with torch.inference_mode(), precise("fp32" if rounded else precision, device):
+                with torch.inference_mode(), precise(precision, device):
                     found = self._answers(body, pixels.to(device))
                 for name, values in found.items():
                     new = [i for i, row in enumerate(batch) if row in lacking[name]]
@@ -108,8 +107,3 @@ class Kept:
                 store.flush()
             places = {name: store.places(digests) for name, store in self.stores.items()}
             return {name: (self.stores[name].values(), found) for name, found in places.items()}, len(wanted)
-
-
-def simulates_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether bf16 is float32 sums of bf16 numbers, as torch's own is of no use on this processor."""
-    return precision == "bf16" and device.type == "cpu" and not has_bf16()

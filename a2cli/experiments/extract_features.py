@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
-from a2cli.analysis.features import Kept, simulates_bf16
+from a2cli.analysis.features import Kept
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
 from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, parameters_of, up_to
+from a2cli.models.frozen import has_bf16
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
@@ -28,7 +29,7 @@ from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
 
 PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
 RANDOM = "random-"
-NO_BF16 = "this processor has no bf16: layers sum bf16 numbers in float32, which takes as long as --precision fp32"
+NO_BF16 = "this processor computes bf16 in software, many times slower than fp32"
 Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
@@ -55,7 +56,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [f"random weights: {name}" for name in first.random]
     notes += tell_grey(packed, dataset.data, watch)
-    if simulates_bf16(chosen.precision, device):
+    if chosen.precision == "bf16" and device.type == "cpu" and not has_bf16():
         watch.warn(NO_BF16)
         notes.append(NO_BF16)
     found, computed = _computed(backbone, cards, settings, packed, device, watch)

@@ -3,7 +3,6 @@
 N images, C channels, H x W a map.
 """
 
-from copy import deepcopy
 from functools import reduce
 
 import torch
@@ -42,39 +41,15 @@ class WindowMax(nn.Module):
         return min(over) >= 0 and not (self.pool.ceil_mode and any(rest % self.stride for rest in over))
 
 
-class Rounded(nn.Module):
-    """A convolution or linear layer as a processor with bf16 computes it, on one without: float32 sums of bf16 numbers.
-
-    torch's own bf16 takes 20 times as long there. Inputs, weights and results are rounded to bf16; the sums' order
-    differs, so now and then a result is the next bf16 number.
-    """
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = deepcopy(layer)
-        with torch.no_grad():
-            for parameter in self.layer.parameters():
-                parameter.copy_(_rounded(parameter))
-
-    def forward(self, values: Tensor) -> Tensor:
-        return _rounded(self.layer(_rounded(values)))
-
-
-def _rounded(values: Tensor) -> Tensor:
-    return values.to(torch.bfloat16).to(torch.float32)
-
-
 def has_bf16() -> bool:
     """Return whether oneDNN computes in bf16 on this processor."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def quick(body: fx.GraphModule, *, rounded: bool) -> fx.GraphModule:
-    """Return a part of a network whose pooling is quicker, and, if so wished, whose layers are `Rounded`."""
+def quick(body: fx.GraphModule) -> fx.GraphModule:
+    """Return a part of a network whose pooling is quicker, and changes no bit."""
     found = fx.GraphModule(body, body.graph)  # places of its own for the same modules
     for name, module in list(body.named_modules()):
         if type(module) is nn.MaxPool2d and not module.return_indices:
             found.set_submodule(name, WindowMax(module))
-        elif rounded and isinstance(module, nn.Conv2d | nn.Linear):
-            found.set_submodule(name, Rounded(module))
     return found.eval()
