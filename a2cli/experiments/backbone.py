@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import fx
+from torch import fx, nn
 
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
@@ -58,8 +59,10 @@ def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch:
     if settings.run is not None:
         return _of_run(settings.run, pictures)
     name, flag = settings.backbone, f"--backbone {settings.backbone}"
-    model = build_torchvision(name)
+    with torch.device("meta"):  # drawing a whole AlexNet's weights takes most of a second; they are drawn if needed
+        model = build_torchvision(name)
     weights = find_weights(name, settings.weights, watch)
+    model = _blank(model) if weights.pretrained and not settings.partial else build_torchvision(name)
     prepared = preprocessing(name, settings.weights, pictures.image_size)
     card = TrunkCard(
         backbone=name,
@@ -78,6 +81,14 @@ def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch:
         random=(),
     )
     return Backbone(graph_of(model, flag), card, weights, flag)
+
+
+def _blank(model: nn.Module) -> nn.Module:
+    """Return a network that takes no memory with all its weights zero, to be loaded."""
+    model = model.to_empty(device="cpu")
+    for tensor in model.state_dict().values():
+        tensor.zero_()
+    return model
 
 
 def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
