@@ -14,8 +14,8 @@ from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import SettingsError
 from a2cli.experiments.images import Images
+from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transferred import combined, draw_transfer
-from a2cli.experiments.trial import draw_training
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DataError, DivergedError
+from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
@@ -30,7 +31,6 @@ from a2cli.training.schedulers import Schedule
 
 CHECKPOINT_SECONDS = 1.0
 MOST_WRONG = 16
-History = Mapping[str, list[EpochLog]]
 
 
 @dataclass(frozen=True)
@@ -309,42 +309,3 @@ def _mistake(job: Job, val: Evaluation, i: int) -> Mistake:
     names, answer = job.card.class_names, int(val.answers[i])
     name = job.names[int(job.held_out[i])]
     return Mistake(name, names[int(val.labels[i])], names[answer], float(val.probabilities[i, answer]))
-
-
-def draw_run(
-    run: Run,
-    names: Sequence[str],
-    history: History,
-    result: TrainingResult,
-    images: Sequence[str],
-    pictures: NDArray[np.uint8] | None,
-    stages: Mapping[int, str] | None = None,
-) -> None:
-    """Write the figures of one run: its curves, who is taken for whom, and the images it is most wrong about.
-
-    `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
-    """
-    from a2cli.plots import training as plots
-
-    draw_training(run, history, [result], stages)
-    matrix = torch.tensor(result.confusion).numpy()
-    cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
-    run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
-    if pictures is None:
-        return
-    row_of = {name: row for row, name in enumerate(images)}
-    sheet = plots.most_wrong(pictures[[row_of[one.image] for one in result.most_wrong]], result.most_wrong)
-    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
-
-
-def draw_training(
-    run: Run, history: History, results: Sequence[TrainingResult], stages: Mapping[int, str] | None = None
-) -> None:
-    """Write the learning curves and the learning rate of one run or several."""
-    from a2cli.plots import training as plots
-
-    rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
-    curves = plots.learning_curves(history, results, stages or {})
-    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
-    rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
-    run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)

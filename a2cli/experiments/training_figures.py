@@ -1,0 +1,51 @@
+"""The figures of trainings, each with the numbers that it was drawn from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2cli.results.training import EpochLog, Mistake, TrainingResult
+from a2cli.runs import Run
+
+History = Mapping[str, list[EpochLog]]
+
+
+def draw_run(
+    run: Run,
+    names: Sequence[str],
+    history: History,
+    result: TrainingResult,
+    images: Sequence[str],
+    pictures: NDArray[np.uint8] | None,
+    stages: Mapping[int, str] | None = None,
+) -> None:
+    """Write the figures of one run: its curves, who is taken for whom, and the images it is most wrong about.
+
+    `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
+    """
+    from a2cli.plots import training as plots
+
+    draw_training(run, history, [result], stages)
+    matrix = np.array(result.confusion)
+    cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
+    run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
+    if pictures is None:
+        return
+    row_of = {name: row for row, name in enumerate(images)}
+    sheet = plots.most_wrong(pictures[[row_of[one.image] for one in result.most_wrong]], result.most_wrong)
+    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
+
+
+def draw_training(
+    run: Run, history: History, results: Sequence[TrainingResult], stages: Mapping[int, str] | None = None
+) -> None:
+    """Write the learning curves and the learning rate of one run or several."""
+    from a2cli.plots import training as plots
+
+    rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
+    curves = plots.learning_curves(history, results, stages or {})
+    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
+    rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
+    run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)
