@@ -46,7 +46,7 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
     for count in PER_PERSON:
         for name, stages in STAGES.items():
             train("finetune", f"faces-{name}-{count}", "--data", faces, *squash, *tune, "--head-grid", 6,
-                  "--stages", stages, *SPLIT, "--train-per-class", count)  # fmt: skip
+                  "--stages", stages, *SPLIT, "--train-per-class", count, seeds=FEWER)  # fmt: skip
     for name, stages in STAGES.items():
         train("finetune", f"paintings-{name}", "--data", paintings, *tune, "--head-grid", 3, "--stages", stages,
               "--test-fraction", 0.2, seeds=FEWER)  # fmt: skip
@@ -216,7 +216,7 @@ Written by `docs/transfer.py` from run folders: the coursework's sections 2.1, 2
 passed on, so 39 people of the ORL face database stand in, ten grey pictures each; with eight to learn from everything
 recognises 99% of the rest, so here there are one, two or three, one to choose by, and six sealed to test on: 234
 faces. The paintings are the coursework's 451. AlexNet's pretrained convolutions are real, its classifier is not used.
-Every row is {SEEDS} seeds ({FEWER} for the layers, and for what is tuned on paintings), each with a split, starting
+Every row is {SEEDS} seeds ({FEWER} for the layers, and for what is fine-tuned), each with a split, starting
 weights and an order of its own: mean ± standard deviation. A difference is paired by seed, in points, with Student's
 95% interval; the intervals are not corrected for their number."""
 

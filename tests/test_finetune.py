@@ -20,6 +20,7 @@ from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.options import build, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
+from a2cli.runtime import Streams
 from a2cli.settings import FinetuneSettings, Stage, TrainCnnSettings, stages_of
 
 CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
@@ -121,6 +122,22 @@ def test_each_stage_begins_where_the_one_before_was_best(a2: A2, base: str) -> N
     tune(a2, base, "tuned", "--stages", "head:4@0.1 head:1@1e-12")
     first, second = (results_of(f"tuned/stages/{name}")["results"]["runs"][0] for name in ("1-head", "2-head"))
     assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-5)
+
+
+def test_a_stage_meets_no_draw_again(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the order of the images nor dropout's masks, which a head could have learned by heart."""
+    seen: list[int] = []
+    derive = Streams.derive
+
+    def watch(self: Streams, name: str, epoch: int = 0) -> int:
+        found = derive(self, name, epoch)
+        if name == "dropout":
+            seen.append(found)
+        return found
+
+    monkeypatch.setattr(Streams, "derive", watch)
+    tune(a2, base, "tuned", "--stages", "head:3 conv2+:2 all:1")
+    assert len(set(seen)) == len(seen) == 6
 
 
 def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:

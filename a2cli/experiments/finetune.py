@@ -57,9 +57,7 @@ class Finetuning:
         packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch)
         notes = [*warnings, *notes_on(packed, settings.split)]
         notes += [] if trunk.pretrained else [NOT_PRETRAINED]
-        notes += [f"--partial: these weights of the backbone are random: {', '.join(trunk.random)}"] * bool(
-            trunk.random
-        )
+        notes += [f"--partial: weights that are random: {', '.join(trunk.random)}"] if trunk.random else []
         notes += tell_grey(packed, source.label, Nobody())
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 
@@ -215,6 +213,7 @@ class Finetuning:
             summary=summary_of(packed, split, self.source),
             warnings=self.warnings,
             learner=learner,
+            epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),
         )
 
     def _activations(

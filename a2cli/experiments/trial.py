@@ -51,7 +51,7 @@ class Job:
 
     `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
     `held_out` are the validation images' numbers in the data set; `pictures` (M, H, W, 3) uint8 are all images, where
-    there are any to show.
+    there are any to show. `epochs_before` are those of stages before this one.
     """
 
     title: str
@@ -68,6 +68,7 @@ class Job:
     summary: DataSummary
     warnings: Sequence[str]
     learner: Callable[[], Learner]
+    epochs_before: int = 0
 
 
 class Progress:
@@ -242,7 +243,7 @@ def _run(
 
 def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, test: ImageSet | None) -> None:
     job = progress.job
-    streams = Streams(job.training.seed)
+    streams = Streams(job.training.seed, job.epochs_before)
     saved = time.perf_counter()
     epochs = fit(
         progress.model,
