@@ -232,7 +232,7 @@ def test_where_networks_are_cut() -> None:
     assert cut_before(resnet.trunk.body, "layer4.1") == "layer4.0.relu_1"
     with pytest.raises(Exception, match=r"layer4\.1\.conv2\+ begins inside a block"):
         cut_before(resnet.trunk.body, "layer4.1.conv2")
-    with pytest.raises(Exception, match=r"no layer 'layr4'; did you mean 'layer4'"):
+    with pytest.raises(Exception, match=r"no layer 'layr4' below the head; did you mean 'layer4'"):
         cut_before(resnet.trunk.body, "layr4")
 
 

@@ -122,7 +122,7 @@ def test_as_many_are_right_as_in_validation(predict: A2, place: Path, monkeypatc
     rows = split_rows(packed, settings.split, Streams(0).numpy("split")).val
     names = [f"set/{packed.names[row]}" for row in rows]
     said = predict("--run", "alone", *names, "--quiet").out.splitlines()
-    right = sum(answer == Path(name).parent.name for answer, name in zip(said, names, strict=True))
+    right = sum(answer.split("\t")[0] == Path(name).parent.name for answer, name in zip(said, names, strict=True))
     val = json.loads((place / "alone/report.json").read_text())["results"]["runs"][0]["val"]
     assert (right, len(names)) == (val["correct"], val["count"])
     assert 0 < right < len(names)
@@ -222,7 +222,7 @@ def test_a_broken_image_among_good_ones(own: A2, tmp_path: Path) -> None:
             assert line.startswith(f"error: {name}: ")
             assert reason in line
     quiet = own("set/ada/00x.png", NAMES[0], "--quiet")
-    assert (quiet.status, quiet.out.splitlines()) == (3, [good[0]["answer"]])
+    assert (quiet.status, quiet.out.splitlines()) == (3, [f"{good[0]['answer']}\t{NAMES[0]}"])
 
 
 NOTHING: dict[str, tuple[Callable[[Path], object], list[str], int, str]] = {
@@ -323,7 +323,7 @@ def test_the_table(own: A2, tmp_path: Path) -> None:
     assert cells == [NAMES[0], first["answer"], f"{first['probability']:.3f}", f"{after['probability']:.3f}",
                      after["name"]]  # fmt: skip
     assert after["name"] not in own(NAMES[0], "--top", "1").out
-    assert own(NAMES[0], NAMES[0], "--quiet").out == f"{first['answer']}\n" * 2
+    assert own(NAMES[0], NAMES[0], "--quiet").out == f"{first['answer']}\t{NAMES[0]}\n" * 2
     ended = own(NAMES[0], "--top", "9", "--json")
     assert "--top 9: there are 3 classes" in ended.err
     assert json.loads(ended.out)["predictions"] == [first]

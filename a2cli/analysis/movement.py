@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from a2cli.analysis.graphs import window_of
 from a2cli.data.changes import source_of
+from a2cli.models.backbones import friendly_names
 from a2cli.models.layers import Flatten
+from a2cli.models.transfer import Trunk
 from a2cli.results.invariance import LayerMovement
 
 Activations = Mapping[str, Tensor]
@@ -30,10 +32,13 @@ class Place:
 
 
 def steps(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield a sequence's modules by name, sequences inside it opened."""
+    """Yield a sequence's modules by name, sequences and plain backbones inside it opened."""
     for name, module in model.named_children():
         if isinstance(module, nn.Sequential):
             yield from ((f"{name}.{inner}", step) for inner, step in steps(module))
+        elif isinstance(module, Trunk) and friendly_names(module.body):
+            inside = [str(node.target) for node in module.body.graph.nodes if node.op == "call_module"]
+            yield from ((inner, module.body.get_submodule(inner)) for inner in inside)
         else:
             yield name, module
 

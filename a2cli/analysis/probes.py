@@ -34,7 +34,7 @@ class Answer:
     correct: tuple[int, ...]
 
 
-def standard_answers(train: Part, val: Part, others: Sequence[Part], threads: int = 1) -> Iterator[Answer]:
+def standard_answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator[Answer]:
     """Yield logistic regression's and nearest neighbours' counts of correct answers in train, val and the others.
 
     Features are scaled to mean 0 and deviation 1 over the training images. Where there are more of them than
@@ -43,7 +43,7 @@ def standard_answers(train: Part, val: Part, others: Sequence[Part], threads: in
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(threads):
+    with threadpool_limits(1):  # matrices are small: a second thread gains little, and stalls where the core is taken
         yield from _answers(train, val, others)
 
 

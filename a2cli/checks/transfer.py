@@ -89,7 +89,8 @@ def plan_finetuning(settings: FinetuneSettings) -> list[str]:
     for stage in stages_of(settings):
         epochs = f"{stage.epochs} epoch{'s' * (stage.epochs > 1)}"
         lines.append(f"Stage {stage.what}: {epochs} of {settings.training.optimizer} at {stage.learning_rate:g}")
-    return [*lines, f"Images: {settings.dataset.data}, batches of {settings.training.batch_size}"]
+    images = f"Images: {settings.dataset.data}, batches of {settings.training.batch_size}"
+    return [*lines, images, "Whether there are such layers, weights and images is found out when it runs."]
 
 
 def _named(backbone: BackboneSettings) -> str:

@@ -25,7 +25,7 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     if found.predictions and chosen.json:
         console.out(to_json(found))
     elif found.predictions and chosen.quiet:
-        console.out("\n".join(one.answer for one in found.predictions))
+        console.out("\n".join(f"{one.answer}\t{one.image}" for one in found.predictions))
     elif found.predictions:
         show_predictions(found)
     for broken in found.broken:

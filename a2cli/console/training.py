@@ -39,7 +39,7 @@ def show_training(report: Report, folder: Path) -> None:
                 table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
         table.add_row("chance", f"1 of {classes} classes", f"{1 / classes:.3f}", "")
     else:
-        table = table_of("", "seeds", "mean ± deviation", "95% interval of the mean")
+        table = table_of("", results.repeated, "mean ± deviation", "95% interval of the mean")
         spreads: list[tuple[str, Spread | None]] = [
             ("training", results.train),
             ("validation", results.val),
@@ -49,7 +49,7 @@ def show_training(report: Report, folder: Path) -> None:
         for name, found in spreads:
             if found:
                 middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
-                table.add_row(name, str(found.n), middle, f"{found.low:.3f} to {found.high:.3f}")
+                table.add_row(name, str(found.n), middle, f"{max(0.0, found.low):.3f} to {min(1.0, found.high):.3f}")
     console.print(table)
     if report.transfer:
         show_transfer(console, report.transfer)

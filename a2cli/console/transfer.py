@@ -33,8 +33,8 @@ def show_features(report: Report) -> None:
 
 def backbone_lines(used: BackboneUsed) -> list[str]:
     """Return what is said of a backbone: its name and layer, where its weights are from."""
-    weights = f"weights {used.weights}, SHA-256 {used.sha256[:12]}" if used.pretrained else "NOT PRETRAINED"
-    lines = [f"{used.backbone} up to {used.layer}, {weights}"]
+    weights = [f"weights: {used.weights}", f"SHA-256: {used.sha256[:12]}"] if used.pretrained else ["NOT PRETRAINED"]
+    lines = [f"{used.backbone} up to {used.layer}", *weights]
     return [*lines, f"of these, random: {', '.join(used.random)}"] if used.random else lines
 
 

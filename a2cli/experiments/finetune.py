@@ -15,7 +15,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Rows, Split, split_of
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
-from a2cli.experiments.images import notes_on, summary_of
+from a2cli.experiments.images import notes_on, summary_of, title_of
 from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
 from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.transferred import backbone_used
@@ -199,7 +199,7 @@ class Finetuning:
             return Learner(network, part, paces_of(network, part, config))
 
         return Job(
-            title=f"seed {config.training.seed}, {plan.stage.what}",
+            title=f"{title_of(config)}, {plan.stage.what}",
             command=COMMAND,
             config=flat(config),
             card=self._card(config),

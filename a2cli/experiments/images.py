@@ -17,7 +17,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import ImageTraining, NetworkSettings, SplitSettings, augmentations, command_of, flat
+from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations, command_of, flat
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
         return Learner(model, model)
 
     return Job(
-        title=f"seed {settings.training.seed}",
+        title=title_of(settings),
         command=command_of(settings),
         config=flat(settings),
         card=card,
@@ -77,6 +77,12 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
         warnings=images.warnings,
         learner=learner,
     )
+
+
+def title_of(settings: AnyTraining) -> str:
+    """Return what tells a run from the others of a training."""
+    fold = settings.split.fold
+    return f"seed {settings.training.seed}" if fold is None else f"fold {fold}"
 
 
 def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:

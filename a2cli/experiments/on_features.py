@@ -18,7 +18,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED
-from a2cli.experiments.images import Images, make_job, notes_on, summary_of
+from a2cli.experiments.images import Images, make_job, notes_on, summary_of, title_of
 from a2cli.experiments.transferred import backbone_used, draw_transfer
 from a2cli.experiments.trial import Job, Learner, run_trial
 from a2cli.models.transfer import Transfer, build_head
@@ -114,7 +114,7 @@ class Features:
             return Learner(whole, whole.head)
 
         return Job(
-            title=f"seed {alone.training.seed}",
+            title=title_of(alone),
             command="train-mlp",
             config=flat(alone),
             card=card,
@@ -151,7 +151,7 @@ class Features:
             if layer == PIXELS:
                 found.append(self._mlp(alone, run, device, final=final))
             parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
-            for answer in standard_answers(parts[0], parts[1], parts[2:], alone.training.threads):
+            for answer in standard_answers(parts[0], parts[1], parts[2:]):
                 scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
                 test = scores[2] if final else None
                 found.append(ProbeScore(layer, answer.name, answer.chosen, scores[0], scores[1], test))

@@ -25,8 +25,9 @@ class StagePlan:
     @property
     def title(self) -> str:
         """What learns and what is frozen, in words."""
-        learned = ", ".join([*self.learned, "head"])
-        frozen = f"{', '.join(self.frozen)} ({sum(self.frozen.values()):,} weights)" if self.frozen else "nothing"
+        learned = " to ".join(dict.fromkeys([*list(self.learned)[:1], "head"]))
+        ends = " to ".join(dict.fromkeys([*list(self.frozen)[:1], *list(self.frozen)[-1:]]))
+        frozen = f"{ends} ({sum(self.frozen.values()):,} weights)" if self.frozen else "nothing"
         return f"stage {self.stage.what}: learning {learned}; frozen {frozen}"
 
 

@@ -42,11 +42,17 @@ def _probe_over(same: Sequence[ProbeScore]) -> ProbeScore:
     tests = [one.test for one in same if one.test is not None]
     return replace(
         same[0],
-        chosen=", ".join(dict.fromkeys(one.chosen for one in same)),
+        chosen=_range([one.chosen for one in same]),
         train=_over([one.train for one in same]),
         val=_over([one.val for one in same]),
         test=_over(tests) if len(tests) == len(same) else None,
     )
+
+
+def _range(chosen: Sequence[str]) -> str:
+    """Return what was chosen, as C 0.01 to 1."""
+    ordered = sorted(set(chosen), key=lambda one: float(one.split()[1]) if one else 0.0)
+    return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1].split()[1]}"
 
 
 def _over(found: Sequence[Accuracy | Spread]) -> Spread:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
-from a2cli.results.training import Accuracy, Spread, TrainingResult
+from a2cli.results.training import Accuracy, Spread, TrainingResult, repeated_by
 
 
 def training_verdict(
@@ -19,7 +19,7 @@ def training_verdict(
     It says what was measured (`monitor` chose the best epoch), whether that beats always answering the largest class,
     and how far training is ahead.
     """
-    only = runs[0]
+    only, what = runs[0], repeated_by(runs)
     found: Accuracy | Spread = val or only.val
     majority = max(run.majority.value for run in runs)
     better = "better than" if found.low > majority else "not shown to be better than"
@@ -27,7 +27,8 @@ def training_verdict(
     if where and only.kept_epoch == only.best_epoch < only.epochs:
         where += f", the best by {monitor}"
     sentences = [
-        f"Validation accuracy {_measured(found)}{where}: {better} always answering the largest class ({majority:.3f})."
+        f"Validation accuracy {_measured(found, what)}{where}: {better} always answering the largest class "
+        f"({majority:.3f})."
     ]
     gap = _value(train or only.train) - _value(found)
     sentences.append(
@@ -37,7 +38,7 @@ def training_verdict(
     if all(run.best_epoch == run.epochs for run in runs):
         sentences.append("The last epoch was the best: more --epochs may gain.")
     if final := test or only.test:
-        sentences.append(f"Accuracy on the sealed test images: {_measured(final)}.")
+        sentences.append(f"Accuracy on the sealed test images: {_measured(final, what)}.")
     if val is None:
         sentences.append("One run is no result: --seeds 5 gives the spread over seeds.")
     return " ".join(sentences)
@@ -47,10 +48,10 @@ def _value(found: Accuracy | Spread) -> float:
     return found.mean if isinstance(found, Spread) else found.value
 
 
-def _measured(found: Accuracy | Spread) -> str:
-    interval = f"[{found.low:.3f}, {found.high:.3f}]"
+def _measured(found: Accuracy | Spread, what: str = "seeds") -> str:
+    interval = f"[{max(0.0, found.low):.3f}, {min(1.0, found.high):.3f}]"
     if isinstance(found, Spread):
-        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} seeds {interval}"
+        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} {what} {interval}"
     return f"{found.value:.3f} {interval} on {found.count} images"
 
 

@@ -154,7 +154,7 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
     # Of a network that is no chain, its blocks: not all the steps of its code.
     blocks = {".".join(name.split(".")[:2]): name for name, node in nodes.items() if "." in name or _is_layer(node)}
     some, names = list(friendly or blocks), [*friendly, *nodes, *blocks]
-    listed = f"{', '.join(some[:12])}{', ...' * (len(some) > 12)}"
+    listed = ", ".join(some if len(some) <= 12 else [*some[:5], "...", *some[-6:]])
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
 
 

@@ -31,7 +31,10 @@ def before_last_linear(graph: fx.GraphModule, where: str) -> str:
     modules = dict(graph.named_modules())
     last = [node for node in graph.graph.nodes if isinstance(modules.get(str(node.target)), nn.Linear)]
     if not last:
-        raise SettingsError(f"{where}: has no linear layer for the head to replace; name one by --layer")
+        ends = [name for name in cuts(graph) if isinstance(modules.get(name), nn.Conv2d)]
+        before = cuts(graph)[max(0, cuts(graph).index(ends[-1]) - 1)] if ends else "LAYER"
+        raise SettingsError(f"{where}: has no linear layer for the head to replace; say where it goes, "
+                            f"as --layer {before} --head-grid 1")  # fmt: skip
     names = {node: name for name, node in nodes_of(graph).items()}
     found: str = names[last[-1].args[0]]
     return found
@@ -51,7 +54,7 @@ def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
         blocks = dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part)))
         known = [*friendly, *blocks, *nodes]
         some = ", ".join(friendly or dict.fromkeys(part[0] for part in parts))
-        raise SettingsError(f"--stages: no layer {layer!r}{nearest(layer, known)} (there are {some})")
+        raise SettingsError(f"--stages: no layer {layer!r} below the head{nearest(layer, known)} (there are {some})")
     before = [name for name in cuts(graph) if nodes.index(name) < inside[0]]
     if not before:
         return None

@@ -133,7 +133,7 @@ def fill(model: nn.Module, weights: Weights, needed: Iterable[str], *, partial: 
     missing = sorted(set(needed) - set(weights.tensors))
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing and not partial:
-        raise DataError(f"{where}: lacks {_few(missing)}; --partial lets them begin at random")
+        raise DataError(f"{where}: lacks {_few(missing)}; a lower --layer needs fewer; --partial draws them")
     model.load_state_dict(weights.tensors, strict=False)
     return missing
 

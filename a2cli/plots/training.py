@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from a2cli.plots.common import FAINT, INK, TEST, TRAIN, VAL, new_axes, new_figure, plain, readable
-from a2cli.results.training import EpochLog, Mistake, TrainingResult
+from a2cli.results.training import EpochLog, Mistake, TrainingResult, repeated_by
 
 History = Mapping[str, Sequence[EpochLog]]
 
@@ -35,14 +35,15 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
         axes.set_ylim(0, 1.05 * axes.dataLim.y1)
         for first, name in stages.items():
             axes.axvline(first - 0.5, color=FAINT, linewidth=1)
-            height = axes.get_xaxis_transform()
-            axes.text(first - 0.4, 0.02, name, color=INK, transform=height, rotation=90, va="bottom", fontsize=7)
+            at = 0.98 if quantity == "loss" else 0.5  # where the curves are not
+            axes.text(first - 0.4, at, name, color=INK, transform=axes.get_xaxis_transform(), rotation=90, va="top",
+                      fontsize=7)  # fmt: skip
     majority = max(result.majority.value for result in results)
     accuracy_axes.axhline(majority, color=INK, linewidth=0.8, linestyle="--", label="largest class")
     accuracy_axes.set_ylim(0, 1)
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     plain(loss_axes, "Loss")
-    plain(accuracy_axes, "Accuracy" + (f", {len(history)} seeds" if len(history) > 1 else ""))
+    plain(accuracy_axes, "Accuracy" + (f", {len(history)} {repeated_by(results)}" if len(history) > 1 else ""))
     lines, names = accuracy_axes.get_legend_handles_labels()
     figure.legend(lines, names, frameon=False, fontsize=8, ncols=len(lines), loc="upper center", borderaxespad=0.4)
     return figure

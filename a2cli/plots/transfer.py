@@ -6,11 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from a2cli.plots.common import INK, TRAIN, VAL, new_axes, new_figure, plain
+from a2cli.plots.common import TRAIN, VAL, new_axes, new_figure, plain
 from a2cli.results.training import Spread
 from a2cli.results.transfer import ProbeScore, TransferResults
 
-COLORS = (VAL, TRAIN, "#6a8f3c", "#8c5fa8", INK)
+COLORS = {"this run's head": VAL, "logistic regression": TRAIN, "nearest neighbours": "#6a8f3c"}
+OTHER_COLOR = "#8c5fa8"
 RANDOM, PIXELS = "random-", "pixels"
 
 
@@ -27,7 +28,7 @@ def probes(found: TransferResults) -> Figure:
     for number, (answer, random) in enumerate(lines):
         aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)
         label = f"{answer}, random weights" if random else answer
-        color = COLORS[answers.index(answer) % len(COLORS)]
+        color = COLORS.get(answer, OTHER_COLOR)
         _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
     axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -59,7 +60,7 @@ def _line(
     points.sort(key=lambda point: point[0])
     values = [found.mean if isinstance(found, Spread) else found.value for _, found in points]
     below = [max(0.0, value - found.low) for value, (_, found) in zip(values, points, strict=True)]
-    above = [max(0.0, found.high - value) for value, (_, found) in zip(values, points, strict=True)]
+    above = [max(0.0, min(1.0, found.high) - value) for value, (_, found) in zip(values, points, strict=True)]
     places = [place for place, _ in points]
     axes.errorbar(places, values, yerr=(below, above), color=color, linestyle="", marker="o", markersize=5,
                   markerfacecolor="white" if hollow else color, linewidth=1.2, capsize=2, label=label)  # fmt: skip

@@ -1,5 +1,6 @@
 """What a training run found: its epochs, accuracies, mistakes, and their spread over seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -88,6 +89,11 @@ class TrainingResult:
     folder: str
 
 
+def repeated_by(runs: Sequence[TrainingResult]) -> str:
+    """Return what several runs differ in, by their folders: seeds or folds."""
+    return "folds" if runs[0].folder.startswith("folds/") else "seeds"
+
+
 @dataclass(frozen=True)
 class TrainingResults:
     """All runs of a training command, their spread over seeds (from two runs on), and the verdict in words."""
@@ -98,3 +104,8 @@ class TrainingResults:
     last_val: Spread | None
     test: Spread | None
     verdict: str
+
+    @property
+    def repeated(self) -> str:
+        """What the runs differ in: seeds or folds."""
+        return repeated_by(self.runs)

@@ -46,5 +46,5 @@ class PredictOptions:
         None, "Besides, write a contact sheet: the first images, the answer under each; a file that ends in .png."
     )
     json: bool = setting(False, "Print the answers as one JSON document.")
-    quiet: bool = setting(False, "Print the most probable answers alone, one line an image.")
+    quiet: bool = setting(False, "Print a line for each image: the answer, a tab, the image.")
     debug: bool = setting(False, "Show the traceback of an error.")
