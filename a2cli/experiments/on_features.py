@@ -53,6 +53,11 @@ class Features:
         if layer not in file.about.trunks:
             some = ", ".join(file.about.trunks)
             raise SettingsError(f"--layer {layer}: is there for --probe to compare with; learn from one of {some}")
+        others = len(file.about.trunks) - 1
+        first = (
+            f", the first of {others + 1} layers in it; --layer names another" if others and not chosen.layer else ""
+        )
+        watch.phase(f"learning from {layer}{first}")
         card = file.about.trunks[layer]
         if chosen.data is not None:
             _check_images(file, chosen.data, card, watch)
