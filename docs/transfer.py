@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.analysis.statistics import spread
+from a2cli.plots.transfer import probes
 from a2cli.report import Report, report_from
 from a2cli.results.training import Spread, TrainingResults
+from a2cli.runs import DPI
 
 RUNS = Path("runs/transfer")
 SEEDS = 6
@@ -303,12 +305,14 @@ def write() -> None:
     (here / "transfer.md").write_text(page())
     figures = {
         "mlp": "2.1-mlp/figures/curves.png",
-        "layers-faces": "faces-layers/figures/probes.png",
-        "layers-paintings": "paintings-layers/figures/probes.png",
         "stages": "paintings-all/seeds/0/figures/curves.png",
     }
     for name, source in figures.items():
         shutil.copyfile(RUNS / source, here / f"transfer-{name}.png")
+    for name in ("faces", "paintings"):
+        transfer = report_of(f"{name}-layers").transfer
+        assert transfer is not None, name
+        probes(transfer).savefig(here / f"transfer-layers-{name}.png", dpi=DPI)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ RANDOM, PIXELS = "random-", "pixels"
 def probes(found: TransferResults) -> Figure:
     """Accuracy by layer, a colour for each answer, with 95% intervals; random weights hollow and dashed."""
     figure = new_figure(9.2, 4.4)
-    axes = new_axes(figure, 0.7, 0.55, 3.1, 0.45)
     part = "test" if all(one.test for one in found.probes) else "val"
     names = list(dict.fromkeys(one.layer.removeprefix(RANDOM) for one in found.probes))
     names.sort(key=lambda name: name != PIXELS)
+    many = len(names) > 8
+    axes = new_axes(figure, 0.7, 1.4 if many else 0.55, 3.1, 0.45)
     answers = list(dict.fromkeys(one.answer for one in found.probes))
     lines = [(answer, random) for answer in answers for random in (False, True)]
     lines = [line for line in lines if _of(found.probes, *line)]
@@ -30,7 +31,7 @@ def probes(found: TransferResults) -> Figure:
         label = f"{answer}, random weights" if random else answer
         color = COLORS.get(answer, OTHER_COLOR)
         _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
-    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=90 if many else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     where = {"val": "validation", "test": "test"}[part]
