@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.analysis.statistics import spread
+from a2cli.cli.common import training_of
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import split_of
 from a2cli.plots.transfer import probes
-from a2cli.report import Report, report_from
+from a2cli.report import Nobody, Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 from a2cli.runs import DPI
 
@@ -56,6 +60,16 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
     extract("paintings-layers", paintings, weights, "--layer", LAYERS, "--grid", 3, "--baselines")
     probe("faces-layers", "faces-layers", *few, seeds=FEWER)
     probe("paintings-layers", "paintings-layers", "--test-fraction", 0.2, seeds=FEWER)
+    ask(RUNS / "faces-all-3/seeds/0", faces)
+
+
+def ask(run: Path, faces: Path) -> None:
+    """Ask a network for the name of a face that it was sealed from: its first test image."""
+    packed = pack(find_source(str(faces)), 224, "squash", False, 1, Nobody())
+    face = packed.names[split_of(packed, training_of("--run", str(run))).test[0]]
+    command = [sys.executable, "-m", "a2cli", "predict", "--run", str(run), str(faces / face), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    (RUNS / "asked.json").write_text(json.dumps({"face": face, **json.loads(done.stdout)["predictions"][0]}))
 
 
 def extract(name: str, data: Path, weights: Path, *flags: object) -> None:
@@ -133,7 +147,15 @@ def judged(found: Spread) -> str:
 
 def page() -> str:
     """Return docs/transfer.md."""
-    return "\n\n".join([INTRO, section_mlp(), section_features(), section_layers(), section_tuning(), ASKED]) + "\n"
+    sections = [section_mlp(), section_features(), section_layers(), section_tuning(), section_asked()]
+    return "\n\n".join([INTRO, *sections]) + "\n"
+
+
+def section_asked() -> str:
+    found = json.loads((RUNS / "asked.json").read_text())
+    rows = [(found["answer"], found["probability"]), *((one["name"], one["probability"]) for one in found["next"])]
+    table = "\n".join(f"| {name} | {probability:.3f} |" for name, probability in rows)
+    return ASKED.format(face=found["face"], rows=table)
 
 
 def section_mlp() -> str:
@@ -295,8 +317,14 @@ little to move 1.9 million weights by.
 
 ASKED = """## One face in, a name out
 
-`a2 predict --run RUN FACE` of a fine-tuned run prints the name, its probability and the next four; see
-[Building on a pretrained network](backbones.md)."""
+`a2 predict --run RUN FACE` of one of these networks (three faces a person, all stages, seed 0) on `{face}`, which it was
+not trained on:
+
+| answer | probability |
+|---|---|
+{rows}
+
+[Building on a pretrained network](backbones.md) says how."""
 
 
 def write() -> None:
