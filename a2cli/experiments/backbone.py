@@ -17,7 +17,7 @@ from a2cli.models.weights import Weights, fill, find_weights
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
 from a2cli.runs import Run
-from a2cli.settings import BackboneSettings, PicturesSettings
+from a2cli.settings import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
 NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
@@ -101,10 +101,10 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         raise SettingsError(f"--image-size: the network of {folder} takes {side}x{side}, got {pictures.image_size}")
     if card.trunk is not None:
         raise DataError(f"--run {folder}: is on a backbone itself; use that one")
-    assert not isinstance(card.network, type(None)), "a card has a network"
+    assert not isinstance(card.network, HeadSettings), "heads are put on trunks"
     trunk = TrunkCard(
         backbone=card.architecture,
-        network=card.network,  # type: ignore[arg-type]
+        network=card.network,
         classes=len(card.class_names),
         layer="",
         node="",
