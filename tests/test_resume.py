@@ -109,7 +109,8 @@ def outcome(folder: Path) -> dict[str, Any]:
     for log in report["history"]["0"]:
         del log["images_per_second"]
     weights = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.safetensors")}
-    metrics = [row[:-1] for row in csv.reader((folder / "metrics.csv").read_text().splitlines())]
+    rows = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
+    metrics = [{name: value for name, value in row.items() if name != "images_per_second"} for row in rows]
     leftovers = [p.name for p in folder.rglob(".writing-*")]
     return {"report": report, "weights": weights, "metrics": metrics, "leftovers": leftovers}
 
