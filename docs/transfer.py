@@ -318,7 +318,7 @@ little to move 1.9 million weights by.
 ASKED = """## One face in, a name out
 
 `a2 predict --run RUN FACE` of one of these networks (three faces a person, all stages, seed 0) on `{face}`, which
-it was not trained on:
+it was not trained on; the folder is the truth:
 
 | answer | probability |
 |---|---|
