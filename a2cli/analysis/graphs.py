@@ -23,10 +23,18 @@ POINTWISE = {
     *("ReLU", "ReLU6", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Hardtanh"),
     *("BatchNorm2d", "Dropout", "Dropout2d", "Identity", "LocalResponseNorm", "StochasticDepth"),
     *("relu", "relu_", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardsigmoid", "dropout", "batch_norm"),
-    *("stochastic_depth", "contiguous", "clone", "clamp", "float", "neg"),
+    *("Normalize", "Preprocess", "stochastic_depth", "contiguous", "clone", "clamp", "float", "neg"),
 }
 JOINING = {"add", "iadd", "sub", "mul", "imul", "truediv", "cat", "concat", "concatenate", "add_", "mul_"}
-POOLINGS = {"AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"}
+POOLINGS = {
+    "GridPooling",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "mean",
+    "amax",
+}
 RESHAPING = {"flatten", "view", "reshape", "Flatten"}
 CHUNKING = {"chunk", "split", "getitem", "unbind"}
 WHOLE_MAP = {"MultiheadAttention", "GroupNorm", "InstanceNorm2d", "group_norm", "instance_norm"}

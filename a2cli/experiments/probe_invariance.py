@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import combinations
 from statistics import fmean
 
@@ -64,7 +65,8 @@ def probe_invariance(
         device = set_up(probe.device, probe.threads)
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, probe=probe)
-        subjects = [find_subject(one, one.title(runs), probe, device, watch) for one in runs]
+        margin_of = partial(real_margin, probe)
+        subjects = [find_subject(one, one.title(runs), probe.data, margin_of, device, watch) for one in runs]
         for subject in subjects:
             for names, reason in by_reason(_skipped(subject, probe)):
                 watch.warn(f"skipped: {', '.join(names)}, as {reason}")

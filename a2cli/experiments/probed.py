@@ -1,6 +1,6 @@
 """The networks that are probed, each with the images that it is probed on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores
-from a2cli.settings import AnyTraining, ProbeSettings, TrainFeaturesSettings, real_margin, repeats
+from a2cli.settings import AnyTraining, TrainFeaturesSettings, repeats
 
 CHUNK = 256
+Margin = Callable[[int], int]
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,16 @@ class Subject:
     is_padded: bool
 
 
-def find_subject(trained: Trained, name: str, probe: ProbeSettings, device: torch.device, watch: Watcher) -> Subject:
+def find_subject(
+    trained: Trained, name: str, data: str | None, margin_of: Margin, device: torch.device, watch: Watcher
+) -> Subject:
     """Return a run's networks on their own validation images, or all on all images of `data`.
 
-    Raises DataError where the run is not finished or damaged, its images are gone or changed, or `data` has classes
-    that the networks do not know.
+    `margin_of` gives the pixels to read around an image of this side. Raises DataError where the run is not
+    finished or damaged, its images are gone or changed, or `data` has classes that the networks do not know.
     """
     networks: list[Network] = []
     packed: Packed | None = None
-    data = probe.data
     for folder, alone in trained.networks.items():
         run = Run.open(folder)
         report = run.read_report()
@@ -99,7 +101,7 @@ def find_subject(trained: Trained, name: str, probe: ProbeSettings, device: torc
         model, card = run.load_model()
         if packed is None:
             trained_on = report.data.fingerprint.partition("/")[0]  # of features: the images' and the backbone's
-            margin = real_margin(probe, card.image_size)
+            margin = margin_of(card.image_size)
             packed, wide = _packed(trained, report, card, data, margin, watch)
         rows = np.arange(len(packed.labels))
         if data is None:

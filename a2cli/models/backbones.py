@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.models.layers import ACTIVATIONS, Flatten, Normalize, WeightNorm
+from a2cli.models.transfer import GridPooling
 from a2cli.models.weights import torchvision_weights
 from a2cli.runtime import Streams
 
@@ -82,11 +83,14 @@ def preprocessing(name: str, weights: str, image_size: int | None = None) -> Pre
     return Preprocessing(size, f"center-{shorter}{bicubic}", tuple(found.mean), tuple(found.std))
 
 
+LEAVES = (Normalize, Flatten, WeightNorm, Preprocess, GridPooling)
+
+
 class _Tracer(fx.Tracer):
     """Sees our own layers as one step each, as torch's are."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Normalize | Flatten | WeightNorm) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
 
 def graph_of(model: nn.Module, where: str) -> fx.GraphModule:
@@ -156,6 +160,18 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
     some, names = list(friendly or blocks), [*friendly, *nodes, *blocks]
     listed = ", ".join(some if len(some) <= 12 else [*some[:5], "...", *some[-6:]])
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
+
+
+def settled(graph: fx.GraphModule, name: str) -> str:
+    """Return the node that holds a layer's answer: behind the norm and the activation that follow it, if they do."""
+    modules, node = dict(graph.named_modules()), nodes_of(graph)[name]
+    while len(node.users) == 1:
+        (after,) = node.users
+        function = str(getattr(after.target, "__name__", after.target))
+        if not isinstance(modules.get(str(after.target)), (*NORMS, *ACTIVE)) and function not in {"relu", "relu_"}:
+            break
+        node = after
+    return name_of(node)
 
 
 def _is_layer(node: fx.Node) -> bool:

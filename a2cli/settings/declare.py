@@ -49,7 +49,7 @@ class Declared:
 
     @property
     def flag(self) -> str:
-        return self.name.upper() if self.positional else "--" + self.name.replace("_", "-")
+        return self.name.upper() if self.positional else "--" + self.name.rstrip("_").replace("_", "-")
 
 
 def declared(settings: type, group: str = "", given: Any = None) -> Iterator[Declared]:

@@ -128,7 +128,7 @@ def main() -> None:
         for pair in range(arguments.pairs):
             os.environ["A2_CACHE_DIR"] = f"{place}/{pair}"  # so that a2 decodes anew
             times = [time.perf_counter()]
-            network = find_subject(trained, "run", str(arguments.data), 0, device, Nobody()).networks[0]
+            network = find_subject(trained, "run", str(arguments.data), lambda _: 0, device, Nobody()).networks[0]
             mine = ours(network, layers=False)
             times.append(time.perf_counter())
             ours(network, layers=False)

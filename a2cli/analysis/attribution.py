@@ -1,0 +1,200 @@
+"""What a network looks at: maps that say how much each pixel of one image speaks for a class.
+
+Every method takes a model from images (B, 3, H, W) in [0, 1] to logits (B, K), one image (3, H, W), a class's number,
+and the baseline, a colour (3,) that stands for "nothing there". It returns a map (H, W).
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from a2cli.models.backbones import nodes_of, settled
+
+ALIKE = 0.5  # the rank correlation from which on two maps look the same
+CLOSE, MOST_STEPS = 0.005, 1024  # of integrated gradients: how near the sum must come, and how far to refine
+OCCLUDED = 8  # the hidden square's side is the image's over this
+BATCH = 32
+
+Model = fx.GraphModule
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A map (H, W); `signed` where it speaks for and against. `change` is what it promises to sum to, if it does."""
+
+    values: Tensor
+    signed: bool
+    change: float | None = None
+
+
+class UnsuitableError(Exception):
+    """A method that cannot be used on a network; the message says why."""
+
+
+def gradient(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """|d logit / d pixel|, the largest over the colours (Simonyan, Vedaldi & Zisserman 2014, section 3.1)."""
+    return Attribution(_gradients(model, image[None], target)[0].abs().amax(dim=0), signed=False)
+
+
+def guided_backprop(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """The gradient, but each ReLU passes only what is positive (Springenberg et al. 2015, section 3.4); as above."""
+    rectifiers = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    if not rectifiers:
+        raise UnsuitableError("the network has no ReLU")
+
+    def positive(_: nn.Module, given: Any, __: Any) -> tuple[Tensor]:
+        return (given[0].clamp_min(0),)
+
+    hooks = [one.register_full_backward_hook(positive) for one in rectifiers]
+    try:
+        return Attribution(_gradients(model, image[None], target)[0].abs().amax(dim=0), signed=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def integrated_gradients(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """The way from the baseline to the image times the mean gradient along it, summed over the colours.
+
+    Its sum is the logit's change from baseline to image (Sundararajan, Taly & Yan 2017, proposition 1); steps are
+    doubled until it is, to half a percent, midpoint rule.
+    """
+    start = baseline.view(3, 1, 1).expand_as(image)
+    way, change, steps = image - start, _change(model, image, start, target), 32
+    while True:
+        shares = (torch.arange(steps) + 0.5) / steps
+        total = torch.zeros_like(image)
+        for some in torch.split(shares, BATCH):
+            total += _gradients(model, start + some.view(-1, 1, 1, 1) * way, target).sum(dim=0)
+        found = way * total / steps
+        gap = abs(float(found.double().sum()) - change)
+        if gap <= CLOSE * max(abs(change), 1e-3) or steps >= MOST_STEPS:
+            return Attribution(found.sum(dim=0), signed=True, change=change)
+        steps *= 2
+
+
+def grad_cam(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """The last convolution's maps, each weighted by its mean gradient, summed, what is positive of it, enlarged.
+
+    Selvaraju et al. 2017, equations 1 and 2; the maps are those behind the activation.
+    """
+    maps = _last_maps(model)
+    if maps is None:
+        raise UnsuitableError("the network has no map of the image")
+    values, logits = run_keeping(model, image[None], maps)
+    (gradient,) = torch.autograd.grad(logits[0, target], values)
+    cam = (values.detach() * gradient.mean(dim=(2, 3), keepdim=True)).sum(dim=1, keepdim=True).clamp_min(0)
+    return Attribution(F.interpolate(cam, image.shape[1:], mode="bilinear")[0, 0], signed=False)
+
+
+def occlusion(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """How far the logit falls when a square is hidden, for each pixel the mean over the squares that hide it.
+
+    Zeiler & Fergus 2014, section 4.2; squares an eighth of the image wide, in steps of half of that.
+    """
+    height, width = image.shape[1:]
+    side = max(1, height // OCCLUDED)
+    starts = [sorted({*range(0, size - side, max(1, side // 2)), size - side}) for size in (height, width)]
+    squares = [(top, left) for top in starts[0] for left in starts[1]]
+    total, count = torch.zeros(height, width), torch.zeros(height, width)
+    with torch.no_grad():
+        whole = float(model(image[None])[0, target])
+        for first in range(0, len(squares), BATCH):
+            some = squares[first : first + BATCH]
+            hidden = image.repeat(len(some), 1, 1, 1)
+            for one, (top, left) in zip(hidden, some, strict=True):
+                one[:, top : top + side, left : left + side] = baseline.view(3, 1, 1)
+            for value, (top, left) in zip(model(hidden)[:, target].tolist(), some, strict=True):
+                total[top : top + side, left : left + side] += whole - value
+                count[top : top + side, left : left + side] += 1
+    return Attribution(total / count, signed=True)
+
+
+def deep_lift(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """captum's DeepLift (Shrikumar, Greenside & Kundaje 2017), summed over the colours."""
+    from captum.attr import DeepLift
+
+    return _by_captum(DeepLift(model), model, image, target, baseline)
+
+
+def gradient_shap(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
+    """captum's GradientShap (Lundberg & Lee 2017) from the one baseline, 64 samples, summed over the colours."""
+    from captum.attr import GradientShap
+
+    return _by_captum(GradientShap(model), model, image, target, baseline, n_samples=64)
+
+
+def _by_captum(method: Any, model: Model, image: Tensor, target: int, baseline: Tensor, **more: int) -> Attribution:
+    start = baseline.view(1, 3, 1, 1).expand_as(image[None]).contiguous()
+    with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):  # on the hooks that it sets
+        torch.manual_seed(0)
+        found = method.attribute(image[None].clone().requires_grad_(), start, target=target, **more)
+    return Attribution(found[0].detach().sum(dim=0), signed=True, change=_change(model, image, start[0], target))
+
+
+def _change(model: Model, image: Tensor, start: Tensor, target: int) -> float:
+    """Return how the logit changes from the baseline to the image."""
+    with torch.no_grad():
+        before, after = model(torch.stack((start, image)))[:, target].double().tolist()
+    return float(after - before)
+
+
+METHODS: dict[str, Callable[[Model, Tensor, int, Tensor], Attribution]] = {
+    "gradient": gradient,
+    "guided-backprop": guided_backprop,
+    "integrated-gradients": integrated_gradients,
+    "grad-cam": grad_cam,
+    "occlusion": occlusion,
+    "deep-lift": deep_lift,
+    "gradient-shap": gradient_shap,
+}
+
+
+def alike(one: Tensor, other: Tensor) -> float:
+    """Return Spearman's rank correlation of two maps' strengths, signs dropped (Adebayo et al. 2018, section 4)."""
+    ranks = torch.stack([_ranks(one.abs().flatten()), _ranks(other.abs().flatten())])
+    if float(ranks.std(dim=1).min()) == 0:  # a map that is the same everywhere
+        return 0.0
+    return float(torch.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Return each value's rank, of equal ones their mean rank."""
+    _, inverse, counts = torch.unique(values.double(), return_inverse=True, return_counts=True)
+    last: Tensor = counts.cumsum(0).double()
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def _gradients(model: Model, images: Tensor, target: int) -> Tensor:
+    """Return the gradient of one class's logit by each image (B, 3, H, W)."""
+    pixels = images.detach().clone().requires_grad_()
+    (found,) = torch.autograd.grad(model(pixels)[:, target].sum(), pixels)
+    return found
+
+
+def _last_maps(model: Model) -> str | None:
+    """Return the node of the last convolution's maps, behind its norm and activation."""
+    modules = dict(model.named_modules())
+    last = [name for name, node in nodes_of(model).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
+    return settled(model, last[-1]) if last else None
+
+
+def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Return one node's value, with a gradient, and the logits."""
+    kept: dict[str, Tensor] = {}
+    node = nodes_of(model)[name]
+
+    class Keeping(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> object:
+            found = super().run_node(n)
+            if n is node:
+                kept["value"] = found = found.detach().requires_grad_()
+            return found
+
+    logits: Tensor = Keeping(model).run(images)
+    return kept["value"], logits

@@ -1,0 +1,97 @@
+"""The settings of `a2 visualize-weights`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Ge, Le, Len
+
+from a2cli.settings.declare import Count, CountOrOff, setting
+
+ViewName = Literal["filters", "units", "patches", "ascent", "evidence", "film"]
+VIEWS: tuple[ViewName, ...] = get_args(ViewName)
+MethodName = Literal[
+    "gradient", "guided-backprop", "integrated-gradients", "grad-cam", "occlusion", "deep-lift", "gradient-shap"
+]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+BY_CAPTUM: tuple[MethodName, ...] = ("deep-lift", "gradient-shap")
+FormatName = Literal["png", "svg", "pdf"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """What to look at"""
+
+    run: tuple[str, ...] = setting(
+        (), "A training run's folder; of one over several seeds, a folder inside it. Repeatable: side by side.",
+        repeatable=True,
+    )  # fmt: skip
+    backbone: str | None = setting(None, "Instead, one of torchvision's networks by name, as alexnet.")
+    weights: str | None = setting(
+        None,
+        "The weights of --backbone: imagenet (torchvision's download), a .safetensors or .pth file by torchvision's "
+        "names, or none: random ones.",
+    )
+    data: str | None = setting(
+        None, "Images to excite units with, as for train-cnn, all of them; without it the run's own validation images."
+    )
+    show: Annotated[tuple[ViewName, ...], Len(1)] = setting(
+        VIEWS,
+        "Parts: filters (of a first convolution), units (of a first linear layer, as pictures), patches (of images, "
+        "that excite a unit most), ascent (the picture that does), evidence (against random weights), film (of the "
+        "training). Without it, all that suit the network.",
+    )
+    layer: tuple[str, ...] = setting(
+        (), "Convolutions whose units patches and ascent show; without it, the last one after the first."
+    )
+    class_: str | None = setting(
+        None, "A class: its most used units are shown first, and maps of --image are of it, not of the answer."
+    )
+    units: tuple[CountOrOff, ...] = setting(
+        (), "Units to show, by their number in the layer; without it, the most used."
+    )
+    count: Count = setting(16, "Units of a layer to show.")
+    redraws: Annotated[int, Ge(4), Le(1000)] = setting(
+        16, "How often the network is drawn anew at random, to hold its weights against; for maps at most 5 times."
+    )
+    steps: Count = setting(32, "Steps of the ascent.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+    seed: Annotated[int, Ge(0)] = setting(0, "Seed of the networks drawn anew, and of where an ascent starts.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookSettings:
+    """What it looks at"""
+
+    image: tuple[str, ...] = setting(
+        (), "An image file, for maps of what the network looks at in it. Repeatable.", repeatable=True
+    )
+    methods: Annotated[tuple[MethodName, ...], Len(1)] = setting(
+        tuple(name for name in METHODS if name not in BY_CAPTUM),
+        "Maps, each beside the same from a network with random weights; deep-lift and gradient-shap are captum's, "
+        "which pip install 'a2cli[captum]' brings.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions:
+    """Run"""
+
+    preset: tuple[str, ...] = setting(
+        (), "Settings from such a run's config.yaml; repeatable.", short="-p", repeatable=True
+    )
+    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    format: Annotated[tuple[FormatName, ...], Len(1)] = setting(("png",), "How figures are written.")
+    animate: bool = setting(False, "Write the film of the training as an animated GIF as well.")
+    dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; draw nothing.")
+    json: bool = setting(False, "Print the report as one JSON document.")
+    quiet: bool = setting(False, "Print the run's folder alone.")
+    debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualizeWeightsSettings:
+    """Everything that decides the result of `a2 visualize-weights`."""
+
+    view: ViewSettings = ViewSettings()
+    look: LookSettings = LookSettings()
