@@ -13,7 +13,9 @@ from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
 from a2cli.results.transfer import FeatureResults, TransferResults
+from a2cli.results.weights import WeightResults
 
+Results = TrainingResults | FieldResults | ComparisonResults | InvarianceResults | FeatureResults | WeightResults
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 
@@ -44,7 +46,7 @@ class Report:
     status: Literal["running", "done", "interrupted", "diverged", "failed"]
     created: str
     data: DataSummary | None = None
-    results: TrainingResults | FieldResults | ComparisonResults | InvarianceResults | FeatureResults | None = None
+    results: Results | None = None
     transfer: TransferResults | None = None
     history: dict[str, list[EpochLog]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

@@ -19,6 +19,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -31,10 +32,16 @@ from a2cli.runtime import Streams
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
     from torch import nn
 
 KEPT_CHECKPOINTS = 2
 DPI = 150
+SAVING: dict[str, dict[str, Any]] = {
+    "png": {"pil_kwargs": {"compress_level": 1}},
+    "svg": {"metadata": {"Date": None}},  # so that the same figure is the same file
+    "pdf": {"metadata": {"CreationDate": None}},
+}
 
 
 class Run:
@@ -44,6 +51,7 @@ class Run:
         self.folder = folder
         self.made = made
         self.stamp = ""  # what every figure says in a corner
+        self.formats: Sequence[str] = ("png",)
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -171,15 +179,26 @@ class Run:
             file.write(to_csv(None, [asdict(log).values()]))
 
     def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-        """Write figures/NAME.png, and beside it the CSV that it was drawn from."""
+        """Write figures/NAME.png, or in the formats wanted, and beside it the CSV that it was drawn from."""
+        self._save_drawing(name, figure)
+        self.write(f"figures/{name}.csv", to_csv(columns, rows))
+
+    def save_pictures(self, name: str, figure: "Figure", arrays: Mapping[str, "NDArray[Any]"]) -> None:
+        """Write a figure of pictures, and beside it the arrays that it was drawn from, as figures/NAME.npz."""
+        self._save_drawing(name, figure)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, **arrays)
+        self.write(f"figures/{name}.npz", packed.getvalue())
+
+    def _save_drawing(self, name: str, figure: "Figure") -> None:
         if self.stamp:
             figure.text(0.995, 0.005, self.stamp, color="#b00020", fontsize=7, ha="right", va="bottom")
-        png = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
-            figure.savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
-        self.write(f"figures/{name}.png", png.getvalue())
-        self.write(f"figures/{name}.csv", to_csv(columns, rows))
+        for kind in self.formats:
+            drawn, more = io.BytesIO(), SAVING[kind]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
+                figure.savefig(drawn, format=kind, dpi=DPI, **more)
+            self.write(f"figures/{name}.{kind}", drawn.getvalue())
 
     def artifacts(self) -> list[str]:
         """Return the files of the run, by their path inside the folder, but for its report and working files.
@@ -252,6 +271,15 @@ class Run:
         if passed:
             raise DataError(f"{passed[0]}; no older checkpoint is whole: start the run anew")
         return None
+
+    def save_frame(self, epoch: int, tensors: Mapping[str, Tensor]) -> None:
+        """Write checkpoints/frame-NNNN: a layer's weights after an epoch, for a film of the training."""
+        self._save_tensors(f"checkpoints/frame-{epoch:08d}", tensors, {"epoch": epoch})
+
+    def load_frames(self) -> dict[int, dict[str, Tensor]]:
+        """Return the weights kept for a film, by epoch, in order; raises DataError for a damaged one."""
+        stems = [f"checkpoints/{path.stem}" for path in sorted(self.folder.glob("checkpoints/frame-*.json"))]
+        return {int(stem[-8:]): self._load_tensors(stem)[0] for stem in stems}
 
     def _save_tensors(self, stem: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})

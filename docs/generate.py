@@ -29,6 +29,8 @@ from a2cli.settings import (
     TrainCnnSettings,
     TrainFeaturesSettings,
     TrainMlpSettings,
+    ViewOptions,
+    VisualizeWeightsSettings,
     declared,
     declared_in,
 )
@@ -70,6 +72,12 @@ COMMANDS = {
         (ProbeInvarianceSettings,),
         ProbeOptions,
         "Which changes of the image trained networks survive, each at fixed strengths, with a verdict.",
+    ),
+    "visualize-weights": (
+        (VisualizeWeightsSettings,),
+        ViewOptions,
+        "What networks learned, and whether they did: weights as pictures, units by what excites them, maps of an "
+        "image, each beside random weights.",
     ),
     "predict": (
         (PredictSettings,),

@@ -167,7 +167,8 @@ def _ranks(values: Tensor) -> Tensor:
     """Return each value's rank, of equal ones their mean rank."""
     _, inverse, counts = torch.unique(values.double(), return_inverse=True, return_counts=True)
     last: Tensor = counts.cumsum(0).double()
-    return (last - (counts - 1) / 2)[inverse]
+    found: Tensor = (last - (counts - 1) / 2)[inverse]
+    return found
 
 
 def _gradients(model: Model, images: Tensor, target: int) -> Tensor:

@@ -6,6 +6,7 @@ from a2cli.checks.invariance import check_probe, plan_probe
 from a2cli.checks.prediction import check_prediction
 from a2cli.checks.training import check_training, plan_training
 from a2cli.checks.transfer import check_extraction, plan_extraction
+from a2cli.checks.weights import check_view, plan_view
 
 __all__ = [
     "check_compare",
@@ -15,9 +16,11 @@ __all__ = [
     "check_probe",
     "check_receptive_field",
     "check_training",
+    "check_view",
     "plan_compare",
     "plan_extraction",
     "plan_probe",
     "plan_training",
+    "plan_view",
     "seconds_of",
 ]

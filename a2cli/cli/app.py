@@ -13,6 +13,7 @@ from a2cli.cli.invariance import probe_invariance
 from a2cli.cli.predict import predict
 from a2cli.cli.training import finetune, train_cnn, train_mlp
 from a2cli.cli.transfer import extract_features
+from a2cli.cli.weights import visualize_weights
 from a2cli.console import base as console
 from a2cli.console.progress import Transfer
 from a2cli.errors import SettingsError
@@ -34,6 +35,8 @@ from a2cli.settings import (
     TrainCnnSettings,
     TrainFeaturesSettings,
     TrainMlpSettings,
+    ViewOptions,
+    VisualizeWeightsSettings,
 )
 
 OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
@@ -121,6 +124,12 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         ProbeOptions,
         probe_invariance,
         "Which changes of the image a trained network survives.",
+    ),
+    "visualize-weights": (
+        (VisualizeWeightsSettings,),
+        ViewOptions,
+        visualize_weights,
+        "Filters, hidden units, what a network looks at.",
     ),
     "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
 }

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+DRAWN = (".png", ".svg", ".pdf", ".gif")
+
 
 def error(message: str) -> None:
     """Print one error line on standard error."""
@@ -88,7 +90,8 @@ def table_of(*columns: str) -> "Table":
 
 def say_where(console: "Console", report: Report, folder: Path) -> None:
     """Print the run's folder and the figures in it."""
-    figures = [Path(name).stem for name in report.artifacts if name.startswith("figures/") and name.endswith(".png")]
+    drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
+    figures = list(dict.fromkeys(path.stem for path in drawn))
     lines = ["", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(figures)}"]
     console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
 

@@ -73,6 +73,7 @@ class Subject:
     networks: Sequence[Network]
     source: str
     fingerprint: str
+    names: Sequence[str]
     classes: tuple[str, ...]
     is_grey: bool
     is_padded: bool
@@ -120,6 +121,7 @@ def find_subject(
         networks=networks,
         source=data or trained.images(report)[0],
         fingerprint=packed.fingerprint,
+        names=packed.names,
         classes=networks[0].card.class_names,
         is_grey=is_grey(packed.images, used),
         is_padded=any(_is_padded(chunk) for chunk in _chunks(packed.images, used)),

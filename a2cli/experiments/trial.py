@@ -19,6 +19,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.verdicts import training_verdict
+from a2cli.models.layers import first_layer
 from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import ClassScore, EpochLog, Mistake, TrainingResult, TrainingResults
@@ -102,6 +103,13 @@ class Progress:
     @property
     def kept_epoch(self) -> int:
         return self.best_epoch if self.job.training.restore_best else len(self.history)
+
+    @property
+    def first_layer(self) -> nn.Conv2d | nn.Linear | None:
+        """The layer that sees the image, if it learns."""
+        layer = first_layer(self.whole)
+        learning = {id(p) for p in self.model.parameters() if p.requires_grad}
+        return layer if any(id(p) in learning for p in layer.parameters()) else None
 
     def record(self, log: EpochLog) -> None:
         self.history.append(log)
@@ -244,7 +252,7 @@ def _run(
 def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, test: ImageSet | None) -> None:
     job = progress.job
     streams = Streams(job.training.seed, job.epochs_before)
-    saved = time.perf_counter()
+    saved, film = time.perf_counter(), progress.first_layer
     epochs = fit(
         progress.model,
         job.train,
@@ -261,6 +269,8 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, t
     for log in epochs:
         progress.record(log)
         run.append_metrics(log)
+        if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
+            run.save_frame(log.epoch, {"weight": film.weight.detach().half()})
         watch.epoch(log)
         if progress.stopped_early:
             break

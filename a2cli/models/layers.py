@@ -75,6 +75,11 @@ def normalization(kind: str, channels: int) -> nn.Module | None:
     return None
 
 
+def first_layer(model: nn.Module) -> nn.Conv2d | nn.Linear:
+    """Return the layer whose weights see the image."""
+    return next(module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+
+
 class WeightNorm(nn.Module):
     """Weights as a length and a direction for each output unit, w = length * v / |v| (Salimans & Kingma 2016, eq. 2).
 

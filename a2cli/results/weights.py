@@ -90,7 +90,6 @@ class ViewedNetwork:
     units: list[UnitView]
     film: list[Frame]
     skipped: dict[str, str]
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Map:
     """
 
     method: str
-    alike: tuple[float, float, float] | None
+    alike: tuple[float, float, float]
     says_nothing: bool
     total: float | None
     change: float | None

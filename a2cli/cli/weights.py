@@ -1,0 +1,35 @@
+"""`a2 visualize-weights`."""
+
+from typing import Any
+
+from a2cli import checks, options
+from a2cli.cli.common import show_dry_run, show_report, training_of
+from a2cli.console.progress import Show
+from a2cli.console.weights import show_weights
+from a2cli.settings import ViewOptions, VisualizeWeightsSettings
+
+COMMAND = "visualize-weights"
+
+
+def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
+    """What networks learned, and whether they did: weights as pictures, what excites units, maps of an image."""
+    resolved = options.resolve(VisualizeWeightsSettings, COMMAND, chosen.preset, flags)
+    checks.check_view(resolved, chosen)
+    trained = {run: training_of("--run", run) for run in resolved.settings.view.run}
+    if chosen.dry_run:
+        show_dry_run(resolved, checks.plan_view(resolved.settings), chosen.json, [])
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.probed import Trained
+        from a2cli.experiments.visualize_weights import visualize_weights as run_experiment
+        from a2cli.runs import Run
+
+        runs = [Trained(name, settings) for name, settings in trained.items()]
+        run = Run.create(COMMAND, chosen.out)
+        run.formats = chosen.format
+        try:
+            report = run_experiment(resolved.settings, runs, run, show, animate=chosen.animate)
+        finally:
+            run.discard()
+    show_report(report, run.folder, chosen, show_weights)

@@ -1,0 +1,85 @@
+"""What networks learned, as printed: a table of layers for each network, units, maps of images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from a2cli.console.base import results_console, say_where, table_of
+from a2cli.report import Report
+from a2cli.results.invariance import by_reason
+from a2cli.results.weights import LayerWeights, Look, ViewedNetwork, WeightResults
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_UNITS = 8
+LEGEND = (
+    "In brackets: the mean of networks drawn anew. dead: units that answer all images alike; same: units in groups of "
+    "equal weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
+    "from where the training began, over the length there."
+)
+
+
+def show_weights(report: Report, folder: Path) -> None:
+    """Print for each network what its layers' weights show beside ones drawn anew, then maps, then the verdict."""
+    results = report.results
+    assert isinstance(results, WeightResults), "such a run has those"
+    console = results_console()
+
+    def say(*lines: str) -> None:
+        console.print(*lines, sep="\n", markup=False, highlight=False)
+
+    for one in results.networks:
+        say(f"{one.name}, weights {one.weights}, on {one.source} ({one.images} images)")
+        if one.layers:
+            console.print(_layers(one))
+        say(*_units(one), *(f"Left out: {', '.join(parts)}, as {why}." for parts, why in by_reason(one.skipped)))
+    if any(one.layers for one in results.networks):
+        say(LEGEND)
+    for look in results.looks:
+        say("", f"{look.image}: {look.answer} ({look.probability:.2f}) by {look.network}; maps for {look.looked_for}")
+        console.print(_maps(look))
+        say(*(f"Left out: {', '.join(methods)}, as {why}." for methods, why in by_reason(look.skipped)))
+    if results.verdict:
+        say("", results.verdict)
+    say_where(console, report, folder)
+
+
+def _layers(network: ViewedNetwork) -> "Table":
+    table = table_of("layer", "units", "dead", "same", "rank", "smooth", "moved", "verdict")
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.no_wrap = True
+    for one in network.layers:
+        table.add_row(*_cells(one))
+    return table
+
+
+def _cells(one: LayerWeights) -> list[str]:
+    found = {measure.name: f"{measure.value:.2f} ({measure.random:.2f})" for measure in one.measures}
+    dead = "" if one.dead is None else f"{len(one.dead)} ({one.dead_random})"
+    moved = "" if one.moved is None else f"{one.moved:.2f}"
+    same = str(sum(map(len, one.duplicates)))
+    measures = [found.get(name, "") for name in ("effective rank", "smoothness")]
+    verdict = "learned" if one.verdict == "learned" else "as drawn"
+    return [one.layer, str(one.units), dead, same, *measures, moved, verdict]
+
+
+def _units(network: ViewedNetwork) -> list[str]:
+    lines = []
+    for layer in dict.fromkeys(view.layer for view in network.units):
+        views = [view for view in network.units if view.layer == layer]
+        some = ", ".join(str(view.unit) for view in views[:MOST_UNITS]) + (", ..." if len(views) > MOST_UNITS else "")
+        lines.append(f"Units of {layer} shown: {some}")
+    return lines
+
+
+def _maps(look: Look) -> "Table":
+    table = table_of("map", "like random weights' (least to most)", "")
+    for one in look.maps:
+        mean, least, most = one.alike
+        table.add_row(
+            one.method,
+            f"{mean:.2f} ({least:.2f} to {most:.2f})",
+            "says nothing about learning" if one.says_nothing else "",
+        )
+    return table

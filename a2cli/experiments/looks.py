@@ -1,0 +1,77 @@
+"""What a network looks at in one image, each map beside those of networks with random weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from a2cli.analysis.attribution import ALIKE, METHODS, Attribution, UnsuitableError, alike
+from a2cli.data.decode import DamagedImageError, decode, to_square
+from a2cli.data.files import printable
+from a2cli.errors import DataError, SettingsError
+from a2cli.experiments.unit_views import class_number
+from a2cli.experiments.viewed import Viewed
+from a2cli.report import Watcher
+from a2cli.results.weights import Look, Map
+from a2cli.settings import MethodName
+
+MOST_RANDOM = 5  # networks with random weights, for each map
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A look with its pictures: the image (S, S, 3) uint8, and each method's maps, trained and of random weights."""
+
+    look: Look
+    image: Tensor
+    trained: list[Attribution]
+    random: list[Tensor]
+
+
+def read_image(file: str, viewed: Viewed) -> Tensor:
+    """Return an image as the network takes it, (S, S, 3) uint8; raises DataError for what is none."""
+    try:
+        return torch.from_numpy(to_square(decode(file), viewed.image_size, viewed.fit).copy())
+    except DamagedImageError as error:
+        raise DataError(f"--image {printable(file)}: {error}") from None
+
+
+def look(
+    viewed: Viewed,
+    file: str,
+    methods: Sequence[MethodName],
+    class_: str | None,
+    redraws: int,
+    device: torch.device,
+    watch: Watcher,
+) -> Looked:
+    """Return what each method says that the network looks at; raises DataError, and SettingsError where none suits."""
+    image = read_image(file, viewed)
+    pixels = image.permute(2, 0, 1).to(device, torch.float32) / 255
+    with torch.no_grad():
+        shares = viewed.graph(pixels[None])[0].softmax(dim=0)
+    answer = int(shares.argmax())
+    target = answer if class_ is None else class_number(viewed, class_)
+    baseline = torch.tensor(viewed.baseline, device=device)
+    drawn = [viewed.redrawn(number) for number in range(min(redraws, MOST_RANDOM))]
+    maps, trained, random, skipped = [], list[Attribution](), list[Tensor](), dict[str, str]()
+    for name in watch.batches(methods, len(methods)):
+        try:
+            own = METHODS[name](viewed.graph, pixels, target, baseline)
+        except UnsuitableError as error:
+            skipped[name] = str(error)
+            continue
+        others = [METHODS[name](graph, pixels, target, baseline).values for graph in drawn]
+        likeness = [alike(own.values, other) for other in others]
+        mean = fmean(likeness)
+        total = None if own.change is None else float(own.values.double().sum())
+        maps.append(Map(name, (mean, min(likeness), max(likeness)), mean >= ALIKE, total, own.change))
+        trained.append(own)
+        random.append(others[0].cpu())
+    if not maps:
+        raise SettingsError(f"--methods: none suits {viewed.name}: {next(iter(skipped.values()))}")
+    names = viewed.class_names
+    found = Look(viewed.name, printable(file), names[answer], float(shares[answer]), names[target], maps, skipped)
+    return Looked(found, image, trained, random)

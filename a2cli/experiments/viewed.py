@@ -1,0 +1,231 @@
+"""The networks that are looked into: each as a graph, with its layers by name, its images, and what it began as."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from a2cli.data.dataset import ImageSet
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.experiments.backbone import find_backbone
+from a2cli.experiments.probed import Trained, find_subject
+from a2cli.models.backbones import Preprocess, friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
+from a2cli.models.layers import initialize
+from a2cli.models.transfer import GridPooling, Transfer, Trunk
+from a2cli.models.zoo import ModelCard
+from a2cli.report import Watcher
+from a2cli.runs import Run
+from a2cli.runtime import Streams, cores
+from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
+
+Weighted = nn.Conv2d | nn.Linear
+BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
+
+
+@dataclass(frozen=True)
+class WeightLayer:
+    """A layer with weights: its module, its node in the graph, and the node behind its norm and activation."""
+
+    module: Weighted
+    node: str
+    answer: str
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights as the layer uses them (U, ...), of a weight norm the product."""
+        found: Tensor = self.module.weight.detach()
+        return found
+
+    @property
+    def units(self) -> int:
+        return len(self.weight)
+
+    @property
+    def rectified(self) -> bool:
+        """Whether an activation follows, below whose threshold an answer says nothing."""
+        return self.node != self.answer
+
+    @property
+    def is_convolution(self) -> bool:
+        return isinstance(self.module, nn.Conv2d)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A network: `graph` is all of it, or a backbone up to where its weights reach, which has no `class_names`.
+
+    `began` are the weights of layers before this training, where they are known; `redrawn` gives the network with all
+    its weights drawn anew. `names` are the files' by their row in `images`.
+    """
+
+    name: str
+    folder: str
+    graph: fx.GraphModule
+    layers: dict[str, WeightLayer]
+    redrawn: Callable[[int], fx.GraphModule]
+    began: dict[str, Tensor]
+    images: ImageSet
+    names: Sequence[str]
+    labels: Sequence[str]
+    class_names: tuple[str, ...]
+    image_size: int
+    fit: str
+    baseline: tuple[float, ...]
+    weights: str
+    source: str
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.layers))
+
+    def layer(self, name: str, flag: str = "--layer") -> str:
+        """Return a layer's name; raises SettingsError with the nearest one where there is none such."""
+        if name not in self.layers:
+            known = ", ".join(self.layers)
+            raise SettingsError(f"{flag}: {self.name} has no layer {name!r}{nearest(name, self.layers)} ({known})")
+        return name
+
+    def layers_of(self, graph: fx.GraphModule) -> dict[str, WeightLayer]:
+        """Return another network's layers of the same architecture, by this one's names."""
+        return dict(zip(self.layers, weight_layers(graph).values(), strict=True))
+
+    def batches(self, device: torch.device, rows: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images (B, 3, H, W) uint8 and labels, all or some, by their numbers."""
+        chosen = self.images if rows is None else self.images.reordered(torch.tensor(rows, dtype=torch.int64))
+        for images, labels in chosen.batches(BATCH if self.image_size <= LARGE_SIDE else LARGE_BATCH):
+            yield images.to(device), labels.to(device)
+
+    def filters(self, weight: Tensor) -> Tensor:
+        """Return the first layer's weights as pictures (U, C, H, W)."""
+        if weight.dim() == 4:
+            return weight
+        side = self.image_size
+        return weight.view(len(weight), side, side, -1).permute(0, 3, 1, 2)
+
+
+def weight_layers(graph: fx.GraphModule) -> dict[str, WeightLayer]:
+    """Return the layers with weights from the image on; of a plain backbone by their number, as conv1."""
+    modules, found = dict(graph.named_modules()), {}
+    chain = {before: name for name, (before, _) in friendly_names(graph).items()}
+    for name, node in nodes_of(graph).items():
+        module = modules.get(str(node.target))
+        if node.op == "call_module" and isinstance(module, Weighted):
+            own = str(node.target)
+            short = chain.get(name, own) if own.startswith(("trunk.body.", "body.")) else own
+            found[short.removeprefix("trunk.body.").removeprefix("body.").removeprefix("head.")] = WeightLayer(
+                module, name, settled(graph, name)
+            )
+    return found
+
+
+def find_viewed(settings: ViewSettings, runs: Sequence[Trained], device: torch.device, watch: Watcher) -> list[Viewed]:
+    """Return the networks that the settings name; raises SettingsError, DataError."""
+    if settings.backbone is not None:
+        return [_backbone(settings, device, watch)]
+    return [_trained(one, one.title(runs), settings, device, watch) for one in runs]
+
+
+def _trained(trained: Trained, name: str, settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
+    folder = Path(trained.folder)
+    if len(trained.networks) > 1:
+        inside = next(iter(trained.networks))
+        raise DataError(f"--run {folder}: has no network of its own; name one inside it, as {inside}")
+    subject = find_subject(trained, name, settings.data, lambda _: 0, device, watch)
+    network = subject.networks[0]
+    card, graph = network.card, graph_of(network.model.eval(), f"--run {folder}")
+
+    def redrawn(number: int) -> fx.GraphModule:
+        streams = Streams(settings.seed).derive("redraw", number)
+        model = card.build(Streams(streams))
+        if isinstance(model, Transfer):
+            initialize(model.trunk, Streams(streams))
+        return graph_of(model.eval().to(device), name)
+
+    layers = weight_layers(graph)
+    report = Run.open(folder).read_report()
+    assert report is not None, "it was read before"
+    return Viewed(
+        name=name,
+        folder=str(folder),
+        graph=graph,
+        layers=layers,
+        redrawn=redrawn,
+        began=_began(card, trained.settings.training.seed, layers, name),
+        images=network.images,
+        names=subject.names,
+        labels=[card.class_names[int(label)] for label in network.images.labels],
+        class_names=card.class_names,
+        image_size=card.image_size,
+        fit=card.fit,
+        baseline=tuple(card.mean),
+        weights=f"of {card.trunk.backbone}: {card.trunk.weights}" if card.trunk else "trained",
+        source=subject.source,
+    )
+
+
+def _began(card: ModelCard, seed: int, layers: dict[str, WeightLayer], name: str) -> dict[str, Tensor]:
+    """Return what the weights were before the training, drawn again from its seed; of a backbone they are not known."""
+    model = card.build(Streams(seed))
+    drawn = weight_layers(graph_of(model.eval(), name))
+    own = set(model.head.modules() if isinstance(model, Transfer) else model.modules())
+    return {to: one.weight for to, one in zip(layers, drawn.values(), strict=True) if one.module in own}
+
+
+def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: str) -> str:
+    """Return the node of the last convolution's answer that there are weights for; raises SettingsError for none."""
+    modules = dict(graph.named_modules())
+    ends = [name for name, node in nodes_of(graph).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
+    for name in reversed(ends):
+        needed = [one for one in parameters_of(up_to(graph, [name])) if not one.endswith("num_batches_tracked")]
+        if tensors is None or set(needed) <= set(tensors):
+            return settled(graph, name)
+    raise SettingsError(f"{where}: has no convolution with weights to look at")
+
+
+def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
+    """Return one of torchvision's networks, as far as its file of weights reaches."""
+    assert settings.backbone is not None, "checked before"
+    wanted = BackboneSettings(backbone=settings.backbone, weights=settings.weights or "imagenet")
+    data = settings.data or "atelier"
+    found = find_backbone(wanted, PicturesSettings(data=data), watch)
+    card, node = found.card, _reach(found.graph, found.weights.tensors if found.weights else None, found.flag)
+    trunk = found.trunk(node, before_relu=False, grid=0, grid_pool="average")
+    found.filled([trunk], watch, partial=False)
+    source = find_source(data)
+    packed = pack(source, card.image_size, card.fit, False, cores(), watch)
+    preprocess = Preprocess(card.mean, card.std)
+
+    def cut(body: fx.GraphModule) -> fx.GraphModule:
+        whole = Trunk(preprocess, up_to(body, [node]), GridPooling(0, "average"))
+        return graph_of(whole.eval().to(device), settings.backbone or "")
+
+    def redrawn(number: int) -> fx.GraphModule:
+        body = card.graph()
+        initialize(body, Streams(Streams(settings.seed).derive("redraw", number)))
+        return cut(body)
+
+    graph = cut(found.graph)
+    rows: NDArray[np.int64] = np.arange(len(packed.labels))
+    return Viewed(
+        name=settings.backbone,
+        folder="",
+        graph=graph,
+        layers=weight_layers(graph),
+        redrawn=redrawn,
+        began={},
+        images=ImageSet.of(packed, rows),
+        names=packed.names,
+        labels=[packed.class_names[label] for label in packed.labels],
+        class_names=(),
+        image_size=card.image_size,
+        fit=card.fit,
+        baseline=tuple(card.mean),
+        weights=card.weights,
+        source=source.label,
+    )

@@ -1,0 +1,145 @@
+"""`a2 visualize-weights`: what networks learned, and whether they did."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import torch
+
+from a2cli.errors import SettingsError
+from a2cli.experiments.backbone import NOT_PRETRAINED
+from a2cli.experiments.film import film_of
+from a2cli.experiments.looks import look, read_image
+from a2cli.experiments.probed import Trained
+from a2cli.experiments.seen import Seen
+from a2cli.experiments.unit_views import ascended, check_units, class_number, excited, pixel_units
+from a2cli.experiments.verdicts import weights_verdict
+from a2cli.experiments.viewed import Viewed, find_viewed
+from a2cli.experiments.weight_evidence import evidence
+from a2cli.report import Report, Watcher
+from a2cli.results.weights import ViewedNetwork, WeightResults
+from a2cli.runs import Run
+from a2cli.runtime import environment, set_up
+from a2cli.settings import VIEWS, ViewSettings, VisualizeWeightsSettings, flat
+
+COMMAND = "visualize-weights"
+
+
+def visualize_weights(
+    settings: VisualizeWeightsSettings,
+    runs: Sequence[Trained],
+    run: Run,
+    watch: Watcher,
+    *,
+    animate: bool = False,
+) -> Report:
+    """Look into the networks, and return the report written into the run's folder with its figures.
+
+    Raises SettingsError for a part, unit, layer or class that a network does not have, DataError for runs, weights and
+    images that cannot be used.
+    """
+    with run.locked():
+        view, look_at = settings.view, settings.look
+        device = set_up(view.device, view.threads)
+        view = replace(view, device=str(device), threads=torch.get_num_threads())
+        settings = replace(settings, view=view)
+        networks = find_viewed(view, runs, device, watch)
+        notes = [NOT_PRETRAINED] if any(one.weights == "none" for one in networks) else []
+        run.stamp = notes[0] if notes else ""
+        for viewed in networks:
+            _check(viewed, settings)
+        seen = [_look_into(viewed, view, device, watch) for viewed in networks]
+        watch.phase(f"what they look at in {len(look_at.image)} images" if look_at.image else "drawing figures")
+        looked = [
+            look(viewed, file, look_at.methods, view.class_, view.redraws, device, watch)
+            for file in look_at.image
+            for viewed in networks
+        ]
+        results = WeightResults([_result(one) for one in seen], [one.look for one in looked], "")
+        results = replace(results, verdict=weights_verdict(results))
+        run.write_config(COMMAND, flat(settings))
+        from a2cli.experiments.weight_figures import draw
+
+        draw(run, seen, looked, view, animate=animate)
+        report = Report(
+            command=COMMAND,
+            config=flat(settings),
+            environment=environment(device),
+            status="done",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            results=results,
+            warnings=notes,
+            artifacts=run.artifacts(),
+        )
+        run.write_report(report)
+    return report
+
+
+def _check(viewed: Viewed, settings: VisualizeWeightsSettings) -> None:
+    """Raise SettingsError, DataError for what is asked for and a network does not have, before anything is computed."""
+    view = settings.view
+    for layer in view.layer:
+        if not viewed.layers[viewed.layer(layer)].is_convolution:
+            raise SettingsError(f"--layer: {layer} of {viewed.name} is linear, its units see no patch of the image")
+    if view.class_ is not None:
+        if not viewed.class_names:
+            raise SettingsError(f"--class: {viewed.name} has no classes of its own; name a run by --run")
+        class_number(viewed, view.class_)
+    for layer in _deep(viewed, view) or [viewed.first]:
+        check_units(viewed, layer, view.units)
+    for file in settings.look.image:
+        read_image(file, viewed)
+
+
+def _deep(viewed: Viewed, settings: ViewSettings) -> list[str]:
+    """Return the convolutions whose units are shown by what excites them."""
+    convolutions = [name for name, one in viewed.layers.items() if one.is_convolution]
+    return list(settings.layer) or convolutions[-1:]
+
+
+def _look_into(viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher) -> Seen:
+    seen = Seen(viewed)
+    if settings.show:
+        film = film_of(viewed)
+        seen.skipped = _unsuited(viewed, has_film=len(film) > 1)
+        if settings.show != VIEWS and (missing := [one for one in settings.show if one in seen.skipped]):
+            raise SettingsError(f"--show {missing[0]}: {viewed.name}: {seen.skipped[missing[0]]}")
+        seen.film = film if seen.shows("film", settings) else []
+    if seen.shows("units", settings):
+        seen.units = pixel_units(viewed, settings, device)
+    if seen.shows("patches", settings) or seen.shows("ascent", settings):
+        seen.excited = excited(viewed, _deep(viewed, settings), settings, device, watch)
+    if seen.shows("ascent", settings):
+        seen.excited = [ascended(viewed, one, settings, watch) for one in seen.excited]
+    if seen.shows("evidence", settings):
+        watch.phase(f"holding {viewed.name} against {settings.redraws} drawn anew")
+        seen.layers, seen.spectra = evidence(viewed, settings.redraws, device, watch)
+    return seen
+
+
+def _unsuited(viewed: Viewed, *, has_film: bool) -> dict[str, str]:
+    """Return the parts that do not suit a network, and why."""
+    found = {}
+    if viewed.layers[viewed.first].is_convolution:
+        found["units"] = "its first layer is a convolution, see filters"
+    else:
+        found["filters"] = "its first layer is linear, see units"
+        found["patches"] = found["ascent"] = "it has no convolution, whose units see a patch of the image"
+    if not has_film:
+        found["film"] = "its first layer did not learn in this run, or its checkpoints are gone"
+    return found
+
+
+def _result(seen: Seen) -> ViewedNetwork:
+    viewed = seen.viewed
+    return ViewedNetwork(
+        name=viewed.name,
+        folder=viewed.folder,
+        weights=viewed.weights,
+        images=len(viewed.images),
+        source=viewed.source,
+        layers=seen.layers,
+        units=[*seen.units, *(view for one in seen.excited for view in one.views)],
+        film=[frame for frame, _ in seen.film],
+        skipped=seen.skipped,
+    )

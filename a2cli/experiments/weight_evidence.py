@@ -1,0 +1,82 @@
+"""Whether a network's weights are more than what drawing them would give, layer by layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from a2cli.analysis.exciting import silent
+from a2cli.analysis.weights import duplicates, judged, learned, measures_of, spectrum
+from a2cli.experiments.viewed import Viewed
+from a2cli.report import Watcher
+from a2cli.results.weights import LayerWeights
+
+MOST_IMAGES = 128  # that a unit must be silent on to be called dead
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """A layer's singular values, and the least and the largest that networks drawn anew have in each place."""
+
+    values: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def evidence(
+    viewed: Viewed, redraws: int, device: torch.device, watch: Watcher
+) -> tuple[list[LayerWeights], dict[str, Spectra]]:
+    """Return what is found of each layer, with the network drawn anew `redraws` times beside it."""
+    filters = {viewed.first: viewed.filters(viewed.layers[viewed.first].weight)}
+    own = {name: measures_of(one.weight, filters.get(name)) for name, one in viewed.layers.items()}
+    drawn: dict[str, dict[str, list[float]]] = {name: {} for name in viewed.layers}
+    spectra: dict[str, list[Tensor]] = {name: [] for name in viewed.layers}
+    silent_drawn: Mapping[str, Sequence[int]] = {}
+    rows = _some(len(viewed.images))
+    answers = {name: one.answer for name, one in viewed.layers.items()}
+    for number in watch.batches(range(redraws), redraws):
+        graph = viewed.redrawn(number)
+        for name, one in viewed.layers_of(graph).items():
+            pictures = viewed.filters(one.weight) if name == viewed.first else None
+            spectra[name].append(spectrum(one.weight))
+            for measure, value in measures_of(one.weight, pictures).items():
+                drawn[name].setdefault(measure, []).append(value)
+        if number == 0 and rows:
+            silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
+    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows)) if rows else {}
+    measures = {
+        name: [judged(value, drawn[name][kind], kind) for kind, value in found.items() if len(drawn[name][kind]) > 1]
+        for name, found in own.items()
+    }
+    verdicts = learned(measures)
+    layers = [
+        LayerWeights(
+            layer=name,
+            units=one.units,
+            weights=one.weight.numel(),
+            dead=dead.get(one.answer),
+            dead_random=len(silent_drawn[one.answer]) if rows else None,
+            duplicates=duplicates(one.weight),
+            moved=_moved(one.weight, viewed.began.get(name)),
+            measures=measures[name],
+            verdict="learned" if verdicts[name] else "like its initialisation",
+        )
+        for name, one in viewed.layers.items()
+    ]
+    bands = {
+        name: Spectra(spectrum(one.weight), torch.stack(spectra[name]).amin(0), torch.stack(spectra[name]).amax(0))
+        for name, one in viewed.layers.items()
+    }
+    return layers, bands
+
+
+def _some(count: int) -> list[int]:
+    """Return numbers of images, evenly spaced."""
+    return [i * count // min(count, MOST_IMAGES) for i in range(min(count, MOST_IMAGES))]
+
+
+def _moved(weight: Tensor, began: Tensor | None) -> float | None:
+    if began is None:
+        return None
+    return float((weight.cpu() - began.cpu()).norm() / began.cpu().norm().clamp_min(1e-30))

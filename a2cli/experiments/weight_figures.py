@@ -1,0 +1,133 @@
+"""The figures of `a2 visualize-weights`, each beside the numbers that it was drawn from."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from a2cli.experiments.looks import Looked
+from a2cli.experiments.seen import Seen
+from a2cli.experiments.unit_views import Excited
+from a2cli.plots import looks as look_plots
+from a2cli.plots import weights as plots
+from a2cli.runs import Run
+from a2cli.settings import ViewSettings
+
+FILMED = 16  # units in a film
+SIDE_BY_SIDE = 6  # units of a network where there are several in one figure
+FRAME_MILLISECONDS = 700
+
+
+def draw(run: Run, seen: Sequence[Seen], looked: Sequence[Looked], settings: ViewSettings, *, animate: bool) -> None:
+    """Write all figures into the run's folder; with several networks one a network, numbered, and some together."""
+    banks = [bank for one in seen if one.shows("filters", settings) for bank in [_filters(one, settings)]]
+    if banks:
+        run.save_pictures("filters", plots.filters(banks), {f"{one.name}/filters": one.weights for one in banks})
+    units = [_units(one) for one in seen if one.units]
+    if len(units) > 1:
+        _draw_units(run, "units", [_fewer(one) for one in units], settings)
+    for number, bank in enumerate(units, start=1):
+        _draw_units(run, _numbered("units", number, units), [bank], settings)
+    for number, one in enumerate(seen, start=1):
+        for layer in one.excited:
+            _draw_excited(run, _numbered(layer.layer, number, seen), one, layer, settings)
+        if one.layers:
+            _draw_evidence(run, _numbered("evidence", number, seen), one)
+        if one.film:
+            _draw_film(run, _numbered("film", number, seen), one, settings, animate=animate)
+    for number, found in enumerate(looked, start=1):
+        _draw_look(run, f"look-{number}", found)
+
+
+def _numbered(name: str, number: int, among: Sequence[object]) -> str:
+    return name if len(among) == 1 else f"{name}-{number}"
+
+
+def _filters(seen: Seen, settings: ViewSettings) -> plots.Bank:
+    viewed = seen.viewed
+    weight = viewed.layers[viewed.first].weight.cpu()
+    shown = list(settings.units) or list(range(min(len(weight), plots.MOST_FILTERS)))
+    shown = [unit for unit in shown if unit < len(weight)]
+    return plots.Bank(viewed.name, shown, viewed.filters(weight)[shown].numpy())
+
+
+def _units(seen: Seen) -> plots.Bank:
+    viewed = seen.viewed
+    shown = [view.unit for view in seen.units]
+    weights = viewed.filters(viewed.layers[viewed.first].weight.cpu())[shown]
+    return plots.Bank(viewed.name, shown, weights.numpy(), seen.units, viewed.class_names)
+
+
+def _fewer(bank: plots.Bank) -> plots.Bank:
+    some = slice(SIDE_BY_SIDE)
+    return plots.Bank(bank.name, bank.units[some], bank.weights[some], bank.views[some], bank.class_names)
+
+
+def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: ViewSettings) -> None:
+    arrays = {}
+    for one in banks:
+        arrays[f"{one.name}/units"] = np.array(one.units)
+        arrays[f"{one.name}/weights"] = one.weights
+        arrays[f"{one.name}/to_classes"] = np.array([view.classes for view in one.views])
+        arrays[f"{one.name}/classes"] = np.array(one.class_names)
+    run.save_pictures(name, plots.units(banks, settings.class_), arrays)
+
+
+def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: ViewSettings) -> None:
+    viewed, cut = seen.viewed, layer.patches.numpy()
+    pictures = None if layer.pictures is None else layer.pictures.numpy()
+    if not seen.shows("patches", settings):
+        cut = cut[:, :0]
+    arrays = {"units": np.array([one.unit for one in layer.views]), "patches": cut}
+    if pictures is not None:
+        arrays["ascent"] = pictures
+    run.save_pictures(f"patches-{name}", plots.patches(layer.layer, viewed.name, layer.views, cut, pictures), arrays)
+    if not seen.shows("patches", settings):
+        return
+    rows = {viewed.names[int(row)]: int(row) for row in viewed.images.rows}
+    wanted = dict.fromkeys(patch.image for view in layer.views for patch in view.patches)
+    images = {one: viewed.images.images[rows[one]].numpy() for one in wanted}
+    run.save_figure(
+        f"images-{name}",
+        plots.places(layer.layer, viewed.name, layer.views, images),
+        ["unit", "place", "image", "truth", "answer", "first_row", "last_row", "first_column", "last_column"],
+        [(view.unit, place, one.image, one.truth, one.value, *one.rows, *one.columns)
+         for view in layer.views for place, one in enumerate(view.patches, start=1)],
+    )  # fmt: skip
+
+
+def _draw_evidence(run: Run, name: str, seen: Seen) -> None:
+    spectra = {key: (one.values.numpy(), one.low.numpy(), one.high.numpy()) for key, one in seen.spectra.items()}
+    run.save_figure(
+        name,
+        plots.evidence(seen.viewed.name, seen.layers, spectra),
+        ["layer", "place", "singular_value", "least_drawn", "largest_drawn"],
+        [(layer, place, *values) for layer, one in spectra.items()
+         for place, values in enumerate(zip(*one, strict=True), start=1)],
+    )  # fmt: skip
+
+
+def _draw_film(run: Run, name: str, seen: Seen, settings: ViewSettings, *, animate: bool) -> None:
+    viewed = seen.viewed
+    chosen = list(settings.units) or [view.unit for view in seen.units] or list(range(FILMED))
+    chosen = [unit for unit in chosen if unit < viewed.layers[viewed.first].units][:FILMED]
+    frames = [(frame, viewed.filters(weight).numpy()) for frame, weight in seen.film]
+    arrays = {f"epoch {frame.epoch}": weights[chosen] for frame, weights in frames}
+    run.save_pictures(name, plots.film(frames, viewed.name, chosen), {"units": np.array(chosen), **arrays})
+    if animate:
+        pages = [Image.fromarray(pixels) for _, pixels in plots.frames_of(frames, chosen)]
+        written = io.BytesIO()
+        pages[0].save(written, "GIF", save_all=True, append_images=pages[1:], duration=FRAME_MILLISECONDS, loop=0)
+        run.write(f"figures/{name}.gif", written.getvalue())
+
+
+def _draw_look(run: Run, name: str, found: Looked) -> None:
+    maps = [
+        look_plots.MapPair(said, own.signed, own.values.cpu().numpy(), other.numpy())
+        for said, own, other in zip(found.look.maps, found.trained, found.random, strict=True)
+    ]
+    arrays = {"image": found.image.numpy()}
+    for one in maps:
+        arrays |= {one.said.method: one.trained, f"{one.said.method}, random weights": one.random}
+    run.save_pictures(name, look_plots.looks(found.look, found.image.numpy(), maps), arrays)

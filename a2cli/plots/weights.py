@@ -1,0 +1,260 @@
+"""Weights, units and their training as pictures that a report can use as they are: 7 inches wide, one scale each.
+
+U units, C = 3 colours, H x W pixels. Weights are shown as colours, grey being zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.results.weights import Frame, LayerWeights, UnitView
+
+Pictures = NDArray[np.float32]
+WIDTH = 7.0
+FULL = 99.5  # the percentile of |w| that has full colour
+MOST_FILTERS = 256
+LINE = 0.17
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One network's first layer: its name, the units shown, their weights (U, C, H, W), and what is said of them."""
+
+    name: str
+    units: Sequence[int]
+    weights: Pictures
+    views: Sequence[UnitView] = ()
+    class_names: Sequence[str] = ()
+
+
+def scale_of(banks: Sequence[Pictures]) -> float:
+    """Return the one weight that full colour stands for in a figure."""
+    return float(np.percentile(np.concatenate([np.abs(one).ravel() for one in banks]), FULL)) or 1.0
+
+
+def _said(scale: float) -> str:
+    return f"grey is 0, full colour ±{scale:.2g} (percentile {FULL:g} of |w|), the same in all pictures"
+
+
+def _coloured(weights: Pictures, scale: float) -> Pictures:
+    """Return weights (..., C, H, W) as colours (..., H, W, C) in [0, 1]."""
+    found: Pictures = np.clip(0.5 + np.moveaxis(weights, -3, -1) / (2 * scale), 0, 1)
+    return found
+
+
+def _mosaic(tiles: Pictures, columns: int) -> Pictures:
+    """Return tiles (U, H, W, C) side by side, thin white lines between."""
+    gap = max(1, tiles.shape[1] // 12)
+    padded = np.pad(tiles, ((0, -len(tiles) % columns), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
+    rows = padded.reshape(-1, columns, *padded.shape[1:]).swapaxes(1, 2)
+    found: Pictures = rows.reshape(rows.shape[0] * rows.shape[1], -1, tiles.shape[-1])
+    return found[:-gap, :-gap]
+
+
+def _page(height: float) -> tuple[Figure, Axes]:
+    """Return a page of inches from the top left, with one axes for all pictures: axes of their own cost ten times."""
+    figure = new_figure(WIDTH, height)
+    axes = new_axes(figure, 0, 0, 0, 0)
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _finish(axes: Axes, height: float) -> None:
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="auto")
+
+
+def _place(axes: Axes, picture: NDArray[np.generic], left: float, top: float, width: float, height: float) -> None:
+    axes.imshow(picture, extent=(left, left + width, top + height, top), interpolation="nearest")
+
+
+def _head(axes: Axes, title: str, under: str) -> None:
+    axes.text(0.05, 0.05, title, fontsize=9.5, color=INK, va="top", parse_math=False)
+    axes.text(0.05, 0.05 + 1.3 * LINE, under, fontsize=7, color=INK, va="top", parse_math=False)
+
+
+def filters(banks: Sequence[Bank]) -> Figure:
+    """The first layer's filters of each network, by their number."""
+    scale = scale_of([one.weights for one in banks])
+    columns = [8 if len(one.units) <= 32 else 16 for one in banks]
+    tall = [WIDTH / 16 * -(-len(one.units) // across) * (16 / across if across == 16 else 1) for one, across in
+            zip(banks, columns, strict=True)]  # fmt: skip
+    height = 0.5 + sum(tall) + len(banks) * 1.4 * LINE
+    figure, axes = _page(height)
+    _head(axes, f"First filters, {_names(banks)}", _said(scale))
+    top = 0.5
+    for one, across, high in zip(banks, columns, tall, strict=True):
+        words = f"{one.name}: {len(one.units)} filters of {one.weights.shape[2]}x{one.weights.shape[3]}, row by row"
+        axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top", parse_math=False)
+        picture = _mosaic(_coloured(one.weights, scale), across)
+        wide = WIDTH / 16 * min(across, max(len(one.units), across)) - 0.1
+        _place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
+        top += high + 1.4 * LINE
+    _finish(axes, height)
+    return figure
+
+
+def _names(banks: Sequence[Bank]) -> str:
+    return ", ".join(dict.fromkeys(one.name for one in banks))
+
+
+def units(banks: Sequence[Bank], class_name: str | None) -> Figure:
+    """Hidden units as pictures, each beside what it says for each class; the most used first."""
+    scale = scale_of([one.weights for one in banks])
+    across, tile, below = 3, 0.95, 0.34
+    rows = [-(-len(one.units) // across) for one in banks]
+    height = 0.6 + sum(rows) * (tile + below) + len(banks) * 1.5 * LINE
+    figure, axes = _page(height)
+    whose = f"the most used by {readable(class_name)} first" if class_name else "the most used first"
+    _head(axes, f"Hidden units, {_names(banks)}: {whose}", f"{_said(scale)}; bars: what the unit adds to each class")
+    top, cell = 0.6, WIDTH / across
+    for one, deep in zip(banks, rows, strict=True):
+        axes.text(0.05, top, one.name, fontsize=8.5, color=INK, va="top", parse_math=False)
+        top += 1.5 * LINE
+        pictures = _coloured(one.weights, scale)
+        most = max((abs(value) for view in one.views for value in view.classes), default=0) or 1.0
+        for i, (picture, view) in enumerate(zip(pictures, one.views, strict=True)):
+            left, under = 0.05 + i % across * cell, top + i // across * (tile + below)
+            _place(axes, picture, left, under, tile, tile)
+            _bars(axes, view.classes, most, left + tile + 0.08, under, cell - tile - 0.28, tile)
+            axes.text(left, under + tile + 0.03, _unit_said(view, one.class_names), fontsize=6.5, color=INK, va="top",
+                      parse_math=False)  # fmt: skip
+        top += deep * (tile + below)
+    _finish(axes, height)
+    return figure
+
+
+def _unit_said(view: UnitView, names: Sequence[str]) -> str:
+    order = np.argsort(view.classes)
+    best, worst = (readable(names[int(order[i])])[:16] for i in (-1, 0))
+    return f"unit {view.unit}: most for {best}, most against {worst}"
+
+
+def _bars(
+    axes: Axes, values: Sequence[float], most: float, left: float, top: float, width: float, height: float
+) -> None:
+    """Draw values as bars up and down from a line in the middle; the largest of the figure reaches the edge."""
+    middle, step = top + height / 2, width / len(values)
+    axes.plot((left, left + width), (middle, middle), color=INK, linewidth=0.5)
+    for i, value in enumerate(values):
+        high = -value / most * height / 2
+        axes.add_patch(
+            Rectangle((left + i * step, middle), 0.85 * step, high, color=VAL if value > 0 else TRAIN, linewidth=0)
+        )
+
+
+def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pictures: Pictures | None) -> Figure:
+    """Each unit's ascent, if there is one, and the patches of images that it answers most to.
+
+    cut: (U, N, H, W, 3) uint8, pictures: (U, 3, H, W) in [0, 1].
+    """
+    words, tile = 0.95, 0.6
+    height = 0.55 + len(views) * (tile + 0.04)
+    figure, axes = _page(height)
+    first = "the picture of an ascent, then " if pictures is not None else ""
+    _head(axes, f"{layer} of {name}: what its units answer most to",
+          f"{first}the {cut.shape[1]} strongest patches, one an image; grey lies beyond the image")  # fmt: skip
+    for row, view in enumerate(views):
+        top, left = 0.55 + row * (tile + 0.04), words
+        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
+        if pictures is not None:
+            _place(axes, pictures[row].transpose(1, 2, 0), left, top, tile, tile)
+            left += tile + 0.06
+        for column in range(cut.shape[1]):
+            _place(axes, cut[row, column], left + column * 0.595, top, tile - 0.03, tile - 0.03)
+    _finish(axes, height)
+    return figure
+
+
+def _patches_said(view: UnitView) -> str:
+    if not view.patches:
+        return f"unit {view.unit}\nanswers to none"
+    truths = [one.truth for one in view.patches]
+    most = max(dict.fromkeys(truths), key=truths.count)
+    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{readable(most)[:15]}"
+
+
+def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str, Pictures]) -> Figure:
+    """The images that units answer most to, whole, and in each the field that the unit sees."""
+    words, tile = 0.95, 0.64
+    height = 0.55 + len(views) * (tile + 0.04)
+    figure, axes = _page(height)
+    _head(
+        axes, f"{layer} of {name}: the images that its units answer most to", "the square is what the unit sees there"
+    )
+    for row, view in enumerate(views):
+        top = 0.55 + row * (tile + 0.04)
+        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
+        for column, patch in enumerate(view.patches):
+            picture, left = images[patch.image], words + column * (tile + 0.02)
+            side = picture.shape[0]
+            _place(axes, picture, left, top, tile, tile)
+            edges = [np.clip((ends[0], ends[1] + 1), 0, side) / side * tile for ends in (patch.columns, patch.rows)]
+            box = Rectangle((left + edges[0][0], top + edges[1][0]), np.ptp(edges[0]), np.ptp(edges[1]), fill=False,
+                            edgecolor="#ffd400", linewidth=0.9)  # fmt: skip
+            axes.add_patch(box)
+    _finish(axes, height)
+    return figure
+
+
+def film(frames: Sequence[tuple[Frame, Pictures]], name: str, shown: Sequence[int]) -> Figure:
+    """The first layer's weights over the training: a row an epoch, a column a unit; weights (U, C, H, W)."""
+    scale = scale_of([weights[list(shown)] for _, weights in frames])
+    words = 1.0
+    tile = (WIDTH - words - 0.05) / max(8, len(shown))
+    height = 0.55 + len(frames) * (tile + 0.04)
+    figure, axes = _page(height)
+    _head(axes, f"First layer of {name} over its training", _said(scale))
+    for row, (frame, weights) in enumerate(frames):
+        top = 0.55 + row * (tile + 0.04)
+        said = f"epoch {frame.epoch}\nmoved {frame.moved:.2f}"
+        axes.text(0.05, top + tile / 2, said, fontsize=7, color=INK, va="center")
+        for column, picture in enumerate(_coloured(weights[list(shown)], scale)):
+            _place(axes, picture, words + column * tile, top, tile * 0.96, tile * 0.96)
+    _finish(axes, height)
+    return figure
+
+
+def frames_of(frames: Sequence[tuple[Frame, Pictures]], shown: Sequence[int]) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Return each frame of an animation as pixels (H, W, 3), with what it says."""
+    scale = scale_of([weights[list(shown)] for _, weights in frames])
+    found = []
+    for frame, weights in frames:
+        tiles = _coloured(weights[list(shown)], scale)
+        larger = max(1, 48 // tiles.shape[1])
+        pixels = _mosaic(tiles.repeat(larger, axis=1).repeat(larger, axis=2), min(8, len(shown)))
+        found.append((f"epoch {frame.epoch}", (255 * pixels).astype(np.uint8)))
+    return found
+
+
+def evidence(
+    name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tuple[Pictures, Pictures, Pictures]]
+) -> Figure:
+    """Each layer's singular values, over the band of those of networks drawn anew."""
+    across = min(3, len(layers))
+    deep, wide, high = -(-len(layers) // across), WIDTH / across, 1.75
+    figure = new_figure(WIDTH, 0.5 + deep * high)
+    title = f"Singular values of each layer's weights, {name}"
+    figure.text(0.05 / WIDTH, 1 - 0.2 / (0.5 + deep * high), title, fontsize=9.5, color=INK, parse_math=False)
+    for i, layer in enumerate(layers):
+        left, top = i % across * wide, 0.5 + i // across * high
+        axes = new_axes(
+            figure, left + 0.42, (deep - 1 - i // across) * high + 0.42, WIDTH - left - wide + 0.1, top + 0.2
+        )
+        values, low, least_high = spectra[layer.layer]
+        places_ = np.arange(1, len(values) + 1)
+        axes.fill_between(places_, low, least_high, color=FAINT, label="drawn anew")
+        axes.plot(places_, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3, label="its own")
+        plain(axes, "", "")
+        axes.set_title(f"{layer.layer}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
+        axes.tick_params(labelsize=6.5)
+        axes.set_ylim(0, None)
+        axes.set_xlim(1, max(2, len(values)))
+        if i == 0:
+            axes.legend(frameon=False, fontsize=6.5)
+    return figure
