@@ -38,7 +38,8 @@ def check_view(resolved: Resolved[VisualizeWeightsSettings], chosen: ViewOptions
         raise SettingsError(f"--methods {needed[0]}: needs captum, which is not installed; pip install 'a2cli[captum]'")
     for file in look.image:
         if not is_file(Path(file)):
-            raise DataError(f"--image {file}: no such file")
+            reason = "a folder; name an image in it" if Path(file).is_dir() else "no such file"
+            raise DataError(f"--image {file}: {reason}")
 
 
 def plan_view(settings: VisualizeWeightsSettings) -> list[str]:

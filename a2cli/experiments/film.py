@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from a2cli.experiments.viewed import Viewed
-from a2cli.results.training import TrainingResults
+from a2cli.models.layers import first_layer
+from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.weights import Frame
 from a2cli.runs import Run
 
@@ -20,20 +22,23 @@ def film_of(viewed: Viewed) -> list[tuple[Frame, Tensor]]:
     found = {0: viewed.began[viewed.first].cpu()} if viewed.first in viewed.began else {}
     before = 0
     for run in _parts(Run.open(viewed.folder)):
-        found |= {before + epoch: kept["weight"].float() for epoch, kept in run.load_frames().items()}
-        report = run.read_report()
-        if report is not None and isinstance(report.results, TrainingResults):
-            before += report.results.runs[0].epochs
-    report = Run.open(viewed.folder).read_report()
-    if report is not None and isinstance(report.results, TrainingResults) and any(found):
-        found[report.results.runs[0].kept_epoch] = viewed.layers[viewed.first].weight.cpu()
-    frames = dict(sorted(found.items()))
-    first = next(iter(frames.values()), None)
+        frames = {before + epoch: kept["weight"].float() for epoch, kept in run.load_frames().items()}
+        before += _training(run).epochs
+        if not frames and run.folder != Path(viewed.folder):  # a stage that froze it
+            frames[before] = first_layer(run.load_model()[0]).weight.detach()
+        found |= frames
+    if any(found):
+        found[_training(Run.open(viewed.folder)).kept_epoch] = viewed.layers[viewed.first].weight.cpu()
+    first = found[min(found)] if found else torch.zeros(())
     return [
-        (Frame(epoch, float((weight - first).norm() / first.norm())), weight)
-        for epoch, weight in frames.items()
-        if first is not None
+        (Frame(epoch, float((weight - first).norm() / first.norm())), weight) for epoch, weight in sorted(found.items())
     ]
+
+
+def _training(run: Run) -> TrainingResult:
+    report = run.read_report()
+    assert report is not None and isinstance(report.results, TrainingResults), "a finished training"
+    return report.results.runs[0]
 
 
 def _parts(run: Run) -> list[Run]:

@@ -48,6 +48,8 @@ def looks(look: Look, image: NDArray[np.uint8], maps: Sequence[MapPair]) -> Figu
             picture = coloured(values, signed=one.signed)
             axes.imshow(picture, extent=(left, left + tile - 0.08, row + tile - 0.08, row), interpolation="nearest")
         said = f"alike {one.said.alike[0]:.2f}" + (": says nothing\nabout learning" if one.said.says_nothing else "")
+        if not one.trained.any():
+            said += "; its own is empty:\nnothing speaks for it"
         axes.text(left, below + tile - 0.05, said, fontsize=6.5, color=color, va="top")
     axes.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="auto")
     return figure

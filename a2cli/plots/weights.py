@@ -176,6 +176,8 @@ def _patches_said(view: UnitView) -> str:
         return f"unit {view.unit}\nanswers to none"
     truths = [one.truth for one in view.patches]
     most = max(dict.fromkeys(truths), key=truths.count)
+    if truths.count(most) == 1:
+        return f"unit {view.unit}\n{len(truths)} classes"
     return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{readable(most)[:15]}"
 
 
