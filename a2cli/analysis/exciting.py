@@ -14,7 +14,7 @@ from a2cli.runtime import Streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 JITTER = 4  # pixels that an ascent's picture is moved by at random, so that it hangs on no pixel's place
-RATE = 0.006
+RATE, NOISE = 0.1, 0.01
 
 
 class Strongest:
@@ -114,7 +114,7 @@ def ascend(
     waves = torch.fft.rfftfreq(side)[None, :].square() + torch.fft.fftfreq(side)[:, None].square()
     scale = 1 / waves.sqrt().clamp_min(1 / side)
     picture = torch.view_as_real(
-        torch.fft.rfft2(0.01 * torch.randn(len(units), 3, side, side, generator=draw), norm="ortho")
+        torch.fft.rfft2(NOISE * torch.randn(len(units), 3, side, side, generator=draw), norm="ortho")
     )
     picture, momentum = (picture / scale[..., None]).requires_grad_(), torch.zeros_like(picture)
 
@@ -135,7 +135,7 @@ def ascend(
         length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1, 1)
         momentum = 0.9 * momentum + slope / length
         with torch.no_grad():
-            picture += RATE * momentum
+            picture += RATE / side**0.5 * momentum  # in small pictures fewer frequencies share a step
     with torch.no_grad():
         found = rendered()
         return found, answers(found)

@@ -26,7 +26,8 @@ def show_weights(report: Report, folder: Path) -> None:
     console = results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", markup=False, highlight=False)
+        if lines:
+            console.print(*lines, sep="\n", markup=False, highlight=False)
 
     for one in results.networks:
         say(f"{one.name}, weights {one.weights}, on {one.source} ({one.images} images)")
@@ -74,12 +75,13 @@ def _units(network: ViewedNetwork) -> list[str]:
 
 
 def _maps(look: Look) -> "Table":
-    table = table_of("map", "like random weights' (least to most)", "")
+    table = table_of("map", "like random weights", "least to most", "")
     for one in look.maps:
         mean, least, most = one.alike
         table.add_row(
             one.method,
-            f"{mean:.2f} ({least:.2f} to {most:.2f})",
+            f"{mean:.2f}",
+            f"{least:.2f} to {most:.2f}",
             "says nothing about learning" if one.says_nothing else "",
         )
     return table

@@ -27,7 +27,7 @@ def film_of(viewed: Viewed) -> list[tuple[Frame, Tensor]]:
         if not frames and run.folder != Path(viewed.folder):  # a stage that froze it
             frames[before] = first_layer(run.load_model()[0]).weight.detach()
         found |= frames
-    if any(found):
+    if found:
         found[_training(Run.open(viewed.folder)).kept_epoch] = viewed.layers[viewed.first].weight.cpu()
     first = found[min(found)] if found else torch.zeros(())
     return [
