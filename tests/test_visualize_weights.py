@@ -249,7 +249,7 @@ def test_trained_networks_have_learned_and_random_ones_have_not(a2: A2, tmp_path
     flags = ("--data", "portraits", "--epochs", 8, "--threads", 1, "--hidden", 40, "--quiet", "--scheduler", "none")
     for seed in range(10):
         folder = a2("train-mlp", *flags, "--seed", seed, "--out", f"run-{seed}").done()
-        look_at = ("visualize-weights", "--run", folder, "--show", "evidence", "--threads", 1, "--json")
+        look_at = ("visualize-weights", *QUICK[2:], "--run", folder, "--show", "evidence", "--json")
         layers = found(a2(*look_at))["networks"][0]["layers"]
         assert [one["verdict"] for one in layers if one["layer"] == "hidden1"] == ["learned"], seed
         run = Run(folder)
