@@ -69,6 +69,8 @@ def modules_after(arguments: list[str], cwd: Path) -> tuple[int, set[str]]:
         (["train-cnn", "--help"], 0),
         (["predict", "--help"], 0),
         (["predict", "--run", "none", "x.png"], 3),
+        (["visualize-weights", "--help"], 0),
+        (["visualize-weights", "--run", "none"], 3),
         (["presets"], 0),
         (["train-cnn", "--epocs", "3"], 2),
         (["train-cnn", "--epochs", "-3"], 2),
