@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 KEPT_CHECKPOINTS = 2
+UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 SAVING: dict[str, dict[str, Any]] = {
     "png": {"pil_kwargs": {"compress_level": 1}},
@@ -209,7 +210,7 @@ class Run:
         return sorted(
             str(p)
             for p in files
-            if not p.name.startswith(".") and p.name != "report.json" and not {"checkpoints", "trials"} & {*p.parts}
+            if not p.name.startswith(".") and p.name != "report.json" and not UNLISTED & {*p.parts}
         )
 
     # Weights
@@ -273,12 +274,12 @@ class Run:
         return None
 
     def save_frame(self, epoch: int, tensors: Mapping[str, Tensor]) -> None:
-        """Write checkpoints/frame-NNNN: a layer's weights after an epoch, for a film of the training."""
-        self._save_tensors(f"checkpoints/frame-{epoch:08d}", tensors, {"epoch": epoch})
+        """Write film/epoch-NNNN: a layer's weights after an epoch, for a film of the training."""
+        self._save_tensors(f"film/epoch-{epoch:08d}", tensors, {"epoch": epoch})
 
     def load_frames(self) -> dict[int, dict[str, Tensor]]:
         """Return the weights kept for a film, by epoch, in order; raises DataError for a damaged one."""
-        stems = [f"checkpoints/{path.stem}" for path in sorted(self.folder.glob("checkpoints/frame-*.json"))]
+        stems = [f"film/{path.stem}" for path in sorted(self.folder.glob("film/epoch-*.json"))]
         return {int(stem[-8:]): self._load_tensors(stem)[0] for stem in stems}
 
     def _save_tensors(self, stem: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:

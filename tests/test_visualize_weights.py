@@ -359,11 +359,11 @@ def test_bad_input_is_one_line(
 
 def test_damage_is_told(own: tuple[Path, A2]) -> None:
     folder, view = own
-    flip(folder / "checkpoints/frame-00000002.safetensors")
-    view("--show", "film").refused(3, "frame-00000002", "damaged")
-    shutil.rmtree(folder / "checkpoints")
+    flip(folder / "film/epoch-00000002.safetensors")
+    view("--show", "film").refused(3, "epoch-00000002", "damaged")
+    shutil.rmtree(folder / "film")
     results = found(view("--show", "film", "--json"))["networks"][0]["film"]
-    assert len(results) == 2, "the first and the last need no checkpoint"
+    assert len(results) == 2, "the first and the last are not kept there"
     shutil.rmtree(folder / "model")
     view("--show", "film").refused(3, "model.json")
 

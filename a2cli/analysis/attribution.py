@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -144,7 +145,12 @@ def _by_captum(method: Any, model: Model, image: Tensor, target: int, baseline: 
     start = baseline.view(1, 3, 1, 1).expand_as(image[None]).contiguous()
     with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):  # on the hooks that it sets
         torch.manual_seed(0)
-        found = method.attribute(image[None].clone().requires_grad_(), start, target=target, **more)
+        drawn = np.random.get_state()  # captum draws from both
+        np.random.seed(0)
+        try:
+            found = method.attribute(image[None].clone().requires_grad_(), start, target=target, **more)
+        finally:
+            np.random.set_state(drawn)
     return Attribution(found[0].detach().sum(dim=0), signed=True, change=_change(model, image, start[0], target))
 
 

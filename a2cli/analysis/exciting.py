@@ -110,7 +110,7 @@ def ascend(
     little at each step (Olah, Mordvintsev & Schubert 2017, "preconditioning" and "transformation robustness").
     """
     part, rows = up_to(graph, [name]), torch.arange(len(units))
-    draw = streams.torch("ascent")
+    draw, jitter = streams.torch("ascent"), min(JITTER, side // 16)
     waves = torch.fft.rfftfreq(side)[None, :].square() + torch.fft.fftfreq(side)[:, None].square()
     scale = 1 / waves.sqrt().clamp_min(1 / side)
     picture = torch.view_as_real(
@@ -129,8 +129,8 @@ def ascend(
         return values[rows, list(units)]
 
     for _ in range(steps):
-        down, right = torch.randint(-JITTER, JITTER + 1, (2,), generator=draw).tolist()
-        moved = torch.roll(rendered(), (down, right), dims=(2, 3)) if side > 4 * JITTER else rendered()
+        shifts = torch.randint(-jitter, jitter + 1, (2,), generator=draw).tolist()
+        moved = torch.roll(rendered(), shifts, dims=(2, 3))
         (slope,) = torch.autograd.grad(answers(moved).sum(), picture)
         length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1, 1)
         momentum = 0.9 * momentum + slope / length

@@ -1,4 +1,4 @@
-"""How a first layer's weights changed over a training, from what its checkpoints kept."""
+"""How a first layer's weights changed over a training, from what the run kept."""
 
 from pathlib import Path
 

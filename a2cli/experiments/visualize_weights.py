@@ -98,13 +98,13 @@ def _deep(viewed: Viewed, settings: ViewSettings) -> list[str]:
 
 
 def _look_into(viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher) -> Seen:
-    seen = Seen(viewed)
-    if settings.show:
-        film = film_of(viewed)
-        seen.skipped = _unsuited(viewed, has_film=len(film) > 1)
-        if settings.show != VIEWS and (missing := [one for one in settings.show if one in seen.skipped]):
-            raise SettingsError(f"--show {missing[0]}: {viewed.name}: {seen.skipped[missing[0]]}")
-        seen.film = film if seen.shows("film", settings) else []
+    film = film_of(viewed) if "film" in settings.show else []
+    unsuited = _unsuited(viewed, has_film=len(film) > 1)
+    seen = Seen(viewed, skipped={part: why for part, why in unsuited.items() if part in settings.show})
+    if settings.show != VIEWS and seen.skipped:
+        part, why = next(iter(seen.skipped.items()))
+        raise SettingsError(f"--show {part}: {viewed.name}: {why}")
+    seen.film = film if seen.shows("film", settings) else []
     if seen.shows("units", settings):
         seen.units = pixel_units(viewed, settings, device)
     if seen.shows("patches", settings) or seen.shows("ascent", settings):
@@ -126,7 +126,7 @@ def _unsuited(viewed: Viewed, *, has_film: bool) -> dict[str, str]:
         found["filters"] = "its first layer is linear, see units"
         found["patches"] = found["ascent"] = "it has no convolution, whose units see a patch of the image"
     if not has_film:
-        found["film"] = "its first layer did not learn in this run, or its checkpoints are gone"
+        found["film"] = "its first layer did not learn in this run, or what it kept of it is gone"
     return found
 
 
