@@ -162,7 +162,7 @@ def networks_table() -> list[str]:
         cells = [
             over_seeds([measure(one, name) for one in layers]) for name in ("norm", "smoothness", "effective rank")
         ]
-        dead = over_seeds([len(one.dead or []) for one in layers], 0)
+        dead = over_seeds([len(one.dead) for one in layers], 0)
         alike = over_seeds([fmean(likenesses(viewed_of(f"faces-{preset}/seeds/{seed}"))) for seed in range(SEEDS)])
         accuracy = f"{results.val.mean:.3f} ± {results.val.deviation:.3f}"
         lines.append(f"| `{preset}` | {accuracy} | {cells[0]} | {cells[1]} | {cells[2]} | {dead} | {alike} |")
@@ -198,13 +198,13 @@ def likenesses_by_unit(viewed: Viewed) -> dict[int, float]:
 
 
 def layers_table(name: str) -> list[str]:
-    lines = ["| layer | units | dead (drawn) | in equal groups | smoothness | effective rank (drawn) | verdict |",
+    lines = ["| layer | units | dead (drawn) | groups of equals | smoothness | effective rank (drawn) | verdict |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     for one in found_in(name).networks[0].layers:
         rank = next(two for two in one.measures if two.name == "effective rank")
         smooth = next((f"{two.value:.2f}" for two in one.measures if two.name == "smoothness"), "")
-        dead = f"{len(one.dead or [])} ({one.dead_random})"
-        lines.append(f"| {one.layer} | {one.units} | {dead} | {sum(map(len, one.duplicates))} | {smooth} | "
+        dead = f"{len(one.dead)} ({one.dead_random})"
+        lines.append(f"| {one.layer} | {one.units} | {dead} | {len(one.duplicates)} | {smooth} | "
                      f"{rank.value:.2f} ({rank.random:.2f}) | {one.verdict} |")  # fmt: skip
     return lines
 

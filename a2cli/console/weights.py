@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 MOST_UNITS = 8
 LEGEND = (
-    "In brackets: the mean of networks drawn anew. dead: units that answer all images alike; same: units in groups of "
-    "equal weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
+    "In brackets: networks drawn anew. dead: units that answer all images alike; same: groups of units with equal "
+    "weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
     "from where the training began, over the length there."
 )
 
@@ -57,9 +57,9 @@ def _layers(network: ViewedNetwork) -> "Table":
 
 def _cells(one: LayerWeights) -> list[str]:
     found = {measure.name: f"{measure.value:.2f} ({measure.random:.2f})" for measure in one.measures}
-    dead = "" if one.dead is None else f"{len(one.dead)} ({one.dead_random})"
+    dead = f"{len(one.dead)} ({one.dead_random})"
     moved = "" if one.moved is None else f"{one.moved:.2f}"
-    same = str(sum(map(len, one.duplicates)))
+    same = f"{len(one.duplicates)} ({one.duplicates_random})"
     measures = [found.get(name, "") for name in ("effective rank", "smoothness")]
     verdict = "learned" if one.verdict == "learned" else "as drawn"
     return [one.layer, str(one.units), dead, same, *measures, moved, verdict]

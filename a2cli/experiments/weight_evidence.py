@@ -33,6 +33,7 @@ def evidence(
     drawn: dict[str, dict[str, list[float]]] = {name: {} for name in viewed.layers}
     spectra: dict[str, list[Tensor]] = {name: [] for name in viewed.layers}
     silent_drawn: Mapping[str, Sequence[int]] = {}
+    twice: dict[str, int] = {}
     rows = _some(len(viewed.images))
     answers = {name: one.answer for name, one in viewed.layers.items()}
     for number in watch.batches(range(redraws), redraws):
@@ -42,9 +43,10 @@ def evidence(
             spectra[name].append(spectrum(one.weight))
             for measure, value in measures_of(one.weight, pictures).items():
                 drawn[name].setdefault(measure, []).append(value)
-        if number == 0 and rows:
+        if number == 0:
+            twice = {name: len(duplicates(one.weight)) for name, one in viewed.layers_of(graph).items()}
             silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
-    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows)) if rows else {}
+    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows))
     measures = {
         name: [judged(value, drawn[name][kind], kind) for kind, value in found.items() if len(drawn[name][kind]) > 1]
         for name, found in own.items()
@@ -55,9 +57,10 @@ def evidence(
             layer=name,
             units=one.units,
             weights=one.weight.numel(),
-            dead=dead.get(one.answer),
-            dead_random=len(silent_drawn[one.answer]) if rows else None,
+            dead=dead[one.answer],
+            dead_random=len(silent_drawn[one.answer]),
             duplicates=duplicates(one.weight),
+            duplicates_random=twice[name],
             moved=_moved(one.weight, viewed.began.get(name)),
             measures=measures[name],
             verdict="learned" if verdicts[name] else "like its initialisation",

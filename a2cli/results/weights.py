@@ -24,17 +24,18 @@ class Measure:
 class LayerWeights:
     """One layer with weights. `dead` units answer all images alike, `dead_random` are those of a network drawn anew.
 
-    Both are null where there were no images. `duplicates` are groups of units with the same weights but for their
-    length. `moved` is the weights' distance from where this training began, over their length there; null where that is
-    not known.
+    `duplicates` are groups of units with the same weights but for their length, `duplicates_random` how many groups that
+    network has. `moved` is the weights' distance from where this training began, over their length there; null where
+    that is not known.
     """
 
     layer: str
     units: int
     weights: int
-    dead: list[int] | None
-    dead_random: int | None
+    dead: list[int]
+    dead_random: int
     duplicates: list[list[int]]
+    duplicates_random: int
     moved: float | None
     measures: list[Measure]
     verdict: Learning
