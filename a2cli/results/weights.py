@@ -24,9 +24,9 @@ class Measure:
 class LayerWeights:
     """One layer with weights. `dead` units answer all images alike, `dead_random` are those of a network drawn anew.
 
-    `duplicates` are groups of units with the same weights but for their length, `duplicates_random` how many groups that
-    network has. `moved` is the weights' distance from where this training began, over their length there; null where
-    that is not known.
+    `duplicates` are groups of units with the same weights but for their length, `duplicates_random` the number of that
+    network's. `moved` is the weights' distance from where this training began, over their length there; null where that
+    is not known.
     """
 
     layer: str
