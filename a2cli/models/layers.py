@@ -49,6 +49,18 @@ class Flatten(nn.Module):
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
+class Residual(nn.Module):
+    """Layers and a shortcut past them, added: f(x) + g(x) (He et al. 2016, equations 1 and 2)."""
+
+    def __init__(self, body: nn.Sequential, shortcut: nn.Sequential) -> None:
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, maps: Tensor) -> Tensor:
+        found: Tensor = self.body(maps) + self.shortcut(maps)
+        return found
+
+
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _affine_rows(

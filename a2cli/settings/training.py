@@ -79,6 +79,10 @@ class NetworkSettings:
         ("all",),
         "Where dropout acts: all, or names out of conv1, conv2, ..., hidden1, ...; conv and hidden mean all such.",
     )
+    shortcuts: bool = setting(
+        False, "From the second convolution on, add what goes into each two convolutions to what comes out of them."
+    )
+    global_pool: bool = setting(False, "Average each channel over its whole map before the linear layers.")
     hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
 
 
