@@ -141,6 +141,10 @@ class TrainingSettings:
     monitor: Literal["val-loss", "val-accuracy", "train-loss"] = setting(
         "val-loss", "What early stopping, plateau and the choice of the best epoch look at."
     )
+    average_weights: Share = setting(
+        0.0,
+        "Judge and keep a running mean of the weights, which keeps this share of itself each step, as 0.99; 0: none.",
+    )
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
