@@ -73,7 +73,7 @@ class Job:
 
 
 class Progress:
-    """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, history, best weights.
+    """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
 
     `judged` is what is validated and kept: the average where there is one, else the network itself.
     """
