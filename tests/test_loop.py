@@ -116,6 +116,13 @@ def test_what_is_kept_is_the_average(restore_best: bool, data_file: Path, tmp_pa
     assert plain[-1].val_loss != history[-1].val_loss
 
 
+def test_accuracy_on_mixed_images_is_by_the_larger_part() -> None:
+    data = some_images(8, noise=250)
+    logs = train(network(), data, strengths={"mixup": 1.0}, epochs=150)
+    assert 0.6 < logs[-1].train_accuracy
+    assert 0.2 < logs[-1].train_loss < logs[0].train_loss, "targets are mixed, so none can be met for certain"
+
+
 def test_one_batch_can_be_learned_by_heart() -> None:
     data = some_images(8, noise=250)
     logs = train(network(), data, epochs=150)

@@ -36,7 +36,8 @@ class DataSettings:
     augment: tuple[str, ...] = setting(
         (),
         "Random changes of each training image, as name or name=strength: flip=0.5 (probability), crop=0.8 (smallest "
-        "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability).",
+        "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability); "
+        "mixup=0.5 and cutmix=0.5 (probability) mix it, and its label, with another one.",
     )
 
 
@@ -207,6 +208,8 @@ AUGMENTATIONS = {
     "translate": (0.1, 1.0),
     "color-jitter": (0.4, 1.0),
     "grayscale": (0.2, 1.0),
+    "mixup": (0.5, 1.0),
+    "cutmix": (0.5, 1.0),
 }
 
 
@@ -228,4 +231,6 @@ def augmentations(words: tuple[str, ...]) -> dict[str, float]:
         if not 0 < strength <= most:
             raise SettingsError(f"--augment: expected {name}=strength above 0 and at most {most:g}, got {word!r}")
         found[name] = strength
+    if found.get("mixup", 0) + found.get("cutmix", 0) > 1:
+        raise SettingsError("--augment: an image is mixed one way; expected mixup and cutmix of 1 together at most")
     return found

@@ -105,7 +105,7 @@ def fit(
                 raise _diverged(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
             total_loss += value * len(labels)
             answers.append(logits.detach())
-            truths.append(labels)
+            truths.append(labels if labels.dim() == 1 else labels.argmax(dim=1))
         seconds = time.perf_counter() - began
         result = evaluate(judged, val, settings, device)
         if not math.isfinite(result.loss):
