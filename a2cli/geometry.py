@@ -95,6 +95,11 @@ def _check_shortcuts(network: NetworkSettings, maps: list[Stage]) -> None:
             )
 
 
+def values_of(network: NetworkSettings, last: Stage) -> int:
+    """Return how many values of each channel of the last map the linear layers get."""
+    return {"none": last.size**2, "average": 1, "moments": 2}[network.global_pool]
+
+
 def check_weights(network: NetworkSettings, image_size: int) -> None:
     """Raise SettingsError for a layer of more weights than a machine could hold."""
     maps = stages(network, image_size)
@@ -103,7 +108,7 @@ def check_weights(network: NetworkSettings, image_size: int) -> None:
         if stage.name.startswith("conv"):
             layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels))
             inputs = stage.channels
-    inputs *= 1 if network.global_pool else maps[-1].size ** 2
+    inputs *= values_of(network, maps[-1])
     for i, units in enumerate(network.hidden, start=1):
         layers.append((f"hidden{i}", inputs * units))
         inputs = units

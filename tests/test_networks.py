@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from a2cli.analysis.receptive_field import layers_of, views
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
-from a2cli.models.layers import Flatten, Normalize, WeightNorm, normalization
+from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normalization
 from a2cli.models.zoo import ModelCard
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -118,7 +119,7 @@ def test_a_layer_begins_alike_in_networks_that_differ_elsewhere(other: dict[str,
 
 
 RESIDUAL = {"channels": (4, 4, 4, 8, 8), "kernel_size": (5, 3, 3, 3, 3), "padding": (2, 1, 1, 1, 1), "hidden": (),
-            "stride": (2, 1, 1, 2, 1), "shortcuts": True, "norm": "batch", "global_pool": True}  # fmt: skip
+            "stride": (2, 1, 1, 2, 1), "shortcuts": True, "norm": "batch", "global_pool": "average"}  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [32, 31])
@@ -146,6 +147,18 @@ def test_a_residual_network_is_its_equations(size: int) -> None:
     expected = F.linear(x.mean(dim=(2, 3)), model.output.weight, model.output.bias)
     torch.testing.assert_close(model(images), expected)
     assert [stage.size for stage in stages(NetworkSettings(**RESIDUAL), size)] == [16, 16, 16, 8, 8]
+
+
+def test_moments_are_each_channels_mean_and_deviation() -> None:
+    maps = torch.randn(3, 5, 7, 6).to(memory_format=torch.channels_last)
+    found = Moments()(maps).flatten(1).numpy()
+    flat = maps.numpy().reshape(3, 5, -1)
+    assert found == pytest.approx(np.concatenate([flat.mean(2), flat.std(2)], axis=1), abs=1e-3)
+    model = build(32, **RESIDUAL | {"global_pool": "moments"})
+    assert model.output.in_features == 16
+    still = torch.zeros(2, 3, 32, 32, requires_grad=True)
+    model(still).sum().backward()
+    assert still.grad is not None and still.grad.isfinite().all()
 
 
 def test_a_residual_networks_units_see_what_the_closed_form_says() -> None:

@@ -65,7 +65,7 @@ def plan_training(settings: AnyTraining) -> list[str]:
             f"{stage.name} {stage.channels}x{stage.size}x{stage.size} (sees {stage.field}x{stage.field})"
             for stage in stages(network, side)
         ]
-        maps += ["global pool"] * network.global_pool
+        maps += [f"{network.global_pool} of maps"] * (network.global_pool != "none")
         places = dropout_places(network)
     else:
         maps, places = [], {name: rate for name, _, _, rate in mlp_layers(network, side)}

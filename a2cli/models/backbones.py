@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.models.layers import ACTIVATIONS, Flatten, Normalize, WeightNorm
+from a2cli.models.layers import ACTIVATIONS, Flatten, Moments, Normalize, WeightNorm
 from a2cli.models.weights import torchvision_weights
 from a2cli.runtime import Streams
 
@@ -86,7 +86,9 @@ class _Tracer(fx.Tracer):
     """Sees our own layers as one step each, as torch's are."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Normalize | Flatten | WeightNorm) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Normalize | Flatten | Moments | WeightNorm) or super().is_leaf_module(
+            m, module_qualified_name
+        )
 
 
 def graph_of(model: nn.Module, where: str) -> fx.GraphModule:

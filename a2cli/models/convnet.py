@@ -9,8 +9,18 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from a2cli.geometry import Stage, dropout_places, pairs, stages
-from a2cli.models.layers import ACTIVATIONS, POOLS, Flatten, Normalize, Residual, WeightNorm, initialize, normalization
+from a2cli.geometry import Stage, dropout_places, pairs, stages, values_of
+from a2cli.models.layers import (
+    ACTIVATIONS,
+    POOLS,
+    Flatten,
+    Moments,
+    Normalize,
+    Residual,
+    WeightNorm,
+    initialize,
+    normalization,
+)
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 
@@ -42,10 +52,10 @@ def build_convnet(
                 channels = stage.channels
             else:
                 layers[stage.name] = POOLS[network.pool](stage.kernel_size, stage.stride)
-    if network.global_pool:
-        layers["global_pool"] = nn.AdaptiveAvgPool2d(1)
+    if network.global_pool != "none":
+        layers["global_pool"] = nn.AdaptiveAvgPool2d(1) if network.global_pool == "average" else Moments()
     layers["flatten"] = Flatten()
-    features = maps[-1].channels * (1 if network.global_pool else maps[-1].size ** 2)
+    features = maps[-1].channels * values_of(network, maps[-1])
     for i, units in enumerate(network.hidden, start=1):
         layers[f"hidden{i}"] = nn.Linear(features, units)
         layers[f"hidden{i}_{network.activation}"] = ACTIVATIONS[network.activation]()

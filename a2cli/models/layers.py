@@ -61,6 +61,17 @@ class Residual(nn.Module):
         return found
 
 
+class Moments(nn.Module):
+    """Maps (N, C, H, W) to (N, 2 C, 1, 1): each channel's mean, then each channel's standard deviation.
+
+    These tell styles apart: to have them of another image is to be painted alike (Huang & Belongie 2017, section 5).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
+        return torch.cat((mean, (variance + 1e-4).sqrt()), dim=1)  # the slope of a root is infinite at zero
+
+
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _affine_rows(

@@ -83,7 +83,10 @@ class NetworkSettings:
     shortcuts: bool = setting(
         False, "From the second convolution on, add what goes into each two convolutions to what comes out of them."
     )
-    global_pool: bool = setting(False, "Average each channel over its whole map before the linear layers.")
+    global_pool: Literal["none", "average", "moments"] = setting(
+        "none",
+        "What the linear layers get of each channel: its whole map, the map's average, or its mean and deviation.",
+    )
     hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
 
 
