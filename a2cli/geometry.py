@@ -68,7 +68,36 @@ def stages(network: NetworkSettings, image_size: int) -> list[Stage]:
                 )
             field, jump = field + (kernel - 1) * jump, jump * stride
             found.append(Stage(name, kernel, stride, padding, channels, size, field, jump))
+    if network.shortcuts:
+        _check_shortcuts(network, found)
     return found
+
+
+def pairs(maps: Sequence[Stage]) -> list[tuple[Stage, Stage, Stage]]:
+    """Return the convolution before each two that a shortcut leads around, and those two."""
+    return list(zip(maps[::2], maps[1::2], maps[2::2], strict=False))
+
+
+def _check_shortcuts(network: NetworkSettings, maps: list[Stage]) -> None:
+    """Raise SettingsError where a shortcut's map is not the size of what it is added to, or its units see more."""
+    if network.pool != "none":
+        raise SettingsError("--shortcuts: leaves no place for --pool; make maps smaller by --stride")
+    if len(maps) % 2 == 0 or len(maps) == 1:
+        raise SettingsError(f"--shortcuts: expected one convolution and then pairs of them, got {len(maps)}")
+    for before, first, second in pairs(maps):
+        stride = first.stride * second.stride
+        size, last = -(-before.size // stride), first.kernel_size - 1 + (second.kernel_size - 1) * first.stride
+        if size != second.size or last - first.padding - second.padding * first.stride < stride - 1:
+            raise SettingsError(
+                f"--shortcuts: {first.name} and {second.name} make {second.size}x{second.size} of "
+                f"{before.size}x{before.size}, which the shortcut past them cannot; use odd kernels above the --stride "
+                "and a --padding of half a kernel"
+            )
+
+
+def values_of(network: NetworkSettings, last: Stage) -> int:
+    """Return how many values of each channel of the last map the linear layers get."""
+    return {"none": last.size**2, "average": 1, "moments": 2}[network.global_pool]
 
 
 def check_weights(network: NetworkSettings, image_size: int) -> None:
@@ -79,7 +108,7 @@ def check_weights(network: NetworkSettings, image_size: int) -> None:
         if stage.name.startswith("conv"):
             layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels))
             inputs = stage.channels
-    inputs *= maps[-1].size ** 2
+    inputs *= values_of(network, maps[-1])
     for i, units in enumerate(network.hidden, start=1):
         layers.append((f"hidden{i}", inputs * units))
         inputs = units

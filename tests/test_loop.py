@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
@@ -19,6 +20,7 @@ from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.training.averaging import Average
 from a2cli.training.loop import LOSSES, evaluate, fit
 from a2cli.training.optimizers import Optimizer
 from a2cli.training.schedulers import Schedule
@@ -75,6 +77,50 @@ def test_equals_a_plain_torch_loop() -> None:
             total += loss.item() * len(rows)
         assert logs[epoch].train_loss == pytest.approx(total / len(data), rel=1e-4)
     torch.testing.assert_close(weights(ours), weights(theirs), rtol=2e-3, atol=2e-4)
+
+
+def test_the_average_is_torchs() -> None:
+    """Against `torch.optim.swa_utils`, batch statistics as well; and the mean is what is validated."""
+    model, data = network(NetworkSettings(channels=(4,), norm="batch")), some_images()
+    chosen = TrainingSettings(epochs=3, batch_size=8, learning_rate=1e-2)
+    optimizer, step = Optimizer(model, chosen.optimizer), Optimizer.step
+    average = Average(model, 0.5)
+    kept = AveragedModel(model, avg_fn=lambda mean, w, t: mean + (w - mean) * (1 - min(0.5, t / (t + 10))),
+                         use_buffers=True)  # fmt: skip
+    kept.n_averaged.fill_(1)  # or torch's would forget the start at its first step
+
+    class Stepping(Optimizer):
+        def step(self, learning_rate: float) -> None:
+            step(self, learning_rate)
+            kept.update_parameters(model)
+
+    optimizer.__class__ = Stepping
+    logs = fit(model, Augmented(data, {}), data, chosen, optimizer, Schedule(chosen), Streams(0), CPU, Nobody(),
+               average=average)  # fmt: skip
+    last = list(logs)[-1]
+    for name, tensor in kept.module.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(average.model.state_dict()[name], tensor)
+    assert not torch.allclose(weights(average.model), weights(model))
+    assert last.val_loss == evaluate(average.model, data, chosen, CPU).loss != evaluate(model, data, chosen, CPU).loss
+
+
+@pytest.mark.parametrize("restore_best", [False, True])
+def test_what_is_kept_is_the_average(restore_best: bool, data_file: Path, tmp_path: Path) -> None:
+    report = whole_run(data_file, tmp_path / "run", restore_best=restore_best, average_weights=0.9)
+    assert report.results
+    found, history = report.results.runs[0], report.history["0"]
+    assert found.val_loss == pytest.approx(history[found.kept_epoch - 1].val_loss, rel=1e-5)
+    plain = whole_run(data_file, tmp_path / "plain", restore_best=restore_best).history["0"]
+    assert [log.train_loss for log in plain] == [log.train_loss for log in history], "the training itself is the same"
+    assert plain[-1].val_loss != history[-1].val_loss
+
+
+def test_accuracy_on_mixed_images_is_by_the_larger_part() -> None:
+    data = some_images(8, noise=250)
+    logs = train(network(), data, strengths={"mixup": 1.0}, epochs=150)
+    assert logs[-1].train_accuracy > 0.6
+    assert 0.2 < logs[-1].train_loss < logs[0].train_loss, "targets are mixed, so none can be met for certain"
 
 
 def test_one_batch_can_be_learned_by_heart() -> None:

@@ -4,16 +4,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
+from a2cli.analysis import probing
+from a2cli.analysis.receptive_field import layers_of, views
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
-from a2cli.models.layers import Flatten, Normalize, WeightNorm, normalization
+from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normalization
 from a2cli.models.zoo import ModelCard
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -113,6 +116,73 @@ def test_a_layer_begins_alike_in_networks_that_differ_elsewhere(other: dict[str,
         assert torch.equal(getattr(plain, name).weight, getattr(changed, name).weight) or other == {"norm": "weight"}
         torch.testing.assert_close(getattr(plain, name).weight, getattr(changed, name).weight)
     assert not torch.equal(plain.conv1.weight, build(seed=1).conv1.weight)
+
+
+RESIDUAL = {"channels": (4, 4, 4, 8, 8), "kernel_size": (5, 3, 3, 3, 3), "padding": (2, 1, 1, 1, 1), "hidden": (),
+            "stride": (2, 1, 1, 2, 1), "shortcuts": True, "norm": "batch", "global_pool": "average"}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [32, 31])
+def test_a_residual_network_is_its_equations(size: int) -> None:
+    """He et al. 2016, equations 1 and 2: y = relu(F(x) + x), and where maps shrink y = relu(F(x) + W mean(x))."""
+    model = build(size, **RESIDUAL).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+    named = dict(model.named_modules())
+
+    def conv(name: str, x: torch.Tensor, norm: str, *geometry: int) -> torch.Tensor:
+        return named[norm](F.conv2d(x, named[name].weight, named[name].bias, *geometry))  # type: ignore[arg-type]
+
+    images = torch.rand(3, 3, size, size)
+    x = F.relu(conv("conv1", named["normalize"](images), "conv1_norm", 2, 2))
+    inner = F.relu(conv("block1.body.conv2", x, "block1.body.conv2_norm", 1, 1))
+    x = F.relu(x + conv("block1.body.conv3", inner, "block1.body.conv3_norm", 1, 1))
+    inner = F.relu(conv("block2.body.conv4", x, "block2.body.conv4_norm", 2, 1))
+    smaller = F.avg_pool2d(x, 2, ceil_mode=True)
+    past = conv("block2.shortcut.conv", smaller, "block2.shortcut.norm")
+    x = F.relu(past + conv("block2.body.conv5", inner, "block2.body.conv5_norm", 1, 1))
+    expected = F.linear(x.mean(dim=(2, 3)), model.output.weight, model.output.bias)
+    torch.testing.assert_close(model(images), expected)
+    assert [stage.size for stage in stages(NetworkSettings(**RESIDUAL), size)] == [16, 16, 16, 8, 8]
+
+
+def test_moments_are_each_channels_mean_and_deviation() -> None:
+    maps = torch.randn(3, 5, 7, 6).to(memory_format=torch.channels_last)
+    found = Moments()(maps).flatten(1).numpy()
+    flat = maps.numpy().reshape(3, 5, -1)
+    assert found == pytest.approx(np.concatenate([flat.mean(2), flat.std(2)], axis=1), abs=1e-3)
+    model = build(32, **RESIDUAL | {"global_pool": "moments"})
+    assert model.output.in_features == 16
+    still = torch.zeros(2, 3, 32, 32, requires_grad=True)
+    model(still).sum().backward()
+    assert still.grad is not None and still.grad.isfinite().all()
+
+
+def test_a_residual_networks_units_see_what_the_closed_form_says() -> None:
+    """Measured by NaN through the real network: a shortcut's units see no more than those that they are added to."""
+    network = NetworkSettings(**RESIDUAL)
+    layers = layers_of(network, 31)
+    measured = probing.trusted(build(31, **RESIDUAL), probing.of_sequence(build(31, **RESIDUAL), [
+        layer.name for layer in layers]), 31)  # fmt: skip
+    for layer, (rows, _) in zip(layers, views(layers, 31), strict=True):
+        assert measured[layer.name][0] == tuple(rows.seen)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"pool": "max", "stride": (1,)}, "no place for --pool"),
+        ({"channels": (4, 4, 4, 4), "stride": (1,), "kernel_size": (3,), "padding": (1,)}, "pairs of them, got 4"),
+        ({"padding": (2, 1, 1, 0, 1)}, "conv4 and conv5 make 7x7 of 16x16, which the shortcut past them cannot"),
+        ({"kernel_size": (5, 3, 3, 1, 1), "padding": (2, 1, 1, 0, 0)}, "odd kernels above the --stride"),
+    ],
+)
+def test_shortcuts_that_cannot_be(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        build(32, **RESIDUAL | changed)
 
 
 def test_normalizations_are_torchs() -> None:

@@ -196,6 +196,15 @@ def test_how_often_checkpoints_are_written_changes_nothing(
     assert found["weights"]["model/model.safetensors"] == unbroken["weights"]["model/model.safetensors"]
 
 
+def test_an_average_and_mixed_images_go_on_as_well(data: Path, tmp_path: Path) -> None:
+    settings = settings_for(data, average_weights=0.9, augment=("flip", "mixup=0.3", "cutmix=0.3"))
+    assert finish(start(settings, tmp_path / "whole", tmp_path / "cache", True, None)) == 0
+    killed = finish(start(settings, tmp_path / "run", tmp_path / "cache", True, PHASES["a later step"]))
+    assert killed == -signal.SIGKILL
+    assert finish(start(settings, tmp_path / "run", tmp_path / "cache", True, None)) == 0
+    assert_same(outcome(tmp_path / "run"), outcome(tmp_path / "whole"))
+
+
 def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
     settings = settings_for(data, seeds=3, epochs=2)
     kill_in_second = ("a2cli.training.optimizers", "Optimizer.step", 15)

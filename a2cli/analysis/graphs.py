@@ -26,15 +26,8 @@ POINTWISE = {
     *("Normalize", "Preprocess", "stochastic_depth", "contiguous", "clone", "clamp", "float", "neg"),
 }
 JOINING = {"add", "iadd", "sub", "mul", "imul", "truediv", "cat", "concat", "concatenate", "add_", "mul_"}
-POOLINGS = {
-    "GridPooling",
-    "AdaptiveAvgPool2d",
-    "AdaptiveMaxPool2d",
-    "adaptive_avg_pool2d",
-    "adaptive_max_pool2d",
-    "mean",
-    "amax",
-}
+POOLINGS = {"AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"}
+POOLINGS |= {"GridPooling", "Moments"}
 RESHAPING = {"flatten", "view", "reshape", "Flatten"}
 CHUNKING = {"chunk", "split", "getitem", "unbind"}
 WHOLE_MAP = {"MultiheadAttention", "GroupNorm", "InstanceNorm2d", "group_norm", "instance_norm"}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from a2cli.analysis.graphs import window_of
 from a2cli.data.changes import source_of
 from a2cli.models.backbones import friendly_names
-from a2cli.models.layers import Flatten
+from a2cli.models.layers import Flatten, Moments, Residual
 from a2cli.models.transfer import Trunk
 from a2cli.results.invariance import LayerMovement
 
@@ -48,13 +48,14 @@ def places_of(model: nn.Module) -> dict[str, Place]:
     first, jump = torch.zeros(2), torch.ones(2)
     found = {}
     for name, module in steps(model):
-        if isinstance(module, Flatten | nn.Flatten | nn.Linear | nn.AdaptiveAvgPool2d):
+        if isinstance(module, Flatten | nn.Flatten | nn.Linear | nn.AdaptiveAvgPool2d | Moments):
             break
-        if window := window_of(module):
-            _, rows, columns = window
-            for axis, one in enumerate((columns, rows)):
-                first[axis] += jump[axis] * ((one.extent - 1) / 2 - one.padding)
-                jump[axis] *= one.stride
+        for layer in module.body if isinstance(module, Residual) else [module]:
+            if window := window_of(layer):
+                _, rows, columns = window
+                for axis, one in enumerate((columns, rows)):
+                    first[axis] += jump[axis] * ((one.extent - 1) / 2 - one.padding)
+                    jump[axis] *= one.stride
         found[name] = Place(first.clone(), jump.clone())
     return found
 

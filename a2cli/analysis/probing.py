@@ -97,17 +97,16 @@ def _run_watched(model: nn.Module, images: Tensor, kinds: Any, saw: Callable[[st
 
 
 def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
-    """Return the function from images to the maps that these children of a network leave."""
+    """Return the function from images to the maps that these convolutions and poolings leave, blocks opened."""
 
     def maps_of(images: Tensor) -> Mapping[str, Tensor]:
-        found, x = {}, images
-        for name, module in model.eval().named_children():
-            x = module(x)
-            if name in names:
-                found[name] = x
-            if len(found) == len(names):
-                break
-        return found
+        found: dict[str, Tensor] = {}
+
+        def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
+            found[path.rpartition(".")[2]] = maps
+
+        _run_watched(model, images, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), keep)
+        return {name: found[name] for name in names}
 
     return maps_of
 

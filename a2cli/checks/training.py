@@ -44,7 +44,8 @@ def contradictions(settings: ImageTraining) -> list[str]:
         check_norm(network, side, settings.training.batch_size)
         dropout_places(network)
         field = maps[-1].field
-        larger = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"] * (field > side)
+        if field > side and not network.shortcuts:  # past which a unit sees by short ways as well as by long ones
+            larger = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"]
     else:
         mlp_layers(network, side)
     augmentations(settings.dataset.augment)
@@ -64,6 +65,7 @@ def plan_training(settings: AnyTraining) -> list[str]:
             f"{stage.name} {stage.channels}x{stage.size}x{stage.size} (sees {stage.field}x{stage.field})"
             for stage in stages(network, side)
         ]
+        maps += [f"{network.global_pool} of maps"] * (network.global_pool != "none")
         places = dropout_places(network)
     else:
         maps, places = [], {name: rate for name, _, _, rate in mlp_layers(network, side)}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a2cli.data.augment import augment
+from a2cli.data.mixing import MIXING, mix
 from a2cli.data.packing import Packed
 from a2cli.runtime import Streams
 
@@ -70,24 +71,36 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Training images in a fresh order each epoch, each changed at random by the augmentations named."""
+    """Training images in a fresh order each epoch, each changed at random by the augmentations named.
+
+    `classes` is how many there are, where the last of them may have no training image.
+    """
 
     data: ImageSet
     strengths: dict[str, float]
+    classes: int = 0
 
     def __len__(self) -> int:
         return len(self.data)
 
     def batches(self, batch_size: int, streams: Streams, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield an epoch's batches; what happens to an image depends on the epoch and the image, not on its batch."""
+        """Yield an epoch's batches; what happens to an image depends on the epoch and the image, not on its batch.
+
+        Only what it is mixed with is of its batch; labels are then targets (B, K).
+        """
         order = torch.randperm(len(self), generator=streams.torch("order", epoch))
         batches = self.data.reordered(order).batches(batch_size)
         if not self.strengths:
             yield from batches
             return
-        draws = torch.rand(len(self), 12, generator=streams.torch("augment", epoch))[order]
-        for (images, labels), drawn in zip(batches, torch.split(draws, batch_size), strict=True):
-            yield augment(images.to(torch.float32).div_(255), self.strengths, drawn), labels
+        generator = streams.torch("augment", epoch)
+        draws = torch.rand(len(self), 12, generator=generator)[order]
+        to_mix = torch.rand(len(self), 4, generator=generator)[order]
+        mixing, classes = bool(self.strengths.keys() & MIXING), self.classes or int(self.data.labels.max()) + 1
+        for (images, labels), drawn, other in zip(batches, *(torch.split(d, batch_size) for d in (draws, to_mix)),
+                                                  strict=True):  # fmt: skip
+            changed = augment(images.to(torch.float32).div_(255), self.strengths, drawn)
+            yield mix(changed, labels, classes, self.strengths, other) if mixing else (changed, labels)
 
 
 def normalization(kind: str, train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -204,7 +204,7 @@ class Finetuning:
             config=flat(config),
             card=self._card(config),
             training=replace(config.training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
-            train=Augmented(train, augmentations(config.stages.augment)),
+            train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),
             val=val,
             test=ImageSet.of(packed, split.test[:0]),
             names=packed.names,

@@ -67,7 +67,7 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
         config=flat(settings),
         card=card,
         training=settings.training,
-        train=Augmented(train, augmentations(dataset.augment)),
+        train=Augmented(train, augmentations(dataset.augment), len(packed.class_names)),
         val=ImageSet.of(packed, split.val),
         test=ImageSet.of(packed, split.test),
         names=packed.names,

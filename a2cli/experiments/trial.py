@@ -26,6 +26,7 @@ from a2cli.results.training import ClassScore, EpochLog, Mistake, TrainingResult
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings import TrainingSettings
+from a2cli.training.averaging import Average
 from a2cli.training.loop import Evaluation, evaluate, fit, monitored
 from a2cli.training.optimizers import Optimizer, Pace
 from a2cli.training.schedulers import Schedule
@@ -73,7 +74,10 @@ class Job:
 
 
 class Progress:
-    """A training run's moving parts, which a checkpoint holds: network, optimizer, schedule, history, best weights."""
+    """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
+
+    `judged` is what is validated and kept: the average where there is one, else the network itself.
+    """
 
     def __init__(self, job: Job, device: torch.device) -> None:
         self.job, learner = job, job.learner()
@@ -82,6 +86,8 @@ class Progress:
         self.optimizer = Optimizer(
             self.model, training.optimizer, training.weight_decay, training.momentum, learner.paces
         )
+        self.average = Average(self.model, training.average_weights) if training.average_weights else None
+        self.judged = self.average.model if self.average else self.model
         self.schedule = Schedule(job.training)
         self.history: list[EpochLog] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -114,7 +120,7 @@ class Progress:
     def record(self, log: EpochLog) -> None:
         self.history.append(log)
         if self.best_epoch == log.epoch:
-            self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self.best_weights = {name: tensor.clone() for name, tensor in self.judged.state_dict().items()}
 
     @property
     def _identity(self) -> str:
@@ -124,6 +130,8 @@ class Progress:
 
     def save(self, run: Run) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
+        if self.average:
+            parts["average"] = self.average.model.state_dict()
         tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         state = {
             "run": self._identity,
@@ -144,11 +152,13 @@ class Progress:
         try:
             if state["run"] != self._identity:
                 raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
-            parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
+            parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "average": {}}
             for name, tensor in tensors.items():
                 part, _, inner = name.partition("/")
                 parts[part][inner] = tensor
             self.model.load_state_dict(parts["model"])
+            if self.average:
+                self.average.model.load_state_dict(parts["average"])
             for name, tensor in self.optimizer.state.items():
                 tensor.copy_(parts["optimizer"][name])
             self.best_weights = parts["best"]
@@ -226,8 +236,7 @@ def _run(
         _train(progress, run, device, watch, job.test if final else None)
     trained = time.perf_counter()
     watch.phase("evaluating")
-    if job.training.restore_best:
-        progress.model.load_state_dict(progress.best_weights)
+    progress.model.load_state_dict(progress.best_weights if job.training.restore_best else progress.judged.state_dict())
     run.save_model(job.card, progress.whole)
     val = evaluate(progress.model, job.val, job.training, device)
     test = evaluate(progress.model, job.test, job.training, device) if final else None
@@ -265,6 +274,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, t
         watch,
         first_epoch=len(progress.history),
         test=test,
+        average=progress.average,
     )
     for log in epochs:
         progress.record(log)

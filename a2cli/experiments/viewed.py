@@ -1,5 +1,6 @@
 """The networks that are looked into: each as a graph, with its layers by name, its images, and what it began as."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from a2cli.runtime import Streams, cores
 from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
 
 Weighted = nn.Conv2d | nn.Linear
+WITHIN = re.compile(r"^(trunk\.body\.|body\.|head\.|block\d+\.body\.)")  # parts whose layers have names of their own
 BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
 
 
@@ -118,9 +120,7 @@ def weight_layers(graph: fx.GraphModule) -> dict[str, WeightLayer]:
         if node.op == "call_module" and isinstance(module, Weighted):
             own = str(node.target)
             short = chain.get(name, own) if own.startswith(("trunk.body.", "body.")) else own
-            found[short.removeprefix("trunk.body.").removeprefix("body.").removeprefix("head.")] = WeightLayer(
-                module, name, settled(graph, name)
-            )
+            found[WITHIN.sub("", short)] = WeightLayer(module, name, settled(graph, name))
     return found
 
 

@@ -1,13 +1,26 @@
-"""The coursework's ConvNet: convolutions, each with norm, activation, dropout and pooling, then linear layers."""
+"""The coursework's ConvNet: convolutions, each with norm, activation, dropout and pooling, then linear layers.
+
+With shortcuts it is a residual network (He et al. 2016): one convolution, then blocks of two.
+"""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from a2cli.geometry import Stage, dropout_places, stages
-from a2cli.models.layers import ACTIVATIONS, POOLS, Flatten, Normalize, WeightNorm, initialize, normalization
+from a2cli.geometry import Stage, dropout_places, pairs, stages, values_of
+from a2cli.models.layers import (
+    ACTIVATIONS,
+    POOLS,
+    Flatten,
+    Moments,
+    Normalize,
+    Residual,
+    WeightNorm,
+    initialize,
+    normalization,
+)
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 
@@ -25,14 +38,24 @@ def build_convnet(
     Raises SettingsError where a map shrinks to nothing.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
-    maps = {stage.name: stage for stage in stages(network, image_size)}
+    maps = stages(network, image_size)
     dropout = dropout_places(network)
-    channels, size = 3, image_size
-    for i, out_channels in enumerate(network.channels, start=1):
-        _add_convolution(layers, i, channels, maps, network, dropout[f"conv{i}"])
-        channels, size = out_channels, (maps.get(f"pool{i}") or maps[f"conv{i}"]).size
+    if network.shortcuts:
+        _add_convolution(layers, 3, maps[0], network, dropout)
+        for i, (before, *both) in enumerate(pairs(maps), start=1):
+            _add_block(layers, f"block{i}", before.channels, both, network, dropout)
+    else:
+        channels = 3
+        for stage in maps:
+            if stage.name.startswith("conv"):
+                _add_convolution(layers, channels, stage, network, dropout)
+                channels = stage.channels
+            else:
+                layers[stage.name] = POOLS[network.pool](stage.kernel_size, stage.stride)
+    if network.global_pool != "none":
+        layers["global_pool"] = nn.AdaptiveAvgPool2d(1) if network.global_pool == "average" else Moments()
     layers["flatten"] = Flatten()
-    features = channels * size * size
+    features = maps[-1].channels * values_of(network, maps[-1])
     for i, units in enumerate(network.hidden, start=1):
         layers[f"hidden{i}"] = nn.Linear(features, units)
         layers[f"hidden{i}_{network.activation}"] = ACTIVATIONS[network.activation]()
@@ -43,7 +66,7 @@ def build_convnet(
     model = nn.Sequential(layers)
     initialize(model, streams)
     if network.norm == "weight":  # after the draw, so that the starting weights are the same
-        for name, module in model.named_children():
+        for name, module in list(model.named_modules()):
             if isinstance(module, nn.Conv2d | nn.Linear) and name != "output":
                 register_parametrization(module, "weight", WeightNorm())
     return model
@@ -51,18 +74,49 @@ def build_convnet(
 
 def _add_convolution(
     layers: OrderedDict[str, nn.Module],
-    i: int,
     in_channels: int,
-    maps: dict[str, Stage],
+    conv: Stage,
     network: NetworkSettings,
-    rate: float,
+    dropout: Mapping[str, float],
 ) -> None:
-    conv, pool = maps[f"conv{i}"], maps.get(f"pool{i}")
-    layers[f"conv{i}"] = nn.Conv2d(in_channels, conv.channels, conv.kernel_size, conv.stride, conv.padding)
+    layers[conv.name] = nn.Conv2d(in_channels, conv.channels, conv.kernel_size, conv.stride, conv.padding)
     if norm := normalization(network.norm, conv.channels):
-        layers[f"conv{i}_norm"] = norm
-    layers[f"conv{i}_{network.activation}"] = ACTIVATIONS[network.activation]()
-    if rate:
-        layers[f"conv{i}_dropout"] = nn.Dropout(rate)
-    if pool:
-        layers[f"pool{i}"] = POOLS[network.pool](pool.kernel_size, pool.stride)
+        layers[f"{conv.name}_norm"] = norm
+    _add_activation(layers, conv.name, network, dropout)
+
+
+def _add_activation(
+    layers: OrderedDict[str, nn.Module], name: str, network: NetworkSettings, dropout: Mapping[str, float]
+) -> None:
+    layers[f"{name}_{network.activation}"] = ACTIVATIONS[network.activation]()
+    if rate := dropout[name]:
+        layers[f"{name}_dropout"] = nn.Dropout(rate)
+
+
+def _add_block(
+    layers: OrderedDict[str, nn.Module],
+    name: str,
+    in_channels: int,
+    both: Sequence[Stage],
+    network: NetworkSettings,
+    dropout: Mapping[str, float],
+) -> None:
+    """Two convolutions with a shortcut past them, the last activation after the sum.
+
+    Where maps shrink, the shortcut averages (He et al. 2019, ResNet-D), so that it leaves no value out.
+    """
+    first, second = both
+    body: OrderedDict[str, nn.Module] = OrderedDict()
+    _add_convolution(body, in_channels, first, network, dropout)
+    body[second.name] = nn.Conv2d(first.channels, second.channels, second.kernel_size, second.stride, second.padding)
+    if norm := normalization(network.norm, second.channels):
+        body[f"{second.name}_norm"] = norm
+    shortcut: OrderedDict[str, nn.Module] = OrderedDict()
+    if (stride := first.stride * second.stride) > 1:
+        shortcut["pool"] = nn.AvgPool2d(stride, ceil_mode=True)
+    if in_channels != second.channels:
+        shortcut["conv"] = nn.Conv2d(in_channels, second.channels, 1)
+        if norm := normalization(network.norm, second.channels):
+            shortcut["norm"] = norm
+    layers[name] = Residual(nn.Sequential(body), nn.Sequential(shortcut))
+    _add_activation(layers, second.name, network, dropout)

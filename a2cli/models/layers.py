@@ -49,6 +49,29 @@ class Flatten(nn.Module):
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
+class Residual(nn.Module):
+    """Layers and a shortcut past them, added: f(x) + g(x) (He et al. 2016, equations 1 and 2)."""
+
+    def __init__(self, body: nn.Sequential, shortcut: nn.Sequential) -> None:
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, maps: Tensor) -> Tensor:
+        found: Tensor = self.body(maps) + self.shortcut(maps)
+        return found
+
+
+class Moments(nn.Module):
+    """Maps (N, C, H, W) to (N, 2 C, 1, 1): each channel's mean, then each channel's standard deviation.
+
+    These tell styles apart: to have them of another image is to be painted alike (Huang & Belongie 2017, section 5).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
+        return torch.cat((mean, (variance + 1e-4).sqrt()), dim=1)  # the slope of a root is infinite at zero
+
+
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _affine_rows(

@@ -100,7 +100,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
 
 
 def _names(banks: Sequence[Bank]) -> str:
-    return ", ".join(dict.fromkeys(one.name for one in banks))
+    return banks[0].name if len(banks) == 1 else f"{len(banks)} networks"
 
 
 def units(banks: Sequence[Bank], class_name: str | None) -> Figure:

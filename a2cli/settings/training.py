@@ -36,7 +36,8 @@ class DataSettings:
     augment: tuple[str, ...] = setting(
         (),
         "Random changes of each training image, as name or name=strength: flip=0.5 (probability), crop=0.8 (smallest "
-        "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability).",
+        "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability); "
+        "mixup=0.5 and cutmix=0.5 (probability) mix it, and its label, with another one.",
     )
 
 
@@ -78,6 +79,13 @@ class NetworkSettings:
     dropout_at: tuple[str, ...] = setting(
         ("all",),
         "Where dropout acts: all, or names out of conv1, conv2, ..., hidden1, ...; conv and hidden mean all such.",
+    )
+    shortcuts: bool = setting(
+        False, "From the second convolution on, add what goes into each two convolutions to what comes out of them."
+    )
+    global_pool: Literal["none", "average", "moments"] = setting(
+        "none",
+        "What the linear layers get of each channel: its whole map, the map's average, or its mean and deviation.",
     )
     hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
 
@@ -136,6 +144,10 @@ class TrainingSettings:
     early_stopping: CountOrOff = setting(0, "Stop after this many epochs without improvement; 0 trains all epochs.")
     monitor: Literal["val-loss", "val-accuracy", "train-loss"] = setting(
         "val-loss", "What early stopping, plateau and the choice of the best epoch look at."
+    )
+    average_weights: Share = setting(
+        0.0,
+        "Judge and keep a running mean of the weights, which keeps this share of itself each step, as 0.99; 0: none.",
     )
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
@@ -199,6 +211,8 @@ AUGMENTATIONS = {
     "translate": (0.1, 1.0),
     "color-jitter": (0.4, 1.0),
     "grayscale": (0.2, 1.0),
+    "mixup": (0.5, 1.0),
+    "cutmix": (0.5, 1.0),
 }
 
 
@@ -220,4 +234,6 @@ def augmentations(words: tuple[str, ...]) -> dict[str, float]:
         if not 0 < strength <= most:
             raise SettingsError(f"--augment: expected {name}=strength above 0 and at most {most:g}, got {word!r}")
         found[name] = strength
+    if found.get("mixup", 0) + found.get("cutmix", 0) > 1:
+        raise SettingsError("--augment: an image is mixed one way; expected mixup and cutmix of 1 together at most")
     return found

@@ -19,6 +19,7 @@ from a2cli.report import Watcher
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings import TrainingSettings
+from a2cli.training.averaging import Average
 from a2cli.training.optimizers import Optimizer
 from a2cli.training.schedulers import Schedule
 
@@ -72,14 +73,17 @@ def fit(
     watch: Watcher,
     first_epoch: int = 0,
     test: ImageSet | None = None,
+    average: Average | None = None,
 ) -> Iterator[EpochLog]:
     """Train the network, yielding after each epoch; whoever iterates may stop, and owns everything else.
 
-    Where there is a `test`, its accuracy is taken down as well; nothing acts on it.
+    Where there is a `test`, its accuracy is taken down as well; nothing acts on it. With an `average` of the weights,
+    that is what is validated.
     Raises DivergedError at the first step whose loss is not a finite number.
     """
     loss_of = LOSSES[settings.loss]
     steps = -(-len(train) // settings.batch_size)
+    judged = average.model if average else model
     for epoch in range(first_epoch, settings.epochs):
         began, rate = time.perf_counter(), schedule.learning_rate(epoch)
         total_loss, answers, truths = 0.0, [], []
@@ -94,14 +98,16 @@ def fit(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step(rate)
+            if average:
+                average.update(optimizer.steps)
             value = loss.item()
             if not math.isfinite(value):
                 raise _diverged(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
             total_loss += value * len(labels)
             answers.append(logits.detach())
-            truths.append(labels)
+            truths.append(labels if labels.dim() == 1 else labels.argmax(dim=1))
         seconds = time.perf_counter() - began
-        result = evaluate(model, val, settings, device)
+        result = evaluate(judged, val, settings, device)
         if not math.isfinite(result.loss):
             raise _diverged(result.loss, f"the validation of epoch {epoch + 1}", rate)
         log = EpochLog(
@@ -112,7 +118,7 @@ def fit(
             val_loss=result.loss,
             val_accuracy=result.accuracy,
             images_per_second=len(train) / seconds,
-            test_accuracy=evaluate(model, test, settings, device).accuracy if test else None,
+            test_accuracy=evaluate(judged, test, settings, device).accuracy if test else None,
         )
         schedule.observe(epoch, monitored(log, settings.monitor))
         yield log

@@ -1,0 +1,33 @@
+"""Presets `best` and `best-transfer`: what they say, and that a residual network's run is taken by every command."""
+
+from pathlib import Path
+
+import pytest
+from conftest import A2, draw_classes
+
+RESIDUAL = ("--image-size 16 --channels 4,4,4,8,8 --kernel-size 3 --padding 1 --stride 2,1,1,2,1 --norm batch "
+            "--shortcuts --global-pool moments --hidden none --epochs 2 --batch-size 4 --average-weights 0.9 "
+            "--augment mixup=0.3,cutmix=0.3 --label-smoothing 0.1 --threads 1 --quiet")  # fmt: skip
+
+
+def test_the_presets_warn_of_nothing(a2: A2) -> None:
+    for command, preset in (("train-cnn", "best"), ("finetune", "best-transfer")):
+        told = a2(command, "-p", preset, "--dry-run")
+        assert told.status == 0, told.err
+        assert "warning" not in told.err
+
+
+@pytest.mark.slow
+def test_every_command_takes_a_residual_network(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10, side=16)
+    run = a2("train-cnn", "--data", "set", *RESIDUAL.split(), "--out", "run").done()
+    for arguments in (
+        ["predict", "--run", run, "set/ada/0.png", "--json"],
+        ["receptive-field", "--run", run, "--prove", "--json"],
+        ["receptive-field", "--run", run, "--effective", "--out", "field", "--quiet"],
+        ["probe-invariance", "--run", run, "--changes", "flip-horizontal", "--out", "probe", "--quiet"],
+        ["extract-features", "--run", run, "--layer", "block2", "--data", "set", "--quiet"],
+        ["finetune", "--run", run, "--data", "set", "--stages", "head:1 all:1", "--out", "tuned", "--quiet"],
+    ):
+        ended = a2(*arguments)
+        assert ended.status == 0, (arguments, ended.err)
