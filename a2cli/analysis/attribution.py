@@ -196,10 +196,10 @@ def _gradients(model: Model, images: Tensor, target: int) -> Tensor:
 
 
 def _last_maps(model: Model) -> str | None:
-    """Return the node of the last convolution's maps, behind its norm and activation."""
+    """Return the node of the last convolution's maps, behind its norm and activation, and the sum it may be part of."""
     modules = dict(model.named_modules())
     last = [name for name, node in nodes_of(model).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
-    return settled(model, last[-1]) if last else None
+    return settled(model, last[-1], ("relu", "relu_", "add", "add_", "iadd")) if last else None
 
 
 def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ MOST_UNITS = 8
 LEGEND = (
     "In brackets: networks drawn anew. dead: units that answer all images alike; same: groups of units with equal "
     "weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
-    "from where the training began, over the length there."
+    "from where the training began, over the length there; random: like its initialisation."
 )
 
 
@@ -61,7 +61,7 @@ def _cells(one: LayerWeights) -> list[str]:
     moved = "" if one.moved is None else f"{one.moved:.2f}"
     same = f"{len(one.duplicates)} ({one.duplicates_random})"
     measures = [found.get(name, "") for name in ("effective rank", "smoothness")]
-    verdict = "learned" if one.verdict == "learned" else "as drawn"
+    verdict = "learned" if one.verdict == "learned" else "random"
     return [one.layer, str(one.units), dead, same, *measures, moved, verdict]
 
 

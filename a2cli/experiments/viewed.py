@@ -120,7 +120,7 @@ def weight_layers(graph: fx.GraphModule) -> dict[str, WeightLayer]:
         if node.op == "call_module" and isinstance(module, Weighted):
             own = str(node.target)
             short = chain.get(name, own) if own.startswith(("trunk.body.", "body.")) else own
-            found[WITHIN.sub("", short)] = WeightLayer(module, name, settled(graph, name))
+            found[WITHIN.sub("", short).removesuffix(".conv")] = WeightLayer(module, name, settled(graph, name))
     return found
 
 

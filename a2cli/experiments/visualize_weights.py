@@ -94,7 +94,8 @@ def _check(viewed: Viewed, settings: VisualizeWeightsSettings) -> None:
 def _deep(viewed: Viewed, settings: ViewSettings) -> list[str]:
     """Return the convolutions whose units are shown by what excites them."""
     convolutions = [name for name, one in viewed.layers.items() if one.is_convolution]
-    return list(settings.layer) or convolutions[-1:]
+    wide = [name for name in convolutions if max(viewed.layers[name].weight.shape[2:]) > 1]
+    return list(settings.layer) or (wide or convolutions)[-1:]
 
 
 def _look_into(viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher) -> Seen:

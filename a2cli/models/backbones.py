@@ -5,7 +5,7 @@ for, and a network can be cut in two. N images, C channels, H x W pixels.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,13 +162,16 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
 
 
-def settled(graph: fx.GraphModule, name: str) -> str:
-    """Return the node that holds a layer's answer: behind the norm and the activation that follow it, if they do."""
+def settled(graph: fx.GraphModule, name: str, passing: Collection[str] = ("relu", "relu_")) -> str:
+    """Return the node that holds a layer's answer: behind the norm and the activation that follow it, if they do.
+
+    `passing` are the functions that are gone through as well.
+    """
     modules, node = dict(graph.named_modules()), nodes_of(graph)[name]
     while len(node.users) == 1:
         (after,) = node.users
         function = str(getattr(after.target, "__name__", after.target))
-        if not isinstance(modules.get(str(after.target)), (*NORMS, *ACTIVE)) and function not in {"relu", "relu_"}:
+        if not isinstance(modules.get(str(after.target)), (*NORMS, *ACTIVE)) and function not in passing:
             break
         node = after
     return name_of(node)
