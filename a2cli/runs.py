@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 KEPT_CHECKPOINTS = 2
+RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers"}
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 SAVING: dict[str, dict[str, Any]] = {
@@ -64,9 +65,8 @@ class Run:
         folder = Path("runs") / name if out is None else Path(out)
         try:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                raise DataError(
-                    f"--out {folder}: already there and not empty; name another folder, or use --resume {folder}"
-                )
+                hint = f", or use --resume {folder}" if command in RESUMABLE else ""
+                raise DataError(f"--out {folder}: already there and not empty; name another folder{hint}")
             made = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

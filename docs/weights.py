@@ -214,7 +214,7 @@ def maps_table() -> list[str]:
     lines = ["| map | like random weights' maps | says nothing about learning |", "|---|---|---|"]
     for method in METHODS:
         maps = [one for look in looks for one in look.maps if one.method == method]
-        lines.append(f"| {method} | {over_seeds([one.alike[0] for one in maps])} | "
+        lines.append(f"| {method} | {over_seeds([one.alike[0] for one in maps if one.alike])} | "
                      f"{sum(one.says_nothing for one in maps)} of {len(maps)} |")  # fmt: skip
     return lines
 

@@ -172,11 +172,14 @@ METHODS: dict[str, Callable[[Model, Tensor, int, Tensor], Attribution]] = {
 }
 
 
-def alike(one: Tensor, other: Tensor) -> float:
-    """Return Spearman's rank correlation of two maps' strengths, signs dropped (Adebayo et al. 2018, section 4)."""
+def alike(one: Tensor, other: Tensor) -> float | None:
+    """Return Spearman's rank correlation of two maps' strengths, signs dropped (Adebayo et al. 2018, section 4).
+
+    None where one of them is the same everywhere, as an empty Grad-CAM.
+    """
     ranks = torch.stack([_ranks(one.abs().flatten()), _ranks(other.abs().flatten())])
-    if float(ranks.std(dim=1).min()) == 0:  # a map that is the same everywhere
-        return 0.0
+    if float(ranks.std(dim=1).min()) == 0:
+        return None
     return float(torch.corrcoef(ranks)[0, 1])
 
 

@@ -30,7 +30,8 @@ def show_weights(report: Report, folder: Path) -> None:
             console.print(*lines, sep="\n", markup=False, highlight=False)
 
     for one in results.networks:
-        say(f"{one.name}, weights {one.weights}, on {one.source} ({one.images} images)")
+        images = f", on {one.source} ({one.images} images)" if one.images else ""
+        say(f"{one.name}, weights {one.weights}{images}")
         if one.layers:
             console.print(_layers(one))
         say(*_units(one), *(f"Left out: {', '.join(parts)}, as {why}." for parts, why in by_reason(one.skipped)))
@@ -40,6 +41,8 @@ def show_weights(report: Report, folder: Path) -> None:
         say("", f"{look.image}: {look.answer} ({look.probability:.2f}) by {look.network}; maps for {look.looked_for}")
         console.print(_maps(look))
         say(*(f"Left out: {', '.join(methods)}, as {why}." for methods, why in by_reason(look.skipped)))
+    if results.looks:
+        say("alike: the rank correlation with maps of so many networks with random weights, mean, least and most.")
     if results.verdict:
         say("", results.verdict)
     say_where(console, report, folder)
@@ -70,18 +73,19 @@ def _units(network: ViewedNetwork) -> list[str]:
     for layer in dict.fromkeys(view.layer for view in network.units):
         views = [view for view in network.units if view.layer == layer]
         some = ", ".join(str(view.unit) for view in views[:MOST_UNITS]) + (", ..." if len(views) > MOST_UNITS else "")
-        lines.append(f"Units of {layer} shown: {some}")
+        order = "by their number" if views[0].use is None else "the most used first"
+        lines.append(f"Units of {layer} shown, {order}: {some}")
     return lines
 
 
 def _maps(look: Look) -> "Table":
-    table = table_of("map", "like random weights", "least to most", "")
+    table = table_of("map", "alike", "least to most", "of", "about learning")
+    for column in table.columns:
+        column.no_wrap = True
     for one in look.maps:
-        mean, least, most = one.alike
-        table.add_row(
-            one.method,
-            f"{mean:.2f}",
-            f"{least:.2f} to {most:.2f}",
-            "says nothing about learning" if one.says_nothing else "",
-        )
+        shown = "", "empty"
+        if one.alike is not None:
+            mean, least, most = one.alike
+            shown = f"{mean:.2f}", f"{least:.2f} to {most:.2f}"
+        table.add_row(one.method, *shown, str(one.compared), "says nothing" if one.says_nothing else "")
     return table

@@ -64,10 +64,12 @@ def look(
             skipped[name] = str(error)
             continue
         others = [METHODS[name](graph, pixels, target, baseline).values for graph in drawn]
-        likeness = [alike(own.values, other) for other in others]
-        mean = fmean(likeness)
+        likeness = [one for other in others if (one := alike(own.values, other)) is not None]
+        mean = fmean(likeness) if likeness else None
         total = None if own.change is None else float(own.values.double().sum())
-        maps.append(Map(name, (mean, min(likeness), max(likeness)), mean >= ALIKE, total, own.change))
+        spread = None if mean is None else (mean, min(likeness), max(likeness))
+        says_nothing = mean is not None and round(mean, 2) >= ALIKE  # as it is printed
+        maps.append(Map(name, spread, len(likeness), says_nothing, total, own.change))
         trained.append(own)
         random.append(others[0].cpu())
     if not maps:

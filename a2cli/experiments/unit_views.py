@@ -45,7 +45,7 @@ def class_number(viewed: Viewed, name: str) -> int:
     """Return a class's number; raises SettingsError for one that the network does not know."""
     if name not in viewed.class_names:
         count = len(viewed.class_names)
-        hint = nearest(name, viewed.class_names)
+        hint = nearest(name, viewed.class_names) or f" ({', '.join(viewed.class_names[:12])}{', ...' * (count > 12)})"
         raise SettingsError(f"--class: {name!r} is not among the {count} classes of {viewed.name}{hint}")
     return viewed.class_names.index(name)
 

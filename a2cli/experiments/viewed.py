@@ -19,13 +19,15 @@ from a2cli.experiments.probed import Trained, find_subject
 from a2cli.models.backbones import Preprocess, friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
 from a2cli.models.layers import initialize
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
-from a2cli.models.zoo import ModelCard
+from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.report import Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
 from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
 
 Weighted = nn.Conv2d | nn.Linear
+Pictures = tuple[ImageSet, Sequence[str], Sequence[str], str]
+NO_PICTURES: Pictures = (ImageSet(torch.empty(0, 1, 1, 3), *[torch.empty(0, dtype=torch.int64)] * 2), [], [], "none")
 WITHIN = re.compile(r"^(trunk\.body\.|body\.|head\.|block\d+\.body\.)")  # parts whose layers have names of their own
 BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
 
@@ -188,6 +190,15 @@ def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: s
     raise SettingsError(f"{where}: has no convolution with weights to look at")
 
 
+def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
+    """Return all images of a set, their files' names and classes, and the set's name; raises DataError."""
+    source = find_source(data)
+    packed = pack(source, card.image_size, card.fit, False, cores(), watch)
+    rows: NDArray[np.int64] = np.arange(len(packed.labels))
+    classes = [packed.class_names[label] for label in packed.labels]
+    return ImageSet.of(packed, rows), packed.names, classes, source.label
+
+
 def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
     """Return one of torchvision's networks, as far as its file of weights reaches."""
     assert settings.backbone is not None, "checked before"
@@ -197,8 +208,7 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
     card, node = found.card, _reach(found.graph, found.weights.tensors if found.weights else None, found.flag)
     trunk = found.trunk(node, before_relu=False, grid=0, grid_pool="average")
     found.filled([trunk], watch, partial=False)
-    source = find_source(data)
-    packed = pack(source, card.image_size, card.fit, False, cores(), watch)
+    images, names, labels, label = _pictures(data, card, watch) if {*settings.show} - {"filters"} else NO_PICTURES
     preprocess = Preprocess(card.mean, card.std)
 
     def cut(body: fx.GraphModule) -> fx.GraphModule:
@@ -211,7 +221,6 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
         return cut(body)
 
     graph = cut(found.graph)
-    rows: NDArray[np.int64] = np.arange(len(packed.labels))
     return Viewed(
         name=settings.backbone,
         folder="",
@@ -219,13 +228,13 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
         layers=weight_layers(graph),
         redrawn=redrawn,
         began={},
-        images=ImageSet.of(packed, rows),
-        names=packed.names,
-        labels=[packed.class_names[label] for label in packed.labels],
+        images=images,
+        names=names,
+        labels=labels,
         class_names=(),
         image_size=card.image_size,
         fit=card.fit,
         baseline=tuple(card.mean),
         weights=card.weights,
-        source=source.label,
+        source=label,
     )

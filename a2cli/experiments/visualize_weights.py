@@ -49,7 +49,8 @@ def visualize_weights(
         for viewed in networks:
             _check(viewed, settings)
         seen = [_look_into(viewed, view, device, watch) for viewed in networks]
-        watch.phase(f"what they look at in {len(look_at.image)} images" if look_at.image else "drawing figures")
+        if look_at.image:
+            watch.phase(f"asking what they look at in {', '.join(look_at.image)}")
         looked = [
             look(viewed, file, look_at.methods, view.class_, view.redraws, device, watch)
             for file in look_at.image
@@ -126,7 +127,9 @@ def _unsuited(viewed: Viewed, *, has_film: bool) -> dict[str, str]:
     else:
         found["filters"] = "its first layer is linear, see units"
         found["patches"] = found["ascent"] = "it has no convolution, whose units see a patch of the image"
-    if not has_film:
+    if not viewed.folder:
+        found["film"] = "it was trained elsewhere"
+    elif not has_film:
         found["film"] = "its first layer did not learn in this run, or what it kept of it is gone"
     return found
 

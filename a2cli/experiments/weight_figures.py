@@ -4,7 +4,8 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from a2cli.experiments.looks import Looked
 from a2cli.experiments.seen import Seen
@@ -17,6 +18,7 @@ from a2cli.settings import ViewSettings
 FILMED = 16  # units in a film
 SIDE_BY_SIDE = 6  # units of a network where there are several in one figure
 FRAME_MILLISECONDS = 700
+CAPTION = 24  # pixels
 
 
 def draw(run: Run, seen: Sequence[Seen], looked: Sequence[Looked], settings: ViewSettings, *, animate: bool) -> None:
@@ -26,7 +28,7 @@ def draw(run: Run, seen: Sequence[Seen], looked: Sequence[Looked], settings: Vie
         run.save_pictures("filters", plots.filters(banks), {f"{one.name}/filters": one.weights for one in banks})
     units = [_units(one) for one in seen if one.units]
     if len(units) > 1:
-        _draw_units(run, "units", [_fewer(one) for one in units], settings)
+        _draw_units(run, "units", [_fewer(one) for one in units], settings, f", {SIDE_BY_SIDE} of each at most")
     for number, bank in enumerate(units, start=1):
         _draw_units(run, _numbered("units", number, units), [bank], settings)
     for number, one in enumerate(seen, start=1):
@@ -64,14 +66,14 @@ def _fewer(bank: plots.Bank) -> plots.Bank:
     return plots.Bank(bank.name, bank.units[some], bank.weights[some], bank.views[some], bank.class_names)
 
 
-def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: ViewSettings) -> None:
+def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: ViewSettings, note: str = "") -> None:
     arrays = {}
     for one in banks:
         arrays[f"{one.name}/units"] = np.array(one.units)
         arrays[f"{one.name}/weights"] = one.weights
         arrays[f"{one.name}/to_classes"] = np.array([view.classes for view in one.views])
         arrays[f"{one.name}/classes"] = np.array(one.class_names)
-    run.save_pictures(name, plots.units(banks, settings.class_), arrays)
+    run.save_pictures(name, plots.units(banks, settings.class_, note), arrays)
 
 
 def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: ViewSettings) -> None:
@@ -82,7 +84,9 @@ def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: Vie
     arrays = {"units": np.array([one.unit for one in layer.views]), "patches": cut}
     if pictures is not None:
         arrays["ascent"] = pictures
-    run.save_pictures(f"patches-{name}", plots.patches(layer.layer, viewed.name, layer.views, cut, pictures), arrays)
+    run.save_pictures(
+        f"patches-{name}", plots.patches(layer.layer, viewed.name, layer.views, cut, pictures, settings.class_), arrays
+    )
     if not seen.shows("patches", settings):
         return
     rows = {viewed.names[int(row)]: int(row) for row in viewed.images.rows}
@@ -116,10 +120,19 @@ def _draw_film(run: Run, name: str, seen: Seen, settings: ViewSettings, *, anima
     arrays = {f"epoch {frame.epoch}": weights[chosen] for frame, weights in frames}
     run.save_pictures(name, plots.film(frames, viewed.name, chosen), {"units": np.array(chosen), **arrays})
     if animate:
-        pages = [Image.fromarray(pixels) for _, pixels in plots.frames_of(frames, chosen)]
+        pages = [_page(words, pixels) for words, pixels in plots.frames_of(frames, chosen)]
         written = io.BytesIO()
-        pages[0].save(written, "GIF", save_all=True, append_images=pages[1:], duration=FRAME_MILLISECONDS, loop=0)
+        shown = [*[FRAME_MILLISECONDS] * (len(pages) - 1), 3 * FRAME_MILLISECONDS]
+        pages[0].save(written, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0)
         run.write(f"figures/{name}.gif", written.getvalue())
+
+
+def _page(words: str, pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return a frame of an animation: its words over its pixels."""
+    page = Image.new("RGB", (pixels.shape[1], pixels.shape[0] + CAPTION), "white")
+    page.paste(Image.fromarray(pixels), (0, CAPTION))
+    ImageDraw.Draw(page).text((4, 3), words, fill="#333333", font_size=CAPTION - 8)
+    return page
 
 
 def _draw_look(run: Run, name: str, found: Looked) -> None:

@@ -31,6 +31,11 @@ def plain(axes: Axes, title: str, x: str = "epoch") -> None:
     axes.set_axisbelow(True)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text that fits into so many letters, its end left out."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def readable(name: str) -> str:
     """Return a class name as it reads: folder names have underscores for spaces."""
     return name.replace("_", " ")

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable, shortened
 from a2cli.results.weights import Frame, LayerWeights, UnitView
 
 Pictures = NDArray[np.float32]
@@ -20,6 +21,7 @@ WIDTH = 7.0
 FULL = 99.5  # the percentile of |w| that has full colour
 MOST_FILTERS = 256
 LINE = 0.17
+TITLE, NAME, CLASS = 88, 40, 15  # letters that there is room for
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def _place(axes: Axes, picture: NDArray[np.generic], left: float, top: float, wi
 
 
 def _head(axes: Axes, title: str, under: str) -> None:
+    title = title if len(title) <= TITLE else title[: TITLE - 1] + "…"
     axes.text(0.05, 0.05, title, fontsize=9.5, color=INK, va="top", parse_math=False)
     axes.text(0.05, 0.05 + 1.3 * LINE, under, fontsize=7, color=INK, va="top", parse_math=False)
 
@@ -89,7 +92,8 @@ def filters(banks: Sequence[Bank]) -> Figure:
     _head(axes, f"First filters, {_names(banks)}", _said(scale))
     top = 0.5
     for one, across, high in zip(banks, columns, tall, strict=True):
-        words = f"{one.name}: {len(one.units)} filters of {one.weights.shape[2]}x{one.weights.shape[3]}, row by row"
+        size = "x".join(map(str, one.weights.shape[2:]))
+        words = f"{shortened(one.name, NAME)}: {len(one.units)} filters of {size}, row by row"
         axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top", parse_math=False)
         picture = _mosaic(_coloured(one.weights, scale), across)
         wide = WIDTH / 16 * min(across, max(len(one.units), across)) - 0.1
@@ -100,10 +104,10 @@ def filters(banks: Sequence[Bank]) -> Figure:
 
 
 def _names(banks: Sequence[Bank]) -> str:
-    return banks[0].name if len(banks) == 1 else f"{len(banks)} networks"
+    return shortened(banks[0].name, NAME) if len(banks) == 1 else f"{len(banks)} networks"
 
 
-def units(banks: Sequence[Bank], class_name: str | None) -> Figure:
+def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figure:
     """Hidden units as pictures, each beside what it says for each class; the most used first."""
     scale = scale_of([one.weights for one in banks])
     across, tile, below = 3, 0.95, 0.34
@@ -111,7 +115,8 @@ def units(banks: Sequence[Bank], class_name: str | None) -> Figure:
     height = 0.6 + sum(rows) * (tile + below) + len(banks) * 1.5 * LINE
     figure, axes = _page(height)
     whose = f"the most used by {readable(class_name)} first" if class_name else "the most used first"
-    _head(axes, f"Hidden units, {_names(banks)}: {whose}", f"{_said(scale)}; bars: what the unit adds to each class")
+    _head(axes, f"Hidden units, {_names(banks)}: {whose}{note}",
+          f"{_said(scale)}; bars: what it adds to each class, in their order, to one scale a network")  # fmt: skip
     top, cell = 0.6, WIDTH / across
     for one, deep in zip(banks, rows, strict=True):
         axes.text(0.05, top, one.name, fontsize=8.5, color=INK, va="top", parse_math=False)
@@ -131,7 +136,7 @@ def units(banks: Sequence[Bank], class_name: str | None) -> Figure:
 
 def _unit_said(view: UnitView, names: Sequence[str]) -> str:
     order = np.argsort(view.classes)
-    best, worst = (readable(names[int(order[i])])[:16] for i in (-1, 0))
+    best, worst = (shortened(readable(names[int(order[i])]), CLASS) for i in (-1, 0))
     return f"unit {view.unit}: most for {best}, most against {worst}"
 
 
@@ -148,7 +153,8 @@ def _bars(
         )
 
 
-def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pictures: Pictures | None) -> Figure:
+def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pictures: Pictures | None,
+            class_name: str | None) -> Figure:  # fmt: skip
     """Each unit's ascent, if there is one, and the patches of images that it answers most to.
 
     cut: (U, N, H, W, 3) uint8, pictures: (U, 3, H, W) in [0, 1].
@@ -157,8 +163,9 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
     height = 0.55 + len(views) * (tile + 0.04)
     figure, axes = _page(height)
     first = "the picture of an ascent, then " if pictures is not None else ""
-    _head(axes, f"{layer} of {name}: what its units answer most to",
-          f"{first}the {cut.shape[1]} strongest patches, one an image; grey lies beyond the image")  # fmt: skip
+    _head(axes, f"{layer} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}",
+          f"{first}the {cut.shape[1]} strongest patches, one an image, beside the class that most are of; grey lies "
+          "beyond the image")  # fmt: skip
     for row, view in enumerate(views):
         top, left = 0.55 + row * (tile + 0.04), words
         axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
@@ -178,7 +185,11 @@ def _patches_said(view: UnitView) -> str:
     most = max(dict.fromkeys(truths), key=truths.count)
     if truths.count(most) == 1:
         return f"unit {view.unit}\n{len(truths)} classes"
-    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{readable(most)[:15]}"
+    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{shortened(readable(most), CLASS)}"
+
+
+def _whose(class_name: str | None) -> str:
+    return f", those that {readable(class_name)} uses most first" if class_name else ""
 
 
 def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str, Pictures]) -> Figure:
@@ -187,7 +198,9 @@ def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str
     height = 0.55 + len(views) * (tile + 0.04)
     figure, axes = _page(height)
     _head(
-        axes, f"{layer} of {name}: the images that its units answer most to", "the square is what the unit sees there"
+        axes,
+        f"{layer} of {shortened(name, NAME)}: the images that its units answer most to",
+        "the square is what the unit sees there",
     )
     for row, view in enumerate(views):
         top = 0.55 + row * (tile + 0.04)
@@ -211,7 +224,7 @@ def film(frames: Sequence[tuple[Frame, Pictures]], name: str, shown: Sequence[in
     tile = (WIDTH - words - 0.05) / max(8, len(shown))
     height = 0.55 + len(frames) * (tile + 0.04)
     figure, axes = _page(height)
-    _head(axes, f"First layer of {name} over its training", _said(scale))
+    _head(axes, f"First layer of {shortened(name, NAME)} over its training", _said(scale))
     for row, (frame, weights) in enumerate(frames):
         top = 0.55 + row * (tile + 0.04)
         said = f"epoch {frame.epoch}\nmoved {frame.moved:.2f}"
@@ -228,7 +241,7 @@ def frames_of(frames: Sequence[tuple[Frame, Pictures]], shown: Sequence[int]) ->
     found = []
     for frame, weights in frames:
         tiles = _coloured(weights[list(shown)], scale)
-        larger = max(1, 48 // tiles.shape[1])
+        larger = max(1, 96 // tiles.shape[1])
         pixels = _mosaic(tiles.repeat(larger, axis=1).repeat(larger, axis=2), min(8, len(shown)))
         found.append((f"epoch {frame.epoch}", (255 * pixels).astype(np.uint8)))
     return found
@@ -241,8 +254,11 @@ def evidence(
     across = min(3, len(layers))
     deep, wide, high = -(-len(layers) // across), WIDTH / across, 1.75
     figure = new_figure(WIDTH, 0.5 + deep * high)
-    title = f"Singular values of each layer's weights, {name}"
-    figure.text(0.05 / WIDTH, 1 - 0.2 / (0.5 + deep * high), title, fontsize=9.5, color=INK, parse_math=False)
+    title = f"Singular values of each layer's weights, {shortened(name, NAME)}, in their order"
+    under = "grey: networks drawn anew, least to most; blue: its own, learned; red: its own, like its initialisation"
+    whole = 0.5 + deep * high
+    figure.text(0.05 / WIDTH, 1 - 0.18 / whole, title, fontsize=9.5, color=INK, parse_math=False)
+    figure.text(0.05 / WIDTH, 1 - 0.38 / whole, under, fontsize=7, color=INK)
     for i, layer in enumerate(layers):
         left, top = i % across * wide, 0.5 + i // across * high
         axes = new_axes(
@@ -250,13 +266,12 @@ def evidence(
         )
         values, low, least_high = spectra[layer.layer]
         places_ = np.arange(1, len(values) + 1)
-        axes.fill_between(places_, low, least_high, color=FAINT, label="drawn anew")
-        axes.plot(places_, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3, label="its own")
+        axes.fill_between(places_, low, least_high, color=FAINT)
+        axes.plot(places_, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3)
         plain(axes, "", "")
         axes.set_title(f"{layer.layer}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
         axes.tick_params(labelsize=6.5)
         axes.set_ylim(0, None)
         axes.set_xlim(1, max(2, len(values)))
-        if i == 0:
-            axes.legend(frameon=False, fontsize=6.5)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure

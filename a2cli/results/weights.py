@@ -96,14 +96,16 @@ class ViewedNetwork:
 @dataclass(frozen=True)
 class Map:
     """What a method says the network looks at. `alike` is its rank correlation with the same method's maps of networks
-    with random weights, mean, least and most; from 0.5 on it `says_nothing` about learning (Adebayo et al. 2018).
+    with random weights, mean, least and most; from 0.5 on it `says_nothing` about learning (Adebayo et al. 2018). Only
+    `compared` of them are not the same everywhere; `alike` is null where none is, or the map itself is not.
 
     `total` is the map's sum and `change` what it should be, of methods that promise so: the answer's change from the
     baseline.
     """
 
     method: str
-    alike: tuple[float, float, float]
+    alike: tuple[float, float, float] | None
+    compared: int
     says_nothing: bool
     total: float | None
     change: float | None
