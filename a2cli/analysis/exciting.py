@@ -14,7 +14,7 @@ from a2cli.runtime import Streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 JITTER = 4  # pixels that an ascent's picture is moved by at random, so that it hangs on no pixel's place
-RATE, NOISE = 0.06, 0.01
+RATE, NOISE = 0.04, 0.01
 
 
 class Strongest:

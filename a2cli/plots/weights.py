@@ -162,10 +162,11 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
     words, tile = 0.95, 0.6
     height = 0.55 + len(views) * (tile + 0.04)
     figure, axes = _page(height)
-    first = "the picture of an ascent, then " if pictures is not None else ""
-    _head(axes, f"{layer} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}",
-          f"{first}the {cut.shape[1]} strongest patches, one an image, beside the class that most are of; grey lies "
-          "beyond the image")  # fmt: skip
+    parts = ["the picture of an ascent"] * (pictures is not None)
+    if cut.shape[1]:
+        parts += [f"the {cut.shape[1]} strongest patches, one an image", "grey lies beyond the image"]
+    title = f"{layer} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}"
+    _head(axes, title, f"{'; '.join(parts)}; at the left the class that most are of")
     for row, view in enumerate(views):
         top, left = 0.55 + row * (tile + 0.04), words
         axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
