@@ -1,4 +1,4 @@
-"""Presets `best` and `best-transfer`: what they say, and that a residual network's run is taken by every command."""
+"""A residual network, with all that may go with one: its run is taken by every command."""
 
 from pathlib import Path
 
@@ -10,13 +10,6 @@ RESIDUAL = ("--image-size 16 --channels 4,4,4,8,8 --kernel-size 3 --padding 1 --
             "--augment mixup=0.3,cutmix=0.3 --label-smoothing 0.1 --threads 1 --quiet")  # fmt: skip
 
 
-def test_the_presets_warn_of_nothing(a2: A2) -> None:
-    for command, preset in (("train-cnn", "best"), ("finetune", "best-transfer")):
-        told = a2(command, "-p", preset, "--dry-run")
-        assert told.status == 0, told.err
-        assert "warning" not in told.err
-
-
 @pytest.mark.slow
 def test_every_command_takes_a_residual_network(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=10, side=16)
@@ -26,6 +19,7 @@ def test_every_command_takes_a_residual_network(a2: A2, tmp_path: Path) -> None:
         ["receptive-field", "--run", run, "--prove", "--json"],
         ["receptive-field", "--run", run, "--effective", "--out", "field", "--quiet"],
         ["probe-invariance", "--run", run, "--changes", "flip-horizontal", "--out", "probe", "--quiet"],
+        ["visualize-weights", "--run", run, "--image", "set/ada/0.png", "--redraws", "4", "--out", "view", "--quiet"],
         ["extract-features", "--run", run, "--layer", "block2", "--data", "set", "--quiet"],
         ["finetune", "--run", run, "--data", "set", "--stages", "head:1 all:1", "--out", "tuned", "--quiet"],
     ):
