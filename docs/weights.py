@@ -39,7 +39,7 @@ TUNED = (
     "--val-fraction",
     0.1,
 )
-LOOKED_AT = 8  # images
+LOOKED_AT = 4  # images
 METHODS = ("gradient", "guided-backprop", "integrated-gradients", "grad-cam", "occlusion")
 CPU = torch.device("cpu")
 
@@ -298,7 +298,7 @@ And the network of section 2.4, conv4 and its new head tuned on the faces:
 
 ## Which pixels speak for the answer (2.5)
 
-Five maps of each of 8 held-out faces by the tuned network, and how much they are like those of the same network with
+Five maps of each of 4 held-out faces by the tuned network, and how much they are like those of the same network with
 random weights: rank correlation, mean over 5 such networks, mean ± deviation over faces.
 
 <!-- maps -->

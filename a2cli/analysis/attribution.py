@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from a2cli.models.backbones import nodes_of, settled
 
 ALIKE = 0.5  # the rank correlation from which on two maps look the same
-PARTS, LEVELS = 32, 12  # of integrated gradients: the way's parts at first, and how often one may be halved
+PARTS, LEVELS = 16, 12  # of integrated gradients: the way's parts at first, and how often one may be halved
 CLOSE, ROUNDING = 0.005, 1.2e-7  # how near the sum must come, a share; float32's own
 OCCLUDED = 8  # the hidden square's side is the image's over this
 BATCH = 32
@@ -64,14 +64,16 @@ def integrated_gradients(model: Model, image: Tensor, target: int, baseline: Ten
     """The way from the baseline to the image times the mean gradient along it, summed over the colours.
 
     Its sum is the logit's change from baseline to image (Sundararajan, Taly & Yan 2017, proposition 1). Midpoint rule;
-    parts of the way whose gradients do not add up to the logit's change there, as at a ReLU's bend, are halved.
+    parts of the way whose gradients do not add up to the logit's change there, as at a ReLU's bend, are halved until
+    the whole adds up.
     """
     start = baseline.view(3, 1, 1).expand_as(image)
     way, change = image - start, _change(model, image, start, target)
-    low, high = torch.arange(PARTS) / PARTS, (torch.arange(PARTS) + 1) / PARTS
+    low = torch.arange(PARTS, device=image.device) / PARTS
+    high = low + 1 / PARTS
     total = torch.zeros_like(image)
     for level in range(LEVELS):
-        again = []
+        again, rest = [], torch.zeros_like(image)
         for first, last in zip(torch.split(low, BATCH), torch.split(high, BATCH), strict=True):
             middle = (first + last) / 2
             with torch.no_grad():
@@ -80,13 +82,15 @@ def integrated_gradients(model: Model, image: Tensor, target: int, baseline: Ten
             parts *= (last - first).view(-1, 1, 1, 1)
             gap = ends[len(first) :] - ends[: len(first)] - parts.double().sum(dim=(1, 2, 3))
             close = gap.abs() <= max(CLOSE * abs(change), 64 * ROUNDING * float(ends.abs().max())) / PARTS / 2
-            close |= torch.tensor(level == LEVELS - 1)
             total += parts[close].sum(dim=0)
+            rest = rest + parts[~close].sum(dim=0)
             again.append(torch.stack((first, last))[:, ~close])
         low, high = torch.cat(again, dim=1)
-        low, high = torch.cat((low, (low + high) / 2)), torch.cat(((low + high) / 2, high))
-        if not len(low):
+        adds_up = abs(float((total + rest).double().sum()) - change) <= CLOSE * abs(change)
+        if adds_up or not len(low) or level == LEVELS - 1:
+            total += rest
             break
+        low, high = torch.cat((low, (low + high) / 2)), torch.cat(((low + high) / 2, high))
     return Attribution(total.sum(dim=0), signed=True, change=change)
 
 
