@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from a2cli.analysis.attribution import ALIKE, METHODS, Attribution, UnsuitableError, alike
+from a2cli.analysis.attribution import ALIKE, METHODS, ROUGHLY, Attribution, UnsuitableError, alike
 from a2cli.data.decode import DamagedImageError, decode, to_square
 from a2cli.data.files import printable
 from a2cli.errors import DataError, SettingsError
@@ -63,7 +63,7 @@ def look(
         except UnsuitableError as error:
             skipped[name] = str(error)
             continue
-        others = [METHODS[name](graph, pixels, target, baseline).values for graph in drawn]
+        others = [ROUGHLY[name](graph, pixels, target, baseline).values for graph in drawn]
         likeness = [one for other in others if (one := alike(own.values, other)) is not None]
         mean = fmean(likeness) if likeness else None
         total = None if own.change is None else float(own.values.double().sum())
