@@ -169,7 +169,8 @@ def _change(model: Model, image: Tensor, start: Tensor, target: int) -> float:
     return float(after - before)
 
 
-METHODS: dict[str, Callable[[Model, Tensor, int, Tensor], Attribution]] = {
+Method = Callable[[Model, Tensor, int, Tensor], Attribution]
+METHODS: dict[str, Method] = {
     "gradient": gradient,
     "guided-backprop": guided_backprop,
     "integrated-gradients": integrated_gradients,
@@ -179,7 +180,7 @@ METHODS: dict[str, Callable[[Model, Tensor, int, Tensor], Attribution]] = {
     "gradient-shap": gradient_shap,
 }
 # Maps that are only ranked, as those of random weights are, need not add up.
-ROUGHLY = {**METHODS, "integrated-gradients": partial(integrated_gradients, steps=64)}
+ROUGHLY: dict[str, Method] = {**METHODS, "integrated-gradients": partial(integrated_gradients, steps=64)}
 
 
 def alike(one: Tensor, other: Tensor) -> float | None:
