@@ -13,6 +13,7 @@ from a2cli.analysis.attribution import (
     METHODS,
     UnsuitableError,
     alike,
+    centred,
     deep_lift,
     grad_cam,
     gradient,
@@ -255,3 +256,19 @@ def test_a_kept_value_and_its_gradient() -> None:
     values, logits = run_keeping(model, images, "pool2")
     assert torch.equal(values, kept[0]) and torch.equal(logits, expected)
     torch.testing.assert_close(torch.autograd.grad(logits[:, 1].sum(), values)[0], kept[0].grad)
+
+
+def test_what_is_added_to_all_logits_alike_changes_no_map() -> None:
+    """A bias on every class that depends on the image: only maps of the centred logits do not see it."""
+    graph = convnet()
+    shifted = convnet()
+    output = shifted.get_submodule("output")
+    assert isinstance(output, nn.Linear)
+    with torch.no_grad():
+        output.weight += 3 * torch.randn(1, output.in_features, generator=torch.Generator().manual_seed(1))
+    image, baseline = picture(), torch.full((3,), 0.5)
+    torch.testing.assert_close(centred(graph)(image[None]).sum(dim=1), torch.zeros(1), rtol=0, atol=1e-5)
+    for name in ("gradient", "integrated-gradients", "grad-cam", "occlusion"):
+        maps = [METHODS[name](centred(one), image, 1, baseline).values for one in (graph, shifted)]
+        torch.testing.assert_close(maps[0], maps[1], rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(METHODS[name](shifted, image, 1, baseline).values, maps[0], rtol=1e-3, atol=1e-4)

@@ -39,6 +39,19 @@ class UnsuitableError(Exception):
     """A method that cannot be used on a network; the message says why."""
 
 
+def centred(model: Model) -> Model:
+    """Return a model whose logits are those of `model` less their mean over the classes.
+
+    What is added to all logits alike changes no answer, but every map of a single one: a network may learn to say no to
+    all classes, and least to one. Its modules are the model's own.
+    """
+    graph = fx.Graph()
+    logits = graph.graph_copy(model.graph, {})
+    mean = graph.call_method("mean", (logits,), {"dim": 1, "keepdim": True})
+    graph.output(graph.call_function(torch.sub, (logits, mean)))
+    return fx.GraphModule(model, graph)
+
+
 def gradient(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
     """|d logit / d pixel|, the largest over the colours (Simonyan, Vedaldi & Zisserman 2014, section 3.1)."""
     return Attribution(_gradients(model, image[None], target)[0].abs().amax(dim=0), signed=False)

@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from a2cli.analysis.attribution import ALIKE, METHODS, ROUGHLY, Attribution, UnsuitableError, alike
+from a2cli.analysis.attribution import ALIKE, METHODS, ROUGHLY, Attribution, UnsuitableError, alike, centred
 from a2cli.data.decode import DamagedImageError, decode, to_square
 from a2cli.data.files import printable
 from a2cli.errors import DataError, SettingsError
@@ -55,11 +55,11 @@ def look(
     answer = int(shares.argmax())
     target = answer if class_ is None else class_number(viewed, class_)
     baseline = torch.tensor(viewed.baseline, device=device)
-    drawn = [viewed.redrawn(number) for number in range(min(redraws, MOST_RANDOM))]
+    own_graph, drawn = centred(viewed.graph), [centred(viewed.redrawn(i)) for i in range(min(redraws, MOST_RANDOM))]
     maps, trained, random, skipped = [], list[Attribution](), list[Tensor](), dict[str, str]()
     for name in watch.batches(methods, len(methods)):
         try:
-            own = METHODS[name](viewed.graph, pixels, target, baseline)
+            own = METHODS[name](own_graph, pixels, target, baseline)
         except UnsuitableError as error:
             skipped[name] = str(error)
             continue
