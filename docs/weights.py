@@ -5,7 +5,6 @@ python docs/weights.py write                 # docs/weights.md and its pictures,
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+from PIL import Image
 
 from a2cli.analysis.statistics import spread
 from a2cli.cli.common import training_of
@@ -68,8 +68,6 @@ def run_all(faces: Path, weights: Path) -> None:
 
 def save_portrait(path: Path) -> None:
     """Write one drawn portrait that the tuned network did not learn from."""
-    from PIL import Image
-
     held_out = viewed_of("portraits-tuned")
     Image.fromarray(held_out.images.images[held_out.images.rows[0]].numpy()).save(path)
 
@@ -237,7 +235,9 @@ def write() -> None:
         "weights-look.png": ("portraits-looks", "look-1"),
         "weights-patches.png": ("portraits-looks", "patches-conv4"),
     }.items():
-        shutil.copy(RUNS / run / f"figures/{figure}.png", here / name)
+        with Image.open(RUNS / run / f"figures/{figure}.png") as drawn:
+            page = drawn.convert("RGB").quantize(200, dither=Image.Dither.FLOYDSTEINBERG)
+        page.save(here / name, optimize=True)
     text = TEXT
     blocks = {
         "networks": networks_table(),
