@@ -70,10 +70,10 @@ def test_flags_that_cannot_be_used(flags: str, data: Path, train: A2, tmp_path: 
 
 WHOLE = "image_size val_count train_per_class channels kernel_size stride padding pool_size pool_stride hidden epochs"
 WHOLE += " batch_size plateau_patience step_size milestones warmup_epochs early_stopping threads seed seeds folds fold"
-SHARES = "val_fraction test_fraction dropout weight_decay momentum label_smoothing plateau_factor gamma"
+SHARES = "val_fraction test_fraction dropout weight_decay momentum label_smoothing plateau_factor gamma average_weights"
 NUMBERS = f"{WHOLE} {SHARES} learning_rate min_learning_rate".split()
 MAY_BE_0 = "padding dropout test_fraction weight_decay label_smoothing plateau_patience min_learning_rate warmup_epochs"
-MAY_BE_0 += " early_stopping threads seed folds fold"
+MAY_BE_0 += " early_stopping threads seed folds fold average_weights"
 
 
 @pytest.mark.parametrize("name", NUMBERS)
