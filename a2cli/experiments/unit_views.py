@@ -57,7 +57,6 @@ def most_used(
 
     Used by one class, on its images, or by each image's own class. Raises SettingsError for a class without images.
     """
-    check_units(viewed, layer, settings.units)
     used = None
     if viewed.class_names:
         labels = viewed.images.labels

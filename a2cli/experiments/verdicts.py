@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
 from a2cli.results.training import Accuracy, Spread, TrainingResult, repeated_by
-from a2cli.results.weights import WeightResults
+from a2cli.results.weights import Look, ViewedNetwork
 
 
 def training_verdict(
@@ -121,17 +121,17 @@ def invariance_verdict(
     return " ".join([f"{name}: accuracy {_measured(unchanged)} unchanged.", *said])
 
 
-def weights_verdict(results: WeightResults) -> str:
+def weights_verdict(networks: Sequence[ViewedNetwork], looks: Sequence[Look]) -> str:
     """Return what was found of each network's weights, and of the maps of what they look at."""
     said = []
-    for one in results.networks:
+    for one in networks:
         if one.layers:
             learned = [layer.layer for layer in one.layers if layer.verdict == "learned"]
             others = [layer.layer for layer in one.layers if layer.verdict != "learned"]
             words = [f"learned: {', '.join(learned)}"] * bool(learned)
             words += [f"like its initialisation: {', '.join(others)}"] * bool(others)
             said.append(f"{one.name}: {'; '.join(words)}.")
-    for look in results.looks:
+    for look in looks:
         empty = [one.method for one in look.maps if one.says_nothing]
         if empty:
             said.append(f"{look.image} by {look.network}: maps of random weights look the same by {', '.join(empty)}.")

@@ -88,11 +88,11 @@ class Viewed:
     def first(self) -> str:
         return next(iter(self.layers))
 
-    def layer(self, name: str, flag: str = "--layer") -> str:
+    def layer(self, name: str) -> str:
         """Return a layer's name; raises SettingsError with the nearest one where there is none such."""
         if name not in self.layers:
             known = ", ".join(self.layers)
-            raise SettingsError(f"{flag}: {self.name} has no layer {name!r}{nearest(name, self.layers)} ({known})")
+            raise SettingsError(f"--layer: {self.name} has no layer {name!r}{nearest(name, self.layers)} ({known})")
         return name
 
     def layers_of(self, graph: fx.GraphModule) -> dict[str, WeightLayer]:

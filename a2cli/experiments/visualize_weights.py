@@ -56,8 +56,8 @@ def visualize_weights(
             for file in look_at.image
             for viewed in networks
         ]
-        results = WeightResults([_result(one) for one in seen], [one.look for one in looked], "")
-        results = replace(results, verdict=weights_verdict(results))
+        found, looks = [_result(one) for one in seen], [one.look for one in looked]
+        results = WeightResults(found, looks, weights_verdict(found, looks))
         run.write_config(COMMAND, flat(settings))
         from a2cli.experiments.weight_figures import draw
 

@@ -85,8 +85,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
     """The first layer's filters of each network, by their number."""
     scale = scale_of([one.weights for one in banks])
     columns = [8 if len(one.units) <= 32 else 16 for one in banks]
-    tall = [WIDTH / 16 * -(-len(one.units) // across) * (16 / across if across == 16 else 1) for one, across in
-            zip(banks, columns, strict=True)]  # fmt: skip
+    tall = [WIDTH / 16 * -(-len(one.units) // across) for one, across in zip(banks, columns, strict=True)]
     height = 0.5 + sum(tall) + len(banks) * 1.4 * LINE
     figure, axes = _page(height)
     _head(axes, f"First filters, {_names(banks)}", _said(scale))
@@ -96,7 +95,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
         words = f"{shortened(one.name, NAME)}: {len(one.units)} filters of {size}, row by row"
         axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top", parse_math=False)
         picture = _mosaic(_coloured(one.weights, scale), across)
-        wide = WIDTH / 16 * min(across, max(len(one.units), across)) - 0.1
+        wide = WIDTH / 16 * across - 0.1
         _place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
         top += high + 1.4 * LINE
     _finish(axes, height)
@@ -265,10 +264,10 @@ def evidence(
         axes = new_axes(
             figure, left + 0.42, (deep - 1 - i // across) * high + 0.42, WIDTH - left - wide + 0.1, top + 0.2
         )
-        values, low, least_high = spectra[layer.layer]
-        places_ = np.arange(1, len(values) + 1)
-        axes.fill_between(places_, low, least_high, color=FAINT)
-        axes.plot(places_, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3)
+        values, least, largest = spectra[layer.layer]
+        order = np.arange(1, len(values) + 1)
+        axes.fill_between(order, least, largest, color=FAINT)
+        axes.plot(order, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3)
         plain(axes, "", "")
         axes.set_title(f"{layer.layer}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
         axes.tick_params(labelsize=6.5)
