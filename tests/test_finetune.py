@@ -11,7 +11,7 @@ import torch
 from conftest import A2, ROOT, draw_classes, real_weights
 from torch import Tensor, nn
 
-from a2cli.experiments import trial
+from a2cli.experiments import job, trial
 from a2cli.experiments.stages import learning_part, paces_of, plan_of
 from a2cli.experiments.train import train_network
 from a2cli.models.backbones import build_torchvision, graph_of, resolve_layer, up_to
@@ -144,20 +144,20 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, mo
     flags = ("--stages", "head:3@0.01 conv2+:3@0.01")
     whole = tune(a2, base, "whole", *flags)
     monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
-    record, seen = trial.Progress.record, 0
+    record, seen = job.Progress.record, 0
 
-    def stop_at_the_fifth(self: trial.Progress, log: Any) -> None:
+    def stop_at_the_fifth(self: job.Progress, log: Any) -> None:
         nonlocal seen
         seen += 1
         if seen == 5:
             raise KeyboardInterrupt
         record(self, log)
 
-    monkeypatch.setattr(trial.Progress, "record", stop_at_the_fifth)
+    monkeypatch.setattr(job.Progress, "record", stop_at_the_fifth)
     stopped = a2("finetune", "--run", base, *TUNE.split(), *flags, "--out", "broken")
     assert (stopped.status, json.loads(Path("broken/report.json").read_text())["status"]) == (130, "interrupted")
     assert "--resume broken" in stopped.err
-    monkeypatch.setattr(trial.Progress, "record", record)
+    monkeypatch.setattr(job.Progress, "record", record)
     a2("finetune", "--resume", "broken", "--quiet").done()
     name = "model/model.safetensors"
     assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()

@@ -16,10 +16,11 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Rows, Split, split_of
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
 from a2cli.experiments.images import notes_on, summary_of, title_of
+from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
 from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.transferred import backbone_used
-from a2cli.experiments.trial import Job, Learner, run_trial, under_way
+from a2cli.experiments.trial import run_trial, under_way
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.parts import before_last_linear
 from a2cli.models.transfer import Transfer

@@ -11,7 +11,8 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError
-from a2cli.experiments.trial import Job, Learner, run_trial
+from a2cli.experiments.job import Job, Learner
+from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
 from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher

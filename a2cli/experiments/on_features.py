@@ -19,8 +19,9 @@ from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED
 from a2cli.experiments.images import Images, make_job, notes_on, summary_of, title_of
+from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.transferred import backbone_used, draw_transfer
-from a2cli.experiments.trial import Job, Learner, run_trial
+from a2cli.experiments.trial import run_trial
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import Nobody, Report, Watcher

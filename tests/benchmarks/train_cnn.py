@@ -100,7 +100,7 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
     import torch
 
     from a2cli.experiments.images import Images, make_job
-    from a2cli.experiments.trial import Progress
+    from a2cli.experiments.job import Progress
     from a2cli.options import resolve
     from a2cli.report import Nobody
     from a2cli.runtime import Streams, set_up
