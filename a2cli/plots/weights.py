@@ -115,7 +115,7 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
     figure, axes = _page(height)
     whose = f"the most used by {readable(class_name)} first" if class_name else "the most used first"
     _head(axes, f"Hidden units, {_names(banks)}: {whose}{note}",
-          f"{_said(scale)}; bars: what it adds to each class, in their order, to one scale a network")  # fmt: skip
+          f"{_said(scale)}; bars: what it adds to each class, a scale a network")  # fmt: skip
     top, cell = 0.6, WIDTH / across
     for one, deep in zip(banks, rows, strict=True):
         axes.text(0.05, top, one.name, fontsize=8.5, color=INK, va="top", parse_math=False)
