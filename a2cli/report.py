@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from a2cli import __version__
+from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
@@ -15,7 +16,15 @@ from a2cli.results.training import EpochLog, TrainingResults
 from a2cli.results.transfer import FeatureResults, TransferResults
 from a2cli.results.weights import WeightResults
 
-Results = TrainingResults | FieldResults | ComparisonResults | InvarianceResults | FeatureResults | WeightResults
+Results = (
+    TrainingResults
+    | FieldResults
+    | ComparisonResults
+    | AblationResults
+    | InvarianceResults
+    | FeatureResults
+    | WeightResults
+)
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 KEPT_CHECKPOINTS = 2
-RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers"}
+RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 SAVING: dict[str, dict[str, Any]] = {

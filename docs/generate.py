@@ -13,6 +13,7 @@ from a2cli.cli.app import preset_of
 from a2cli.console import base as console
 from a2cli.report import json_schema
 from a2cli.settings import (
+    ABLATIONS,
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
@@ -29,6 +30,7 @@ from a2cli.settings import (
     TrainCnnSettings,
     TrainFeaturesSettings,
     TrainMlpSettings,
+    TrialOptions,
     ViewOptions,
     VisualizeWeightsSettings,
     declared,
@@ -52,6 +54,12 @@ COMMANDS = {
         (CompareSettings, CompareMlpSettings),
         ComparisonOptions,
         "Contenders at equal tuning, over seeds. Settings beyond the first panel are those of train-cnn.",
+    ),
+    "ablate": (
+        tuple(ABLATIONS.values()),
+        TrialOptions,
+        "What each ingredient of a training brings, with a verdict. Settings beyond the first panel are those of the "
+        "training.",
     ),
     "receptive-field": (
         (ReceptiveFieldSettings,),

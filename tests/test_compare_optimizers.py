@@ -17,7 +17,7 @@ from conftest import A2, ROOT, draw_classes
 
 from a2cli.checks import seconds_of
 from a2cli.experiments import trials
-from a2cli.experiments.comparison import to_target
+from a2cli.experiments.board import to_target
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.experiments.train import train_network
 from a2cli.report import Nobody

@@ -8,7 +8,7 @@ from a2cli.checks.training import contradictions
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
 from a2cli.options import Resolved
-from a2cli.settings import AnyComparison, ComparisonOptions, flat
+from a2cli.settings import AnyComparison, ComparisonOptions, TrialOptions, flat
 
 
 def check_compare(resolved: Resolved[Any]) -> list[str]:
@@ -43,12 +43,17 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
     return [*told(resolved, without_effect or {}), *same, *warnings]
 
 
-def check_comparison_options(chosen: ComparisonOptions) -> float | None:
-    """Return --budget in seconds, if it was given; raises SettingsError for an option that could not act."""
-    if chosen.budget is not None and not chosen.plan:
-        raise SettingsError("--budget: acts only with --plan")
+def check_trial_options(chosen: TrialOptions) -> None:
+    """Raise SettingsError for an option that could not act."""
     if chosen.cluster is not None and chosen.backend == "loky":
         raise SettingsError("--cluster: acts only with --backend dask or ray")
+
+
+def check_comparison_options(chosen: ComparisonOptions) -> float | None:
+    """Return --budget in seconds, if it was given; raises SettingsError for an option that could not act."""
+    check_trial_options(chosen)
+    if chosen.budget is not None and not chosen.plan:
+        raise SettingsError("--budget: acts only with --plan")
     if chosen.budget is None:
         return None
     seconds = seconds_of(chosen.budget)

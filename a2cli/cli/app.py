@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from a2cli import __version__, options
+from a2cli.cli.ablation import ablate
 from a2cli.cli.common import kind_of
 from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
@@ -18,6 +19,7 @@ from a2cli.console import base as console
 from a2cli.console.progress import Transfer
 from a2cli.errors import SettingsError
 from a2cli.settings import (
+    ABLATIONS,
     TRAINING,
     CompareMlpSettings,
     CompareSettings,
@@ -35,6 +37,7 @@ from a2cli.settings import (
     TrainCnnSettings,
     TrainFeaturesSettings,
     TrainMlpSettings,
+    TrialOptions,
     ViewOptions,
     VisualizeWeightsSettings,
 )
@@ -105,6 +108,12 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         ComparisonOptions,
         compare_optimizers,
         "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
+    ),
+    "ablate": (
+        tuple(ABLATIONS.values()),
+        TrialOptions,
+        ablate,
+        "What each ingredient of a training brings.",
     ),
     "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
     "extract-features": (

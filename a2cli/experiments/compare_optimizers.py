@@ -36,7 +36,7 @@ def compare_optimizers(
     """
     with run.locked():
         device = set_up(settings.training.device, 1)
-        comparison = Comparison(settings, str(device), run.folder / "trials", workers, watch)
+        comparison = Comparison(run.folder / "trials", workers, watch, settings, str(device))
         first = comparison.choices[0]
         probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
         summary = make_job(probe, Images.find(probe, (), watch)).summary

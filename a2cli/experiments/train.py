@@ -73,7 +73,7 @@ def train_network(
         # What was left to the machine is settled here, so that the run's config repeats the run elsewhere.
         training = replace(settings.training, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, training=training)
-        ground = _ground(settings, warnings, watch)
+        ground = ground_of(settings, warnings, watch)
         for note in ground.warnings:
             watch.warn(note)
         alone_in = repeats(settings)
@@ -90,7 +90,7 @@ def train_network(
         return _several(settings, ground, run, device, watch, final)
 
 
-def _ground(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:
+def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:
     """Return what a training begins with; raises SettingsError, DataError."""
     if isinstance(settings, TrainFeaturesSettings):
         from a2cli.experiments.on_features import Features

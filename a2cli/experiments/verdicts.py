@@ -1,7 +1,8 @@
-"""What the figures of a training run, a comparison or a probe say, in words."""
+"""What the figures of a training run, a comparison, an ablation or a probe say, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
 from a2cli.results.training import Accuracy, Spread, TrainingResult, repeated_by
@@ -83,9 +84,7 @@ def comparison_verdict(
     if said:
         sentences.append(f"It is {'; '.join(said)}.")
     if open_:
-        more = [pair.more_seeds for pair in open_.values() if pair.more_seeds is not None]
-        seeds = f"; {_range(more)} more seed{'s' * (max(more) > 1)} would decide" if more else ""
-        sentences.append(f"Undecided against {', '.join(open_)}{seeds}.")
+        sentences.append(f"Undecided against {', '.join(open_)}{_more_seeds(open_.values())}.")
     if edges := [one.name for one in contenders if one.at_edge]:
         sentences.append(f"Best rate still at the end of its range: {', '.join(edges)}; see --rate-range, --extend.")
     for what in ("diverged", "failed"):
@@ -93,6 +92,40 @@ def comparison_verdict(
             some = ", ".join(f"{one.name} {getattr(one, what)}" for one in contenders if getattr(one, what))
             sentences.append(f"{count} run{'s' * (count > 1)} {what} ({some}).")
     return " ".join(sentences)
+
+
+def ablation_verdict(found: AblationResults) -> str:
+    """Return what an ablation says: how the whole does, which ingredient brings most, and what is open."""
+    whole, nothing = found.combinations[0].accuracy, found.combinations[-1]
+    if whole is None:
+        return "Fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
+    sentences = [f"With all ingredients accuracy is {_measured(whole)}"]
+    sentences[0] += f", with none {nothing.accuracy.mean:.3f}." if not nothing.kept and nothing.accuracy else "."
+    ways = {"one-out": "taken away alone", "orders": "on average over orders", "all": "on average over all orders"}
+    by_name = {one.name: one.average if found.design != "one-out" else one.alone for one in found.ingredients}
+    known = {name: pair for name, pair in by_name.items() if pair}
+    if known:
+        name, best = next(iter(known.items()))
+        if best.verdict == "better":
+            sentences.append(f"Most effective {ways[found.design]}: {name}, {100 * best.difference:+.1f} points "
+                             f"[{100 * best.low:+.1f}, {100 * best.high:+.1f}].")  # fmt: skip
+        else:
+            sentences.append(f"None is shown to help {ways[found.design]}.")
+    words = {"better": "Help", "worse": "Hurt", "equivalent": f"No difference (within {100 * found.margin:g} points)"}
+    for verdict, word in words.items():
+        if names := [name for name, pair in known.items() if pair.verdict == verdict]:
+            sentences.append(f"{word}: {', '.join(names)}.")
+    if open_ := {name: pair for name, pair in known.items() if pair.verdict == "undecided"}:
+        sentences.append(f"Undecided: {', '.join(open_)}{_more_seeds(open_.values())}.")
+    runs = [run for one in found.combinations for run in one.runs]
+    counts = {status: sum(run.status == status for run in runs) for status in ("diverged", "failed")}
+    sentences += [f"{count} of {len(runs)} runs {status}." for status, count in counts.items() if count]
+    return " ".join(sentences)
+
+
+def _more_seeds(undecided: Iterable[PairVerdict]) -> str:
+    more = [pair.more_seeds for pair in undecided if pair.more_seeds is not None]
+    return f"; {_range(more)} more seed{'s' * (max(more) > 1)} would decide" if more else ""
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -4,12 +4,22 @@
 `config.yaml` is their `asdict`. A dataclass is one help panel; its docstring is the panel's title.
 """
 
+from a2cli.settings.ablation import (
+    ABLATIONS,
+    AblateCnnSettings,
+    AblateFeaturesSettings,
+    AblateFinetuneSettings,
+    AblateMlpSettings,
+    AblationSettings,
+    AnyAblation,
+)
 from a2cli.settings.comparison import (
     AnyComparison,
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
     ComparisonSettings,
+    TrialOptions,
 )
 from a2cli.settings.declare import Declared, declared, declared_in, flat
 from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
@@ -68,12 +78,19 @@ from a2cli.settings.visualize import (
 )
 
 __all__ = [
+    "ABLATIONS",
     "AUGMENTATIONS",
     "BY_CAPTUM",
     "CHANGES",
     "METHODS",
     "TRAINING",
     "VIEWS",
+    "AblateCnnSettings",
+    "AblateFeaturesSettings",
+    "AblateFinetuneSettings",
+    "AblateMlpSettings",
+    "AblationSettings",
+    "AnyAblation",
     "AnyComparison",
     "AnyTraining",
     "BackboneSettings",
@@ -117,6 +134,7 @@ __all__ = [
     "TrainFeaturesSettings",
     "TrainMlpSettings",
     "TrainingSettings",
+    "TrialOptions",
     "ViewName",
     "ViewOptions",
     "ViewSettings",

@@ -62,12 +62,12 @@ class ComparisonSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonOptions:
+class TrialOptions:
     """Run"""
 
     preset: tuple[str, ...] = setting(
         (),
-        "A preset of train-cnn, by name or YAML file, or a comparison's config.yaml; repeatable.",
+        "A training's preset, by name or YAML file, or the config.yaml of a run of this command; repeatable.",
         short="-p",
         repeatable=True,
     )
@@ -76,14 +76,20 @@ class ComparisonOptions:
     cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
     out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
     resume: str | None = setting(
-        None, "Go on in a comparison's folder; with other flags, only the trials that it lacks are run."
+        None, "Go on in such a run's folder; with other flags, only the trials that it lacks are run."
     )
-    plan: bool = setting(False, "Time one trial, and say what fits into --budget and what it could tell; run nothing.")
-    budget: str | None = setting(None, "Time for --plan, as 20m, 90s or 1.5h.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the run's folder alone.")
     debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(TrialOptions):
+    """Run"""
+
+    plan: bool = setting(False, "Time one trial, and say what fits into --budget and what it could tell; run nothing.")
+    budget: str | None = setting(None, "Time for --plan, as 20m, 90s or 1.5h.")
 
 
 @dataclass(frozen=True, kw_only=True)

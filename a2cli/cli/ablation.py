@@ -1,0 +1,55 @@
+"""`a2 ablate`."""
+
+from typing import Any
+
+from a2cli import checks, options
+from a2cli.cli.common import config_of, kind_of, own_flags, resumable, show_dry_run, show_report
+from a2cli.console.ablation import show_ablation
+from a2cli.console.progress import Show
+from a2cli.errors import SettingsError
+from a2cli.options import Resolved
+from a2cli.settings import ABLATIONS, TRAINING, TrialOptions
+
+COMMAND = "ablate"
+
+
+def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
+    """What each ingredient of a training brings: taken away alone, and on average over orders, with a verdict."""
+    resolved = _resolve(chosen, flags)
+    ingredients = checks.ingredients_of(resolved.settings)
+    warnings = checks.check_ablation(resolved, ingredients)
+    checks.check_trial_options(chosen)
+    if chosen.dry_run:
+        show_dry_run(resolved, checks.plan_ablation(resolved.settings, ingredients), chosen.json, warnings)
+        return
+    with Show(chosen.quiet) as show:
+        show.phase("starting")
+        from a2cli.experiments.ablate import ablate as run_experiment
+        from a2cli.experiments.trials import Workers
+        from a2cli.runs import Run
+        from a2cli.runtime import cores
+
+        workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
+        workers.check()
+        run = Run.create(COMMAND, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        for warning in warnings:
+            show.warn(warning)
+        with resumable(run, show, COMMAND):
+            report = run_experiment(resolved.settings, ingredients, run, workers, show, warnings=warnings)
+    show_report(report, run.folder, chosen, show_ablation)
+
+
+def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
+    """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
+    presets = list(chosen.preset)
+    if chosen.resume is not None:
+        if chosen.out is not None or presets:
+            raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
+        presets = [str(config_of("--resume", chosen.resume))]
+    said = [options.said_by(name, "trains", "") or options.said_by(name, "command", "train-cnn") for name in presets]
+    trains = flags["trains"] or (said[-1] if said else "train-cnn")
+    if trains not in TRAINING:
+        raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
+    kind = ABLATIONS[kind_of(trains, presets, flags)]
+    given = own_flags(kind, flags, f"{trains} has no such setting; see --trains")
+    return options.resolve(kind, COMMAND, presets, given, also=(trains,))

@@ -1,0 +1,57 @@
+"""What each ingredient brings, as printed."""
+
+from pathlib import Path
+
+from a2cli.console.base import results_console, say_where, table_of
+from a2cli.report import Report
+from a2cli.results.ablation import AblationResults, Combination
+from a2cli.results.comparison import PairVerdict
+
+VERDICTS = {"better": "helps", "worse": "hurts", "equivalent": "no difference", "undecided": "undecided"}
+
+
+def show_ablation(report: Report, folder: Path) -> None:
+    """Print for each ingredient the points it brings, both ways, with intervals and verdict; then the words."""
+    results = report.results
+    assert isinstance(results, AblationResults), "an ablation has those"
+    console = results_console()
+    if report.data:
+        console.print(
+            f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    averaged = results.design != "one-out"
+    shown = table_of("ingredient", "taken away alone", *["on average"] * averaged, "verdict")
+    for column in shown.columns[1:]:
+        column.no_wrap = True
+    for one in results.ingredients:
+        decides = one.average if averaged else one.alone
+        cells = [_points(one.alone), *[_points(one.average)] * averaged]
+        shown.add_row(one.name, *cells, VERDICTS[decides.verdict] if decides else "")
+    console.print(shown)
+    few = [results.combinations[0], *([results.combinations[-1]] if not results.combinations[-1].kept else [])]
+    accuracies = table_of("kept", "accuracy", "95%", "")
+    for combination in few:
+        accuracies.add_row(*_accuracy(combination))
+    console.print(accuracies)
+    order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
+    said = "Points of accuracy that it brings, and their interval; all of a column hold together with 95%."
+    said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
+    console.print(said, f"\n\n{results.verdict}", sep="", markup=False, highlight=False)
+    say_where(console, report, folder)
+
+
+def _points(pair: PairVerdict | None) -> str:
+    if pair is None:
+        return ""
+    return f"{100 * pair.difference + 0.0:+.1f}  {100 * pair.low:+.1f} to {100 * pair.high:+.1f}"
+
+
+def _accuracy(one: Combination) -> tuple[str, str, str, str]:
+    bad = ", ".join(f"{sum(run.status == status for run in one.runs)} {status}" for status in ("diverged", "failed")
+                    if any(run.status == status for run in one.runs))  # fmt: skip
+    if one.accuracy is None:
+        known = [run.accuracy for run in one.runs if run.accuracy is not None]
+        return one.name, f"{known[0]:.3f}" if known else "none", "", bad
+    found = one.accuracy
+    return one.name, f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.2f} to {found.high:.2f}", bad

@@ -1,0 +1,211 @@
+"""`a2 ablate`: what each ingredient of a training brings, taken away alone and over orders, with a verdict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from statistics import fmean
+
+import torch
+
+from a2cli.analysis.comparisons import pair_verdict
+from a2cli.analysis.shapley import Kept, drawn_orders, over_all_orders, over_orders, passed_through, subsets
+from a2cli.analysis.statistics import spread
+from a2cli.experiments.board import Board, Key
+from a2cli.experiments.images import summary_of
+from a2cli.experiments.ingredients import WHOLE, Ingredient, folder_of, name_of, trial_of, whole_of, without
+from a2cli.experiments.train import ground_of
+from a2cli.experiments.trials import Trial, Workers
+from a2cli.experiments.verdicts import ablation_verdict
+from a2cli.report import Report, Watcher
+from a2cli.results.ablation import AblationResults, Combination, Contribution
+from a2cli.results.comparison import PairVerdict
+from a2cli.runs import Run
+from a2cli.runtime import Streams, environment, set_up
+from a2cli.settings import AnyAblation, flat
+
+COMMAND = "ablate"
+
+
+class Ablation:
+    """An ablation under way: which combinations each seed is trained with, and what those that ended say."""
+
+    def __init__(
+        self, settings: AnyAblation, ingredients: Sequence[Ingredient], run: Run, workers: Workers, watch: Watcher
+    ) -> None:
+        self.settings, self.ingredients = settings, ingredients
+        self.board = Board(run.folder / "trials", workers, watch)
+        self.names = [one.name for one in ingredients]
+        self.orders = {seed: self._orders(seed) for seed in seeds_of(settings)}
+        self.kept = {seed: self._combinations(seed) for seed in self.orders}
+
+    def _orders(self, seed: int) -> list[list[str]]:
+        ablation = self.settings.ablation
+        count = ablation.orders if ablation.design == "orders" else 0
+        return drawn_orders(self.names, count, Streams(seed).numpy("orders"))
+
+    def _combinations(self, seed: int) -> list[Kept]:
+        """Return the combinations that a seed is trained with: the whole first, then with ever fewer ingredients."""
+        if self.settings.ablation.design == "all":
+            found = list(subsets(self.names))
+        else:
+            found = [frozenset(self.names), *(frozenset(self.names) - {name} for name in self.names)]
+            found += [kept for order in self.orders[seed] for kept in passed_through(order)]
+        return sorted(dict.fromkeys(found), key=lambda kept: -len(kept))
+
+    def run(self, device: str) -> None:
+        """Run all trials that have not ended yet, seed by seed."""
+        whole, wanted = whole_of(self.settings), {}
+        for seed, combinations in self.kept.items():
+            for kept in combinations:
+                gone = [one for one in self.ingredients if one.name not in kept]
+                trial = trial_of(without(whole, gone), seed, device)
+                key = self._key(kept, seed)
+                wanted[key] = Trial(folder_of(key[0], trial), trial)
+        self.board.run("ablation", wanted)
+
+    def _key(self, kept: Kept, seed: int) -> Key:
+        return name_of(kept, self.ingredients), self.settings.training.learning_rate, seed
+
+    def worth(self, seed: int, kept: Kept) -> float:
+        """Return the accuracy of a combination with one seed; raises LookupError where its trial failed."""
+        accuracy = self.board.accuracy(self._key(kept, seed))
+        if accuracy is None:
+            raise LookupError(kept)
+        return accuracy
+
+    def alone(self) -> dict[str, list[float]]:
+        """Return for each ingredient, seed by seed, what the whole loses without it."""
+        found: dict[str, list[float]] = {name: [] for name in self.names}
+        whole = frozenset(self.names)
+        for seed in self.kept:
+            for name in self.names:
+                try:
+                    found[name].append(self.worth(seed, whole) - self.worth(seed, whole - {name}))
+                except LookupError:  # a trial failed, and is said to have
+                    continue
+        return found
+
+    def average(self) -> dict[str, list[float]]:
+        """Return for each ingredient, seed by seed, its mean contribution over orders."""
+        found: dict[str, list[float]] = {name: [] for name in self.names}
+        for seed, orders in self.orders.items():
+            worth = partial(self.worth, seed)
+            try:
+                brings = over_orders(orders, worth) if orders else over_all_orders(self.names, worth)
+            except LookupError:
+                continue
+            for name, value in brings.items():
+                found[name].append(value)
+        return found
+
+    def combinations(self) -> list[Combination]:
+        """Return every combination with its runs, the whole first."""
+        seeds_with: dict[Kept, list[int]] = {}
+        for seed, combinations in self.kept.items():
+            for kept in combinations:
+                seeds_with.setdefault(kept, []).append(seed)
+        found = []
+        for kept, seeds in sorted(seeds_with.items(), key=lambda item: -len(item[0])):
+            runs = [self.board.outcome(self._key(kept, seed)) for seed in seeds]
+            known = [run.accuracy for run in runs if run.accuracy is not None]
+            has = [name for name in self.names if name in kept]
+            name = name_of(kept, self.ingredients)
+            found.append(Combination(name, has, runs, spread(known) if len(known) > 1 else None))
+        return found
+
+
+def seeds_of(settings: AnyAblation) -> list[int]:
+    training = settings.training
+    return list(range(training.seed, training.seed + training.seeds))
+
+
+def ablate(
+    settings: AnyAblation,
+    ingredients: Sequence[Ingredient],
+    run: Run,
+    workers: Workers,
+    watch: Watcher,
+    *,
+    warnings: Sequence[str] = (),
+) -> Report:
+    """Run in a folder, new or left early, the trials that it lacks, and return the report written there.
+
+    Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
+    """
+    with run.locked():
+        device = set_up(settings.training.device, 1)
+        first = trial_of(whole_of(settings), settings.training.seed, str(device))
+        ground = ground_of(first, (), watch)
+        summary = summary_of(ground.packed, ground.check(first), ground.source)
+        run.write_config(COMMAND, flat(settings))
+        ablation = Ablation(settings, ingredients, run, workers, watch)
+        try:
+            ablation.run(str(device))
+        finally:
+            workers.close()
+        watch.phase("drawing figures")
+        results = _results(ablation, 1 / summary.val)
+        _draw(run, results)
+        report = Report(
+            command=COMMAND,
+            config=flat(settings),
+            environment=environment(torch.device(device)),
+            status="done",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            data=summary,
+            results=results,
+            warnings=list(warnings),
+            artifacts=run.artifacts(),
+        )
+        run.write_report(report)
+    return report
+
+
+def _results(ablation: Ablation, resolution: float) -> AblationResults:
+    settings = ablation.settings.ablation
+    margin, count = settings.margin / 100, len(ablation.names)
+
+    def verdict_on(name: str, differences: Sequence[float]) -> PairVerdict | None:
+        if len(differences) < 2:
+            return None
+        return pair_verdict(WHOLE, f"without {name}", differences, margin, count, resolution)
+
+    alone = ablation.alone()
+    average = ablation.average() if settings.design != "one-out" else {}
+    decides = average or alone
+    brought = {name: fmean(values) if values else float("-inf") for name, values in decides.items()}
+    found = [
+        Contribution(
+            name=one.name,
+            settings={**one.values, **{name: f"without {item}" for name, item in one.items.items()}},
+            alone=verdict_on(one.name, alone[one.name]),
+            average=verdict_on(one.name, average[one.name]) if average else None,
+        )
+        for one in sorted(ablation.ingredients, key=lambda one: -brought[one.name])
+    ]
+    combinations = ablation.combinations()
+    results = AblationResults(
+        trains=settings.trains,
+        design=settings.design,
+        margin=margin,
+        seeds=list(ablation.kept),
+        ingredients=found,
+        combinations=combinations,
+        verdict="",
+    )
+    return replace(results, verdict=ablation_verdict(results))
+
+
+def _draw(run: Run, results: AblationResults) -> None:
+    from a2cli.plots.ablation import contributions
+
+    rows = [
+        (one.name, way, pair.seeds, pair.difference, pair.low, pair.high, pair.verdict, pair.more_seeds)
+        for one in results.ingredients
+        for way, pair in (("alone", one.alone), ("average", one.average))
+        if pair
+    ]
+    columns = ["ingredient", "way", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
+    if rows:
+        run.save_figure("contributions", contributions(results), columns, rows)

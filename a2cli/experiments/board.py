@@ -1,0 +1,92 @@
+"""Trials by contender, learning rate and seed: those that ended, what they say, and running those that are wanted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+from a2cli.experiments.trials import Ended, Trial, Workers, ended_before
+from a2cli.report import Watcher
+from a2cli.results.comparison import TrialOutcome
+from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
+
+Key = tuple[str, float, int]  # a contender's name, its learning rate, the seed
+
+
+@dataclass
+class Board:
+    """Every trial that ended so far."""
+
+    folder: Path
+    workers: Workers
+    watch: Watcher
+    ended: dict[Key, Ended] = field(default_factory=dict, init=False)
+
+    def run(self, title: str, wanted: Mapping[Key, Trial]) -> None:
+        """Run the trials that have not ended yet, in this or an earlier session."""
+        waiting: dict[str, tuple[Trial, Key]] = {}
+        for key, trial in wanted.items():
+            if key not in self.ended:
+                if before := ended_before(trial, self.folder):
+                    self.ended[key] = before
+                else:
+                    waiting[trial.name] = trial, key
+        done = len(wanted) - len(waiting)
+        if waiting:
+            self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
+        for ended in self.workers.run([trial for trial, _ in waiting.values()], self.folder):
+            self.ended[waiting[ended.trial.name][1]] = ended
+            done += 1
+            self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
+
+    def _rows(self, wanted: Sequence[Key]) -> list[tuple[str, str, str]]:
+        rows = []
+        for name in dict.fromkeys(key[0] for key in wanted):
+            mine = [key for key in wanted if key[0] == name]
+            accuracies = [self.accuracy(key) for key in mine if key in self.ended]
+            known = [value for value in accuracies if value is not None]
+            mean = f"{fmean(known):.3f}" if known else ""
+            rows.append((name, f"{len(accuracies)}/{len(mine)}", mean))
+        return rows
+
+    def result(self, key: Key) -> TrainingResult | None:
+        ended = self.ended.get(key)
+        found = ended.report.results if ended and ended.report and ended.status == "done" else None
+        return found.runs[0] if isinstance(found, TrainingResults) else None
+
+    def accuracy(self, key: Key) -> float | None:
+        """Return a trial's accuracy; of one that diverged what the largest class alone is worth with its seed."""
+        if result := self.result(key):
+            return result.val.value
+        if key in self.ended and self.ended[key].status == "diverged":
+            others = (self.result(other) for other in self.ended if other[2] == key[2])
+            return next((one.majority.value for one in others if one), None)
+        return None
+
+    def outcome(self, key: Key, target: float | None = None) -> TrialOutcome:
+        ended, result = self.ended[key], self.result(key)
+        history = ended.report.history[str(key[2])] if ended.report and result else []
+        epochs, seconds = to_target(
+            history, target, ended.report.data.train if ended.report and ended.report.data else 0
+        )
+        return TrialOutcome(
+            seed=key[2],
+            learning_rate=key[1],
+            status=ended.status,
+            reason=ended.reason,
+            accuracy=self.accuracy(key),
+            train_accuracy=result.train.value if result else None,
+            epochs=epochs,
+            seconds=seconds,
+            folder=f"trials/{ended.trial.name}",
+        )
+
+
+def to_target(history: Sequence[EpochLog], target: float | None, images: int) -> tuple[int | None, float | None]:
+    """Return the epochs and the seconds of training until validation first reached the target; None if it did not."""
+    seconds = 0.0
+    for log in history:
+        seconds += images / log.images_per_second
+        if target is not None and log.val_accuracy >= target:
+            return log.epoch, seconds
+    return None, None

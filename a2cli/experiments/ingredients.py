@@ -1,0 +1,73 @@
+"""The ingredients of a training, and the trainings that are left once some of them are taken away."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from a2cli.report import to_json
+from a2cli.settings import ABLATIONS, AnyAblation, AnyTraining, flat
+
+T = TypeVar("T")
+WHOLE, NOTHING = "all", "none"
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """Part of a training: the values that stand there once it is taken away, and the items it has in lists."""
+
+    name: str
+    values: Mapping[str, Any]
+    items: Mapping[str, str]
+
+    def taken_from(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return a training's settings by name without this ingredient."""
+        shorter = {name: tuple(one for one in values[name] if one != item) for name, item in self.items.items()}
+        return {**values, **self.values, **shorter}
+
+
+def whole_of(settings: AnyAblation) -> AnyTraining:
+    """Return the training that the ingredients are taken from."""
+    kind = next(kind for kind, ablation in ABLATIONS.items() if isinstance(settings, ablation))
+    return kind(**{item.name: getattr(settings, item.name) for item in fields(kind)})
+
+
+def without(settings: AnyTraining, gone: Iterable[Ingredient]) -> AnyTraining:
+    """Return a training without some ingredients."""
+    values = flat(settings)
+    for ingredient in gone:
+        values = ingredient.taken_from(values)
+    return _with(settings, values)
+
+
+def _with(settings: T, values: Mapping[str, Any]) -> T:
+    """Return a settings object with these values by name, groups opened."""
+    given: dict[str, Any] = {}
+    for item in fields(settings):  # type: ignore[arg-type]
+        value = getattr(settings, item.name)
+        given[item.name] = _with(value, values) if is_dataclass(value) else values[item.name]
+    return replace(settings, **given)  # type: ignore[type-var]
+
+
+def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
+    """Return what a combination is called, by what it has or lacks, whichever is shorter."""
+    kept = set(kept)
+    has = [one.name for one in ingredients if one.name in kept]
+    lacks = [one.name for one in ingredients if one.name not in kept]
+    if not lacks:
+        return WHOLE
+    if not has:
+        return NOTHING
+    return f"only {', '.join(has)}" if len(has) < len(lacks) else f"without {', '.join(lacks)}"
+
+
+def trial_of(settings: AnyTraining, seed: int, device: str) -> AnyTraining:
+    """Return the training of one trial."""
+    return replace(settings, training=replace(settings.training, seed=seed, seeds=1, threads=1, device=device))
+
+
+def folder_of(name: str, settings: AnyTraining) -> str:
+    """Return a trial's folder: its combination, cut short, its seed, and a digest of all its settings."""
+    digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:12]
+    words = "".join(letter if letter.isalnum() else "-" for letter in name.replace(", ", "-"))[:40]
+    return f"{words}-seed{settings.training.seed}-{digest}"

@@ -1,0 +1,190 @@
+"""`a2 ablate`: what is taken away, what is trained, and that the figures are the trials' own."""
+
+import json
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import A2, ROOT, draw_classes, real_weights
+
+from a2cli.checks import ingredients_of
+from a2cli.experiments.ingredients import name_of, whole_of, without
+from a2cli.settings import (
+    AblateCnnSettings,
+    AblationSettings,
+    DataSettings,
+    NetworkSettings,
+    TrainCnnSettings,
+    TrainingSettings,
+    flat,
+)
+
+SMALL = "--data set --image-size 8 --channels 2 --kernel-size 3 --hidden none --device cpu --epochs 2 --jobs 1 --quiet"
+SMALL += " --norm batch --augment flip,crop=0.7 --label-smoothing 0.1"
+THREE = ["-w", "norm=none", "-w", "augment-=crop", "-w", "label_smoothing=0 batch_size=4"]
+
+
+@pytest.fixture
+def ablate(a2: A2, tmp_path: Path) -> A2:
+    draw_classes(tmp_path / "set", count=10)
+    return lambda *flags: a2("ablate", *SMALL.split(), *flags)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    report = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    return dict(report["results"])
+
+
+def trials(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
+
+
+def worths(found: dict[str, Any], folder: Path) -> dict[tuple[frozenset[str], int], float]:
+    """Return each combination's accuracy with each seed, out of the trials' own reports."""
+    known = {}
+    for one in found["combinations"]:
+        for run in one["runs"]:
+            report = json.loads((folder / run["folder"] / "report.json").read_text())
+            known[frozenset(one["kept"]), run["seed"]] = report["results"]["runs"][0]["val"]["value"]
+    return known
+
+
+def test_what_is_taken_away() -> None:
+    settings = AblateCnnSettings(
+        ablation=AblationSettings(without=("augment-=crop", "scheduler=none warmup_epochs=0", "statistics-=colors")),
+        dataset=DataSettings(augment=("flip", "crop=0.7")),
+        network=NetworkSettings(statistics=("texture", "colors")),
+        training=TrainingSettings(scheduler="cosine", warmup_epochs=3),
+    )
+    crop, schedule, colors = ingredients_of(settings)
+    assert [crop.name, schedule.name, colors.name] == ["crop", "scheduler + warmup epochs", "colors"]
+    whole = whole_of(settings)
+    assert type(whole) is TrainCnnSettings
+    changed = {
+        name: value
+        for name, value in flat(without(whole, [crop, schedule, colors])).items()
+        if value != flat(whole)[name]
+    }
+    assert changed == {"augment": ("flip",), "scheduler": "none", "warmup_epochs": 0, "statistics": ("texture",)}
+    three = [crop, schedule, colors]
+    assert name_of({"crop", "colors", schedule.name}, three) == "all"
+    assert name_of({"crop", "colors"}, three) == "without scheduler + warmup epochs"
+    assert name_of({"crop"}, three) == "only crop"
+    assert name_of((), three) == "none"
+
+
+def test_all_combinations(ablate: A2) -> None:
+    folder = ablate(*THREE, "--design", "all", "--seeds", "2", "--out", "out").done()
+    found = results(folder)
+    names = [one["name"] for one in found["ingredients"]]
+    assert sorted(names) == ["crop", "label smoothing + batch size", "norm"]
+    known = worths(found, folder)
+    assert len(known) == 8 * 2 == len(trials(folder))
+    kept_of = [frozenset(n for n, has in zip(names, mask, strict=True) if has) for mask in product([0, 1], repeat=3)]
+    assert {kept for kept, _ in known} == set(kept_of)
+    weights = {0: 1 / 3, 1: 1 / 6, 2: 1 / 3}  # of the combinations of the two others, by how many they are
+    for one in found["ingredients"]:
+        name, own = one["name"], frozenset([one["name"]])
+        alone = fmean(known[frozenset(names), seed] - known[frozenset(names) - own, seed] for seed in (0, 1))
+        assert one["alone"]["difference"] == pytest.approx(alone)
+        average = fmean(
+            sum(weights[len(k)] * (known[k | own, seed] - known[k, seed]) for k in kept_of if name not in k)
+            for seed in (0, 1)
+        )
+        assert one["average"]["difference"] == pytest.approx(average)
+    brought = [one["average"]["difference"] for one in found["ingredients"]]
+    assert brought == sorted(brought, reverse=True)
+    assert sum(brought) == pytest.approx(
+        fmean(known[frozenset(names), seed] - known[frozenset(), seed] for seed in (0, 1))
+    )
+    assert (folder / "figures/contributions.png").exists()
+    assert (folder / "figures/contributions.csv").read_text().count("\n") == 1 + 2 * 3
+
+
+def test_orders_share_runs_and_a_resumed_one_lacks_nothing(ablate: A2, a2: A2) -> None:
+    folder = ablate(*THREE, "--seeds", "2", "--out", "out").done()
+    found, before = results(folder), trials(folder)
+    assert len(before) == (1 + 3) * 2
+    assert all(one["average"] is None and one["alone"] for one in found["ingredients"])
+    more = ["--design", "orders", "--orders", "2", "--seeds", "3"]
+    assert a2("ablate", "--resume", "out", "--jobs", "1", "--quiet", *more).done() == folder
+    after, grown = trials(folder), results(folder)
+    assert before.items() <= after.items(), "none was run again"
+    # An order and its reverse meet all, none, and two combinations each; those that lack one ingredient are there.
+    assert len(after) == 3 * (1 + 1 + 3 + 2)
+    known = worths(grown, folder)
+    whole = frozenset(one["name"] for one in grown["ingredients"])
+    gained = fmean(known[whole, seed] - known[frozenset(), seed] for seed in range(3))
+    assert sum(one["average"]["difference"] for one in grown["ingredients"]) == pytest.approx(gained)
+    assert {one["alone"]["seeds"] for one in grown["ingredients"]} == {3}
+    assert ablate(*THREE, *more, "--out", "fresh").done() != folder
+    assert results(folder.parent / "fresh")["ingredients"] == grown["ingredients"]
+
+
+def test_a_trial_is_train_cnn_alone(ablate: A2, a2: A2) -> None:
+    folder = ablate("-w", "augment=none", "--seeds", "2", "--out", "out").done()
+    for path in trials(folder):
+        alone = a2("train-cnn", "-p", path.parents[1] / "config.yaml", "--quiet").done()
+        assert (alone / "model/model.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_fine_tuning(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=6)
+    weights = real_weights("alexnet_features.safetensors")
+    (tmp_path / "tune.yaml").write_text(
+        f"command: finetune\nweights: {weights}\ndata: set\nlayer: pool2\nhead_grid: 1\nimage_size: 64\nfit: squash\n"
+        "stages: head:2@0.01\nbatch_size: 4\nval_fraction: 0.3\ntest_fraction: 0.0\n"
+    )
+    folder = a2("ablate", "-p", "tune.yaml", "-w", "dropout=0", "--seeds", "2", "--jobs", "1", "--quiet").done()
+    found = results(folder)
+    assert found["trains"] == "finetune"
+    assert [one["name"] for one in found["combinations"]] == ["all", "none"]
+    assert a2("ablate", "--resume", folder, "--jobs", "1", "--quiet").done() == folder
+
+
+REFUSED = {
+    "": ("--without", "an ingredient at least"),
+    "-w norm": ("expected setting=value", "'norm'"),
+    "-w nrom=none": ("'nrom'", "did you mean 'norm'?"),
+    "-w norm=btch": ("--without norm", "did you mean 'batch'?"),
+    "-w norm=batch": ("--without norm=batch", "already"),
+    "-w augment-=mixup": ("augment is flip,crop=0.7", "no such item"),
+    "-w norm-=batch": ("no such item",),
+    "-w seed=3": ("seed is no ingredient",),
+    "-w norm=none -w norm=group": ("norm comes twice",),
+    "-w augment=none -w augment-=crop": ("both set augment",),
+    "-w kernel_size=99": ("without kernel size", "conv1"),
+    "-w norm=none --orders 3": ("--orders", "--design orders"),
+    "-w norm=none --threads 2": ("--threads", "--jobs"),
+    "-w norm=none --folds 2": ("--folds",),
+    "-w norm=none --cluster x": ("--cluster",),
+    "-w norm=none --layer conv3": ("--layer", "train-cnn has no such setting"),
+    "-w norm=none --trains mlp": ("--trains", "finetune"),
+}
+
+
+@pytest.mark.parametrize("flags", REFUSED)
+def test_flags_that_cannot_be_used(flags: str, ablate: A2, tmp_path: Path) -> None:
+    ablate(*flags.split()).refused(2, *REFUSED[flags])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_many_combinations(ablate: A2) -> None:
+    settings = (
+        "batch_size=3 epochs=1 kernel_size=2 stride=1 padding=1 optimizer=sgd learning_rate=0.1 hidden=3 norm=none"
+    )
+    words = [word for name in [*settings.split(), "label_smoothing=0", "augment=none"] for word in ("-w", name)]
+    ablate(*words, "--design", "all").refused(2, "2,048 combinations", "--design orders")
+
+
+def test_a_dry_run_says_what_would_be_trained(ablate: A2, tmp_path: Path) -> None:
+    ended = ablate(*THREE, "--design", "orders", "--dry-run")
+    assert ended.status == 0
+    assert "Ingredient crop: taken away, augment lacks crop=0.7" in ended.out
+    assert "Trials: at most 7 with each of 5 seeds" in ended.out
+    assert not (tmp_path / "runs").exists()
