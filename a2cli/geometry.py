@@ -13,6 +13,8 @@ from a2cli.settings import MlpSettings, NetworkSettings
 from a2cli.settings.declare import MOST
 
 T = TypeVar("T")
+ORIENTATIONS, COLOR_BINS, FIELDS = 4, 6, 4  # of the texture's filters, a colour's axis, a side of the layout
+SMALLEST_OCTAVE = 16  # pixels
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,24 @@ def values_of(network: NetworkSettings, last: Stage) -> int:
     return {"none": last.size**2, "average": 1, "moments": 2}[network.global_pool]
 
 
+def octaves(image_size: int) -> int:
+    """Return how many sizes of the image, each half of the one before, texture is measured at."""
+    return max(1, (image_size // SMALLEST_OCTAVE).bit_length())
+
+
+def statistics_of(network: NetworkSettings, image_size: int) -> int:
+    """Return how many statistics of the image the linear layers get."""
+    filters = 3 * ORIENTATIONS
+    texture = 2 * filters + filters * (filters - 1) // 2 + 4 * ORIENTATIONS
+    counts = {"texture": octaves(image_size) * texture, "colors": COLOR_BINS**3, "layout": 3 * FIELDS**2}
+    return sum(counts[kind] for kind in network.statistics)
+
+
+def features_of(network: NetworkSettings, last: Stage, image_size: int) -> int:
+    """Return how many values the linear layers get: those of the last map's channels, and the image's statistics."""
+    return last.channels * values_of(network, last) + statistics_of(network, image_size)
+
+
 def check_weights(network: NetworkSettings, image_size: int) -> None:
     """Raise SettingsError for a layer of more weights than a machine could hold."""
     maps = stages(network, image_size)
@@ -108,7 +128,7 @@ def check_weights(network: NetworkSettings, image_size: int) -> None:
         if stage.name.startswith("conv"):
             layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels))
             inputs = stage.channels
-    inputs *= values_of(network, maps[-1])
+    inputs = features_of(network, maps[-1], image_size)
     for i, units in enumerate(network.hidden, start=1):
         layers.append((f"hidden{i}", inputs * units))
         inputs = units
@@ -122,6 +142,10 @@ def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -
 
     Group norm has a group for each channel up to 8 channels.
     """
+    if network.statistics and smallest_batch == 1:
+        raise SettingsError(
+            "--statistics: are normalised over a batch, and one is of one image; use another --batch-size"
+        )
     for stage in stages(network, image_size):
         if stage.name.startswith("conv") and stage.size == 1:
             if network.norm == "batch" and smallest_batch == 1:

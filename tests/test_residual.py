@@ -1,4 +1,4 @@
-"""A residual network, with all that may go with one: its run is taken by every command."""
+"""A residual network, and one with statistics of the image, with all that may go with them: every command takes it."""
 
 from pathlib import Path
 
@@ -11,9 +11,10 @@ RESIDUAL = ("--image-size 16 --channels 4,4,4,8,8 --kernel-size 3 --padding 1 --
 
 
 @pytest.mark.slow
-def test_every_command_takes_a_residual_network(a2: A2, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["", "--statistics texture,colors,layout"])
+def test_every_command_takes_it(more: str, a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=10, side=16)
-    run = a2("train-cnn", "--data", "set", *RESIDUAL.split(), "--out", "run").done()
+    run = a2("train-cnn", "--data", "set", *RESIDUAL.split(), *more.split(), "--out", "run").done()
     for arguments in (
         ["predict", "--run", run, "set/ada/0.png", "--json"],
         ["receptive-field", "--run", run, "--prove", "--json"],

@@ -4,7 +4,7 @@ from typing import Any
 
 from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
-from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages
+from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.options import Resolved
 from a2cli.settings import (
     AnyTraining,
@@ -66,6 +66,8 @@ def plan_training(settings: AnyTraining) -> list[str]:
             for stage in stages(network, side)
         ]
         maps += [f"{network.global_pool} of maps"] * (network.global_pool != "none")
+        if network.statistics:
+            maps += [f"with {statistics_of(network, side)} statistics of the image: {', '.join(network.statistics)}"]
         places = dropout_places(network)
     else:
         maps, places = [], {name: rate for name, _, _, rate in mlp_layers(network, side)}

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.models.layers import ACTIVATIONS, Flatten, Moments, Normalize, WeightNorm
+from a2cli.models.statistics import Statistics
 from a2cli.models.transfer import GridPooling
 from a2cli.models.weights import torchvision_weights
 from a2cli.runtime import Streams
@@ -83,7 +84,7 @@ def preprocessing(name: str, weights: str, image_size: int | None = None) -> Pre
     return Preprocessing(size, f"center-{shorter}{bicubic}", tuple(found.mean), tuple(found.std))
 
 
-LEAVES = (Normalize, Flatten, Moments, WeightNorm, Preprocess, GridPooling)
+LEAVES = (Normalize, Flatten, Moments, Statistics, WeightNorm, Preprocess, GridPooling)
 
 
 class _Tracer(fx.Tracer):

@@ -1,15 +1,17 @@
 """The coursework's ConvNet: convolutions, each with norm, activation, dropout and pooling, then linear layers.
 
-With shortcuts it is a residual network (He et al. 2016): one convolution, then blocks of two.
+With shortcuts it is a residual network (He et al. 2016): one convolution, then blocks of two. With statistics of the
+image the linear layers get those as well.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from a2cli.geometry import Stage, dropout_places, pairs, stages, values_of
+from a2cli.geometry import Stage, dropout_places, features_of, pairs, stages, statistics_of
 from a2cli.models.layers import (
     ACTIVATIONS,
     POOLS,
@@ -21,8 +23,19 @@ from a2cli.models.layers import (
     initialize,
     normalization,
 )
+from a2cli.models.statistics import Statistics
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
+
+
+class ConvNet(nn.Sequential):
+    """Layers in a row, but for `statistics`: those are of the image, and join what its maps came down to."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = images
+        for name, layer in self.named_children():
+            found = torch.cat((found, layer(images)), dim=1) if name == "statistics" else layer(found)
+        return found
 
 
 def build_convnet(
@@ -55,7 +68,9 @@ def build_convnet(
     if network.global_pool != "none":
         layers["global_pool"] = nn.AdaptiveAvgPool2d(1) if network.global_pool == "average" else Moments()
     layers["flatten"] = Flatten()
-    features = maps[-1].channels * values_of(network, maps[-1])
+    if network.statistics:
+        layers["statistics"] = Statistics(network.statistics, image_size, statistics_of(network, image_size))
+    features = features_of(network, maps[-1], image_size)
     for i, units in enumerate(network.hidden, start=1):
         layers[f"hidden{i}"] = nn.Linear(features, units)
         layers[f"hidden{i}_{network.activation}"] = ACTIVATIONS[network.activation]()
@@ -63,7 +78,7 @@ def build_convnet(
             layers[f"hidden{i}_dropout"] = nn.Dropout(rate)
         features = units
     layers["output"] = nn.Linear(features, classes)
-    model = nn.Sequential(layers)
+    model = ConvNet(layers) if network.statistics else nn.Sequential(layers)
     initialize(model, streams)
     if network.norm == "weight":  # after the draw, so that the starting weights are the same
         for name, module in list(model.named_modules()):

@@ -10,6 +10,7 @@ from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, setting
 
 OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
 ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"]
+StatisticsName = Literal["texture", "colors", "layout"]
 SchedulerName = Literal["none", "plateau", "step", "multistep", "cosine"]
 
 
@@ -86,6 +87,11 @@ class NetworkSettings:
     global_pool: Literal["none", "average", "moments"] = setting(
         "none",
         "What the linear layers get of each channel: its whole map, the map's average, or its mean and deviation.",
+    )
+    statistics: tuple[StatisticsName, ...] = setting(
+        (),
+        "Statistics of the image, by filters that do not learn, that the linear layers get besides the maps: texture "
+        "(moments of Gabor energies at several sizes), colors (their histogram), layout (mean colours of 4x4 fields).",
     )
     hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
 
