@@ -142,10 +142,6 @@ def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -
 
     Group norm has a group for each channel up to 8 channels.
     """
-    if network.statistics and smallest_batch == 1:
-        raise SettingsError(
-            "--statistics: are normalised over a batch, and one is of one image; use another --batch-size"
-        )
     for stage in stages(network, image_size):
         if stage.name.startswith("conv") and stage.size == 1:
             if network.norm == "batch" and smallest_batch == 1:

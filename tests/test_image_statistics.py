@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from a2cli.geometry import statistics_of
+from a2cli.models.layers import Standardize
 from a2cli.models.statistics import Statistics, color_histogram, gabor_pairs
 from a2cli.settings import NetworkSettings
 
@@ -22,7 +23,7 @@ def statistics(kind: str, images: Tensor) -> Tensor:
     """Return the statistics of images before they are normalised."""
     side = images.shape[-1]
     layer = Statistics((kind,), side, statistics_of(NetworkSettings(statistics=(kind,)), side)).eval()
-    layer.norm = torch.nn.Identity()
+    layer.standardize = torch.nn.Identity()
     return layer(images)
 
 
@@ -111,6 +112,11 @@ def test_a_network_tells_textures_apart_by_them(a2: A2, tmp_path: Path) -> None:
     assert accuracies["colors"] < 0.9
 
 
-def test_a_batch_of_one_is_refused(a2: A2, tmp_path: Path) -> None:
-    flags = "--data atelier --image-size 16 --channels 1 --kernel-size 3 --statistics colors --batch-size 1"
-    a2("train-cnn", *flags.split()).refused(2, "--statistics", "--batch-size")
+def test_features_are_standardised_over_all_that_were_seen() -> None:
+    features = 3 + 2 * torch.randn(50, 7, generator=torch.Generator().manual_seed(0))
+    layer = Standardize(7)
+    for batch in features.split([1, 16, 30, 3]):
+        layer(batch)
+    mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0)
+    assert torch.allclose(layer.eval()(features), ((features - mean) / deviation).clamp(-3, 3), atol=1e-4)
+    assert layer.seen == 50, "what is not trained on does not count"

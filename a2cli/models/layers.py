@@ -19,6 +19,7 @@ ACTIVATIONS = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
+FAR = 3.0  # deviations from the mean beyond which a feature says no more
 POOLS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
@@ -70,6 +71,35 @@ class Moments(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
         return torch.cat((mean, (variance + 1e-4).sqrt()), dim=1)  # the slope of a root is infinite at zero
+
+
+class Standardize(nn.Module):
+    """Features (N, D) to mean 0 and deviation 1, each over all training images seen so far, and cut off at 3.
+
+    Of features that do not learn these are known better than over a batch (their update: Chan, Golub & LeVeque 1979).
+    An image that is unlike all others in one feature is, cut off, still judged by the rest.
+    """
+
+    seen: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("variance", torch.ones(count))
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                share = len(features) / (self.seen + len(features))
+                variance, mean = torch.var_mean(features, dim=0, correction=0)
+                apart = mean - self.mean
+                self.variance += share * (variance - self.variance + (1 - share) * apart.square())
+                self.mean += share * apart
+                self.seen += len(features)
+        return ((features - self.mean) / (self.variance + 1e-8).sqrt()).clamp(-FAR, FAR)
 
 
 @lru_cache(maxsize=8)

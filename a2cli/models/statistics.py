@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from a2cli.geometry import COLOR_BINS, FIELDS, ORIENTATIONS, octaves
+from a2cli.models.layers import Standardize
 
 WAVELENGTH = 3.0  # pixels
 FAINT = 0.01  # modulus of a filter's answer, of images in [0, 1], below which answers are hardly told apart
@@ -19,15 +20,10 @@ FAINT = 0.01  # modulus of a filter's answer, of images in [0, 1], below which a
 OPPONENT = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 RANGES = ((0.0, 1.0), (-0.3, 0.3), (-0.3, 0.3))
 HISTOGRAM_SIDE = 64  # pixels of the reduced image that are counted
-FAR = 3.0  # deviations from the mean beyond which a statistic says no more
 
 
 class Statistics(nn.Module):
-    """Images (N, 3, S, S) uint8, or floating in [0, 1], to their statistics (N, D), normalised over the batch.
-
-    Each is brought to mean 0 and deviation 1 (Ioffe & Szegedy 2015, nothing learned) and cut off at 3: an image that is
-    unlike all others in one of them is then still judged by the rest.
-    """
+    """Images (N, 3, S, S) uint8, or floating in [0, 1], to their statistics (N, D), each standardised."""
 
     filters: Tensor
     opponent: Tensor
@@ -37,7 +33,7 @@ class Statistics(nn.Module):
         self.kinds, self.octaves = tuple(kinds), octaves(image_size)
         self.register_buffer("filters", gabor_pairs())
         self.register_buffer("opponent", torch.tensor(OPPONENT))
-        self.norm = nn.BatchNorm1d(count, affine=False)
+        self.standardize = Standardize(count)
 
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
@@ -50,8 +46,8 @@ class Statistics(nn.Module):
                 parts.append(color_histogram(colors))
             if "layout" in self.kinds:
                 parts.append(F.adaptive_avg_pool2d(colors, FIELDS).flatten(1))
-            found: Tensor = self.norm(torch.cat(parts, dim=1))
-            return found.clamp(-FAR, FAR)
+            found: Tensor = self.standardize(torch.cat(parts, dim=1))
+            return found
 
     def _texture(self, colors: Tensor) -> Iterator[Tensor]:
         """Yield, octave by octave, the moments of the logarithm of each filter's modulus in each colour.

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError
-from a2cli.models.layers import ACTIVATIONS, initialize
+from a2cli.models.layers import ACTIVATIONS, Standardize, initialize
 from a2cli.runtime import Streams
 from a2cli.settings import HeadSettings
 
@@ -35,6 +35,16 @@ class GridPooling(nn.Module):
         pooled = F.adaptive_avg_pool2d if self.pool == "average" else F.adaptive_max_pool2d
         found: Tensor = pooled(maps, self.grid)
         return found
+
+
+class SignedRoot(nn.Module):
+    """Features to the square root of their size, with their sign, so that few large ones do not drown the others.
+
+    Perronnin, Sanchez & Mensink 2010, section 3.2.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.sign() * (features.abs() + 1e-4).sqrt()  # whose slope at zero is not infinite
 
 
 class Trunk(nn.Module):
@@ -63,7 +73,7 @@ class Transfer(nn.Module):
 
 
 def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: Streams) -> nn.Sequential:
-    """Return the head: features (N, *shape) to logits (N, classes): pooling, then dropout before each linear layer.
+    """Return the head: features (N, *shape) to logits (N, classes): pooling, scaling, dropout before each linear layer.
 
     Raises SettingsError for a grid larger than the maps.
     """
@@ -72,6 +82,10 @@ def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: 
         layers["pool"] = GridPooling(head.head_grid, head.head_pool)
     layers["flatten"] = nn.Flatten()
     inputs = nn.Sequential(layers)(torch.zeros(1, *shape)).shape[1]
+    if head.head_scale == "root":
+        layers["root"] = SignedRoot()
+    if head.head_scale != "none":
+        layers["standardize"] = Standardize(inputs)
     for i, units in enumerate((*head.hidden, classes), start=1):
         name = f"hidden{i}" if i <= len(head.hidden) else "output"
         if head.dropout:

@@ -98,6 +98,11 @@ class HeadSettings:
 
     head_grid: Grid = setting(0, "Pool maps to a grid of this side before the head; 0 takes them as they are.")
     head_pool: GridPool = setting("average", "What that grid holds of each of its fields.", acts_with=("head_grid",))
+    head_scale: Literal["none", "standard", "root"] = setting(
+        "none",
+        "The features before the head: as they are, each at mean 0 and deviation 1 over the training images and cut "
+        "off at 3 (standard), or their square roots so (root).",
+    )
     hidden: tuple[Count, ...] = setting((), "Units of each hidden linear layer; none for a linear classifier.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
     dropout: Share = setting(0.5, "Probability of dropping a value before each linear layer while training.")
