@@ -179,6 +179,10 @@ def test_padding(bars: tuple[int, int, int, int]) -> None:
     filled = changed("fill-padding", around(image), on)
     assert torch.equal(filled.float(), F.pad(picture.float(), (left, right, top, bottom), mode="reflect"))
 
+    mean = changed("mean-padding", around(image), on)
+    assert torch.equal(mean[:, :, ~found], image[:, :, ~found])
+    level = image[0, :, ~found].float().mean(dim=1)
+    assert ((mean[0][:, found] - level[:, None]).abs() <= 0.5 + 1e-3).all()
     only = changed("only-padding", around(image), on)
     assert torch.equal(only[..., ~inside], image[..., ~inside])
     assert (only[..., inside] == 127).all()

@@ -202,6 +202,14 @@ def fill_padding(images: Tensor) -> Tensor:
     return _taken(images, rows, columns)
 
 
+def mean_padding(images: Tensor) -> Tensor:
+    """Hide the bars: they take the mean colour of the picture between them."""
+    hidden = padding(images)
+    shown = (~hidden).float()
+    mean = (images * shown).sum(dim=(2, 3), keepdim=True) / shown.sum(dim=(2, 3), keepdim=True)
+    return torch.where(hidden, mean.round().to(torch.uint8), images)
+
+
 def only_padding(images: Tensor) -> Tensor:
     """Keep nothing but the bars, and so the aspect ratio: every picture becomes the same grey."""
     return torch.where(padding(images), images, torch.tensor(127, dtype=torch.uint8))
@@ -267,6 +275,7 @@ CHANGES: Mapping[str, Callable[[Tensor, Strength], Tensor]] = {
     "blur": blur,
     "jpeg": jpeg,
     "fill-padding": _switched(fill_padding),
+    "mean-padding": _switched(mean_padding),
     "crop-padding": _switched(crop_padding),
     "only-padding": _switched(only_padding),
 }

@@ -35,7 +35,7 @@ from a2cli.settings import (
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map
 COLOURED = {"saturation", "hue", "grayscale"}
-PADDED = {"fill-padding", "crop-padding", "only-padding"}
+PADDED = {"fill-padding", "mean-padding", "crop-padding", "only-padding"}
 
 
 @dataclass(frozen=True)

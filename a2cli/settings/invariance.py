@@ -12,7 +12,8 @@ from a2cli.settings.declare import setting
 ChangeName = Literal[
     "translate-x", "translate-y", "translate", "rotate", "scale", "flip-horizontal", "flip-vertical",
     "brightness", "contrast", "saturation", "hue", "gamma", "grayscale", "invert",
-    "noise", "blur", "jpeg", "occlusion", "fill-padding", "crop-padding", "only-padding",
+    "noise", "blur", "jpeg", "occlusion", "fill-padding", "mean-padding", "crop-padding",
+    "only-padding",
 ]  # fmt: skip
 Border = Literal["zero", "reflect", "circular", "real"]
 
@@ -68,6 +69,7 @@ CHANGES: dict[ChangeName, Change] = {
     "jpeg": Change("quality", None, 1, 100, (90, 70, 50, 30, 10, 5)),
     "occlusion": Change("side of a square in the centre, share", 0.0, 0, 1, (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)),
     "fill-padding": _switch(),
+    "mean-padding": _switch(),
     "crop-padding": _switch(),
     "only-padding": _switch(),
 }
