@@ -20,6 +20,7 @@ from a2cli.models.layers import (
     Normalize,
     Residual,
     WeightNorm,
+    begin_at_zero,
     initialize,
     normalization,
 )
@@ -80,6 +81,8 @@ def build_convnet(
     layers["output"] = nn.Linear(features, classes)
     model = ConvNet(layers) if network.statistics else nn.Sequential(layers)
     initialize(model, streams)
+    if network.statistics:
+        begin_at_zero(layers["output"])
     if network.norm == "weight":  # after the draw, so that the starting weights are the same
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.Conv2d | nn.Linear) and name != "output":

@@ -151,6 +151,13 @@ def _norm(v: Tensor) -> Tensor:
     return norm
 
 
+def begin_at_zero(layer: nn.Module) -> None:
+    """Let the last layer answer nothing at first: over thousands of features that are not learned, what a random start
+    answers would stand beside what is learned to the end."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 def initialize(model: nn.Module, streams: Streams) -> None:
     """Draw every layer's starting weights anew from the stream of its own name.
 

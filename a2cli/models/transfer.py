@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError
-from a2cli.models.layers import ACTIVATIONS, Standardize, initialize
+from a2cli.models.layers import ACTIVATIONS, Standardize, begin_at_zero, initialize
 from a2cli.runtime import Streams
 from a2cli.settings import HeadSettings
 
@@ -96,4 +96,6 @@ def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: 
         inputs = units
     found = nn.Sequential(layers)
     initialize(found, streams)
+    if head.head_scale != "none":
+        begin_at_zero(found[-1])
     return found
