@@ -135,7 +135,7 @@ def test_what_the_file_says(a2: A2, tmp_path: Path) -> None:
         assert np.array_equal(file.get_tensor("labels"), read.labels.numpy())
 
 
-@pytest.mark.parametrize("pool", ["average", "max"])
+@pytest.mark.parametrize("pool", ["average", "max", "root"])
 def test_pooled_to_a_grid(a2: A2, pool: str) -> None:
     a2("extract-features", *FEW, "--out", "maps.safetensors", "--quiet").done(STAMP)
     a2("extract-features", *FEW, "--grid", "2", "--grid-pool", pool, "--quiet").done(STAMP)
@@ -143,6 +143,13 @@ def test_pooled_to_a_grid(a2: A2, pool: str) -> None:
     for name in maps:
         assert pooled[name].shape[2:] == (2, 2)
         assert torch.equal(pooled[name], GridPooling(2, pool)(maps[name]))
+
+
+def test_a_grid_of_roots_keeps_signs() -> None:
+    maps = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 16.0]]).repeat_interleave(2, dim=0)[None, None]
+    found = GridPooling(2, "root")(torch.cat((maps, -maps), dim=1))[0]
+    assert torch.allclose(found[0], torch.tensor([[0.0, 2.0], [0.0, 3.0]]), atol=0.02)
+    assert torch.equal(found[1], -found[0])
 
 
 def test_resnet18_with_random_weights(a2: A2) -> None:

@@ -16,12 +16,12 @@ from a2cli.experiments.stages import learning_part, paces_of, plan_of
 from a2cli.experiments.train import train_network
 from a2cli.models.backbones import build_torchvision, graph_of, resolve_layer, up_to
 from a2cli.models.parts import cut_before, layers_of
-from a2cli.models.transfer import GridPooling, Transfer, Trunk
+from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.options import build, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import FinetuneSettings, Stage, TrainCnnSettings, stages_of
+from a2cli.settings import FinetuneSettings, HeadSettings, Stage, TrainCnnSettings, stages_of
 
 CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
        "norm": "batch", "epochs": "2", "threads": "1"}  # fmt: skip
@@ -284,3 +284,14 @@ def test_alexnet_on_real_paintings(a2: A2, paintings: Path) -> None:
     flags = f"--data {paintings} --weights {weights} --layer conv4 --head-grid 3 --val-count 91 --test-fraction 0"
     ended = a2("finetune", *flags.split(), "--stages", "head:40", "--threads", "2", "--json")
     assert json.loads(ended.out)["results"]["runs"][0]["val"]["value"] > 0.8, ended.err
+
+
+def test_a_standardized_head_begins_at_zero_and_goes_on_from_what_it_saw() -> None:
+    head = build_head(HeadSettings(head_standardize=True, dropout=0.0), (3, 2, 2), 4, Streams(0))
+    maps = 5 + 3 * torch.randn(40, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(head(maps), torch.zeros(40, 4))
+    found = head.eval()[:-1](maps)
+    assert found.mean(dim=0).abs().max() < 0.05 and (found.std(dim=0) - 1).abs().max() < 0.1
+    again = build_head(HeadSettings(head_standardize=True, dropout=0.0), (3, 2, 2), 4, Streams(0))
+    again.load_state_dict(head.state_dict())
+    assert torch.equal(again.eval()[:-1](maps), found)

@@ -15,10 +15,14 @@ from a2cli.models.layers import ACTIVATIONS, Standardize, begin_at_zero, initial
 from a2cli.runtime import Streams
 from a2cli.settings import HeadSettings
 
+FAINT = 1e-4  # or the slope of a root would be infinite at zero
+
 
 class GridPooling(nn.Module):
     """Maps (N, C, H, W) to (N, C, grid, grid): each field's mean or largest value. What is no map stays as it is.
 
+    Or the mean of the square roots, with their sign, so that a few large values do not drown the others (after
+    Perronnin, Sanchez & Mensink 2010, section 3.2).
     Raises SettingsError for a map smaller than the grid.
     """
 
@@ -32,19 +36,11 @@ class GridPooling(nn.Module):
         if self.grid > min(maps.shape[2:]):
             height, width = maps.shape[2:]
             raise SettingsError(f"--grid, --head-grid: {self.grid} is too many for maps of {height}x{width}")
-        pooled = F.adaptive_avg_pool2d if self.pool == "average" else F.adaptive_max_pool2d
+        pooled = F.adaptive_max_pool2d if self.pool == "max" else F.adaptive_avg_pool2d
+        if self.pool == "root":
+            maps = maps.sign() * ((maps.abs() + FAINT).sqrt() - FAINT**0.5)
         found: Tensor = pooled(maps, self.grid)
         return found
-
-
-class SignedRoot(nn.Module):
-    """Features to the square root of their size, with their sign, so that few large ones do not drown the others.
-
-    Perronnin, Sanchez & Mensink 2010, section 3.2.
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features.sign() * (features.abs() + 1e-4).sqrt()  # whose slope at zero is not infinite
 
 
 class Trunk(nn.Module):
@@ -82,9 +78,7 @@ def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: 
         layers["pool"] = GridPooling(head.head_grid, head.head_pool)
     layers["flatten"] = nn.Flatten()
     inputs = nn.Sequential(layers)(torch.zeros(1, *shape)).shape[1]
-    if head.head_scale == "root":
-        layers["root"] = SignedRoot()
-    if head.head_scale != "none":
+    if head.head_standardize:
         layers["standardize"] = Standardize(inputs)
     for i, units in enumerate((*head.hidden, classes), start=1):
         name = f"hidden{i}" if i <= len(head.hidden) else "output"
@@ -96,6 +90,6 @@ def build_head(head: HeadSettings, shape: Sequence[int], classes: int, streams: 
         inputs = units
     found = nn.Sequential(layers)
     initialize(found, streams)
-    if head.head_scale != "none":
+    if head.head_standardize:
         begin_at_zero(found[-1])
     return found

@@ -10,7 +10,7 @@ from a2cli.errors import SettingsError
 from a2cli.settings.declare import Count, Share, setting
 from a2cli.settings.training import ActivationName, SplitSettings, TrainingSettings
 
-GridPool = Literal["average", "max"]
+GridPool = Literal["average", "max", "root"]
 Grid = Annotated[int, Ge(0), Le(256)]
 
 
@@ -58,7 +58,9 @@ class FeatureSettings:
     )
     before_relu: bool = setting(False, "Take conv and fc layers before their ReLU.")
     grid: Grid = setting(0, "Pool maps to a grid of this side; 0 keeps whole maps.")
-    grid_pool: GridPool = setting("average", "What the grid holds of each of its fields.", acts_with=("grid",))
+    grid_pool: GridPool = setting(
+        "average", "What the grid holds of each of its fields; root: the mean of the square roots.", acts_with=("grid",)
+    )
     baselines: bool = setting(
         False,
         "Besides, what train-mlp --probe compares with: the same layers with random weights, and the pixels at 28x28.",
@@ -97,11 +99,14 @@ class HeadSettings:
     """Head"""
 
     head_grid: Grid = setting(0, "Pool maps to a grid of this side before the head; 0 takes them as they are.")
-    head_pool: GridPool = setting("average", "What that grid holds of each of its fields.", acts_with=("head_grid",))
-    head_scale: Literal["none", "standard", "root"] = setting(
-        "none",
-        "The features before the head: as they are, each at mean 0 and deviation 1 over the training images and cut "
-        "off at 3 (standard), or their square roots so (root).",
+    head_pool: GridPool = setting(
+        "average",
+        "What that grid holds of each of its fields; root: the mean of the square roots.",
+        acts_with=("head_grid",),
+    )
+    head_standardize: bool = setting(
+        False,
+        "Bring each feature before the head to mean 0 and deviation 1 over the training images, and cut it off at 3.",
     )
     hidden: tuple[Count, ...] = setting((), "Units of each hidden linear layer; none for a linear classifier.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
