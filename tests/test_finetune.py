@@ -295,3 +295,12 @@ def test_a_standardized_head_begins_at_zero_and_goes_on_from_what_it_saw() -> No
     again = build_head(HeadSettings(head_standardize=True, dropout=0.0), (3, 2, 2), 4, Streams(0))
     again.load_state_dict(head.state_dict())
     assert torch.equal(again.eval()[:-1](maps), found)
+
+
+@pytest.mark.parametrize("pool", ["average", "max", "root"])
+def test_what_is_cached_is_pooled_once(pool: str, a2: A2, base: str) -> None:
+    """The network learns the same from the cache, where the trunk's answers lie pooled, as from images."""
+    flags = ("--head-grid", "2", "--head-pool", pool, "--head-standardize", "--stages", "head:2@0.01")
+    found = [results_of(tune(a2, base, way[2:], way, *flags)) for way in ("--cache", "--no-cache")]
+    cached, anew = (report["results"]["runs"][0]["val_loss"] for report in found)
+    assert cached == pytest.approx(anew, rel=1e-4)

@@ -56,7 +56,7 @@ def learning_part(whole: Transfer, cut: str | None, *, cached: bool) -> nn.Modul
     whole.requires_grad_(True)
     if cut is None:
         return whole
-    return behind_cut(whole, cut) if cached else with_frozen(whole, cut)
+    return behind_cut(whole, cut, cached=True) if cached else with_frozen(whole, cut)
 
 
 def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> dict[str, Pace]:

@@ -95,9 +95,14 @@ def _attribute(graph: fx.GraphModule, target: str) -> object:
     return found
 
 
-def behind_cut(whole: Transfer, cut: str) -> nn.Module:
-    """Return what takes the activations at a cut to logits; its layers are the network's own."""
-    rest = Trunk(nn.Identity(), behind(whole.trunk.body, cut), whole.trunk.pooling)
+def behind_cut(whole: Transfer, cut: str, *, cached: bool = False) -> nn.Module:
+    """Return what takes the activations at a cut to logits; its layers are the network's own.
+
+    Those of the trunk's end are pooled already where they come from the cache.
+    """
+    pooled = cached and cut == list(nodes_of(whole.trunk.body))[-1]
+    pooling = GridPooling(0, "average") if pooled else whole.trunk.pooling
+    rest = Trunk(nn.Identity(), behind(whole.trunk.body, cut), pooling)
     return Transfer(rest, whole.head)
 
 
