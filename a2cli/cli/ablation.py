@@ -3,7 +3,7 @@
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import config_of, kind_of, own_flags, resumable, show_dry_run, show_report
+from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, show_dry_run, show_report
 from a2cli.console.ablation import show_ablation
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
@@ -41,11 +41,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
 
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
-    presets = list(chosen.preset)
-    if chosen.resume is not None:
-        if chosen.out is not None or presets:
-            raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
-        presets = [str(config_of("--resume", chosen.resume))]
+    presets = presets_of(chosen)
     said = [options.said_by(name, "trains", "") or options.said_by(name, "command", "train-cnn") for name in presets]
     trains = flags["trains"] or (said[-1] if said else "train-cnn")
     if trains not in TRAINING:

@@ -12,7 +12,7 @@ from a2cli.console.progress import Show
 from a2cli.errors import DataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import Report, to_json
-from a2cli.settings import TRAINING, AnyTraining, RunOptions, declared, flat
+from a2cli.settings import TRAINING, AnyTraining, RunOptions, TrialOptions, declared, flat
 
 if TYPE_CHECKING:
     from a2cli.runs import Run
@@ -86,6 +86,15 @@ def training_of(flag: str, run: str) -> AnyTraining:
     if command not in TRAINING:
         raise SettingsError(f"{flag} {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
     return options.resolve(kind_of(command, [config], {}), command, [config], {}).settings
+
+
+def presets_of(chosen: TrialOptions) -> list[str]:
+    """Return the presets that many trials begin with; with --resume the config of what is gone on with."""
+    if chosen.resume is None:
+        return list(chosen.preset)
+    if chosen.out is not None or chosen.preset:
+        raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
+    return [str(config_of("--resume", chosen.resume))]
 
 
 def config_of(flag: str, run: str) -> Path:

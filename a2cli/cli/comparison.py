@@ -3,11 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from a2cli import checks, options
-from a2cli.cli.common import config_of, own_flags, resumable, show_dry_run, show_report
+from a2cli.cli.common import own_flags, presets_of, resumable, show_dry_run, show_report
 from a2cli.console import base as console
 from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.progress import Show
-from a2cli.errors import SettingsError
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.results.comparison import ComparisonResults, Plan
@@ -65,11 +64,7 @@ def _plan(
 
 def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle a comparison's settings, which begin with the network that --network or a preset names."""
-    presets = list(chosen.preset)
-    if chosen.resume is not None:
-        if chosen.out is not None or presets:
-            raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
-        presets = [str(config_of("--resume", chosen.resume))]
+    presets = presets_of(chosen)
     says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
     network = flags["network"] or ("mlp" if is_mlp else "cnn")

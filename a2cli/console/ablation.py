@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.base import results_console, say_data, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import PairVerdict
@@ -15,11 +15,7 @@ def show_ablation(report: Report, folder: Path) -> None:
     results = report.results
     assert isinstance(results, AblationResults), "an ablation has those"
     console = results_console()
-    if report.data:
-        console.print(
-            f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    say_data(console, report)
     averaged = results.design != "one-out"
     shown = table_of("ingredient", "taken away alone", *["on average"] * averaged, "verdict")
     for column in shown.columns[1:]:

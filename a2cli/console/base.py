@@ -88,6 +88,15 @@ def table_of(*columns: str) -> "Table":
     return table
 
 
+def say_data(console: "Console", report: Report) -> None:
+    """Print how many images there were, once it is known."""
+    if report.data:
+        console.print(
+            f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
 def say_where(console: "Console", report: Report, folder: Path) -> None:
     """Print the run's folder and the figures in it."""
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import clock, results_console, say_where, table_of
+from a2cli.console.base import clock, results_console, say_data, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.comparison import ComparisonResults, Contender, Plan, Table
 
@@ -18,11 +18,7 @@ def show_comparison(report: Report, folder: Path) -> None:
     results = report.results
     assert isinstance(results, ComparisonResults), "a comparison has those"
     console = results_console()
-    if report.data:
-        console.print(
-            f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    say_data(console, report)
     for table in results.tables:
         title = "Each at its tuned learning rate" if table.tuning == "grid" else "All at one learning rate"
         console.print(f"\n{title}", markup=False, highlight=False)

@@ -12,7 +12,8 @@ def contributions(results: AblationResults) -> Figure:
     """Points of accuracy that each ingredient brings, most on top: taken away alone, and on average over orders."""
     count = len(results.ingredients)
     figure = new_figure(7.6, 1.3 + 0.42 * count)
-    axes = new_axes(figure, 2.0, 0.75, 0.25, 0.4)
+    names = [shortened(one.name, 26) for one in results.ingredients]
+    axes = new_axes(figure, 0.3 + 0.085 * max(map(len, names)), 0.75, 0.25, 0.4)
     shown = [(field, label, color) for field, label, color in WAYS
              if any(getattr(one, field) for one in results.ingredients)]  # fmt: skip
     for number, (field, label, color) in enumerate(shown):
@@ -30,7 +31,7 @@ def contributions(results: AblationResults) -> Figure:
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.axvspan(-100 * results.margin, 100 * results.margin, color=INK, alpha=0.06, linewidth=0)
     axes.set_ylim(count - 0.5, -0.5)
-    axes.set_yticks(range(count), [shortened(one.name, 26) for one in results.ingredients])
+    axes.set_yticks(range(count), names)
     axes.tick_params(axis="y", length=0)
     plain(axes, "What each ingredient brings", "points of validation accuracy (shaded: within the margin)")
     axes.grid(visible=False, axis="y")
