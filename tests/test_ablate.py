@@ -77,6 +77,18 @@ def test_what_is_taken_away() -> None:
     assert name_of((), three) == "none"
 
 
+def test_items_of_lists_are_taken_away_as_they_are() -> None:
+    network = NetworkSettings(channels=(4, 8, 8), hidden=(64, 32))
+    words = ("hidden-=64", "channels-=8", "augment-=flip augment-=crop")
+    dataset = DataSettings(augment=("flip", "crop=0.7", "rotate"))
+    settings = AblateCnnSettings(ablation=AblationSettings(without=words), dataset=dataset, network=network)
+    ingredients = ingredients_of(settings)
+    assert [one.name for one in ingredients] == ["64", "8", "flip + crop"]
+    left = without(whole_of(settings), ingredients)
+    assert isinstance(left, TrainCnnSettings)
+    assert (left.network.hidden, left.network.channels, left.dataset.augment) == ((32,), (4,), ("rotate",))
+
+
 def test_all_combinations(ablate: A2) -> None:
     folder = ablate(*THREE, "--design", "all", "--seeds", "2", "--out", "out").done()
     found = results(folder)
@@ -125,6 +137,17 @@ def test_orders_share_runs_and_a_resumed_one_lacks_nothing(ablate: A2, a2: A2) -
     assert results(folder.parent / "fresh")["ingredients"] == grown["ingredients"]
 
 
+def test_a_further_ingredient_needs_only_its_own_trials(ablate: A2, a2: A2, tmp_path: Path) -> None:
+    folder = ablate(*THREE[:4], "--design", "all", "--seeds", "2", "--out", "out").done()
+    before = trials(folder)
+    a2("ablate", "--resume", "out", "--jobs", "1", "--quiet", *THREE[4:]).done()
+    assert len(results(folder)["ingredients"]) == 3
+    assert before.items() <= trials(folder).items()
+    assert len(trials(folder)) == 2 * len(before)
+    cnn = a2("train-cnn", "-p", next(iter(before)).parents[1] / "config.yaml", "--quiet").done()
+    a2("ablate", "--resume", cnn).refused(2, "is of 'a2 train-cnn'", "-p")
+
+
 def test_a_trial_is_train_cnn_alone(ablate: A2, a2: A2) -> None:
     folder = ablate("-w", "augment=none", "--seeds", "2", "--out", "out").done()
     for path in trials(folder):
@@ -157,7 +180,14 @@ REFUSED = {
     "-w norm-=batch": ("no such item",),
     "-w seed=3": ("seed is no ingredient",),
     "-w norm=none -w norm=group": ("norm comes twice",),
-    "-w augment=none -w augment-=crop": ("both set augment",),
+    "-w augment=none -w augment-=crop": ("both change augment",),
+    "-w augment-=crop -w label_smoothing=0+augment-=crop": ("both change augment",),
+    "-w norm=none+norm=group": ("sets norm twice",),
+    "-w augment=flip+augment-=crop": ("sets augment twice",),
+    "-w channels-=2": ("channels", "at least 1 item"),
+    "-w momentum=0.5": ("momentum does not act here", "--optimizer momentum or nesterov"),
+    "-w val_count=3": ("val_count is no ingredient",),
+    "-w kernel_size=5 -w stride=4 -w image_size=7 -w channels=3,3 --design all": ("without", "conv2"),
     "-w kernel_size=99": ("without kernel size", "conv1"),
     "-w norm=none --orders 3": ("--orders", "--design orders"),
     "-w norm=none --threads 2": ("--threads", "--jobs"),
@@ -170,7 +200,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("flags", REFUSED)
 def test_flags_that_cannot_be_used(flags: str, ablate: A2, tmp_path: Path) -> None:
-    ablate(*flags.split()).refused(2, *REFUSED[flags])
+    ablate(*(word.replace("+", " ") for word in flags.split())).refused(2, *REFUSED[flags])
     assert not (tmp_path / "runs").exists()
 
 

@@ -36,6 +36,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "--batch-size 9999999999999": ("--batch-size", "less than or equal"),
     "--channels 999999999": ("conv1", "--channels"),
     "--hidden 999999999": ("hidden1", "--hidden"),
+    "--statistics colors,colors": ("--statistics", "colors is named twice"),
     "--padding 100000": ("conv1", "--padding"),
     # Contradictory
     "--kernel-size 99": ("conv1", "image 8 -> conv1 nothing"),

@@ -12,7 +12,9 @@ from a2cli.experiments.ingredients import Ingredient, whole_of, without
 from a2cli.options import Resolved, checked, shown
 from a2cli.settings import AnyAblation, AnyTraining, declared, flat
 
-FIXED = {"seed", "seeds", "threads", "device", "folds", "fold"}
+# What decides on which images, or how often, is judged: without it nothing could be compared.
+FIXED = {"data", "split", "val_fraction", "val_count", "test_fraction", "folds", "fold", "seed", "seeds", "threads",
+         "device"}  # fmt: skip
 MOST_FOR_ALL = 10
 
 
@@ -25,15 +27,16 @@ def ingredients_of(settings: AnyAblation) -> list[Ingredient]:
     if twice := [name for name, count in Counter(one.name for one in found).items() if count > 1]:
         raise SettingsError(f"--without: {twice[0]} comes twice")
     for one, other in combinations(found, 2):
-        same = (one.values.keys() & other.values.keys()) or (one.values.keys() & other.items.keys())
-        if same := same or (one.items.keys() & other.values.keys()):
-            raise SettingsError(f"--without: {one.name} and {other.name} both set {min(same)}")
+        sets = (one.values.keys() & other.changed) | (other.values.keys() & one.changed)
+        sets |= {name for name in one.items if set(one.items[name]) & set(other.items.get(name, ()))}
+        if sets:
+            raise SettingsError(f"--without: {one.name} and {other.name} both change {min(sets)}")
     return found
 
 
 def _ingredient(words: str, whole: AnyTraining) -> Ingredient:
     known = {item.name: item for item in declared(type(whole))}
-    now, texts, items = flat(whole), dict[str, str](), dict[str, str]()
+    now, texts, items = flat(whole), dict[str, str](), dict[str, tuple[Any, ...]]()
     last = ""
     for word in words.split():
         name, equals, value = word.partition("=")
@@ -46,44 +49,65 @@ def _ingredient(words: str, whole: AnyTraining) -> Ingredient:
             raise SettingsError(f"--without {word}: no setting {plain!r}{nearest(plain, known)}")
         elif plain in FIXED:
             raise SettingsError(f"--without {word}: {plain} is no ingredient")
+        elif plain in texts or (plain in items and not name.endswith("-")):
+            raise SettingsError(f"--without {words!r}: sets {plain} twice")
         elif name.endswith("-"):
-            has = now[plain] if isinstance(now[plain], tuple) else ()
-            item = next((one for one in map(str, has) if value in (one, one.partition("=")[0])), None)
-            if item is None:
-                raise SettingsError(f"--without {word}: {plain} is {shown(now[plain])}, with no such item")
-            items[plain], last = item, ""
+            items[plain], last = (*items.get(plain, ()), _item(word, value, plain, now[plain])), ""
         else:
             texts[plain], last = value, plain
     values = {name: checked(known[name], text, f"--without {name}") for name, text in texts.items()}
     if same := [name for name, value in values.items() if value == now[name]]:
         raise SettingsError(f"--without {same[0]}={shown(values[same[0]])}: it is that already")
-    names = [*(name.replace("_", " ") for name in values), *(item.partition("=")[0] for item in items.values())]
-    return Ingredient(" + ".join(names), values, items)
+    names = [name.replace("_", " ") for name in values]
+    names += [str(item).partition("=")[0] for gone in items.values() for item in gone]
+    if not names:
+        raise SettingsError("--without: expected setting=value, as shortcuts=off, got nothing")
+    found = Ingredient(" + ".join(names), values, items)
+    for name in items:  # a list that may not be empty, or too short
+        checked(known[name], found.taken_from(now)[name], f"--without {words}")
+    return found
+
+
+def _item(word: str, value: str, name: str, has: object) -> object:
+    """Return the item of a list that a word names, whole or by what stands before its strength."""
+    for one in has if isinstance(has, tuple) else ():
+        if value in (str(one), str(one).partition("=")[0]):
+            return one
+    raise SettingsError(f"--without {word}: {name} is {shown(has)}, with no such item")
 
 
 def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -> list[str]:
     """Return warnings on settings of `a2 ablate` that will have no or little effect.
 
-    Raises SettingsError as `check_training` does, for the whole, and for it without each ingredient and without all.
+    Raises SettingsError as `check_training` does, for the whole and for what is left of it: of all combinations, or
+    without each ingredient, each two and all.
     """
-    settings = resolved.settings
+    settings, count = resolved.settings, len(ingredients)
     if settings.split.folds:
         raise SettingsError("--folds: an ablation is over --seeds, each with a split of its own")
     if resolved.by_flag("threads"):
         raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
-    if settings.ablation.design == "all" and len(ingredients) > MOST_FOR_ALL:
+    if settings.ablation.design == "all" and count > MOST_FOR_ALL:
         raise SettingsError(
-            f"--design all: {len(ingredients)} ingredients have {1 << len(ingredients):,} combinations; "
+            f"--design all: {count} ingredients have {1 << count:,} combinations; "
             f"name {MOST_FOR_ALL} at most, or use --design orders"
         )
     whole = whole_of(settings)
     warnings = told(resolved, {name: why for name, why in idle(flat(settings), type(settings)).items()
                                if name not in flat(whole)})  # fmt: skip
     warnings += check_training(Resolved(whole, resolved.sources))
-    for gone in ([one] for one in ingredients):
-        _check_without(whole, gone)
-    _check_without(whole, ingredients)
+    for one in ingredients:
+        if one.changed <= _idle(whole).keys() & _idle(without(whole, [one])).keys():
+            raise SettingsError(f"--without: {one.name} does not act here ({_idle(whole)[min(one.changed)][1]})")
+    sizes = range(1, count + 1) if settings.ablation.design == "all" else {1, min(2, count), count}
+    for size in sizes:
+        for gone in combinations(ingredients, size):
+            _check_without(whole, gone)
     return warnings
+
+
+def _idle(settings: AnyTraining) -> dict[str, tuple[Any, str]]:
+    return idle(flat(settings), type(settings))
 
 
 def _check_without(whole: AnyTraining, gone: Sequence[Ingredient]) -> None:
@@ -106,4 +130,4 @@ def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient]) -> l
 
 def _as_words(one: Ingredient) -> str:
     words = [f"{name} is {shown(value)}" for name, value in one.values.items()]
-    return ", ".join([*words, *(f"{name} lacks {item}" for name, item in one.items.items())])
+    return ", ".join([*words, *(f"{name} lacks {shown(gone)}" for name, gone in one.items.items())])

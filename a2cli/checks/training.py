@@ -4,6 +4,7 @@ from typing import Any
 
 from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
+from a2cli.errors import SettingsError
 from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.options import Resolved
 from a2cli.settings import (
@@ -39,6 +40,8 @@ def contradictions(settings: ImageTraining) -> list[str]:
     """Return warnings on what can hardly act in a training on images; raises SettingsError for contradictions."""
     network, side, larger = settings.network, settings.dataset.image_size, []
     if isinstance(network, NetworkSettings):
+        if twice := [kind for i, kind in enumerate(network.statistics) if kind in network.statistics[:i]]:
+            raise SettingsError(f"--statistics: {twice[0]} is named twice")
         maps = stages(network, side)
         check_weights(network, side)
         check_norm(network, side, settings.training.batch_size)

@@ -41,11 +41,14 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
 
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
-    presets = presets_of(chosen)
+    presets = presets_of(chosen, COMMAND)
     said = [options.said_by(name, "trains", "") or options.said_by(name, "command", "train-cnn") for name in presets]
     trains = flags["trains"] or (said[-1] if said else "train-cnn")
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]
     given = own_flags(kind, flags, f"{trains} has no such setting; see --trains")
+    if chosen.resume is not None and given["without"]:
+        before = options.load_preset(presets[0], COMMAND, kind).values.get("without", ())
+        given["without"] = [*before, *(words for words in given["without"] if words not in before)]
     return options.resolve(kind, COMMAND, presets, given, also=(trains,))

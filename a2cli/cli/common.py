@@ -88,13 +88,16 @@ def training_of(flag: str, run: str) -> AnyTraining:
     return options.resolve(kind_of(command, [config], {}), command, [config], {}).settings
 
 
-def presets_of(chosen: TrialOptions) -> list[str]:
-    """Return the presets that many trials begin with; with --resume the config of what is gone on with."""
+def presets_of(chosen: TrialOptions, command: str) -> list[str]:
+    """Return the presets that a command's trials begin with; with --resume the config of what is gone on with."""
     if chosen.resume is None:
         return list(chosen.preset)
     if chosen.out is not None or chosen.preset:
         raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
-    return [str(config_of("--resume", chosen.resume))]
+    config = str(config_of("--resume", chosen.resume))
+    if (of := options.said_by(config, "command", command)) != command:
+        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'; to begin with its settings use -p {config}")
+    return [config]
 
 
 def config_of(flag: str, run: str) -> Path:

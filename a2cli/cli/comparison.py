@@ -64,7 +64,7 @@ def _plan(
 
 def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle a comparison's settings, which begin with the network that --network or a preset names."""
-    presets = presets_of(chosen)
+    presets = presets_of(chosen, COMMAND)
     says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
     network = flags["network"] or ("mlp" if is_mlp else "cnn")

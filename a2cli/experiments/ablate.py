@@ -61,7 +61,7 @@ class Ablation:
                 gone = [one for one in self.ingredients if one.name not in kept]
                 trial = trial_of(without(whole, gone), seed, device)
                 key = self._key(kept, seed)
-                wanted[key] = Trial(folder_of(key[0], trial), trial)
+                wanted[key] = Trial(folder_of(trial), trial)
         self.board.run("ablation", wanted)
 
     def _key(self, kept: Kept, seed: int) -> Key:
@@ -178,7 +178,10 @@ def _results(ablation: Ablation, resolution: float) -> AblationResults:
     found = [
         Contribution(
             name=one.name,
-            settings={**one.values, **{name: f"without {item}" for name, item in one.items.items()}},
+            settings={
+                **one.values,
+                **{name: f"without {', '.join(map(str, gone))}" for name, gone in one.items.items()},
+            },
             alone=verdict_on(one.name, alone[one.name]),
             average=verdict_on(one.name, average[one.name]) if average else None,
         )

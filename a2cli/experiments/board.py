@@ -71,7 +71,7 @@ class Board:
         )
         return TrialOutcome(
             seed=key[2],
-            learning_rate=key[1],
+            learning_rate=ended.trial.settings.training.learning_rate,
             status=ended.status,
             reason=ended.reason,
             accuracy=self.accuracy(key),

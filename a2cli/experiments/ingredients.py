@@ -18,11 +18,16 @@ class Ingredient:
 
     name: str
     values: Mapping[str, Any]
-    items: Mapping[str, str]
+    items: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def changed(self) -> set[str]:
+        """The settings that taking it away changes."""
+        return self.values.keys() | self.items.keys()
 
     def taken_from(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return a training's settings by name without this ingredient."""
-        shorter = {name: tuple(one for one in values[name] if one != item) for name, item in self.items.items()}
+        shorter = {name: tuple(one for one in values[name] if one not in gone) for name, gone in self.items.items()}
         return {**values, **self.values, **shorter}
 
 
@@ -66,8 +71,7 @@ def trial_of(settings: AnyTraining, seed: int, device: str) -> AnyTraining:
     return replace(settings, training=replace(settings.training, seed=seed, seeds=1, threads=1, device=device))
 
 
-def folder_of(name: str, settings: AnyTraining) -> str:
-    """Return a trial's folder: its combination, cut short, its seed, and a digest of all its settings."""
-    digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:12]
-    words = "".join(letter if letter.isalnum() else "-" for letter in name.replace(", ", "-"))[:40]
-    return f"{words}-seed{settings.training.seed}-{digest}"
+def folder_of(settings: AnyTraining) -> str:
+    """Return a trial's folder: its seed and a digest of all its settings, whatever its combination is called."""
+    digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:16]
+    return f"seed{settings.training.seed}-{digest}"

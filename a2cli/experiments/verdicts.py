@@ -97,30 +97,34 @@ def comparison_verdict(
 def ablation_verdict(found: AblationResults) -> str:
     """Return what an ablation says: how the whole does, which ingredient brings most, and what is open."""
     whole, nothing = found.combinations[0].accuracy, found.combinations[-1]
+    runs = [run for one in found.combinations for run in one.runs]
+    counts = {status: sum(run.status == status for run in runs) for status in ("diverged", "failed")}
+    bad = [f"{count} of {len(runs)} runs {status}." for status, count in counts.items() if count]
+    bad += [f"The first that failed: {run.reason}." for run in runs if run.status == "failed"][:1]
     if whole is None:
-        return "Fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
+        more = "" if len(found.seeds) > 1 else "; --seeds 5 makes it one"
+        return " ".join([f"Fewer than two seeds of the whole are done, which is no comparison{more}.", *bad])
     sentences = [f"With all ingredients accuracy is {_measured(whole)}"]
     sentences[0] += f", with none {nothing.accuracy.mean:.3f}." if not nothing.kept and nothing.accuracy else "."
     ways = {"one-out": "taken away alone", "orders": "on average over orders", "all": "on average over all orders"}
     by_name = {one.name: one.average if found.design != "one-out" else one.alone for one in found.ingredients}
     known = {name: pair for name, pair in by_name.items() if pair}
-    if known:
-        name, best = next(iter(known.items()))
-        if best.verdict == "better":
-            sentences.append(f"Most effective {ways[found.design]}: {name}, {100 * best.difference:+.1f} points "
-                             f"[{100 * best.low:+.1f}, {100 * best.high:+.1f}].")  # fmt: skip
-        else:
-            sentences.append(f"None is shown to help {ways[found.design]}.")
+    helping = [(name, pair) for name, pair in known.items() if pair.verdict == "better"]
+    if helping:
+        (name, most), *_ = helping
+        sentences.append(
+            f"Of those shown to help {ways[found.design]}, {name} brings most: {100 * most.difference:+.1f} points "
+            f"[{100 * most.low:+.1f}, {100 * most.high:+.1f}]."
+        )
+    elif known:
+        sentences.append(f"None is shown to help {ways[found.design]}.")
     words = {"better": "Help", "worse": "Hurt", "equivalent": f"No difference (within {100 * found.margin:g} points)"}
     for verdict, word in words.items():
         if names := [name for name, pair in known.items() if pair.verdict == verdict]:
             sentences.append(f"{word}: {', '.join(names)}.")
     if open_ := {name: pair for name, pair in known.items() if pair.verdict == "undecided"}:
         sentences.append(f"Undecided: {', '.join(open_)}{_more_seeds(open_.values())}.")
-    runs = [run for one in found.combinations for run in one.runs]
-    counts = {status: sum(run.status == status for run in runs) for status in ("diverged", "failed")}
-    sentences += [f"{count} of {len(runs)} runs {status}." for status, count in counts.items() if count]
-    return " ".join(sentences)
+    return " ".join([*sentences, *bad])
 
 
 def _more_seeds(undecided: Iterable[PairVerdict]) -> str:

@@ -32,7 +32,7 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
             best = results[0].best_epoch
             axes.axvline(best, color=INK, linewidth=1, linestyle=":", label=f"best epoch ({best})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        axes.set_ylim(0, 1.05 * axes.dataLim.y1)
+        axes.set_ylim(0, 1.05 * axes.dataLim.y1 or 1)  # all wrong, every epoch: accuracy is zero throughout
         for first, name in stages.items():
             axes.axvline(first - 0.5, color=FAINT, linewidth=1)
             at = 0.98 if quantity == "loss" else 0.5  # where the curves are not

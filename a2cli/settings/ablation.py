@@ -13,7 +13,7 @@ from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
 @dataclass(frozen=True, kw_only=True)
 class AblationSettings:
-    """Ablation (of the training that the settings below make)"""
+    """Ablation (of the training that the settings below make; defaults are those of its command)"""
 
     trains: Literal["train-cnn", "train-mlp", "finetune"] = setting(
         "train-cnn", "The command whose training it is; without it, that of the preset."
