@@ -1,6 +1,7 @@
 """`a2 ablate`: what is taken away, what is trained, and that the figures are the trials' own."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -10,8 +11,12 @@ import jsonschema
 import pytest
 from conftest import A2, ROOT, draw_classes, real_weights
 
+from a2cli.analysis.statistics import spread
 from a2cli.checks import ingredients_of
 from a2cli.experiments.ingredients import name_of, whole_of, without
+from a2cli.experiments.verdicts import ablation_verdict
+from a2cli.results.ablation import AblationResults, Combination, Contribution
+from a2cli.results.comparison import PairVerdict, TrialOutcome, TrialStatus, Verdict
 from a2cli.settings import (
     AblateCnnSettings,
     AblationSettings,
@@ -218,3 +223,33 @@ def test_a_dry_run_says_what_would_be_trained(ablate: A2, tmp_path: Path) -> Non
     assert "Ingredient crop: taken away, augment lacks crop=0.7" in ended.out
     assert "Trials: at most 7 with each of 5 seeds" in ended.out
     assert not (tmp_path / "runs").exists()
+
+
+def contribution(name: str, difference: float, half: float, verdict: Verdict) -> Contribution:
+    pair = PairVerdict("all", f"without {name}", 4, difference, difference - half, difference + half, verdict, None)
+    return Contribution(name, {}, pair, None)
+
+
+def outcomes(*statuses: TrialStatus) -> list[TrialOutcome]:
+    return [
+        TrialOutcome(seed, 0.1, status, "no memory", 0.5 if status == "done" else None, None, None, None, "")
+        for seed, status in enumerate(statuses)
+    ]
+
+
+def test_the_words_name_what_is_shown_to_help() -> None:
+    whole = Combination("all", ["a", "b"], outcomes("done", "done"), spread([0.5, 0.6]))
+    ingredients = [contribution("a", 0.04, 0.1, "undecided"), contribution("b", 0.03, 0.01, "better")]
+    found = AblationResults("train-cnn", "one-out", 0.01, [0, 1], ingredients, [whole], "")
+    said = ablation_verdict(found)
+    assert "Of those shown to help taken away alone, b brings most: +3.0 points [+2.0, +4.0]." in said
+    assert "Undecided: a." in said
+    said = ablation_verdict(replace(found, ingredients=ingredients[:1]))
+    assert "None is shown to help taken away alone." in said
+
+
+def test_the_words_say_what_failed() -> None:
+    whole = Combination("all", ["a"], outcomes("failed", "done", "diverged"), None)
+    said = ablation_verdict(AblationResults("train-cnn", "one-out", 0.01, [0, 1, 2], [], [whole], ""))
+    assert "no comparison." in said and "--seeds" not in said
+    assert "1 of 3 runs diverged. 1 of 3 runs failed. The first that failed: no memory." in said
