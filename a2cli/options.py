@@ -303,6 +303,8 @@ def described(item: Declared) -> tuple[str, str]:
     plain, choices = _plain(item.type), _choices(item.type)
     flag = f"{item.flag}, {item.short}" if item.short else item.flag
     left = flag if plain is bool else f"{flag}..." if item.positional else f"{flag} {_takes(item.type)}"
+    if item.repeatable:  # once a flag
+        left = left.removesuffix(",...")
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
     if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
         sentences.append("[all]" if choices and item.default == choices else f"[{shown(item.default)}]")

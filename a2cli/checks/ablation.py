@@ -10,7 +10,7 @@ from a2cli.checks.training import check_training
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
 from a2cli.options import Resolved, checked, shown
-from a2cli.settings import AnyAblation, AnyTraining, declared, flat
+from a2cli.settings import AnyAblation, AnyTraining, FinetuneSettings, declared, flat
 
 # What decides on which images, or how often, is judged: without it nothing could be compared.
 FIXED = {"data", "split", "val_fraction", "val_count", "test_fraction", "folds", "fold", "seed", "seeds", "threads",
@@ -57,7 +57,9 @@ def _ingredient(words: str, whole: AnyTraining) -> Ingredient:
             texts[plain], last = value, plain
     values = {name: checked(known[name], text, f"--without {name}") for name, text in texts.items()}
     if same := [name for name, value in values.items() if value == now[name]]:
-        raise SettingsError(f"--without {same[0]}={shown(values[same[0]])}: it is that already")
+        raise SettingsError(
+            f"--without {same[0]}={shown(values[same[0]])}: the whole has that already, so nothing is taken away"
+        )
     names = [name.replace("_", " ") for name in values]
     names += [str(item).partition("=")[0] for gone in items.values() for item in gone]
     if not names:
@@ -125,7 +127,8 @@ def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient]) -> l
     # All, none and those that lack one are the same in every order.
     of_orders = f"at most {1 + count + (count > 1) + ablation.orders * max(0, count - 2)}"
     trials = {"one-out": str(1 + count), "orders": of_orders, "all": f"{1 << count:,}"}[ablation.design]
-    return [*lines, f"Trials: {trials} with each of {seeds} seeds, of {settings.training.epochs} epochs each"]
+    epochs = "" if isinstance(settings, FinetuneSettings) else f", of {settings.training.epochs} epochs each"
+    return [*lines, f"Trials: {trials} with each of {seeds} seeds{epochs}"]
 
 
 def _as_words(one: Ingredient) -> str:

@@ -50,4 +50,9 @@ def _accuracy(one: Combination) -> tuple[str, str, str, str]:
         known = [run.accuracy for run in one.runs if run.accuracy is not None]
         return one.name, f"{known[0]:.3f}" if known else "none", "", bad
     found = one.accuracy
-    return one.name, f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.2f} to {found.high:.2f}", bad
+    return (
+        one.name,
+        f"{found.mean:.3f} ± {found.deviation:.3f}",
+        f"{max(0.0, found.low):.2f} to {min(1.0, found.high):.2f}",
+        bad,
+    )

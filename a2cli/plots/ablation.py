@@ -28,6 +28,8 @@ def contributions(results: AblationResults) -> Figure:
             ],
             fmt="o", markersize=5, capsize=2, linewidth=1.4, color=color, label=label,
         )  # fmt: skip
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(-100, low), min(100, high))  # of two seeds an interval can be wider than accuracy itself
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.axvspan(-100 * results.margin, 100 * results.margin, color=INK, alpha=0.06, linewidth=0)
     axes.set_ylim(count - 0.5, -0.5)
