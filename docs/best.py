@@ -93,8 +93,9 @@ between them.
 
 The averages for `best` are of two orders a seed, one the other backwards: whichever of the statistics and the maps goes
 last takes with it what any of them could have brought, which leaves wide intervals. What is decided there: nothing else
-stands in for texture. Which regulariser was most effective? None of `best`'s, flips, label smoothing or weight decay, is
-shown to bring anything; what brings the accuracy are features. For `best-transfer` all combinations were trained.
+stands in for texture. Which regulariser was most effective? None of those in `best`: flips, label smoothing and weight
+decay are not shown to bring anything; what brings the accuracy are features. For `best-transfer` all
+combinations were trained.
 """
 LIMITS = """
 What limits it is 360 images. ConvNets alone learn them by heart and stay below 0.77 whatever they are given; filters
