@@ -48,7 +48,11 @@ def evidence(
             silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
     dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows))
     measures = {
-        name: [judged(value, drawn[name][kind], kind) for kind, value in found.items() if len(drawn[name][kind]) > 1]
+        name: [
+            judged(value, drawn[name][kind], kind)
+            for kind, value in found.items()
+            if len(drawn[name].get(kind, ())) > 1
+        ]
         for name, found in own.items()
     }
     verdicts = learned(measures)
@@ -63,7 +67,7 @@ def evidence(
             duplicates_random=twice[name],
             moved=_moved(one.weight, viewed.began.get(name)),
             measures=measures[name],
-            verdict="learned" if verdicts[name] else "like its initialisation",
+            verdict="learned" if verdicts[name] or _left_zero(own[name], drawn[name]) else "like its initialisation",
         )
         for name, one in viewed.layers.items()
     ]
@@ -79,7 +83,12 @@ def _some(count: int) -> list[int]:
     return [i * count // min(count, MOST_IMAGES) for i in range(min(count, MOST_IMAGES))]
 
 
+def _left_zero(found: Mapping[str, float], drawn: Mapping[str, Sequence[float]]) -> bool:
+    """Return whether a layer has weights that begins with none, as all networks drawn anew do."""
+    return found["norm"] > 0 and not any(drawn["norm"])
+
+
 def _moved(weight: Tensor, began: Tensor | None) -> float | None:
-    if began is None:
+    if began is None or not began.any():
         return None
     return float((weight.cpu() - began.cpu()).norm() / began.cpu().norm().clamp_min(1e-30))
