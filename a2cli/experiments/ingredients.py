@@ -3,12 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from a2cli.report import to_json
 from a2cli.settings import ABLATIONS, AnyAblation, AnyTraining, flat
 
-T = TypeVar("T")
 WHOLE, NOTHING = "all", "none"
 
 
@@ -42,16 +41,17 @@ def without(settings: AnyTraining, gone: Iterable[Ingredient]) -> AnyTraining:
     values = flat(settings)
     for ingredient in gone:
         values = ingredient.taken_from(values)
-    return _with(settings, values)
+    left: AnyTraining = _with(settings, values)
+    return left
 
 
-def _with(settings: T, values: Mapping[str, Any]) -> T:
+def _with(settings: Any, values: Mapping[str, Any]) -> Any:
     """Return a settings object with these values by name, groups opened."""
     given: dict[str, Any] = {}
-    for item in fields(settings):  # type: ignore[arg-type]
+    for item in fields(settings):
         value = getattr(settings, item.name)
         given[item.name] = _with(value, values) if is_dataclass(value) else values[item.name]
-    return replace(settings, **given)  # type: ignore[type-var]
+    return replace(settings, **given)
 
 
 def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
