@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded; each pytest-xdist worker has a core
+
 import numpy as np
 import pytest
 from PIL import Image
