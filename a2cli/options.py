@@ -142,7 +142,18 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
         if setting not in known:
             raise SettingsError(f"{path.name}: unknown setting {key!r}{nearest(setting, known)}")
         values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
-    return Preset(name, about, values, extends)
+    return Preset(name, about, values | _added_since(known.values(), entries), extends)
+
+
+def _added_since(known: Iterable[Declared], entries: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the settings that a run's config.yaml lacks as they did not exist then, at the value from before.
+
+    A config.yaml has all settings that there were; a file that leaves out others than those is a preset.
+    """
+    given = {str(key).replace("-", "_") for key in entries}
+    groups = {item.group for item in known if item.name in given}
+    lacking = [item for item in known if item.name not in given and (item.group in groups or item.added)]
+    return {item.name: item.before for item in lacking} if groups and all(item.added for item in lacking) else {}
 
 
 def said_by(name: str, key: str, usual: str) -> str:

@@ -29,6 +29,7 @@ from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard
 from a2cli.report import Report, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
+from a2cli.settings import completed, flat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -151,15 +152,16 @@ class Run:
         except (ValueError, TypeError, RecursionError) as error:
             raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
-    def previous_report(self, config: Mapping[str, Any], fingerprint: str) -> Report | None:
+    def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
         """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
         found = self.read_report()
         if found is None:
             return None
-        for name, value in json.loads(to_json(dict(config))).items():
-            if found.config.get(name) != value:
+        then = _plain(completed(type(settings), found.config))
+        for name, value in _plain(flat(settings)).items():
+            if then.get(name) != value:
                 raise DataError(
-                    f"{self.folder}: a run with other settings ({name} was {found.config.get(name)}, is {value}); "
+                    f"{self.folder}: a run with other settings ({name} was {then.get(name)}, is {value}); "
                     "start a new run"
                 )
         if found.data is not None and found.data.fingerprint != fingerprint:
@@ -307,6 +309,12 @@ class Run:
         with suppress(OSError):  # not empty: it began, here or in another process
             for path in self.made:
                 path.rmdir()
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON has them."""
+    plain: dict[str, Any] = json.loads(to_json(dict(config)))
+    return plain
 
 
 def _digest_of(state: Mapping[str, Any]) -> str:

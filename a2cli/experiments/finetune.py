@@ -78,10 +78,10 @@ class Finetuning:
         """
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
-        previous = run.previous_report(flat(alone), summary.fingerprint)
+        previous = run.previous_report(alone, summary.fingerprint)
         if previous is not None and previous.status == "done" and not final:
             return previous
-        with under_way(run, COMMAND, flat(alone), summary, self.warnings, device, final=final) as report:
+        with under_way(run, alone, summary, self.warnings, device, final=final) as report:
             report = self._all_stages(alone, run, device, watch, report, final, figures)
             run.write_report(report)
             return report
@@ -154,7 +154,7 @@ class Finetuning:
         frozen = frozen_weights(network.trunk.body, plan.cut)
         untouched = is_untouched(network.trunk.body, self.pretrained, frozen)
         cached = bool(plan.cut and untouched and alone.stages.cache and not alone.stages.augment)
-        report = child.previous_report(flat(config), self.packed.fingerprint)
+        report = child.previous_report(config, self.packed.fingerprint)
         if report is None or report.status != "done":
             watch.phase(plan.title)
             job = self._job(config, plan, network, device, watch, cached=cached)
@@ -201,8 +201,7 @@ class Finetuning:
 
         return Job(
             title=f"{title_of(config)}, {plan.stage.what}",
-            command=COMMAND,
-            config=flat(config),
+            settings=config,
             card=self._card(config),
             training=replace(config.training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
             train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),

@@ -18,7 +18,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations, command_of, flat
+from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
 
     return Job(
         title=title_of(settings),
-        command=command_of(settings),
-        config=flat(settings),
+        settings=settings,
         card=card,
         training=settings.training,
         train=Augmented(train, augmentations(dataset.augment), len(packed.class_names)),

@@ -18,7 +18,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Watcher
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.settings import TrainingSettings
+from a2cli.settings import AnyTraining, TrainingSettings, command_of, deciding, flat
 from a2cli.training.averaging import Average
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import Optimizer, Pace
@@ -41,14 +41,14 @@ class Learner:
 class Job:
     """What one training run is made of: the network's card, the split images with their file names, the settings.
 
+    `settings` are the run's, `training` what this training of them has.
     `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
     `held_out` are the validation images' numbers in the data set; `pictures` (M, H, W, 3) uint8 are all images, where
     there are any to show. `epochs_before` are those of stages before this one.
     """
 
     title: str
-    command: str
-    config: dict[str, Any]
+    settings: AnyTraining
     card: ModelCard
     training: TrainingSettings
     train: Augmented
@@ -61,6 +61,14 @@ class Job:
     warnings: Sequence[str]
     learner: Callable[[], Learner]
     epochs_before: int = 0
+
+    @property
+    def command(self) -> str:
+        return command_of(self.settings)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return flat(self.settings)
 
 
 class Progress:
@@ -115,7 +123,7 @@ class Progress:
     @property
     def _identity(self) -> str:
         """What a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
-        decides = [self.job.config, self.job.summary.fingerprint]
+        decides = [deciding(self.job.settings), self.job.summary.fingerprint]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def save(self, run: Run) -> None:

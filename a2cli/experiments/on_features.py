@@ -29,7 +29,7 @@ from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import TrainFeaturesSettings, TrainMlpSettings, flat
+from a2cli.settings import TrainFeaturesSettings, TrainMlpSettings
 
 PIXELS = "pixels"
 PROBE_BYTES = 8 << 30
@@ -121,8 +121,7 @@ class Features:
 
         return Job(
             title=title_of(alone),
-            command="train-mlp",
-            config=flat(alone),
+            settings=alone,
             card=card,
             training=alone.training,
             train=Augmented(ImageSet.of(packed, split.train), {}),

@@ -82,7 +82,7 @@ def train_network(
             raise SettingsError(f"--final: {ground.source} has no test images; hold some out with --test-fraction")
         if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
-        previous = run.previous_report(flat(settings), ground.packed.fingerprint)
+        previous = run.previous_report(settings, ground.packed.fingerprint)
         if previous and previous.status == "done" and not final:
             watch.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 
@@ -19,6 +18,7 @@ from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import ClassScore, Mistake, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
+from a2cli.settings import AnyTraining, command_of, flat
 from a2cli.training.loop import Evaluation, evaluate, fit
 
 CHECKPOINT_SECONDS = 1.0
@@ -33,18 +33,17 @@ def run_trial(
     A run that is already done is returned as it stands, unless `final` asks for its test. Raises DataError where the
     folder holds a run on other data or of other settings, and DivergedError.
     """
-    previous = run.previous_report(job.config, job.summary.fingerprint)
+    previous = run.previous_report(job.settings, job.summary.fingerprint)
     if previous is not None and previous.status == "done" and not final:
         return previous
-    with under_way(run, job.command, job.config, job.summary, job.warnings, device, final=final) as report:
+    with under_way(run, job.settings, job.summary, job.warnings, device, final=final) as report:
         return _run(job, run, device, watch, report, final, figures)
 
 
 @contextmanager
 def under_way(
     run: Run,
-    command: str,
-    config: dict[str, Any],
+    settings: AnyTraining,
     summary: DataSummary,
     warnings: Sequence[str],
     device: torch.device,
@@ -57,8 +56,8 @@ def under_way(
     """
     previous = run.read_report()
     report = Report(
-        command=command,
-        config=config,
+        command=command_of(settings),
+        config=flat(settings),
         environment=environment(device),
         status="running",
         created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),

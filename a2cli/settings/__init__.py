@@ -21,7 +21,7 @@ from a2cli.settings.comparison import (
     ComparisonSettings,
     TrialOptions,
 )
-from a2cli.settings.declare import Declared, declared, declared_in, flat
+from a2cli.settings.declare import Declared, completed, deciding, declared, declared_in, flat
 from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
 from a2cli.settings.invariance import (
     CHANGES,
@@ -142,6 +142,8 @@ __all__ = [
     "augment_of",
     "augmentations",
     "command_of",
+    "completed",
+    "deciding",
     "declared",
     "declared_in",
     "flat",

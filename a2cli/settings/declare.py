@@ -1,7 +1,7 @@
 """What a setting is, and how the settings of a dataclass are listed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 from annotated_types import Ge, Le, Len, Lt
@@ -21,15 +21,19 @@ def setting(
     short: str = "",
     repeatable: bool = False,
     positional: bool = False,
+    before: Any = MISSING,
 ) -> Any:
     """One setting: its default and its sentence of help.
 
     `acts_with` is `(other setting, value, ...)`: this one has an effect only when the other has one of the values. A
     repeatable one takes its values one a flag, others that have several as a comma list; a positional one takes them
     without a flag, as the words that are left.
+
+    `before` is for a setting that a command gets after it has made runs: the value that those runs had, which is taken
+    where a saved config lacks it.
     """
     about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable, "positional": positional}
-    return field(default=default, metadata=about)
+    return field(default=default, metadata={**about, "before": before})
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Declared:
     short: str
     repeatable: bool
     positional: bool
+    before: Any
+
+    @property
+    def added(self) -> bool:
+        """Whether there are runs from before this setting existed."""
+        return self.before is not MISSING
 
     @property
     def flag(self) -> str:
@@ -83,3 +93,14 @@ def flat(settings: Any) -> dict[str, Any]:
         value = getattr(settings, item.name)
         values.update(flat(value) if is_dataclass(value) else {item.name: value})
     return values
+
+
+def completed(settings: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's saved settings with those that were added since, at the value that they had before."""
+    return {item.name: item.before for item in declared(settings) if item.added} | dict(saved)
+
+
+def deciding(settings: Any) -> dict[str, Any]:
+    """Return every setting but those added later that are as they were before: the same for runs of any version."""
+    before = {item.name: item.before for item in declared(type(settings)) if item.added}
+    return {name: value for name, value in flat(settings).items() if name not in before or value != before[name]}
