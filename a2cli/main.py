@@ -1,82 +1,177 @@
-"""One run of `a2`, from its arguments to its exit status: an error is one line."""
+"""One run of `a2`, from its arguments to its exit status: an error is one line.
 
+What takes time to import is imported inside functions, so that Ctrl-C and closed streams are seen to before anything.
+"""
+
+import errno
 import gc
-import io
 import os
 import signal
 import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
 
-import typer
-from typer.exceptions import TyperException
+from a2cli.text import printable
 
-from a2cli import options
-from a2cli.cli.app import WITH_SETTINGS, app
-from a2cli.console import base as console
-from a2cli.errors import A2Error, DataError, SettingsError
-from a2cli.settings import declared, declared_in
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
-
-def _help(command: str) -> str:
-    settings, chosen, run, _ = WITH_SETTINGS[command]
-    items = [*declared_in(*settings), *declared(chosen)]
-    return console.help_text(command, run.__doc__ or "", items, options.described)
+DOUBLE_PRESS_SECONDS = 0.5
+# How libraries say that there is no memory, some of them while they are being imported.
+NO_MEMORY = (
+    "allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "failed to map segment",
+    "cannot map zero-fill pages",
+    "can't start new thread",
+    "thread creation failed",
+    "resource temporarily unavailable",
+)
 
 
 def main() -> None:
     """Run `a2` and end with its exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a folder's name need not be text in the terminal's encoding
-        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
-    gc.set_threshold(100_000)  # importing torch makes 200,000 objects and no garbage; search them twice, not 300 times
-    status = run_command()
-    sys.stderr.flush()
+    interrupts = Interrupts()
+    interrupts.handle()
+    status = 1
+    try:
+        from a2cli.console import streams
+
+        streams.open_streams()
+        # Importing torch makes 200,000 objects and no garbage; search them twice, not 300 times.
+        gc.set_threshold(100_000)
+        status = run_command()
+        if streams.nobody_reads_results():
+            status = status or 141
+    except BaseException:  # an interrupt, or what a library that was interrupted while being imported made of it
+        if not interrupts.status:
+            raise
+    status = interrupts.status or status
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # everything is safe
     if "joblib" in sys.modules:  # which has temporary folders to remove at exit
         sys.exit(status)
     os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
 
 
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP: raised as exceptions, and the exit status to end with, whatever becomes of those."""
+
+    def __init__(self) -> None:
+        self.status, self.last = 0, 0.0
+
+    def handle(self) -> None:
+        """Handle them from now on, but for those that are ignored, as nohup and a shell's & have it."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
+        sys.unraisablehook = self._unraisable
+
+    def _interrupt(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.status and now - self.last < DOUBLE_PRESS_SECONDS:
+            return  # pressed twice: let what the first one began, such as writing the report, come to its end
+        self.status, self.last = 128 + number, now
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(self.status)
+
+    def _unraisable(self, unraisable: "UnraisableHookArgs") -> None:
+        """Send a signal again whose exception was raised where none can leave, such as in an object's finalizer."""
+        if self.status and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
+            again = threading.Timer(0.05, os.kill, (os.getpid(), self.status - 128))
+            self.last, again.daemon = 0.0, True
+            again.start()
+        else:
+            sys.__unraisablehook__(unraisable)
+
+
 def run_command() -> int:
     """Run the command that the arguments name, and return its exit status; an error is one line."""
+    try:
+        return _run_command()
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        status, message = explained(error)
+        try:
+            from a2cli.console import base as console
+        except (ImportError, MemoryError):  # what it needs is not installed, or there is no memory to load it
+            sys.stderr.write(f"error: {printable(message)}\n")
+            return status
+        if "--debug" in sys.argv:
+            console.show_traceback(error)
+        console.error(message)
+        return status
+
+
+def _run_command() -> int:
+    import typer
+    from typer.exceptions import TyperException
+
+    from a2cli.cli.app import WITH_SETTINGS, app
+    from a2cli.console import base as console
+    from a2cli.errors import SettingsError
+
     command, *rest = sys.argv[1:] or [""]
     try:
-        if "--help" in rest and command in WITH_SETTINGS:  # before the parser, which would first load its type checks
+        if {"-h", "--help"} & {*rest} and command in WITH_SETTINGS:  # before the parser, which loads its type checks
             console.out(_help(command))
             return 0
         status = app(standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that flushing at exit does not complain
-        return 141
     except TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):  # `a2` or `a2 data` alone
-            console.note(message)
-        else:
-            known = command in {item.name for item in app.registered_commands}
-            console.error(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'")
-        return 2
-    except A2Error as error:
-        if "--debug" in sys.argv:
-            raise
-        console.error(str(error))
-        return error.exit_status
-    except OSError as error:
-        if "--debug" in sys.argv:
-            raise
-        console.error(f"{error.filename or 'output'}: {error.strerror or error}")
-        return DataError.exit_status
-    except Exception as error:
-        if "--debug" in sys.argv:
-            raise
-        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
-            console.error("not enough memory; use a smaller --batch-size, --image-size or network")
+            console.note(*message.split("\n"))
             return SettingsError.exit_status
-        console.error(f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)")
-        return 1
+        known = command in {item.name for item in app.registered_commands}
+        raise SettingsError(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'") from error
 
 
-def _terminate(*_: object) -> None:
-    sys.exit(143)
+def _help(command: str) -> str:
+    from a2cli import options
+    from a2cli.cli.app import WITH_SETTINGS
+    from a2cli.console import base as console
+    from a2cli.settings import declared, declared_in
+
+    settings, chosen, run, _ = WITH_SETTINGS[command]
+    items = [*declared_in(*settings), *declared(chosen)]
+    return console.help_text(command, run.__doc__ or "", items, options.described)
+
+
+def explained(error: Exception) -> tuple[int, str]:
+    """Return the exit status that an error leads to, and its line."""
+    from a2cli.errors import A2Error, DataError, SettingsError
+
+    if isinstance(error, A2Error):
+        return error.exit_status, str(error)
+    if _is_memory(error):
+        return SettingsError.exit_status, "not enough memory; use a smaller --batch-size, --image-size or network"
+    if isinstance(error, OSError):
+        return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package and package != "a2cli":
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            return SettingsError.exit_status, f"{package} is not installed; install it with: pip install {package}"
+        return SettingsError.exit_status, f"{package} cannot be loaded ({error}); install it again, or see --debug"
+    return 1, f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that led to it, is that there is no memory."""
+    while error is not None:
+        words = str(error).lower()
+        if isinstance(error, MemoryError) or any(one in words for one in NO_MEMORY):
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -71,8 +71,8 @@ class Watcher(Protocol):
     def phase(self, text: str) -> None:
         """Say what begins now."""
 
-    def warn(self, text: str) -> None:
-        """Say what the user should know before it goes on."""
+    def warn(self, text: str, because: BaseException | None = None) -> None:
+        """Say what the user should know before it goes on, and which error it is due to, if one is."""
 
     def start(self, title: str, epochs: int, done: int) -> None:
         """Say that a training run of this many epochs begins, so many already done."""
@@ -93,7 +93,7 @@ class Nobody:
 
     def phase(self, text: str) -> None: ...
 
-    def warn(self, text: str) -> None: ...
+    def warn(self, text: str, because: BaseException | None = None) -> None: ...
 
     def start(self, title: str, epochs: int, done: int) -> None: ...
 

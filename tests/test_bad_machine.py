@@ -226,8 +226,9 @@ def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatc
 
 
 def test_debug_shows_the_traceback(train: A2) -> None:
-    with pytest.raises(DataError, match="nosuch"):
-        train("--data", "nosuch", "--debug")
+    ended = train("--data", "nosuch", "--debug")
+    first, *_, last = ended.err.splitlines()
+    assert (ended.status, first, last[:13]) == (3, "Traceback (most recent call last):", "error: --data")
 
 
 def test_the_same_from_outside(data: Path, tmp_path: Path) -> None:

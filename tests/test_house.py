@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
     ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("report", "settings"),
-    ("results",), ("errors",), ("__init__",),
+    ("results",), ("errors",), ("text",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-LIGHT = ("main", "cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors")
+LIGHT = ("main", "cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors", "text")
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -43,6 +43,7 @@ from a2cli.settings import (
 )
 
 OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
+HELP = {"help_option_names": ["--help", "-h"]}
 
 app = typer.Typer(
     name="a2",
@@ -50,8 +51,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
+    context_settings=HELP,
 )
-data_app = typer.Typer(help="Data sets that are not built in.", rich_markup_mode=None, no_args_is_help=True)
+data_app = typer.Typer(
+    help="Data sets that are not built in.", rich_markup_mode=None, no_args_is_help=True, context_settings=HELP
+)
 app.add_typer(data_app, name="data")
 
 

@@ -33,7 +33,7 @@ def show_ablation(report: Report, folder: Path) -> None:
     order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
     said = "Points of accuracy that it brings, and their interval; all of a column hold together with 95%."
     said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
-    console.print(said, f"\n\n{results.verdict}", sep="", markup=False, highlight=False)
+    console.print(said, "", results.verdict, sep="\n")
     say_where(console, report, folder)
 
 

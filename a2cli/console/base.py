@@ -1,8 +1,13 @@
-"""Words and tables: errors and notes for people on standard error, results on standard output."""
+"""Words and tables: errors and notes for people on standard error, results on standard output.
+
+Whatever is printed is text: `console_on` parses no markup and makes control characters visible, wherever a string comes
+from. So each string given to it is one line.
+"""
 
 import shutil
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2cli.report import Report, to_json
 from a2cli.settings import Declared
+from a2cli.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,18 +26,23 @@ DRAWN = (".png", ".svg", ".pdf", ".gif")
 
 def error(message: str) -> None:
     """Print one error line on standard error."""
-    people().print(
-        "error:", message.replace("\n", " "), style="bold red", soft_wrap=True, markup=False, highlight=False
-    )
+    people().print("error:", message.replace("\n", " "), style="bold red", soft_wrap=True)
 
 
-def note(message: str) -> None:
-    """Print one line for people on standard error."""
-    people().print(message, soft_wrap=True, markup=False, highlight=False)
+def note(*lines: str) -> None:
+    """Print lines for people on standard error."""
+    people().print(*lines, sep="\n", soft_wrap=True)
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print where an error arose, on standard error."""
+    note(*(line for part in traceback.format_exception(error) for line in part.rstrip("\n").split("\n")))
 
 
 def out(text: str) -> None:
-    """Print a result as it is on standard output."""
+    """Print a result on standard output: in a pipe or a file as it is, in a terminal as printable lines."""
+    if sys.stdout.isatty():
+        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
@@ -43,9 +54,26 @@ def clock(seconds: float) -> str:
 
 
 def people() -> "Console":
-    from rich.console import Console
+    """Return the console for people, on standard error."""
+    return console_on(stderr=True)
 
-    return Console(stderr=True)
+
+def results_console() -> "Console":
+    """Return the console for results, on standard output."""
+    return console_on(stderr=False)
+
+
+def console_on(*, stderr: bool) -> "Console":
+    """Return a console that shows every string as text, whatever it is a part of: a line, a cell, a title."""
+    from rich.console import Console
+    from rich.text import Text
+
+    class TextConsole(Console):
+        # Rich turns every string into a Text here, and offers no other place that all of them pass.
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text), **options)
+
+    return TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def show_report_json(report: Report) -> None:
@@ -60,7 +88,7 @@ def show_plan(rows: Sequence[tuple[str, str, str]], plan: Sequence[str]) -> None
         table.add_row(*row, style=None if row[2] == "default" else "bold")
     console.print(table)
     for line in plan:
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -70,12 +98,6 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def results_console() -> "Console":
-    from rich.console import Console
-
-    return Console()
 
 
 def table_of(*columns: str) -> "Table":
@@ -93,8 +115,8 @@ def say_data(console: "Console", report: Report) -> None:
     if report.data:
         console.print(
             f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            soft_wrap=True,
+        )
 
 
 def say_where(console: "Console", report: Report, folder: Path) -> None:
@@ -102,7 +124,7 @@ def say_where(console: "Console", report: Report, folder: Path) -> None:
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
     figures = list(dict.fromkeys(path.stem for path in drawn))
     lines = ["", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(figures)}"]
-    console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
+    console.print(*lines, sep="\n", soft_wrap=True)
 
 
 def help_text(command: str, about: str, items: Sequence[Declared], describe: Any, width: int = 0) -> str:

@@ -21,7 +21,7 @@ def show_comparison(report: Report, folder: Path) -> None:
     say_data(console, report)
     for table in results.tables:
         title = "Each at its tuned learning rate" if table.tuning == "grid" else "All at one learning rate"
-        console.print(f"\n{title}", markup=False, highlight=False)
+        console.print("", title, sep="\n")
         console.print(_contenders(table, results.target))
         if table.pairs:
             console.print(_matrix(table))
@@ -29,16 +29,14 @@ def show_comparison(report: Report, folder: Path) -> None:
         points = f"{100 * results.margin:g}"
         console.print(
             f"Row against column: + better, - worse, = equivalent within {points} points, ? undecided; "
-            "all intervals together 95%.",
-            markup=False, highlight=False,
-        )  # fmt: skip
+            "all intervals together 95%."
+        )
     if results.target:
         console.print(
-            f"to {results.target:.2f}: epochs until validation reached it, the median; how many runs did, if not all.",
-            markup=False, highlight=False,
-        )  # fmt: skip
+            f"to {results.target:.2f}: epochs until validation reached it, the median; how many runs did, if not all."
+        )
     for table in results.tables:
-        console.print(f"\n{table.verdict}", markup=False, highlight=False)
+        console.print("", table.verdict, sep="\n")
     say_where(console, report, folder)
 
 
@@ -54,10 +52,9 @@ def show_comparison_plan(plan: Plan) -> None:
     console.print(shown)
     console.print(
         f"A trial takes {plan.trial_seconds:.1f} s, {plan.jobs} run side by side. Differences are found 4 times out of "
-        f"5, if they deviate by {100 * plan.deviation:.1f} points from seed to seed ({plan.deviation_from}).",
-        markup=False, highlight=False,
-    )  # fmt: skip
-    console.print(plan.verdict, markup=False, highlight=False)
+        f"5, if they deviate by {100 * plan.deviation:.1f} points from seed to seed ({plan.deviation_from})."
+    )
+    console.print(plan.verdict)
 
 
 def _contenders(table: Table, target: float | None) -> "RichTable":

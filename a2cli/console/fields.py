@@ -19,7 +19,7 @@ def show_fields(report: Report, folder: Path | None) -> None:
     console = results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", markup=False, highlight=False)
+        console.print(*lines, sep="\n")
 
     say(*results.derivation)
     known = results.image_size is not None
@@ -49,9 +49,10 @@ def show_fields(report: Report, folder: Path | None) -> None:
     if unit := results.unit:
         inside = [f"{ends[0]} to {ends[1]}" if ends else "none" for ends in (unit.clipped_rows, unit.clipped_columns)]
         say(
-            f"\nUnit {unit.unit[0]},{unit.unit[1]} of {unit.layer}: rows {unit.rows[0]} to {unit.rows[1]}, "
+            "",
+            f"Unit {unit.unit[0]},{unit.unit[1]} of {unit.layer}: rows {unit.rows[0]} to {unit.rows[1]}, "
             f"columns {unit.columns[0]} to {unit.columns[1]}; in the image rows {inside[0]}, columns {inside[1]}; "
-            f"{unit.pixels} pixels."
+            f"{unit.pixels} pixels.",
         )
     for i, seen in enumerate(results.pixel):
         where = "no unit"

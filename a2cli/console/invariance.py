@@ -19,7 +19,7 @@ def show_probe(report: Report, folder: Path) -> None:
     console = results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", markup=False, highlight=False)
+        console.print(*lines, sep="\n")
 
     for run in results.runs:
         u = run.unchanged

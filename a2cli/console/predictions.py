@@ -6,12 +6,12 @@ from a2cli.results.predictions import Predictions
 
 def show_predictions(found: Predictions) -> None:
     """Print how the answers came about, then a table of them."""
-    from rich.text import Text
+    from rich.console import Group
 
     console = results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", markup=False, highlight=False)
+        console.print(*lines, sep="\n")
 
     say(f"{found.run}, {len(found.classes)} classes: {found.method}", *found.warnings)
     several = any(one.next for one in found.predictions)
@@ -20,9 +20,8 @@ def show_predictions(found: Predictions) -> None:
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     table.columns[2].no_wrap, table.columns[2].justify = True, "right"
     for one in found.predictions:
-        after = "\n".join(f"{other.probability:.3f} {other.name}" for other in one.next)
-        cells = [one.image, one.answer, f"{one.probability:.3f}", *[after] * several]
-        table.add_row(*map(Text, cells))  # as Text, since names may look like markup
+        after = Group(*(f"{other.probability:.3f} {other.name}" for other in one.next))
+        table.add_row(one.image, one.answer, f"{one.probability:.3f}", *[after] * several)
     console.print(table)
     if found.picture:
-        console.print(f"Picture: {found.picture}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"Picture: {found.picture}", soft_wrap=True)

@@ -1,12 +1,14 @@
 """Progress for people, on standard error."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from a2cli.console.base import clock, note, people, table_of
+from a2cli.console.base import clock, note, people, show_traceback, table_of
 from a2cli.results.training import EpochLog
+from a2cli.text import printable
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -46,8 +48,10 @@ class Show:
         elif not self.quiet:
             note(text)
 
-    def warn(self, text: str) -> None:
-        self.console.print("warning:", text, style="yellow", soft_wrap=True, markup=False, highlight=False)
+    def warn(self, text: str, because: BaseException | None = None) -> None:
+        self.console.print("warning:", text, style="yellow", soft_wrap=True)
+        if because is not None and "--debug" in sys.argv:
+            show_traceback(because)
 
     def start(self, title: str, epochs: int, done: int) -> None:
         self.close()
@@ -104,16 +108,16 @@ class Show:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None if total is None else 8),
-            TextColumn("{task.fields[line]}"),
+            TextColumn("{task.fields[line]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self.console,
             refresh_per_second=4,
             transient=True,
         )
         self.progress.start()
-        self.task = self.progress.add_task(title, total=total, completed=done, line=line)
+        self.task = self.progress.add_task(printable(title), total=total, completed=done, line=line)
 
     def close(self) -> None:
         if self.progress:
@@ -141,7 +145,7 @@ class Transfer:
         console = people()
         live = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
         self.bar = Progress(
-            TextColumn(title),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -149,7 +153,7 @@ class Transfer:
             transient=True,
             disable=not live,
         )
-        self.task = self.bar.add_task(title, total=None)
+        self.task = self.bar.add_task(printable(title), total=None)
 
     def __enter__(self) -> "Transfer":
         self.bar.start()
@@ -159,7 +163,7 @@ class Transfer:
         self.bar.stop()
 
     def say(self, text: str) -> None:
-        self.bar.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        self.bar.console.print(text, soft_wrap=True)
 
     def progress(self, done: int, total: int | None) -> None:
         self.bar.update(self.task, completed=done, total=total)

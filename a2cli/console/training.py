@@ -17,7 +17,7 @@ def show_training(report: Report, folder: Path) -> None:
     console = results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
+        console.print(*lines, sep="\n", soft_wrap=True)
 
     if report.transfer:
         say(*backbone_lines(report.transfer.backbone))
@@ -53,7 +53,7 @@ def show_training(report: Report, folder: Path) -> None:
     console.print(table)
     if report.transfer:
         show_transfer(console, report.transfer)
-    console.print(results.verdict, markup=False, highlight=False)
+    console.print(results.verdict)
     say_where(console, report, folder)
 
 

@@ -17,7 +17,7 @@ def show_features(report: Report) -> None:
     found, console = report.results, results_console()
 
     def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", soft_wrap=True, markup=False, highlight=False)
+        console.print(*lines, sep="\n", soft_wrap=True)
 
     weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
     squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
@@ -51,7 +51,7 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
         for stage in found.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
-                console.print(f"Frozen in {stage.stage}: {_first_to_last(stage.frozen)}{once}.", markup=False)
+                console.print(f"Frozen in {stage.stage}: {_first_to_last(stage.frozen)}{once}.")
     if found.probes:
         tested = any(one.test for one in found.probes)
         table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))

@@ -27,7 +27,7 @@ def show_weights(report: Report, folder: Path) -> None:
 
     def say(*lines: str) -> None:
         if lines:
-            console.print(*lines, sep="\n", markup=False, highlight=False)
+            console.print(*lines, sep="\n")
 
     for one in results.networks:
         images = f", on {one.source} ({one.images} images)" if one.images else ""

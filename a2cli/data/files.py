@@ -10,6 +10,7 @@ from pathlib import Path
 
 from a2cli.data.decode import DamagedImageError
 from a2cli.results.predictions import Broken
+from a2cli.text import printable
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 # How files of decode.FORMATS begin; stricter than Pillow, to whom paths such as P1010001.JPG and BMW.png begin so too.
@@ -17,12 +18,6 @@ BEGINNING = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM[^\n]{0,16}?\0|P[1-6fF]\s+[#\d]", re.DOTALL
 )
 PATTERN = re.compile(r"[*?\[]")
-
-
-def printable(name: str | bytes) -> str:
-    """Return a file's name so that it can be printed and stored on one line, whatever bytes it has."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text)
 
 
 def image_files(root: str) -> Iterator[str]:

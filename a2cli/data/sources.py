@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from a2cli.data.decode import decode
-from a2cli.data.files import image_files, printable
+from a2cli.data.files import image_files
 from a2cli.errors import DataError
+from a2cli.text import printable
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")

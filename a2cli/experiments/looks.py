@@ -9,13 +9,13 @@ from torch import Tensor
 
 from a2cli.analysis.attribution import ALIKE, METHODS, ROUGHLY, Attribution, UnsuitableError, alike, centred
 from a2cli.data.decode import DamagedImageError, decode, to_square
-from a2cli.data.files import printable
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.unit_views import class_number
 from a2cli.experiments.viewed import Viewed
 from a2cli.report import Watcher
 from a2cli.results.weights import Look, Map
 from a2cli.settings import MethodName
+from a2cli.text import printable
 
 MOST_RANDOM = 5  # networks with random weights, for each map
 

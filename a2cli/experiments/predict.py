@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from a2cli.data.decode import DamagedImageError, decode, to_square
-from a2cli.data.files import NamedImage, find_images, printable
+from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
 from a2cli.models.zoo import ModelCard
@@ -23,6 +23,7 @@ from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs import DPI, Run
 from a2cli.runtime import set_up
 from a2cli.settings import PredictionSettings
+from a2cli.text import printable
 
 MOST_PICTURED = 100
 THUMBNAIL = 240

@@ -1,0 +1,29 @@
+"""Text from outside (class names, paths, tensor names, other libraries' messages), so that it is shown as text."""
+
+import re
+
+# Control characters (C0, DEL, C1), Unicode's Bidi_Control characters, which reorder a line, and line separators.
+# Beside them surrogates: bytes of a file's name that are not text, or halves of a character.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str | bytes) -> str:
+    """Return a text on one line, what would steer a terminal or cannot be encoded as an escape such as \\x1b."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte, as Python keeps one that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters: of a longer one the beginning and the end."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
