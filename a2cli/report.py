@@ -31,7 +31,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DataSummary:
-    """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels."""
+    """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels.
+
+    `identical` are the names of each group of images with the same pixels.
+    """
 
     source: str
     classes: dict[str, int]
@@ -40,6 +43,7 @@ class DataSummary:
     test: int
     skipped: list[str]
     fingerprint: str
+    identical: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.zoo import TrunkCard
@@ -31,7 +32,8 @@ KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int
 class About:
     """Where features are from: the data, the images' order, and of each layer the trunk that computes it.
 
-    `trunks` has no entry for the pixels; `random` names the layers of the network with random weights.
+    `trunks` has no entry for the pixels; `random` names the layers of the network with random weights; `identical` are
+    the rows of each group of identical images (None in files made before they were looked for).
     """
 
     source: str
@@ -44,6 +46,7 @@ class About:
     random: tuple[str, ...]
     precision: str
     batch_size: int
+    identical: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class FeatureFile:
         """Return one layer's features as a data set."""
         about = self.about
         values: NDArray[Any] = self.layers[layer].numpy()
+        if about.identical is None:
+            groups = groups_of(map(digest_of, values))
+        else:
+            groups = groups_from(about.identical, len(values))
         return Packed(
             images=values,
             labels=self.labels.numpy(),
@@ -68,6 +75,7 @@ class FeatureFile:
             class_names=about.class_names,
             skipped=about.skipped,
             fingerprint=f"{about.fingerprint}/{layer}",
+            groups=groups,
         )
 
     def layer(self, name: str | None) -> str:

@@ -29,7 +29,9 @@ def show_training(report: Report, folder: Path) -> None:
         rows: list[tuple[str, Accuracy | None]] = [
             ("training", only.train),
             (f"validation, epoch {only.kept_epoch}", only.val),
+            ("  without duplicates", only.val_without_duplicates),
             (read, only.test),
+            ("  without duplicates", only.test_without_duplicates),
             ("always the largest class", only.majority),
         ]
         classes = len(data.classes)
@@ -43,8 +45,10 @@ def show_training(report: Report, folder: Path) -> None:
         spreads: list[tuple[str, Spread | None]] = [
             ("training", results.train),
             ("validation", results.val),
+            ("  without duplicates", results.val_without_duplicates),
             ("validation, last epoch", results.last_val),
             (read, results.test),
+            ("  without duplicates", results.test_without_duplicates),
         ]
         for name, found in spreads:
             if found:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from a2cli.data.duplicates import digest_of
 from a2cli.data.packing import cache_folder
 from a2cli.errors import DataError
 
@@ -105,4 +106,4 @@ class Store:
 
 def digests_of(images: NDArray[np.uint8], rows: Rows) -> list[bytes]:
     """Return the SHA-256 of each image's pixels."""
-    return [hashlib.sha256(images[row].data).digest() for row in rows]
+    return [digest_of(images[row]) for row in rows]

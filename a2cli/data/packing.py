@@ -20,18 +20,22 @@ import platformdirs
 from numpy.typing import NDArray
 
 from a2cli.data.decode import DamagedImageError, to_square
+from a2cli.data.duplicates import digest_of, groups_from, groups_of, identical
 from a2cli.data.sources import Items, Source
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
-PACKER_VERSION = 2
+PACKER_VERSION = 3
 CHUNK = 64
 STALE_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Packed:
-    """All images of a source: `images` (N, H, W, 3) uint8, mapped from disk; `splits` are train, val, test or ''."""
+    """All images of a source: `images` (N, H, W, 3) uint8, mapped from disk; `splits` are train, val, test or ''.
+
+    `groups` (N,) has for each image the row of the first one with the same pixels.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -40,6 +44,7 @@ class Packed:
     class_names: tuple[str, ...]
     skipped: Sequence[str]
     fingerprint: str
+    groups: NDArray[np.int64]
 
 
 def cache_folder() -> Path:
@@ -92,6 +97,7 @@ def _open(folder: Path) -> Packed | None:
             class_names=tuple(index["class_names"]),
             skipped=index["skipped"],
             fingerprint=fingerprint,
+            groups=groups_from(index["identical"], len(images)),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -112,6 +118,7 @@ def _write(source: Source, folder: Path, size: int, fit: str, skip: bool, thread
     _sweep(folder.parent)
     kept: list[int] = []
     damaged: list[str] = []
+    digests: list[bytes] = []
     with (
         _renamed_when_whole(folder) as unfinished,
         (unfinished / "images.u8").open("wb") as file,
@@ -125,6 +132,7 @@ def _write(source: Source, folder: Path, size: int, fit: str, skip: bool, thread
                     damaged.append(f"{items.names[i]}: {square}")
                 else:
                     kept.append(i)
+                    digests.append(digest_of(square))
                     file.write(square.tobytes())
         _judge(source, items, damaged, kept, skip)
         file.flush()
@@ -138,6 +146,7 @@ def _write(source: Source, folder: Path, size: int, fit: str, skip: bool, thread
             "splits": [items.splits[i] for i in kept],
             "class_names": items.class_names,
             "skipped": damaged,
+            "identical": identical(groups_of(digests)),
             "fingerprint": _fingerprint(images, labels),
         }
         text = json.dumps(index)

@@ -1,10 +1,12 @@
-"""Which images are for training, validation and the sealed test."""
+"""Which images are for training, validation and the sealed test; identical images are drawn together."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a2cli.data.duplicates import rows_in_use
+from a2cli.data.groups import choose, deal, shares, sizes_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
 from a2cli.runtime import Streams
@@ -22,23 +24,33 @@ class Split:
     val: Rows
     test: Rows
 
+    def repeated(self, groups: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which validation images are also among those for training, and which test images in either."""
+        seen = np.concatenate([self.train, self.val])
+        return np.isin(groups[self.val], groups[self.train]), np.isin(groups[self.test], groups[seen])
+
 
 def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Generator) -> Split:
     """Draw the split, or take the one that the data came with (drawing what it lacks from its training images).
 
-    Raises DataError where too few images are left for one part.
+    Identical images are drawn together. Raises DataError where too few images are left for one part, and for
+    identical images that `settings.duplicates` refuses.
     """
-    given = np.array(packed.splits)
+    groups = np.arange(len(packed.labels)) if settings.duplicates == "ungrouped" else packed.groups
+    used = rows_in_use(groups, packed.labels, packed.names, packed.class_names, settings.duplicates)
+    given = np.full(len(groups), "left out", dtype="<U8")
+    given[used] = np.array(packed.splits)[used]
     rows = np.flatnonzero((given == "") | (given == "train"))
     val, test = np.flatnonzero(given == "val"), np.flatnonzero(given == "test")
     total = len(rows)
     if not len(test) and settings.test_fraction:
-        rows, test = _draw(rows, round(total * settings.test_fraction), packed.labels, settings.split, generator)
+        count = round(total * settings.test_fraction)
+        rows, test = _draw(rows, count, packed.labels, groups, settings.split, generator)
     if not len(val) and settings.folds:
-        rows, val = _fold(rows, settings, packed.labels, generator)
+        rows, val = _fold(rows, settings, packed.labels, groups, generator)
     elif not len(val):
         count = settings.val_count or round(total * settings.val_fraction)
-        rows, val = _draw(rows, count, packed.labels, settings.split, generator)
+        rows, val = _draw(rows, count, packed.labels, groups, settings.split, generator)
     if settings.train_per_class:
         rows = _at_most(rows, settings.train_per_class, packed.labels, generator)
     parts = {"training": rows, "validation": val, **({"test": test} if settings.test_fraction else {})}
@@ -57,26 +69,33 @@ def split_of(packed: Packed, settings: AnyTraining) -> Split:
     return split_rows(packed, settings.split, Streams(settings.training.seed).numpy("split"))
 
 
-def _draw(rows: Rows, count: int, labels: Rows, kind: str, generator: np.random.Generator) -> tuple[Rows, Rows]:
-    """Return (the rest, `count` rows drawn)."""
+def _draw(
+    rows: Rows, count: int, labels: Rows, groups: Rows, kind: str, generator: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Return (the rest, `count` rows drawn, or as near as whole groups come to it)."""
     if count >= len(rows):
         raise DataError(f"cannot hold out {count} of {len(rows)} images; change {HOLDING_OUT}")
     shuffled = generator.permutation(rows)
-    if kind == "random":
-        return shuffled[count:], shuffled[:count]
-    held = np.zeros(len(shuffled), dtype=bool)
-    classes, sizes = np.unique(labels[rows], return_counts=True)
-    for name, quota in zip(classes, _apportion(sizes, count), strict=True):
-        held[np.flatnonzero(labels[shuffled] == name)[:quota]] = True
+    strata = np.zeros(len(labels), dtype=np.int64) if kind == "random" else labels
+    first, sizes = sizes_of(shuffled, groups)
+    classes, totals = np.unique(strata[rows], return_counts=True)
+    by_class = [strata[first] == name for name in classes]
+    quotas = shares(_apportion(totals, count), [sizes[mine] for mine in by_class])
+    drawn = [first[mine][choose(sizes[mine], quota)] for mine, quota in zip(by_class, quotas, strict=True)]
+    held = np.isin(groups[shuffled], groups[np.concatenate(drawn)])
     return shuffled[~held], shuffled[held]
 
 
-def _fold(rows: Rows, settings: SplitSettings, labels: Rows, generator: np.random.Generator) -> tuple[Rows, Rows]:
+def _fold(
+    rows: Rows, settings: SplitSettings, labels: Rows, groups: Rows, generator: np.random.Generator
+) -> tuple[Rows, Rows]:
     """Return (the rest, the part held out); dealt out in turn, class after class if stratified, parts are alike."""
     shuffled = generator.permutation(rows)
-    if settings.split == "stratified":
-        shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    held = np.arange(len(shuffled)) % settings.folds == settings.fold
+    strata = labels if settings.split == "stratified" else np.zeros(len(labels), dtype=np.int64)
+    shuffled = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    first, sizes = sizes_of(shuffled, groups)
+    mine = first[deal(strata[first], sizes, settings.folds) == settings.fold]
+    held = np.isin(groups[shuffled], groups[mine])
     return shuffled[~held], shuffled[held]
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
 from a2cli.analysis.features import Kept
+from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
@@ -56,6 +57,9 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [f"random weights: {name}" for name in first.random]
     notes += tell_grey(packed, dataset.data, watch)
+    if said := identical_in_words(packed.groups, packed.names):
+        watch.warn(said)
+        notes.append(said)
     if chosen.precision == "bf16" and device.type == "cpu" and not has_bf16():
         watch.warn(NO_BF16)
         notes.append(NO_BF16)
@@ -80,6 +84,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         random=tuple(f"{RANDOM}{name}" for name in cards) if chosen.baselines else (),
         precision=chosen.precision,
         batch_size=chosen.batch_size,
+        identical=tuple(map(tuple, identical(packed.groups))),
     )
     watch.phase(f"writing {out}")
     state = backbone.graph.state_dict()
@@ -103,6 +108,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
             test=0,
             skipped=list(packed.skipped),
             fingerprint=packed.fingerprint,
+            identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
         ),
         results=_results(out, cards, layers, len(packed.labels), computed),
         warnings=notes,

@@ -20,7 +20,7 @@ from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
 from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.transferred import backbone_used
-from a2cli.experiments.trial import run_trial, under_way
+from a2cli.experiments.trial import run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.parts import before_last_linear
 from a2cli.models.transfer import Transfer
@@ -101,7 +101,10 @@ class Finetuning:
         kept = _kept(stages, alone)
         load(network, run.child(stages[kept].result.folder))
         run.save_model(self._card(alone), network)
-        result = replace(_on_the_whole(stages, kept), test=self._test(alone, network, device, watch) if final else None)
+        result = _on_the_whole(stages, kept)
+        if final:
+            test, without = self._test(alone, network, device, watch)
+            result = replace(result, test=test, test_without_duplicates=without)
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
         run.start_metrics(history[str(result.seed)])
@@ -122,11 +125,15 @@ class Finetuning:
             seconds={"all stages": time.perf_counter() - began},
         )
 
-    def _test(self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher) -> Accuracy:
+    def _test(
+        self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher
+    ) -> tuple[Accuracy, Accuracy | None]:
+        """Return the test's accuracy, on all of its images and without those seen before."""
         watch.phase("reading the sealed test images")
-        images = ImageSet.of(self.packed, split_of(self.packed, alone).test)
-        found = evaluate(network, images, alone.training, device)
-        return wilson(found.correct, len(found.labels))
+        split = split_of(self.packed, alone)
+        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device)
+        _, repeated = split.repeated(self.packed.groups)
+        return wilson(found.correct, len(found.labels)), without_duplicates(found, repeated)
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:
         head, trunk = replace(alone.network, head_grid=0), self.trunk  # the trunk pools, so that it is cached pooled
@@ -209,6 +216,7 @@ class Finetuning:
             test=ImageSet.of(packed, split.test[:0]),
             names=packed.names,
             held_out=split.val,
+            repeated=split.repeated(packed.groups),
             pictures=packed.images,
             summary=summary_of(packed, split, self.source),
             warnings=self.warnings,

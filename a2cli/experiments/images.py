@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from a2cli.data.dataset import Augmented, ImageSet, normalization
+from a2cli.data.duplicates import identical, identical_in_words, rows_in_use
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
@@ -72,6 +74,7 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
         test=ImageSet.of(packed, split.test),
         names=packed.names,
         held_out=split.val,
+        repeated=split.repeated(packed.groups),
         pictures=packed.images,
         summary=summary_of(packed, split, images.source),
         warnings=images.warnings,
@@ -96,11 +99,36 @@ def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
         test=len(split.test),
         skipped=list(packed.skipped),
         fingerprint=packed.fingerprint,
+        identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
     )
 
 
+def _on_duplicates(packed: Packed, duplicates: str) -> list[str]:
+    """Say which images are identical and what is done about it, and how many of a given split are in two parts."""
+    used = rows_in_use(packed.groups, packed.labels, packed.names, packed.class_names, duplicates)
+    if not (said := identical_in_words(packed.groups, packed.names)):
+        return []
+    done = {
+        "keep": "each group stays in one part of a split that is drawn",
+        "drop": f"the first of each group under one label is used, {len(packed.labels) - len(used)} images left out",
+        "ungrouped": "the split draws each image by itself, so that they may be in different parts",
+    }[duplicates]
+    notes, groups = [f"{said}; {done}"], packed.groups
+    given = np.full(len(groups), "left out", dtype="<U8")
+    given[used] = np.array(packed.splits)[used]
+    for part, earlier, what in (("val", ["train"], "training"), ("test", ["train", "val"], "training or validation")):
+        rows, before = np.flatnonzero(given == part), np.flatnonzero(np.isin(given, earlier))
+        if shared := int(np.isin(groups[rows], groups[before]).sum()):
+            where = {"val": "validation", "test": "test"}[part]
+            notes.append(
+                f"{shared} of {len(rows)} {where} images are also among those for {what}, as the data was split; "
+                "the results have the accuracy without them as well"
+            )
+    return notes
+
+
 def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
-    """Say how many damaged files were left out, and which settings of the split do not act.
+    """Say how many damaged files were left out, which images are identical, and which settings of the split do not act.
 
     Raises SettingsError for folds of data that came with its own validation part.
     """
@@ -112,4 +140,5 @@ def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
     if "test" in packed.splits and split.test_fraction:
         idle.append("test_fraction")
     damaged = [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
-    return [*damaged, *(f"{name} does not act: the data has that part of its own" for name in idle)]
+    of_given = [f"{name} does not act: the data has that part of its own" for name in idle]
+    return [*damaged, *_on_duplicates(packed, split.duplicates), *of_given]

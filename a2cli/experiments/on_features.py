@@ -129,6 +129,7 @@ class Features:
             test=ImageSet.of(packed, split.test),
             names=packed.names,
             held_out=split.val,
+            repeated=split.repeated(packed.groups),
             pictures=None,
             summary=summary_of(packed, split, self.source),
             warnings=self.warnings,

@@ -18,7 +18,7 @@ from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transferred import combined, draw_transfer
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report, Watcher
-from a2cli.results.training import TrainingResults
+from a2cli.results.training import Accuracy, Spread, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings import (
@@ -120,8 +120,8 @@ def _several(
     ]
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
     last_val = spread([r.last_val_accuracy for r in runs])
-    tests = [r.test.value for r in runs if r.test]
-    test = spread(tests) if len(tests) == len(runs) else None
+    test = _spread_of_all([r.test for r in runs])
+    without = [r.val_without_duplicates for r in runs], [r.test_without_duplicates for r in runs]
     verdict = training_verdict(runs, settings.training.monitor, val, train, test)
     history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
                for logs in report.history.values()}  # fmt: skip
@@ -136,7 +136,7 @@ def _several(
         status="done",
         created=created,
         data=reports[0].data,
-        results=TrainingResults(runs, train, val, last_val, test, verdict),
+        results=TrainingResults(runs, train, val, last_val, test, verdict, *map(_spread_of_all, without)),
         transfer=transfer,
         history=history,
         warnings=list(ground.warnings),
@@ -146,3 +146,9 @@ def _several(
     )
     run.write_report(report)
     return report
+
+
+def _spread_of_all(found: Sequence[Accuracy | None]) -> Spread | None:
+    """Return the spread of what every run has; None where one lacks it."""
+    values = [accuracy.value for accuracy in found if accuracy]
+    return spread(values) if len(values) == len(found) else None

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import ImageSet
@@ -15,7 +17,7 @@ from a2cli.experiments.job import Job, Progress
 from a2cli.experiments.training_figures import draw_run
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import DataSummary, Report, Watcher
-from a2cli.results.training import ClassScore, Mistake, TrainingResult, TrainingResults
+from a2cli.results.training import Accuracy, ClassScore, Mistake, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings import AnyTraining, command_of, flat
@@ -168,7 +170,17 @@ def _result(progress: Progress, val: Evaluation, test: Evaluation | None, device
         confusion=confusion.tolist(),
         most_wrong=[_mistake(job, val, i) for i in _most_wrong(val)],
         folder=".",
+        val_without_duplicates=without_duplicates(val, job.repeated[0]),
+        test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
     )
+
+
+def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
+    """Return the accuracy on the images not seen before; None where none was, or all were."""
+    if not repeated.any() or repeated.all():
+        return None
+    right = (found.answers == found.labels).numpy()[~repeated]
+    return wilson(int(right.sum()), len(right))
 
 
 def _most_wrong(val: Evaluation) -> list[int]:

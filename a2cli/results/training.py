@@ -68,6 +68,8 @@ class TrainingResult:
 
     `last_*` are the last epoch's, the training accuracy as averaged while training; `majority` always answers the
     largest class. `kept_epoch` is the one whose weights are kept, `best_epoch` the one the monitored metric chose.
+    `*_without_duplicates` leave out the images that are also among those for training (of test: or for validation),
+    and are None where there are none, or no others.
     """
 
     seed: int
@@ -87,6 +89,8 @@ class TrainingResult:
     confusion: list[list[int]]
     most_wrong: list[Mistake]
     folder: str
+    val_without_duplicates: Accuracy | None = None
+    test_without_duplicates: Accuracy | None = None
 
 
 def repeated_by(runs: Sequence[TrainingResult]) -> str:
@@ -104,6 +108,8 @@ class TrainingResults:
     last_val: Spread | None
     test: Spread | None
     verdict: str
+    val_without_duplicates: Spread | None = None
+    test_without_duplicates: Spread | None = None
 
     @property
     def repeated(self) -> str:

@@ -57,6 +57,12 @@ class SplitSettings:
     )
     fold: CountOrOff | None = setting(None, "Only the run that holds out this part; parts count from 0.")
     train_per_class: Count | None = setting(None, "Train on at most this many images of each class.")
+    duplicates: Literal["keep", "drop", "error", "ungrouped"] = setting(
+        "keep",
+        "Images with the same pixels: keep holds them in the same part of the split; drop uses the first of each group "
+        "(none of a group under two labels); error refuses them; ungrouped draws each by itself, as runs did before "
+        "this setting.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

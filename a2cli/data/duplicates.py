@@ -1,0 +1,82 @@
+"""Identical images: which have the same pixels, and which of them a training uses."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2cli.errors import DataError
+
+Rows = NDArray[np.int64]
+
+
+def digest_of(image: NDArray[np.uint8]) -> bytes:
+    """Return the SHA-256 of an image's pixels."""
+    return hashlib.sha256(np.ascontiguousarray(image).data).digest()
+
+
+def groups_of(digests: Iterable[bytes]) -> Rows:
+    """Return for each image the row of the first one with the same digest: its own where it is the only one."""
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=np.int64)
+
+
+def identical(groups: Rows) -> list[list[int]]:
+    """Return the rows of each group of two or more identical images."""
+    rows_of: dict[int, list[int]] = {}
+    for row in np.flatnonzero(groups != np.arange(len(groups))).tolist():
+        rows_of.setdefault(int(groups[row]), [int(groups[row])]).append(row)
+    return [rows_of[first] for first in sorted(rows_of)]
+
+
+def groups_from(groups: Sequence[Sequence[int]], count: int) -> Rows:
+    """Return what `identical` made these groups of, for so many images."""
+    first = np.arange(count)
+    for rows in groups:
+        first[list(rows)] = rows[0]
+    return first
+
+
+def rows_in_use(groups: Rows, labels: Rows, names: Sequence[str], classes: Sequence[str], duplicates: str) -> Rows:
+    """Return the rows of the images that a training uses, as `--duplicates` says.
+
+    With drop these are the first of each group, and none of a group under two labels. Raises DataError for identical
+    images under two labels, and with `error` for any.
+    """
+    every = np.arange(len(groups))
+    if duplicates == "ungrouped" or not (several := identical(groups)):
+        return every
+    contradictory = [rows for rows in several if len(set(labels[rows].tolist())) > 1]
+    if duplicates == "drop":
+        unusable = [row for rows in contradictory for row in rows]
+        return np.setdiff1d(every[groups == every], unusable)
+    if contradictory:
+        rows = contradictory[0]
+        other = next(row for row in rows if labels[row] != labels[rows[0]])
+        two = " and ".join(f"{names[row]} ({classes[labels[row]]})" for row in (rows[0], other))
+        raise DataError(
+            f"--data: identical images under two labels: {two}{and_more(len(contradictory))}; "
+            "remove what is labelled wrongly, or leave all of them out with --duplicates drop"
+        )
+    if duplicates == "error":
+        rows = several[0]
+        raise DataError(
+            f"--data: identical images: {names[rows[0]]} and {names[rows[1]]}{and_more(len(several))}; "
+            "remove all but one of each, or use --duplicates keep or drop"
+        )
+    return every
+
+
+def identical_in_words(groups: Rows, names: Sequence[str]) -> str:
+    """Return how many identical images there are, and the names of two; nothing where there are none."""
+    if not (several := identical(groups)):
+        return ""
+    images, (first, second) = sum(map(len, several)), several[0][:2]
+    among = f" in {len(several)} groups" if len(several) > 1 else ""
+    return f"{images} identical images{among}, as {names[first]} and {names[second]}"
+
+
+def and_more(count: int) -> str:
+    """Return how many groups there are besides the one that a message names."""
+    return f" (and {count - 1} more)" if count > 1 else ""
