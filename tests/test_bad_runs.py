@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import A2, contents, edit, flip, text_file
+from PIL import Image
 from safetensors.torch import save
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
@@ -73,7 +74,7 @@ def test_resumed_where_there_is_no_run(name: str, data: Path, a2: A2, tmp_path: 
 @pytest.mark.parametrize("witness", ["report.json", "checkpoints"])
 def test_resumed_on_other_data(witness: str, data: Path, train: A2, a2: A2) -> None:
     run = train("--data", "set", "--out", "run").done()
-    shutil.copy(data / "bea/0.png", data / "ada/0.png")
+    Image.open(data / "ada/0.png").rotate(90).save(data / "ada/0.png")
     a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run: trained on other data (data: fingerprint")
     if witness == "checkpoints":
         (run / "report.json").unlink()

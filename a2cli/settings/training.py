@@ -62,6 +62,7 @@ class SplitSettings:
         "Images with the same pixels: keep holds them in the same part of the split; drop uses the first of each group "
         "(none of a group under two labels); error refuses them; ungrouped draws each by itself, as runs did before "
         "this setting.",
+        before="ungrouped",
     )
 
 
