@@ -121,6 +121,12 @@ def to_json(value: Any) -> str:
     )
 
 
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as they are once written as JSON and read again."""
+    found: dict[str, Any] = json.loads(to_json(dict(values)))
+    return found
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard
-from a2cli.report import Report, report_from, to_json
+from a2cli.report import Report, plain, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings import completed, flat
@@ -157,8 +157,8 @@ class Run:
         found = self.read_report()
         if found is None:
             return None
-        then = _plain(completed(type(settings), found.config))
-        for name, value in _plain(flat(settings)).items():
+        then = plain(completed(type(settings), found.config))
+        for name, value in plain(flat(settings)).items():
             if then.get(name) != value:
                 raise DataError(
                     f"{self.folder}: a run with other settings ({name} was {then.get(name)}, is {value}); "
@@ -309,12 +309,6 @@ class Run:
         with suppress(OSError):  # not empty: it began, here or in another process
             for path in self.made:
                 path.rmdir()
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON has them."""
-    plain: dict[str, Any] = json.loads(to_json(dict(config)))
-    return plain
 
 
 def _digest_of(state: Mapping[str, Any]) -> str:

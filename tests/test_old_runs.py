@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, contents, edit
+from conftest import A2, TINY, contents, edit
 
+from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
+from a2cli.experiments.ingredients import folder_of, trial_of
 from a2cli.options import build
-from a2cli.settings import DataSettings, TrainCnnSettings, completed, deciding, flat
+from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, flat
 from a2cli.settings.declare import setting
 
 AddSetting = Callable[..., None]
@@ -81,3 +83,42 @@ def test_config_yaml_of_before_a_setting_repeats_the_run(train: A2, data: Path, 
     own = Path("own.yaml")
     own.write_text("data: set\ntest_fraction: 0.2\n")
     assert "later: new way\n" in (train("-p", own).done() / "config.yaml").read_text()
+
+
+TRIALS = {
+    "compare-optimizers": ["--optimizers", "adam,sgd", "--tuning", "none", "--seeds", "2"],
+    "ablate": ["--norm", "batch", "--without", "norm=none", "--seeds", "2"],
+}
+
+
+@pytest.mark.parametrize("command", TRIALS)
+def test_trials_from_before_a_setting_are_not_run_again(
+    command: str, a2: A2, data: Path, add_setting: AddSetting
+) -> None:
+    """Nor those that have another name, as versions before named them by all settings; further ones join them."""
+    small = [*TINY[:-5], "--data", "set", "--device", "cpu"]
+    more = ["--jobs", "1", "--quiet"]
+    folder = a2(command, *small, *TRIALS[command], *more, "--out", "out").done()
+    results = json.loads((folder / "report.json").read_text())["results"]
+    first = next(path for path in sorted((folder / "trials").iterdir()))
+    first.rename(first.with_name("named-otherwise"))
+    trained = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
+    assert len(trained) == 4
+    add_setting(DataSettings, "later", "new way", before="old way")
+    assert a2(command, "--resume", folder, *more).done() == folder
+    assert {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/model/model.safetensors")} == trained
+    again = json.loads((folder / "report.json").read_text().replace("named-otherwise", first.name))["results"]
+    assert again == results
+    assert a2(command, "--resume", folder, *more, "--seeds", "3").done() == folder
+    after = {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/model/model.safetensors")}
+    assert trained.items() <= after.items() and len(after) == 6
+
+
+def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None:
+    settings = CompareSettings()
+    choice = contenders_of(settings)[0]
+    names = {trial_name(choice, trial_settings(settings, choice, 0.01, 0, "cpu"))}
+    names.add(folder_of(trial_of(TrainCnnSettings(), 0, "cpu")))
+    add_setting(DataSettings, "later", "new way", before="old way")
+    assert trial_name(choice, trial_settings(CompareSettings(), choice, 0.01, 0, "cpu")) in names
+    assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names

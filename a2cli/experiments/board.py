@@ -1,32 +1,36 @@
 """Trials by contender, learning rate and seed: those that ended, what they say, and running those that are wanted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from statistics import fmean
 
-from a2cli.experiments.trials import Ended, Trial, Workers, ended_before
+from a2cli.experiments.trials import Ended, Trial, Workers, begun_before, ended_before, key_of
 from a2cli.report import Watcher
 from a2cli.results.comparison import TrialOutcome
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
+from a2cli.settings import flat
 
 Key = tuple[str, float, int]  # a contender's name, its learning rate, the seed
 
 
 @dataclass
 class Board:
-    """Every trial that ended so far."""
+    """Every trial that ended so far; `names` are the folders of those that began, by their settings."""
 
     folder: Path
     workers: Workers
     watch: Watcher
     ended: dict[Key, Ended] = field(default_factory=dict, init=False)
+    names: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self, title: str, wanted: Mapping[Key, Trial]) -> None:
         """Run the trials that have not ended yet, in this or an earlier session."""
         waiting: dict[str, tuple[Trial, Key]] = {}
-        for key, trial in wanted.items():
+        for key, new in wanted.items():
             if key not in self.ended:
+                trial = self._placed(new)
                 if before := ended_before(trial, self.folder):
                     self.ended[key] = before
                 else:
@@ -38,6 +42,15 @@ class Board:
             self.ended[waiting[ended.trial.name][1]] = ended
             done += 1
             self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
+
+    def _placed(self, trial: Trial) -> Trial:
+        """Return a trial under the name of the folder that has it already, or else under one that no other has."""
+        if not self.names:
+            self.names = begun_before(self.folder, type(trial.settings))
+        key, taken = key_of(flat(trial.settings)), set(self.names.values())
+        free = (f"{trial.name}-{i}" if i > 1 else trial.name for i in count(1))
+        name = self.names.setdefault(key, next(name for name in free if name not in taken))
+        return replace(trial, name=name)
 
     def _rows(self, wanted: Sequence[Key]) -> list[tuple[str, str, str]]:
         rows = []

@@ -16,7 +16,7 @@ from a2cli.settings import (
     NetworkSettings,
     TrainCnnSettings,
     TrainMlpSettings,
-    flat,
+    changed,
 )
 
 # Where each optimizer's learning rate usually lies: its paper's or its library's default.
@@ -109,7 +109,7 @@ def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: i
 
 
 def trial_name(choice: Choice, settings: ImageTraining) -> str:
-    """Return a trial's folder: what tells it from others, and a digest of all its settings."""
-    digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:8]
+    """Return a new trial's folder: what tells it from others, and a digest of the settings that are not defaults."""
+    digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:8]
     words = choice.name.replace(" ", "-")
     return f"{words}-{settings.training.learning_rate:g}-seed{settings.training.seed}-{digest}"

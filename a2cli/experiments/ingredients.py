@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from a2cli.report import to_json
-from a2cli.settings import ABLATIONS, AnyAblation, AnyTraining, flat
+from a2cli.settings import ABLATIONS, AnyAblation, AnyTraining, changed, flat
 
 WHOLE, NOTHING = "all", "none"
 
@@ -72,6 +72,6 @@ def trial_of(settings: AnyTraining, seed: int, device: str) -> AnyTraining:
 
 
 def folder_of(settings: AnyTraining) -> str:
-    """Return a trial's folder: its seed and a digest of all its settings, whatever its combination is called."""
-    digest = hashlib.sha256(to_json(flat(settings)).encode()).hexdigest()[:16]
+    """Return a new trial's folder: its seed and a digest of its settings, whatever its combination is called."""
+    digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:16]
     return f"seed{settings.training.seed}-{digest}"

@@ -4,10 +4,11 @@ joblib hands them out, to processes here or to a cluster. What is done is in the
 from there: finished trials are kept, others go on from their last checkpoint.
 """
 
+import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from typing import Any
 
 from a2cli.errors import A2Error, DataError, DivergedError, SettingsError, nearest
 from a2cli.experiments.train import train_network
-from a2cli.report import Nobody, Report
+from a2cli.report import Nobody, Report, plain
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining
+from a2cli.settings import AnyTraining, completed
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -97,6 +98,20 @@ def _report(folder: Path) -> Report | None:
         return Run(folder).read_report()
     except (DataError, OSError):
         return None
+
+
+def begun_before(folder: Path, settings: type) -> dict[str, str]:
+    """Return the trials in a folder that began earlier: the name of each by its settings, as `key_of` has them.
+
+    A trial is known by its settings alone, as its name has changed with versions and with what it is compared with.
+    """
+    reports = {path.parent.name: _report(path.parent) for path in sorted(folder.glob("*/report.json"))}
+    return {key_of(completed(settings, report.config)): name for name, report in reports.items() if report}
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Return all settings as one text, the same for those just resolved and those read again."""
+    return json.dumps(plain(config), sort_keys=True)
 
 
 def ended_before(trial: Trial, folder: Path) -> Ended | None:

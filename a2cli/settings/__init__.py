@@ -21,7 +21,7 @@ from a2cli.settings.comparison import (
     ComparisonSettings,
     TrialOptions,
 )
-from a2cli.settings.declare import Declared, completed, deciding, declared, declared_in, flat
+from a2cli.settings.declare import Declared, changed, completed, deciding, declared, declared_in, flat
 from a2cli.settings.fields import EffectiveSettings, LookOptions, ReceptiveFieldSettings, StackSettings
 from a2cli.settings.invariance import (
     CHANGES,
@@ -141,6 +141,7 @@ __all__ = [
     "VisualizeWeightsSettings",
     "augment_of",
     "augmentations",
+    "changed",
     "command_of",
     "completed",
     "deciding",

@@ -95,6 +95,12 @@ def flat(settings: Any) -> dict[str, Any]:
     return values
 
 
+def changed(settings: Any) -> dict[str, Any]:
+    """Return every setting that is not at its default: the same whatever settings are added later."""
+    usual = flat(type(settings)())
+    return {name: value for name, value in flat(settings).items() if value != usual[name]}
+
+
 def completed(settings: type, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's saved settings with those that were added since, at the value that they had before."""
     return {item.name: item.before for item in declared(settings) if item.added} | dict(saved)
