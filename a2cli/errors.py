@@ -6,6 +6,8 @@ An error's message is one line: what was expected, what was got, in which file o
 import difflib
 from collections.abc import Iterable
 
+FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
+
 
 class A2Error(Exception):
     """A mistake the user can mend; shown as one line, never as a traceback."""
@@ -23,6 +25,14 @@ class DataError(A2Error):
     """Data, weights or a run's folder that cannot be used."""
 
     exit_status = 3
+
+
+class MissingDataError(DataError):
+    """A data set that is not where it is looked for, with what it was named by."""
+
+    def __init__(self, message: str, data: str) -> None:
+        super().__init__(message)
+        self.data = data
 
 
 class DivergedError(A2Error):

@@ -34,6 +34,9 @@ class DataSummary:
     """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels.
 
     `identical` are the names of each group of images with the same pixels.
+    `passed_over` counts files that were there and not read, by ending, and those in folders of tools by the folder;
+    `unused` are columns or arrays that were not read, `constant` the images of one single value, and `scaling` says
+    how images of more than 8 bits were brought to 8.
     """
 
     source: str
@@ -44,6 +47,10 @@ class DataSummary:
     skipped: list[str]
     fingerprint: str
     identical: list[list[str]] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    constant: list[str] = field(default_factory=list)
+    scaling: str = ""
 
 
 @dataclass(frozen=True)

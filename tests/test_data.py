@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from a2cli.data import packing
+from a2cli.data import packer
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
@@ -112,13 +112,13 @@ def test_pixels_are_pillows(folder: Path) -> None:
 
 
 def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    decoded, square = [0], packing.to_square
+    decoded, square = [0], packer.to_square
 
     def counting(*args: Any) -> NDArray[np.uint8]:
         decoded[0] += 1
         return square(*args)
 
-    monkeypatch.setattr(packing, "to_square", counting)
+    monkeypatch.setattr(packer, "to_square", counting)
     return decoded
 
 

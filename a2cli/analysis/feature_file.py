@@ -33,7 +33,8 @@ class About:
     """Where features are from: the data, the images' order, and of each layer the trunk that computes it.
 
     `trunks` has no entry for the pixels; `random` names the layers of the network with random weights; `identical` are
-    the rows of each group of identical images (None in files made before they were looked for).
+    the rows of each group of identical images (None in files made before they were looked for); `value_range` is
+    `ModelCard`'s.
     """
 
     source: str
@@ -47,6 +48,7 @@ class About:
     precision: str
     batch_size: int
     identical: tuple[tuple[int, ...], ...] | None = None
+    value_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class FeatureFile:
             skipped=about.skipped,
             fingerprint=f"{about.fingerprint}/{layer}",
             groups=groups,
+            value_range=about.value_range,
         )
 
     def layer(self, name: str | None) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from a2cli import options
+from a2cli.checks.data import plan_data
 from a2cli.console import base as console
 from a2cli.console.progress import Show
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import Report, to_json
 from a2cli.settings import TRAINING, AnyTraining, RunOptions, TrialOptions, declared, flat
@@ -110,6 +111,7 @@ def config_of(flag: str, run: str) -> Path:
 
 def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
     values = flat(resolved.settings)
+    plan = [*plan, *plan_data(values.get("data"))]
     if as_json:
         settings = {name: {"value": value, "from": resolved.sources[name]} for name, value in values.items()}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
@@ -128,6 +130,10 @@ def resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
         show.close()
         if (run.folder / "config.yaml").exists():
             console.note(f"interrupted; go on with: a2 {command} --resume {shlex.quote(str(run.folder))}")
+        raise
+    except MissingDataError as error:
+        if (run.folder / "config.yaml").exists() and not Path(error.data).is_absolute():
+            raise DataError(f"{error}; {FROM_WHERE_IT_BEGAN}") from None
         raise
     finally:
         run.discard()

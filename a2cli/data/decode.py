@@ -1,41 +1,133 @@
-"""One image file -> one upright RGB image, or the reason why not."""
+"""One image file -> one upright RGB image, or the reason why not.
 
+H x W pixels.
+"""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
-FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")  # not EPS, which Pillow would hand to Ghostscript to run
-Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `decode` checks every header itself
+MAX_SIDE = 100_000  # Pillow keeps a pointer for each row, so many short rows take more memory than their pixels
+MAX_BYTES = 1 << 30
+HEADER_BYTES = 1 << 16
+# Not EPS, which Pillow would hand to Ghostscript to run.
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF")
+NOT_READ = {  # how other files begin that are named like images, and what to do with them
+    rb".{4}ftyp(hei[cfmsx]|hev[cx]|mif1|msf1)": "a HEIC photo, whatever its name says; convert it to JPEG or PNG",
+    rb"version https://git-lfs": "a Git LFS pointer, not the image; fetch it with 'git lfs pull'",
+    rb"\s*<(!doctype|html|\?xml)": "a web page or XML, not an image",
+}
+STANDARD_WHITES = (1, 255, 1023, 4095, 16383, 65535)  # of values as shares, and with 8, 10, 12, 14 and 16 bits
+TURNED = {  # EXIF 2.3, tag 0x0112
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `read_image` checks every header itself
+ValueRange = tuple[float, float]
 
 
 class DamagedImageError(Exception):
     """A file that is not an image that can be used; the message says why."""
 
 
-def decode(file: str | bytes) -> Image.Image:
-    """Return the image in a file as RGB, upright by its EXIF orientation; of an animation the first frame.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An upright image, RGB, or the values (H, W) or (H, W, 3) of one with more than 8 bits.
 
-    `file` is its path, or its content.
+    `mode` is Pillow's name for how it was stored, or an array's type; `size` its width and height, upright.
+    """
 
-    16-bit grey is scaled to 8 bits; transparent parts are laid over white. Raises DamagedImageError.
+    pixels: "Image.Image | NDArray[Any]"
+    mode: str
+    size: tuple[int, int]
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the image has more than 8 bits."""
+        return not isinstance(self.pixels, Image.Image)
+
+    @property
+    def extremes(self) -> ValueRange | None:
+        """The lowest and the highest value of an image with more than 8 bits, else None."""
+        return None if isinstance(self.pixels, Image.Image) else (float(self.pixels.min()), float(self.pixels.max()))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all pixels are the same."""
+        if not isinstance(self.pixels, Image.Image):
+            return bool((self.pixels == self.pixels[0, 0]).all())
+        return self.pixels.getcolors(1) is not None  # which stops at the second colour
+
+    def rgb(self, value_range: ValueRange | None) -> Image.Image:
+        """Return the image with 8 bits a channel.
+
+        More than 8 bits are scaled so that `value_range` becomes 0 to 255, and cut off outside of it; without one, 16
+        bits are taken as such. Raises DamagedImageError for other values without one.
+        """
+        if isinstance(self.pixels, Image.Image):
+            return self.pixels
+        if value_range is None:
+            low, high = self.extremes or (0, 0)
+            if self.pixels.dtype.kind == "f" or low < 0 or high > 65535:
+                raise DamagedImageError(
+                    f"values from {low:g} to {high:g} ({self.mode}), where the network was trained on images of 8 "
+                    "bits, so how to scale them is unknown; convert it to 8 bits"
+                )
+            value_range = (0, 65535)
+        low, high = value_range
+        scaled = (self.pixels.astype(np.float64) - low) * (256 / (high - low) if high > low else 0)
+        return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def value_range_of(low: float, high: float) -> ValueRange:
+    """Return the values that become 0 and 255 in a data set whose values reach from `low` to `high`.
+
+    A standard range (0 to 1, or to the largest value of 8, 10, 12, 14 or 16 bits) of which they fill more than a
+    quarter, or else from the lowest to the highest value.
+    """
+    for white in STANDARD_WHITES:
+        if low >= 0 and white / 4 < high <= white:
+            return 0, white
+    return low, high
+
+
+def decode(file: str | bytes, value_range: ValueRange | None = None) -> Image.Image:
+    """Return the image in a file as RGB; raises DamagedImageError. See `read_image` and `Decoded.rgb`."""
+    return read_image(file).rgb(value_range)
+
+
+def read_image(file: str | bytes) -> Decoded:
+    """Return the image in a file, upright by its EXIF orientation; of an animation the first frame.
+
+    `file` is its path, or its content. Transparent parts are laid over white. Raises DamagedImageError.
     """
     try:
-        if not (len(file) if isinstance(file, bytes) else Path(file).stat().st_size):
-            raise DamagedImageError("an empty file")
+        _check_content(file)
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+            if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+                raise DamagedImageError(
+                    f"{width}x{height} pixels, more than {MAX_PIXELS:,}, or {MAX_SIDE:,} along a side"
+                )
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
+            return _upright(image)
     except DamagedImageError:
         raise
     except UnidentifiedImageError:
-        raise DamagedImageError("not an image") from None
+        raise DamagedImageError(_what_else(file)) from None
     except FileNotFoundError:
         raise DamagedImageError("no such file, or a link that leads nowhere") from None
     except OSError as error:
@@ -44,16 +136,57 @@ def decode(file: str | bytes) -> Image.Image:
         raise DamagedImageError(f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})") from None
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+def _check_content(file: str | bytes) -> None:
+    """Raise DamagedImageError for what Pillow would take far too long or too much memory to read, and OSError."""
+    size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
+    if not size:
+        raise DamagedImageError("an empty file")
+    if size > MAX_BYTES:
+        raise DamagedImageError(f"{size:,} bytes, more than {MAX_BYTES:,}")
+    if size > HEADER_BYTES and re.match(rb"P[1-7fFy]", head := _head(file)):
+        uncommented = re.sub(rb"#[^\n\r]*", b"", head)  # Pillow reads comments byte by byte
+        if not re.match(rb"P.\d*\s+\S+\s+\S+\s", uncommented):
+            raise DamagedImageError(f"no width and height in its first {HEADER_BYTES:,} bytes")
+
+
+def _head(file: str | bytes) -> bytes:
+    if isinstance(file, bytes):
+        return file[:HEADER_BYTES]
+    with Path(file).open("rb") as opened:
+        return opened.read(HEADER_BYTES)
+
+
+def _what_else(file: str | bytes) -> str:
+    with suppress(OSError):
+        head = _head(file)
+        for beginning, reason in NOT_READ.items():
+            if re.match(beginning, head, re.DOTALL | re.IGNORECASE):
+                return reason
+    return "not an image"
+
+
+def _upright(image: Image.Image) -> Decoded:
+    mode = image.mode
+    if (turn := TURNED.get(_orientation(image))) is not None:
+        image = image.transpose(turn)
+    if mode.startswith("I") or mode == "F":
+        values = np.asarray(image)
+        if mode == "F" and not np.isfinite(values).all():
+            raise DamagedImageError("holds values that are not finite numbers")
+        return Decoded(values, mode, image.size)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         paper.alpha_composite(image)
         image = paper
-    return image.convert("RGB")
+    return Decoded(image if image.mode == "RGB" else image.convert("RGB"), mode, image.size)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # on tags of a wrong type Pillow raises whatever it stumbles over; the pixels are whole
+        return 1
 
 
 def to_square(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:

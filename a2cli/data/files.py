@@ -1,42 +1,27 @@
-"""Image files: those of a folder, and those that are named, one by one, by folder, by pattern or on standard input."""
+"""Image files that are named, one by one, by folder, by pattern or on standard input."""
 
+import codecs
 import glob
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from a2cli.data.decode import DamagedImageError
+from a2cli.data.listing import IMAGE_ENDINGS, Walk, ending_of, is_for_tools, is_image, passed_over_in_words
 from a2cli.results.predictions import Broken
 from a2cli.text import printable
 
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+MOST_INPUT = 256 << 20  # bytes of standard input
 # How files of decode.FORMATS begin; stricter than Pillow, to whom paths such as P1010001.JPG and BMW.png begin so too.
 BEGINNING = re.compile(
-    rb"\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM[^\n]{0,16}?\0|P[1-6fF]\s+[#\d]", re.DOTALL
+    rb"\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM[^\n]{0,16}?\0|P[1-6fF]\s+[#\d]|\0\0\0.ftyp",
+    re.DOTALL,
 )
 PATTERN = re.compile(r"[*?\[]")
-
-
-def image_files(root: str) -> Iterator[str]:
-    """Yield the paths of the image files in a folder and in those inside it, in order.
-
-    Raises OSError for a folder that may not be read.
-    """
-    for folder, inner, names in os.walk(root, onerror=_raise):
-        inner.sort()
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS:
-                yield f"{folder}/{name}"
-
-
-def _raise(error: OSError) -> None:
-    raise error  # a folder that may not be read; os.walk would pass it over
-
-
-# Images that are named
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,16 @@ class NamedImage:
     file: str | bytes
 
 
-def find_images(words: Sequence[str]) -> tuple[list[NamedImage], list[Broken]]:
+@dataclass(frozen=True)
+class NamedImages:
+    """The images that were named, what was named and is none, and what was passed over in folders, in words."""
+
+    images: list[NamedImage]
+    broken: list[Broken]
+    notes: list[str]
+
+
+def find_images(words: Sequence[str]) -> NamedImages:
     """Return the images that the words name, in their order, and the words that name none, with the reason.
 
     A word is a file, a folder (its image files), a pattern (the image files it matches, `**` through folders), or `-`:
@@ -55,50 +49,88 @@ def find_images(words: Sequence[str]) -> tuple[list[NamedImage], list[Broken]]:
     """
     found: list[NamedImage] = []
     broken: list[Broken] = []
+    passed_over = Counter[str]()
     for word in words:
         names = [word]
         if word == "-":
-            content = sys.stdin.buffer.read() if sys.stdin else b""
+            content = sys.stdin.buffer.read(MOST_INPUT + 1) if sys.stdin else b""
+            if len(content) > MOST_INPUT:
+                broken.append(Broken("-", f"more than {MOST_INPUT >> 20} MB on standard input"))
+                continue
             if BEGINNING.match(content):
                 found.append(NamedImage("-", content))
                 continue
-            names = [os.fsdecode(line) for line in content.replace(b"\r\n", b"\n").split(b"\n") if line.strip()]
+            names = list(_lines(content))
             broken += [Broken("-", "nothing came in on standard input")] * (not names)
         for name in names:
             try:
-                found += [NamedImage(printable(path), path) for path in _files(name, pattern=word != "-")]
+                files = _files(name, passed_over, pattern=word != "-")
+                found += [NamedImage(printable(path), path) for path in files]
             except (DamagedImageError, OSError) as error:
                 broken.append(Broken(printable(name), getattr(error, "strerror", None) or str(error)))
-    return found, broken
+    said = passed_over_in_words(passed_over)
+    return NamedImages(found, broken, [f"passed over in folders: {said}"] * bool(said))
 
 
-def _files(name: str, *, pattern: bool) -> list[str]:
+def _lines(content: bytes) -> Iterator[str]:
+    """Yield the names in a list, without the byte-order mark that Windows' programs put before it."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode()
+    content = content.removeprefix(codecs.BOM_UTF8)
+    return (os.fsdecode(line) for line in content.replace(b"\r\n", b"\n").split(b"\n") if line.strip())
+
+
+def _files(name: str, passed_over: Counter[str], *, pattern: bool) -> list[str]:
     """Return the files that a name stands for; raises DamagedImageError where it stands for none, and OSError."""
-    path = Path(name)
+    path, before = Path(name), passed_over.copy()
     if path.is_dir():
-        files, reason = _inside(path), "a folder without an image"
+        files, reason = _inside(path, passed_over), "a folder without an image"
     elif path.exists() or path.is_symlink():  # whatever its name looks like
         files, reason = [name], ""
     elif pattern and PATTERN.search(name):
-        files, reason = _matches(name), "no image matches this pattern"
+        files, reason = _matches(name, passed_over), "no image matches this pattern"
     else:
         files, reason = [], "no such file"
     if not files:
-        raise DamagedImageError(reason)
+        others = passed_over_in_words(passed_over - before, all_of_it=True)
+        raise DamagedImageError(f"{reason}{f' (passed over: {others})' * bool(others)}")
     return files
 
 
-def _inside(folder: Path) -> list[str]:
-    """Return a folder's image files but for those in hidden folders, as patterns pass those over too."""
-    root = str(folder)
-    return [path for path in image_files(root) if "/." not in path[len(root) :]]
+def _inside(folder: Path, passed_over: Counter[str]) -> list[str]:
+    """Return a folder's image files."""
+    walk = Walk()
+    files = list(walk.images(str(folder)))
+    passed_over += walk.passed_over
+    return files
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(pattern: str, passed_over: Counter[str]) -> list[str]:
+    begin, rest = _literal_begin(pattern)
+    matches = _glob(glob.escape(begin), rest) or _glob(glob.escape(begin), rest.replace("[", "[[]"))
     files: set[str] = set()
-    for match in glob.glob(pattern, recursive=True):  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        if Path(match).is_dir():
-            files.update(_inside(Path(match)))
-        elif Path(match).suffix.lower() in IMAGE_ENDINGS:
+    walked: tuple[str, ...] = ()
+    for match in sorted(matches):  # a folder before what is in it
+        below = Path(match[len(begin) :]).parts
+        if match.startswith(walked):
+            continue
+        if tools := next((part for part in below if is_for_tools(part) and part not in rest), None):
+            passed_over[f"{printable(tools)}/"] += is_image(below[-1])
+        elif Path(match).is_dir():
+            files.update(_inside(Path(match), passed_over))
+            walked += (match.rstrip("/") + "/",)
+        elif ending_of(match) in IMAGE_ENDINGS:
             files.add(match)
     return sorted(files)
+
+
+def _glob(begin: str, rest: str) -> list[str]:
+    return glob.glob(begin + rest, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+
+
+def _literal_begin(pattern: str) -> tuple[str, str]:
+    """Return the longest beginning of a pattern that is a folder, whatever its name looks like, and the rest."""
+    end = pattern.rfind("/")
+    while end >= 0 and not Path(pattern[: end + 1]).is_dir():
+        end = pattern.rfind("/", 0, end)
+    return pattern[: end + 1], pattern[end + 1 :]

@@ -25,12 +25,16 @@ NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
 
 @dataclass(frozen=True)
 class Backbone:
-    """A whole network's graph with its weights, and the card of it cut behind nothing yet."""
+    """A whole network's graph with its weights, and the card of it cut behind nothing yet.
+
+    `value_range` is of the images that a run's network was trained on.
+    """
 
     graph: fx.GraphModule
     card: TrunkCard
     weights: Weights | None
     flag: str
+    value_range: tuple[float, float] | None = None
 
     def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str, flag: str = "--layer") -> TrunkCard:
         """Return the card of the trunk up to a layer; raises SettingsError for one that does not exist."""
@@ -118,7 +122,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         sha256=digest_of(model.state_dict()),
         random=(),
     )
-    return Backbone(graph_of(model, f"--run {folder}"), trunk, None, f"--run {folder}")
+    return Backbone(graph_of(model, f"--run {folder}"), trunk, None, f"--run {folder}", card.value_range)
 
 
 def tell_grey(packed: Packed, source: str, watch: Watcher) -> list[str]:

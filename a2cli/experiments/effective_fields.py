@@ -45,6 +45,8 @@ def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watche
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3)."""
     dataset, seed = sample.dataset, sample.training.seed
     packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch)
+    for note in packed.warnings:
+        watch.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
     return np.asarray(packed.images[chosen])

@@ -70,7 +70,7 @@ def find_ensemble(folder: str, device: torch.device) -> Ensemble:
     folders = _folders(folder, report)
     loaded = [Run(inner).load_model() for inner in folders]
     cards = [card for _, card in loaded]
-    if len({(card.class_names, card.image_size, card.fit) for card in cards}) > 1:
+    if len({(card.class_names, card.image_size, card.fit, card.value_range) for card in cards}) > 1:
         raise DataError(f"--run {folder}: its networks do not tell the same classes apart on the same kind of images")
     precision = str(report.config.get("precision", "fp32"))
     return Ensemble([str(inner) for inner in folders], [m.to(device) for m, _ in loaded], cards[0], precision)

@@ -1,7 +1,6 @@
 """`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,15 +14,17 @@ from torch import nn
 
 from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
 from a2cli.analysis.features import Kept
+from a2cli.data.decode import ValueRange
 from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
+from a2cli.experiments.images import data_summary
 from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, parameters_of, up_to
 from a2cli.models.frozen import has_bf16
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import DataSummary, Report, Watcher
+from a2cli.report import Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import cores, environment, set_up
 from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
@@ -53,9 +54,13 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         _check_before_relu(backbone, chosen, trunks)
     cards = dict(zip(chosen.layer, backbone.filled(trunks, watch, partial=settings.backbone.partial), strict=True))
     first = next(iter(cards.values()))
-    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch)
+    value_range = backbone.value_range
+    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch, value_range)
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [f"random weights: {name}" for name in first.random]
+    notes += packed.warnings
+    for note in packed.warnings:
+        watch.warn(note)
     notes += tell_grey(packed, dataset.data, watch)
     if said := identical_in_words(packed.groups, packed.names):
         watch.warn(said)
@@ -71,7 +76,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         more, again = _computed(fresh, untrained, settings, packed, device, watch)
         layers |= {name: _as_source(*of) for name, of in more.items()}
         computed = max(computed, again)
-        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, watch).images
+        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, watch, value_range).images
         layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(
         source=dataset.data,
@@ -85,6 +90,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         precision=chosen.precision,
         batch_size=chosen.batch_size,
         identical=tuple(map(tuple, identical(packed.groups))),
+        value_range=packed.value_range,
     )
     watch.phase(f"writing {out}")
     state = backbone.graph.state_dict()
@@ -93,23 +99,13 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         write_features(out, about, layers, packed.labels, {name: state[name] for name in names})
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
-    counts = Counter(packed.labels.tolist())
     return Report(
         command="extract-features",
         config=flat(settings),
         environment=environment(device),
         status="done",
         created=created,
-        data=DataSummary(
-            source=dataset.data,
-            classes={name: counts[i] for i, name in enumerate(packed.class_names)},
-            train=len(packed.labels),
-            val=0,
-            test=0,
-            skipped=list(packed.skipped),
-            fingerprint=packed.fingerprint,
-            identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
-        ),
+        data=data_summary(packed, dataset.data, len(packed.labels), 0, 0),
         results=_results(out, cards, layers, len(packed.labels), computed),
         warnings=notes,
         artifacts=[out],
@@ -143,8 +139,10 @@ def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequ
         )
 
 
-def _packed(data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher) -> Packed:
-    return pack(find_source(data), size, fit, skip_damaged, cores(), watch)
+def _packed(
+    data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher, value_range: ValueRange | None
+) -> Packed:
+    return pack(find_source(data), size, fit, skip_damaged, cores(), watch, value_range)
 
 
 def _computed(

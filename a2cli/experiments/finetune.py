@@ -55,7 +55,7 @@ class Finetuning:
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
         (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
         source = find_source(dataset.data)
-        packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch)
+        packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings.split)]
         notes += [] if trunk.pretrained else [NOT_PRETRAINED]
         notes += [f"--partial: weights that are random: {', '.join(trunk.random)}"] if trunk.random else []
@@ -138,7 +138,8 @@ class Finetuning:
     def _card(self, alone: FinetuneSettings) -> ModelCard:
         head, trunk = replace(alone.network, head_grid=0), self.trunk  # the trunk pools, so that it is cached pooled
         names = self.packed.class_names
-        return ModelCard(TRANSFER, head, names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk)
+        value_range = self.packed.value_range
+        return ModelCard(TRANSFER, head, names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk, value_range)
 
     def _network(self, alone: FinetuneSettings) -> Transfer:
         """Return the network before its first stage: pretrained, under a head with starting weights."""

@@ -58,7 +58,8 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
     train = ImageSet.of(packed, split.train)
     mean, std = normalization(dataset.normalize, train)
     network = "convnet" if isinstance(settings.network, NetworkSettings) else "mlp"
-    card = ModelCard(network, settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std)
+    card = ModelCard(network, settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std,
+                     value_range=packed.value_range)  # fmt: skip
 
     def learner() -> Learner:
         model = card.build(Streams(settings.training.seed))
@@ -90,16 +91,25 @@ def title_of(settings: AnyTraining) -> str:
 
 def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
     """Return what a report says of the data and a run's split."""
+    return data_summary(packed, source, len(split.train), len(split.val), len(split.test))
+
+
+def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -> DataSummary:
+    """Return what a report says of the data, with so many images in each part."""
     counts = Counter(packed.labels.tolist())
     return DataSummary(
         source=source,
         classes={name: counts[i] for i, name in enumerate(packed.class_names)},
-        train=len(split.train),
-        val=len(split.val),
-        test=len(split.test),
+        train=train,
+        val=val,
+        test=test,
         skipped=list(packed.skipped),
         fingerprint=packed.fingerprint,
         identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
+        passed_over=dict(packed.passed_over),
+        unused=list(packed.unused),
+        constant=list(packed.constant),
+        scaling=packed.scaling,
     )
 
 
@@ -128,17 +138,16 @@ def _on_duplicates(packed: Packed, duplicates: str) -> list[str]:
 
 
 def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
-    """Say how many damaged files were left out, which images are identical, and which settings of the split do not act.
+    """Say how the images were read, which are identical, and which settings of the split do not act.
 
     Raises SettingsError for folds of data that came with its own validation part.
     """
-    count, idle = len(packed.skipped), []
+    idle = []
     if "val" in packed.splits and split.folds:
         raise SettingsError("--folds: the data has a validation part of its own")
     if "val" in packed.splits and (split.val_count or split.val_fraction != SplitSettings().val_fraction):
         idle.append("val_count" if split.val_count else "val_fraction")
     if "test" in packed.splits and split.test_fraction:
         idle.append("test_fraction")
-    damaged = [f"{count} damaged file{'s' * (count > 1)} left out, as {packed.skipped[0]}"] if count else []
     of_given = [f"{name} does not act: the data has that part of its own" for name in idle]
-    return [*damaged, *_on_duplicates(packed, split.duplicates), *of_given]
+    return [*packed.warnings, *_on_duplicates(packed, split.duplicates), *of_given]

@@ -33,7 +33,7 @@ class Looked:
 def read_image(file: str, viewed: Viewed) -> Tensor:
     """Return an image as the network takes it, (S, S, 3) uint8; raises DataError for what is none."""
     try:
-        return torch.from_numpy(to_square(decode(file), viewed.image_size, viewed.fit).copy())
+        return torch.from_numpy(to_square(decode(file, viewed.value_range), viewed.image_size, viewed.fit).copy())
     except DamagedImageError as error:
         raise DataError(f"--image {printable(file)}: {error}") from None
 

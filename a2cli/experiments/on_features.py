@@ -106,7 +106,7 @@ class Features:
     def _job(self, alone: TrainFeaturesSettings) -> Job:
         packed, split, trunk = self.packed, self.check(alone), self.card
         card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
-                         trunk.std, trunk)  # fmt: skip
+                         trunk.std, trunk, packed.value_range)  # fmt: skip
 
         def learner() -> Learner:
             whole = card.build(Streams(alone.training.seed))
@@ -188,7 +188,8 @@ class Features:
 
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
-    packed = pack(find_source(data), card.image_size, card.fit, bool(file.about.skipped), cores(), watch)
+    of = file.about
+    packed = pack(find_source(data), card.image_size, card.fit, bool(of.skipped), cores(), watch, of.value_range)
     if packed.fingerprint != file.about.fingerprint:
         ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
         raise DataError(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from a2cli.data.decode import DamagedImageError, decode, to_square
+from a2cli.data.decode import DamagedImageError, read_image, to_square
 from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
@@ -34,11 +34,15 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Read:
-    """An image as the network takes it, (S, S, 3), and one to look at, (H, W, 3), if there is to be a picture."""
+    """An image as the network takes it, (S, S, 3), and one to look at, (H, W, 3), if there is to be a picture.
+
+    `scaling_assumed` where it has more than 8 bits and the network was trained on none such.
+    """
 
     image: NamedImage
     square: Pixels
     thumbnail: Pixels | None
+    scaling_assumed: bool
 
 
 def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -> Predictions:
@@ -50,10 +54,11 @@ def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -
     assert settings.run is not None, "checked before"
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
-    images, broken = find_images(settings.image)
+    named = find_images(settings.image)
+    images, broken = named.images, named.broken
     if picture is not None:
         _check_target(picture, images)
-    notes = ensemble.warnings + _notes(settings, len(ensemble.card.class_names), len(images), picture)
+    notes = ensemble.warnings + named.notes + _notes(settings, len(ensemble.card.class_names), len(images), picture)
     for note in notes:
         watch.warn(note)
     count = settings.batch_size
@@ -61,13 +66,18 @@ def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -
         watch.phase(f"{len(images)} images")
     predictions: list[Prediction] = []
     thumbnails: list[Pixels] = []
+    assumed = 0
     batches = _batches(images, ensemble.card, count, MOST_PICTURED if picture else 0)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
         for batch in watch.batches(batches, -(-len(images) // count)):
             read = [one for one in batch if isinstance(one, Read)]
             broken += [one for one in batch if isinstance(one, Broken)]
             thumbnails += [one.thumbnail for one in read if one.thumbnail is not None]
+            assumed += sum(one.scaling_assumed for one in read)
             predictions += _answers(read, ensemble, settings.top, device) if read else []
+    if assumed:
+        notes.append(f"{assumed} of 16 bits, 0 to 65535 taken as black to white: trained was on images of 8 bits")
+        watch.warn(notes[-1])
     found = Predictions(
         run=settings.run,
         networks=ensemble.folders,
@@ -125,14 +135,16 @@ def _batches(
 
 def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Broken:
     try:
-        decoded = decode(image.file)
+        stored = read_image(image.file)
+        decoded = stored.rgb(card.value_range)
         square = to_square(decoded, card.image_size, card.fit)
     except DamagedImageError as reason:
         return Broken(image.name, str(reason))
-    if not with_thumbnail:
-        return Read(image, square, None)
-    decoded.thumbnail((THUMBNAIL, THUMBNAIL))
-    return Read(image, square, np.asarray(decoded))
+    thumbnail = None
+    if with_thumbnail:
+        decoded.thumbnail((THUMBNAIL, THUMBNAIL))
+        thumbnail = np.asarray(decoded)
+    return Read(image, square, thumbnail, stored.is_deep and card.value_range is None)
 
 
 def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.device) -> Iterator[Prediction]:

@@ -94,7 +94,7 @@ def probe_invariance(
             status="done",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
-            warnings=[*warnings, *apart],
+            warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart],
             artifacts=run.artifacts(),
         )
         run.write_report(report)

@@ -14,7 +14,7 @@ from a2cli.data.dataset import ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.errors import DataError, nearest
+from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults
@@ -77,6 +77,7 @@ class Subject:
     classes: tuple[str, ...]
     is_grey: bool
     is_padded: bool
+    notes: Sequence[str]
 
 
 def find_subject(
@@ -114,6 +115,9 @@ def find_subject(
     assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
         watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
+    notes = [] if data is None else packed.warnings  # of its own images the training's report says it
+    for note in notes:
+        watch.warn(note)
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
     return Subject(
         name=name,
@@ -125,6 +129,7 @@ def find_subject(
         classes=networks[0].card.class_names,
         is_grey=is_grey(packed.images, used),
         is_padded=any(_is_padded(chunk) for chunk in _chunks(packed.images, used)),
+        notes=notes,
     )
 
 
@@ -140,10 +145,16 @@ def _packed(
     except DataError as error:
         if data is not None:
             raise
-        reason = str(error).removeprefix("--data ")
-        raise DataError(f"--run {trained.folder}: its images are not there ({reason}); name some by --data") from None
+        reason = str(error).removeprefix("--data").lstrip(": ")
+        relative = isinstance(error, MissingDataError) and not Path(error.data).is_absolute()
+        where = f"{FROM_WHERE_IT_BEGAN}, or " * relative
+        raise DataError(
+            f"--run {trained.folder}: its images are not there ({reason}); {where}name some by --data"
+        ) from None
+    value_range = None if data is None else card.value_range  # its own images give the same once more
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch) for more in (0, margin)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch, value_range)
+        for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:
         raise DataError(

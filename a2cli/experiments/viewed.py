@@ -83,6 +83,8 @@ class Viewed:
     baseline: tuple[float, ...]
     weights: str
     source: str
+    value_range: tuple[float, float] | None = None
+    notes: Sequence[str] = ()
 
     @property
     def first(self) -> str:
@@ -168,6 +170,8 @@ def _trained(trained: Trained, name: str, settings: ViewSettings, device: torch.
         baseline=tuple(card.mean),
         weights=f"of {card.trunk.backbone}: {card.trunk.weights}" if card.trunk else "trained",
         source=subject.source,
+        value_range=card.value_range,
+        notes=subject.notes,
     )
 
 
@@ -194,6 +198,8 @@ def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
     """Return all images of a set, their files' names and classes, and the set's name; raises DataError."""
     source = find_source(data)
     packed = pack(source, card.image_size, card.fit, False, cores(), watch)
+    for note in packed.warnings:
+        watch.warn(note)
     rows: NDArray[np.int64] = np.arange(len(packed.labels))
     classes = [packed.class_names[label] for label in packed.labels]
     return ImageSet.of(packed, rows), packed.names, classes, source.label

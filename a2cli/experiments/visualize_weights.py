@@ -69,7 +69,7 @@ def visualize_weights(
             status="done",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
-            warnings=notes,
+            warnings=[*notes, *(note for viewed in networks for note in viewed.notes)],
             artifacts=run.artifacts(),
         )
         run.write_report(report)

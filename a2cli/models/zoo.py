@@ -68,7 +68,8 @@ class TrunkCard:
 class ModelCard:
     """A network's architecture, class names and preprocessing: `fit`, `image_size`, then `mean` and `std` on [0, 1].
 
-    A network with a `trunk` is that, with a head on it.
+    A network with a `trunk` is that, with a head on it. `value_range` are the values of images with more than 8 bits
+    that become 0 and 255, where the network was trained on such.
     """
 
     architecture: str
@@ -79,6 +80,7 @@ class ModelCard:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     trunk: TrunkCard | None = None
+    value_range: tuple[float, float] | None = None
 
     def build(self, streams: Streams) -> nn.Module:
         """Return the network with starting weights; raises KeyError for an architecture that is not in the zoo."""

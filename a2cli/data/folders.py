@@ -1,0 +1,111 @@
+"""Labelled images in folders, one a class, below a folder for each part of the split or without.
+
+Imports nothing heavy: `--dry-run` lists folders too.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from a2cli.data.listing import (
+    UNDERSTOOD,
+    Listing,
+    Walk,
+    check_class_names,
+    check_same_classes,
+    listed,
+    passed_over_in_words,
+    split_named,
+    split_note,
+)
+from a2cli.errors import DataError
+from a2cli.text import printable
+
+ROOT = ""
+NEITHER = f"a split's parts are understood by any usual name, {UNDERSTOOD}, train among them, and nothing beside them"
+
+
+def list_folder(root: Path) -> Listing:
+    """Return the labelled images in a folder.
+
+    Raises DataError for a layout that is neither class folders nor a split of them, or half the one and half the
+    other, and OSError for a folder that may not be read.
+    """
+    walk, where = Walk(), f"--data {printable(str(root))}"
+    walk.enter(str(root), ROOT)
+    folders = {entry.name: entry.path for entry in walk.subfolders(str(root))}
+    parts = {name: part for name in folders if (part := split_named(name)) is not None}
+    notes = []
+    if parts and (others := folders.keys() - parts.keys()):
+        if len(set(parts.values())) > 1 or any(_holds_folders_alone(folders[name]) for name in parts):
+            raise DataError(
+                f"{where}: found {listed(parts)} beside {listed(sorted(others))}; {NEITHER}. "
+                "Move the others away, or say what each image is in a .csv manifest"
+            )
+        notes = [f"{listed(parts)} read as a class, not as a part of a split: images lie there directly"]
+        parts = {}
+    if parts:
+        _check_parts(parts, where)
+        notes, files = split_note(parts), []
+        for name, part in parts.items():
+            walk.enter(folders[name], ROOT)
+            files += [(path, label, part) for path, label in _class_files(folders[name], walk, part)]
+    else:
+        files = [(path, label, "") for path, label in _class_files(str(root), walk, "")]
+        _check_no_splits_inside(folders, files, where)
+    check_class_names({label for _, label, _ in files}, where, "class folders")
+    if parts:
+        check_same_classes(files, where)
+    return Listing(files, dict(walk.passed_over), notes=notes)
+
+
+def _holds_folders_alone(folder: str) -> bool:
+    """Return whether there are folders and no image directly in a folder, as in a part of a split."""
+    walk = Walk()
+    first = next(walk.images(folder), "")
+    return bool(walk.subfolders(folder)) and (not first or "/" in first[len(folder) + 1 :])
+
+
+def _check_parts(parts: dict[str, str], where: str) -> None:
+    """Raise DataError for parts of a split without train, or with two folders for one part."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, part in parts.items():
+        names[part].append(name)
+    for part, twice in names.items():
+        if len(twice) > 1:
+            raise DataError(f"{where}: found {listed(twice)}, which all mean {part!r}; expected one folder a part")
+    if "train" not in names:
+        raise DataError(f"{where}: found {listed(parts)} and no train; {NEITHER}")
+
+
+def _class_files(root: str, walk: Walk, part: str) -> Iterator[tuple[str, str]]:
+    classes = walk.subfolders(root)
+    if not classes:
+        raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
+    for entry in classes:
+        before, empty = walk.passed_over.copy(), True
+        for path in walk.images(entry.path, f"{part}/{entry.name}" if part else entry.name):
+            empty = False
+            yield path, entry.name
+        if empty:
+            others = passed_over_in_words(walk.passed_over - before, all_of_it=True)
+            raise DataError(
+                f"--data {printable(entry.path)}: a class folder without an image"
+                f"{f' (passed over: {others})' * bool(others)}; fill it or remove it"
+            )
+
+
+def _check_no_splits_inside(folders: dict[str, str], files: list[tuple[str, str, str]], where: str) -> None:
+    """Raise DataError for class folders that are split inside, as ada/train and ada/test, which would be mixed up."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for path, label, _ in files:
+        below = path[len(folders[label]) + 1 :]
+        if "/" in below:
+            inside[label].add(below[: below.index("/")])
+    for label, names in inside.items():
+        parts = {name: part for name in names if (part := split_named(name)) is not None}
+        if "train" in parts.values() and len(set(parts.values())) > 1:
+            raise DataError(
+                f"{where}: class {printable(label)!r} holds {listed(sorted(parts))}; a split is understood above its "
+                f"classes, as train/{printable(label)}: move the folders, or say it in a .csv manifest"
+            )

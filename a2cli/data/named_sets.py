@@ -1,0 +1,65 @@
+"""Sets of images by name: those that are drawn, and torchvision's."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from a2cli.data.arrays import items_of
+from a2cli.data.decode import Decoded
+from a2cli.data.items import Items, Source
+from a2cli.errors import DataError
+
+BUILT_IN = ("atelier", "portraits")
+TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
+
+
+def data_folder() -> Path:
+    """Return where downloaded data is kept: $A2_DATA_DIR, or the user's data folder."""
+    return Path(os.environ.get("A2_DATA_DIR") or platformdirs.user_data_path("a2"))
+
+
+def drawn_set(name: str) -> Source:
+    """Return a built-in set."""
+
+    def items() -> Items:
+        from a2cli.data.atelier import draw_atelier
+        from a2cli.data.portraits import draw_portraits
+
+        drawn = {"atelier": draw_atelier, "portraits": draw_portraits}[name]()
+        return items_of(drawn.images, drawn.labels, drawn.class_names, drawn.names)
+
+    return Source(name, f"{name} 1", items)
+
+
+def torchvision_set(name: str) -> Source:
+    """Return one of torchvision's data sets, which it downloads when its images are asked for."""
+
+    def items() -> Items:
+        from torchvision import datasets
+
+        folder, kind = str(data_folder() / "torchvision"), getattr(datasets, name)
+        by_flag = name in {"CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST"}
+        try:
+            train = kind(folder, True, download=True) if by_flag else kind(folder, download=True)
+            test = kind(folder, False, download=True) if by_flag else kind(folder, "test", download=True)
+        except (OSError, RuntimeError, ImportError) as error:  # some sets need SciPy
+            reason = " ".join(str(error).split())[:120]
+            raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({reason})") from None
+        both = [*((train, i) for i in range(len(train))), *((test, i) for i in range(len(test)))]
+        labels = [int(part[i][1]) for part, i in both]
+        classes = getattr(train, "classes", None) or sorted({str(label) for label in labels}, key=int)
+        return Items(
+            class_names=tuple(classes),
+            names=[f"{'train' if part is train else 'test'}/{i:06d}" for part, i in both],
+            labels=labels,
+            splits=["train" if part is train else "test" for part, _ in both],
+            image=lambda i: _decoded(both[i][0][both[i][1]][0]),
+        )
+
+    return Source(name, f"torchvision {name}", items)
+
+
+def _decoded(image: Any) -> Decoded:
+    return Decoded(image.convert("RGB"), image.mode, image.size)

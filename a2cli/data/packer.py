@@ -1,0 +1,242 @@
+"""Decodes every image of a source once, and writes them into a folder of the cache, whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2cli.data.decode import DamagedImageError, ValueRange, to_square, value_range_of
+from a2cli.data.duplicates import digest_of, groups_of, identical
+from a2cli.data.items import Items, Source
+from a2cli.errors import DataError
+from a2cli.report import Watcher
+
+CHUNK = 64
+STALE_SECONDS = 86_400
+NO_PIXELS = np.zeros(0, np.uint8)
+
+
+def fingerprint_of(path: Path, shape: Sequence[int], labels: Sequence[int]) -> str:
+    """Return the SHA-256 of packed pixels and their labels; raises OSError.
+
+    The pixels are read as a file: a failed read of mapped memory ends the process.
+    """
+    with path.open("rb", buffering=0) as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(json.dumps([list(shape), labels]).encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Square:
+    """An image as it is packed, and as it was; `extremes` of one whose scaling is not known yet: it has no pixels."""
+
+    number: int
+    pixels: NDArray[np.uint8]
+    digest: bytes
+    mode: str
+    size: tuple[int, int]
+    is_constant: bool
+    is_deep: bool
+    extremes: ValueRange | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Damaged:
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Packer:
+    """How a source is packed."""
+
+    source: Source
+    size: int
+    fit: str
+    skip_damaged: bool
+    threads: int
+    watch: Watcher
+
+    def write(self, folder: Path, value_range: ValueRange | None) -> None:
+        """Pack into a new folder; raises DataError, OSError."""
+        self.watch.phase(f"packing {self.source.label} at {self.size}x{self.size} pixels (once)")
+        items = self.source.items()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        kept: list[_Square] = []
+        damaged: list[_Damaged] = []
+        with _renamed_when_whole(folder) as unfinished, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, on odd metadata of images that it reads all the same
+            path = unfinished / "images.u8"
+            with path.open("wb") as file:
+                for one in self._decoded(items, range(len(items.labels)), value_range):
+                    if isinstance(one, _Damaged):
+                        damaged.append(one)
+                    else:
+                        file.write(one.pixels.tobytes())
+                        kept.append(replace(one, pixels=NO_PIXELS))
+                _judge(self.source, items, damaged, kept, self.skip_damaged)
+                if extremes := [one.extremes for one in kept if one.extremes]:
+                    value_range = value_range_of(min(low for low, _ in extremes), max(high for _, high in extremes))
+                    self._fill_in(items, kept, value_range, file)
+                _sync(file)
+            shape, labels = (len(kept), self.size, self.size, 3), [items.labels[one.number] for one in kept]
+            index = {
+                "shape": shape,
+                "labels": labels,
+                "names": [items.names[one.number] for one in kept],
+                "splits": [items.splits[one.number] for one in kept],
+                "class_names": items.class_names,
+                "skipped": [f"{items.names[one.number]}: {one.reason}" for one in damaged],
+                "fingerprint": fingerprint_of(path, shape, labels),
+                "identical": identical(groups_of(one.digest for one in kept)),
+                "modes": [one.mode for one in kept],
+                "sizes": [one.size for one in kept],
+                "constant": [items.names[one.number] for one in kept if one.is_constant],
+                "deep": sum(one.is_deep for one in kept),
+                "value_range": value_range,
+                "unused": list(items.unused),
+                "notes": list(items.notes),
+            }
+            text = json.dumps(index)
+            for name, content in (
+                ("index.json", text),
+                ("index.sha256", hashlib.sha256(text.encode()).hexdigest()),
+            ):
+                with (unfinished / name).open("w") as file:
+                    file.write(content)
+                    _sync(file)
+
+    def _fill_in(self, items: Items, kept: list[_Square], value_range: ValueRange, file: BinaryIO) -> None:
+        """Read the images whose scaling was not known again, and write them where they belong."""
+        places = {one.number: row for row, one in enumerate(kept) if one.extremes}
+        for one in self._decoded(items, list(places), value_range):
+            if isinstance(one, _Damaged):
+                raise DataError(
+                    f"--data {self.source.label}: {items.names[one.number]}: {one.reason}, on a second read"
+                )
+            row = places[one.number]
+            file.seek(row * one.pixels.nbytes)
+            file.write(one.pixels.tobytes())
+            kept[row] = replace(one, pixels=NO_PIXELS)
+
+    def _decoded(
+        self, items: Items, numbers: Sequence[int], value_range: ValueRange | None
+    ) -> Iterator[_Square | _Damaged]:
+        """Yield images by their numbers, in order, decoded by threads a few chunks ahead."""
+        chunks = self._chunks(items, numbers, value_range)
+        for chunk in self.watch.batches(chunks, -(-len(numbers) // CHUNK)):
+            yield from chunk
+
+    def _chunks(
+        self, items: Items, numbers: Sequence[int], value_range: ValueRange | None
+    ) -> Iterator[list[_Square | _Damaged]]:
+        def chunk(start: int) -> list[_Square | _Damaged]:
+            return [self._square(items, i, value_range) for i in numbers[start : start + CHUNK]]
+
+        waiting: deque[Future[list[_Square | _Damaged]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for start in range(0, len(numbers), CHUNK):
+                    waiting.append(pool.submit(chunk, start))
+                    if len(waiting) > 2 * self.threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _square(self, items: Items, number: int, value_range: ValueRange | None) -> _Square | _Damaged:
+        try:
+            image = items.image(number)
+        except DamagedImageError as reason:
+            return _Damaged(number, str(reason))
+        unknown = image.is_deep and value_range is None
+        if unknown:
+            pixels = np.zeros((self.size, self.size, 3), np.uint8)
+        else:
+            pixels = to_square(image.rgb(value_range), self.size, self.fit)
+        return _Square(
+            number=number,
+            pixels=pixels,
+            digest=digest_of(pixels),
+            mode=image.mode,
+            size=image.size,
+            is_constant=image.is_constant or (not unknown and bool((pixels == pixels[0, 0]).all())),
+            is_deep=image.is_deep,
+            extremes=image.extremes if unknown else None,
+        )
+
+
+def _judge(
+    source: Source, items: Items, damaged: Sequence[_Damaged], kept: Sequence[_Square], skip_damaged: bool
+) -> None:
+    if damaged and not skip_damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        raise DataError(
+            f"--data {source.label}: {items.names[damaged[0].number]}: {damaged[0].reason}{more}; "
+            "mend or remove it, or use --skip-damaged"
+        )
+    if len(items.class_names) < 2:
+        raise DataError(
+            f"--data {source.label}: expected at least two classes, found only {', '.join(items.class_names)}"
+        )
+    if len(kept) < len(items.class_names):
+        raise DataError(f"--data {source.label}: {len(kept)} usable images for {len(items.class_names)} classes")
+    if missing := set(range(len(items.class_names))) - {items.labels[one.number] for one in kept}:
+        raise DataError(f"--data {source.label}: no usable image of class {items.class_names[min(missing)]!r}")
+
+
+@contextmanager
+def _renamed_when_whole(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, which becomes it at the end and goes if anything fails."""
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    try:
+        yield unfinished
+        _sync_folder(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise  # else another process packed the same meanwhile
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sync(file: IO[Any]) -> None:
+    """Have what was written to a file on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left unfinished long ago."""
+    for unfinished in folder.glob(".unfinished-*"):
+        with suppress(FileNotFoundError):  # another process has just finished it
+            if time.time() - unfinished.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(unfinished, ignore_errors=True)
