@@ -75,6 +75,12 @@ class Report:
     test_reads: int = 0
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether a training is done and its networks were tried on the test images."""
+        results = self.results
+        return self.status == "done" and isinstance(results, TrainingResults) and all(r.test for r in results.runs)
+
 
 class Watcher(Protocol):
     """Who looks on while an experiment runs: the console, or in scripts and tests nobody."""

@@ -1,17 +1,25 @@
 """Runs of earlier versions: settings that were added since take the value from before, and nothing is trained anew."""
 
 import json
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 from conftest import A2, TINY, contents, edit
+from safetensors.torch import load_file
 
+from a2cli.cli.app import WITH_SETTINGS
 from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
 from a2cli.experiments.ingredients import folder_of, trial_of
 from a2cli.options import build
-from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, flat
+from a2cli.runs import Run
+from a2cli.runtime import environment
+from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, declared, flat
 from a2cli.settings.declare import setting
 
 AddSetting = Callable[..., None]
@@ -122,3 +130,147 @@ def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None
     add_setting(DataSettings, "later", "new way", before="old way")
     assert trial_name(choice, trial_settings(CompareSettings(), choice, 0.01, 0, "cpu")) in names
     assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names
+
+
+# Runs of earlier versions, one archive each
+
+
+ARCHIVES = sorted((Path(__file__).parent / "old_runs").glob("*.tar.xz"))
+CLOCK = {"seconds", "created", "images_per_second", "seconds_to_target", "trial_seconds"}
+# Words may be put better and files named otherwise; which machine it was decides how exactly numbers are compared.
+ASIDE = CLOCK | {"verdict", "folder", "environment", "warnings", "artifacts", "schema_version", "sha256", "reason"}
+RUNS = ["cnn", "cnn-seeds", "cnn-folds", "mlp", "head", "tuned", "tuned-own", "compared", "ablated"]
+LOOKS = ["probed", "probed-head", "viewed", "fields"]
+
+
+@pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.name.partition(".")[0])
+def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("old")
+    with tarfile.open(request.param) as archive:
+        archive.extractall(place, filter="data")
+    return place
+
+
+@pytest.fixture
+def old(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one's own with all runs of an earlier version, in which commands are run; figures are not written."""
+    monkeypatch.setattr(Run, "_save_drawing", lambda *_: None)
+    return shutil.copytree(unpacked, tmp_path, dirs_exist_ok=True)
+
+
+def command_of(old: Path, name: str) -> list[str]:
+    command: list[str] = json.loads((old / "commands.json").read_text())[name]
+    return command
+
+
+def report_of(run: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((run / "report.json").read_text())
+    return report
+
+
+def is_exact(report: dict[str, Any]) -> bool:
+    """Return whether a report was written by the torch that is here, on a processor with the same instructions."""
+    here = environment(torch.device("cpu"))
+    return all(report["environment"][name] == here[name] for name in ("torch", "cpu"))
+
+
+def agree(now: Any, then: Any, exact: bool, where: str = "") -> None:
+    """Hold what was found now to what was found then: numbers bit for bit, or to 1e-3 on another machine.
+
+    There may be more now, as later versions find more.
+    """
+    if isinstance(then, dict):
+        for key in then.keys() - ASIDE:
+            agree(now[key], then[key], exact, f"{where}.{key}")
+    elif isinstance(then, list):
+        assert len(now) == len(then), where
+        for i, (one, other) in enumerate(zip(now, then, strict=True)):
+            agree(one, other, exact, f"{where}[{i}]")
+    elif isinstance(then, float) and not exact:
+        assert now == pytest.approx(then, rel=1e-3, abs=1e-3), where
+    else:
+        assert now == then, where
+
+
+def weights_agree(now: Path, then: Path, exact: bool) -> None:
+    for path in then.rglob("model/model.safetensors"):
+        other = now / path.relative_to(then)
+        if exact:
+            assert other.read_bytes() == path.read_bytes(), other
+        else:
+            mine, theirs = load_file(other), load_file(path)
+            assert all(torch.allclose(mine[name], theirs[name], 1e-3, 1e-3) for name in theirs), other
+
+
+def trained_in(run: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in run.rglob("model/model.safetensors")}
+
+
+def test_settings_of_earlier_versions(unpacked: Path) -> None:
+    """Every setting is in the config.yaml of their runs, or says what they had."""
+    for config in unpacked.glob("*/config.yaml"):
+        saved = yaml.safe_load(config.read_text())
+        command = saved.pop("command")
+        kinds = {*WITH_SETTINGS[command][0]} if command in WITH_SETTINGS else set()
+        fitting = [kind for kind in kinds if saved.keys() <= {item.name for item in declared(kind)}]
+        assert fitting, config
+        for item in declared(fitting[0]):
+            assert item.name in saved or item.added, f"{item.name} needs before=, as {config.parent.name} lacks it"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_finished_run_is_opened(name: str, old: Path, a2: A2) -> None:
+    """Nothing is trained again, and it says what it said."""
+    before, trained = report_of(old / name), trained_in(old / name)
+    more = ["--jobs", "1"] if name in ("compared", "ablated") else []
+    assert a2(command_of(old, name)[0], "--resume", name, "--quiet", *more).status == 0
+    assert trained_in(old / name) == trained
+    agree(report_of(old / name), before, exact=True)
+
+
+@pytest.mark.parametrize("name", ["cnn", "cnn-seeds", "cnn-folds", "mlp", "head", "tuned", "compared", "ablated"])
+def test_an_interrupted_run_goes_on(name: str, old: Path, a2: A2) -> None:
+    """It ends as the one that was never stopped; what had ended is kept as it is, and the test is read once."""
+    command, stopped, whole = command_of(old, name), old / f"{name}-stopped", report_of(old / name)
+    trained = trained_in(stopped)
+    more = [flag for flag in ("--final",) if flag in command] + (["--jobs", "1"] if "--jobs" in command else [])
+    assert a2(command[0], "--resume", stopped.name, "--quiet", *more).status == 0
+    assert trained.items() <= trained_in(stopped).items()
+    agree(report_of(stopped), whole, is_exact(whole))
+    if "trials" not in [path.name for path in stopped.iterdir()]:
+        weights_agree(stopped, old / name, is_exact(whole))
+
+
+@pytest.mark.parametrize("name", ["cnn", "mlp", "head", "tuned", "tuned-own"])
+def test_its_config_repeats_a_run(name: str, old: Path, a2: A2) -> None:
+    final = [flag for flag in command_of(old, name) if flag == "--final"]
+    config, whole = f"{name}/config.yaml", report_of(old / name)
+    assert a2(command_of(old, name)[0], "-p", config, "--out", "again", "--quiet", *final).status == 0
+    agree(report_of(old / "again"), whole, is_exact(whole))
+    weights_agree(old / "again", old / name, is_exact(whole))
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_looks_at_runs_find_the_same(name: str, old: Path, a2: A2) -> None:
+    """probe-invariance, visualize-weights and receptive-field on runs of an earlier version, by its config."""
+    whole = report_of(old / name)
+    ended = a2(command_of(old, name)[0], "-p", f"{name}/config.yaml", "--out", "again", "--quiet")
+    assert ended.status == 0, ended.err
+    agree(report_of(old / "again"), whole, is_exact(whole))
+
+
+@pytest.mark.parametrize("name", ["cnn", "seeds", "head", "tuned"])
+def test_predictions_are_the_same(name: str, old: Path, a2: A2) -> None:
+    file = "predicted.json" if name == "cnn" else f"predicted-{name}.json"
+    ended = a2(*command_of(old, file))
+    assert ended.status == 0, ended.err
+    run = "cnn-seeds" if name == "seeds" else name
+    agree(json.loads(ended.out), json.loads((old / file).read_text()), is_exact(report_of(old / run)))
+
+
+def test_features_are_the_same(old: Path, a2: A2) -> None:
+    exact = is_exact(report_of(old / "head"))
+    assert a2(*command_of(old, "features.safetensors"), "--out", "again.safetensors").status == 0
+    then, now = load_file(old / "features.safetensors"), load_file(old / "again.safetensors")
+    for name, tensor in then.items():
+        assert torch.equal(now[name], tensor) if exact else torch.allclose(now[name], tensor, 1e-3, 1e-3), name

@@ -93,10 +93,13 @@ class Features:
     ) -> Report:
         """Train a head in a run's folder, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
+        earlier = run.read_report()
+        if earlier and earlier.is_tested and earlier.transfer is None:
+            final = False  # it was stopped after the test was read, before the probes were done
         report = run_trial(self._job(alone), run, device, watch, final=final, figures=figures)
         if report.transfer is not None and not final:
             return report
-        probes = self._probes(alone, run, device, report, watch, final=final) if alone.features.probe else []
+        probes = self._probes(alone, run, device, report, watch, report.is_tested) if alone.features.probe else []
         report = replace(report, transfer=TransferResults(backbone_used(self.card), [], probes))
         draw_transfer(run, report.transfer)
         report = replace(report, artifacts=run.artifacts())
@@ -143,7 +146,6 @@ class Features:
         device: torch.device,
         report: Report,
         watch: Watcher,
-        *,
         final: bool,
     ) -> list[ProbeScore]:
         """Return how well each layer of the file serves, by the head just trained and by the standard answers."""

@@ -109,10 +109,15 @@ def _several(
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     reports, alone_in = [], repeats(settings)
+    previous = run.read_report()
+    reads = previous.test_reads if previous and previous.status == "done" else 0
     for folder, alone in alone_in.items():
         child = run.child(folder)
         child.write_config(command_of(alone), flat(alone))
-        reports.append(ground.train(alone, child, device, watch, final=final, figures=True))
+        # What an interrupted --final has read already is not read again.
+        earlier = child.read_report()
+        reading = final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
+        reports.append(ground.train(alone, child, device, watch, final=reading, figures=True))
     runs = [
         replace(r.results.runs[0], folder=f)
         for r, f in zip(reports, alone_in, strict=True)

@@ -54,9 +54,11 @@ def under_way(
 ) -> Iterator[Report]:
     """Write the report of a run that is under way, and into it how it ended, if it did not end well.
 
-    With `final`, the test images count as read from now on.
+    With `final`, the test images count as read from now on, once for a reading that was interrupted and goes on.
     """
     previous = run.read_report()
+    reads = previous.test_reads if previous else 0
+    goes_on = previous is not None and previous.status != "done" and reads > 0
     report = Report(
         command=command_of(settings),
         config=flat(settings),
@@ -65,7 +67,7 @@ def under_way(
         created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
         data=summary,
         warnings=list(warnings),
-        test_reads=(previous.test_reads if previous else 0) + final,
+        test_reads=reads + (final and not goes_on),
     )
     run.write_report(report)
     try:

@@ -1,0 +1,80 @@
+"""How often the test images were read: a `--final` that is killed and goes on counts once, whatever it trains."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import A2, draw_classes
+
+from a2cli.experiments import trial
+from a2cli.runs import Run
+
+CNN = "train-cnn --image-size 8 --channels 2 --kernel-size 3 --hidden none --epochs 2 --test-fraction 0.2 --data set"
+COMMANDS = {
+    "train-cnn": CNN,
+    "seeds": f"{CNN} --seeds 2",
+    "folds": f"{CNN} --folds 2",
+    "train-mlp": "train-mlp --image-size 8 --hidden 2 --epochs 2 --data set",
+    "features": "train-mlp --features base.safetensors --probe --epochs 2",
+    "finetune": "finetune --run base --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --batch-size 8",
+}
+HERE = ["--threads", "1", "--device", "cpu", "--quiet"]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_after(reports: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the command once it has written so many reports."""
+    left, write = [reports], Run.write_report
+
+    def writing(self: Run, *arguments: Any) -> None:
+        write(self, *arguments)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+
+    monkeypatch.setattr(Run, "write_report", writing)
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_final_that_is_killed_and_goes_on_counts_once(
+    kind: str, a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after its first report, then after its second, and so on; once it is done, it can be read once more."""
+    draw_classes(tmp_path / "set", count=10)
+    monkeypatch.setattr(Run, "_save_drawing", lambda *_: None)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    if kind in ("features", "finetune"):
+        assert a2(*CNN.split(), *HERE, "--out", "base").status == 0
+    if kind == "features":
+        extract = "extract-features --run base --data set --layer conv1 --grid 1 --out base.safetensors"
+        assert a2(*extract.split(), *HERE).status == 0
+    command, *flags = COMMANDS[kind].split()
+    begin, go_on = (
+        [command, *flags, *HERE, "--out", "out", "--final"],
+        [command, "--resume", "out", "--final", "--quiet"],
+    )
+
+    def is_done(reads: int) -> bool:
+        path = tmp_path / "out/report.json"
+        report = json.loads(path.read_text()) if path.exists() else {"status": "running"}
+        probed = kind != "features" or report.get("transfer")
+        return bool(report["status"] == "done" and report["test_reads"] == reads and probed)
+
+    for reads in (1, 2):
+        for session in range(1, 8):
+            with monkeypatch.context() as patch:
+                killed_after(session, patch)
+                try:
+                    assert a2(*begin, "--final").status == 0
+                    break
+                except Killed:
+                    begin = go_on
+                    if is_done(reads):
+                        break
+        assert session > 1 and is_done(reads)
+        runs = json.loads((tmp_path / "out/report.json").read_text())["results"]["runs"]
+        assert all(run["test"]["count"] > 1 for run in runs)
