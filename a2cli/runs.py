@@ -13,9 +13,9 @@ import secrets
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard
-from a2cli.report import Report, plain, report_from, to_json
+from a2cli.report import Report, Watcher, plain, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings import completed, flat
+from a2cli.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +41,7 @@ KEPT_CHECKPOINTS = 2
 RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
+MOST_PIXELS = 2000  # a side of a figure
 SAVING: dict[str, dict[str, Any]] = {
     "png": {"pil_kwargs": {"compress_level": 1}},
     "svg": {"metadata": {"Date": None}},  # so that the same figure is the same file
@@ -55,6 +57,7 @@ class Run:
         self.made = made
         self.stamp = ""  # what every figure says in a corner
         self.formats: Sequence[str] = ("png",)
+        self.undrawn: dict[str, Exception] = {}  # figures by name, and why they could not be drawn
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -181,27 +184,73 @@ class Run:
         with (self.folder / "metrics.csv").open("ab") as file:
             file.write(to_csv(None, [asdict(log).values()]))
 
-    def save_figure(self, name: str, figure: "Figure", columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-        """Write figures/NAME.png, or in the formats wanted, and beside it the CSV that it was drawn from."""
-        self._save_drawing(name, figure)
+    def finish(self, report: Report, watch: Watcher, draw: Callable[[], None] | None = None) -> Report:
+        """Write the report of a run that is done, then its figures, and return the report with both in it.
+
+        A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown.
+        """
+        report = replace(report, artifacts=self.artifacts())
+        self.write_report(report)
+        if draw is None:
+            return report
+        watch.phase("drawing figures")
+        began, self.undrawn = time.perf_counter(), {}
+        try:
+            draw()
+        except (A2Error, OSError):  # a disk that is full, say, which is not about figures
+            raise
+        except Exception as error:  # whatever matplotlib, or importing it, fails with
+            self.undrawn["(all that were left)"] = error
+        warned = []
+        for name, reason in self.undrawn.items():
+            warned.append(f"figure {name} could not be drawn ({reason_of(reason)})")
+            watch.warn(warned[-1], reason)
+        report = replace(
+            report,
+            artifacts=self.artifacts(),
+            warnings=[*report.warnings, *warned],
+            seconds={**report.seconds, "drawing": time.perf_counter() - began},
+        )
+        self.write_report(report)
+        return report
+
+    def save_figure(
+        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[str], rows: Iterable[Iterable[Any]]
+    ) -> None:
+        """Write the figure that `draw` makes as figures/NAME.png, or in the formats wanted, and the CSV beside it."""
+        self._save_drawing(name, draw)
         self.write(f"figures/{name}.csv", to_csv(columns, rows))
 
-    def save_pictures(self, name: str, figure: "Figure", arrays: Mapping[str, "NDArray[Any]"]) -> None:
+    def save_pictures(self, name: str, draw: Callable[[], "Figure"], arrays: Mapping[str, "NDArray[Any]"]) -> None:
         """Write a figure of pictures, and beside it the arrays that it was drawn from, as figures/NAME.npz."""
-        self._save_drawing(name, figure)
+        self._save_drawing(name, draw)
         packed = io.BytesIO()
         np.savez_compressed(packed, allow_pickle=False, **arrays)
         self.write(f"figures/{name}.npz", packed.getvalue())
 
-    def _save_drawing(self, name: str, figure: "Figure") -> None:
-        if self.stamp:
-            figure.text(0.995, 0.005, self.stamp, color="#b00020", fontsize=7, ha="right", va="bottom")
-        for kind in self.formats:
-            drawn, more = io.BytesIO(), SAVING[kind]
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
-                figure.savefig(drawn, format=kind, dpi=DPI, **more)
-            self.write(f"figures/{name}.{kind}", drawn.getvalue())
+    def save_animation(self, name: str, draw: Callable[[], bytes]) -> None:
+        """Write the animation that `draw` makes as figures/NAME.gif."""
+        self._save_drawn(name, lambda: {"gif": draw()})
+
+    def _save_drawing(self, name: str, draw: Callable[[], "Figure"]) -> None:
+        def drawn() -> dict[str, bytes]:
+            figure = draw()
+            if self.stamp:
+                figure.text(0.995, 0.005, self.stamp, color="#b00020", fontsize=7, ha="right", va="bottom")
+            return {kind: rendered(figure, kind) for kind in self.formats}
+
+        self._save_drawn(name, drawn)
+
+    def _save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
+        try:
+            drawn = draw()
+        except Exception as error:  # whatever matplotlib fails with; `finish` says so
+            self.undrawn[name] = error
+            for kind in self.formats:
+                (self.folder / f"figures/{name}.{kind}").unlink(missing_ok=True)
+            return
+        for kind, content in drawn.items():
+            self.write(f"figures/{name}.{kind}", content)
 
     def artifacts(self) -> list[str]:
         """Return the files of the run, by their path inside the folder, but for its report and working files.
@@ -309,6 +358,23 @@ class Run:
         with suppress(OSError):  # not empty: it began, here or in another process
             for path in self.made:
                 path.rmdir()
+
+
+def rendered(figure: "Figure", kind: str) -> bytes:
+    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels a side."""
+    drawn = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
+        dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+        figure.savefig(drawn, format=kind, dpi=dpi, **SAVING[kind])
+    return drawn.getvalue()
+
+
+def reason_of(error: Exception) -> str:
+    """Return on one line what a library says that went wrong."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 
 def _digest_of(state: Mapping[str, Any]) -> str:

@@ -144,9 +144,7 @@ def ablate(
             ablation.run(str(device))
         finally:
             workers.close()
-        watch.phase("drawing figures")
         results = _results(ablation, 1 / summary.val)
-        _draw(run, results)
         report = Report(
             command=COMMAND,
             config=flat(settings),
@@ -156,10 +154,8 @@ def ablate(
             data=summary,
             results=results,
             warnings=list(warnings),
-            artifacts=run.artifacts(),
         )
-        run.write_report(report)
-    return report
+        return run.finish(report, watch, partial(_draw, run, results))
 
 
 def _results(ablation: Ablation, resolution: float) -> AblationResults:
@@ -211,4 +207,4 @@ def _draw(run: Run, results: AblationResults) -> None:
     ]
     columns = ["ingredient", "way", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
     if rows:
-        run.save_figure("contributions", contributions(results), columns, rows)
+        run.save_figure("contributions", partial(contributions, results), columns, rows)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from statistics import fmean, median
 from typing import Any
 
@@ -45,7 +46,6 @@ def compare_optimizers(
             tables = judged(comparison)
         finally:
             workers.close()
-        watch.phase("drawing figures")
         results = _results(comparison, tables, 1 / summary.val)
         report = Report(
             command=COMMAND,
@@ -57,10 +57,7 @@ def compare_optimizers(
             results=results,
             warnings=list(warnings),
         )
-        _draw(run, comparison, results)
-        report = replace(report, artifacts=run.artifacts())
-        run.write_report(report)
-    return report
+        return run.finish(report, watch, partial(_draw, run, comparison, results))
 
 
 # Results
@@ -153,14 +150,14 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
             for log, seconds in logs
         ]
         columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds"]
-        run.save_figure(f"curves{suffix}", plots.curves(histories, "epoch"), columns, rows)
-        run.save_figure(f"time{suffix}", plots.curves(histories, "seconds"), columns, rows)
+        run.save_figure(f"curves{suffix}", partial(plots.curves, histories, "epoch"), columns, rows)
+        run.save_figure(f"time{suffix}", partial(plots.curves, histories, "seconds"), columns, rows)
         cells = [
             (p.first, p.second, p.seeds, p.difference, p.low, p.high, p.verdict, p.more_seeds) for p in table.pairs
         ]
         names = ["first", "second", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
         if table.pairs:
-            run.save_figure(f"verdicts{suffix}", plots.verdicts(table, results.margin), names, cells)
+            run.save_figure(f"verdicts{suffix}", partial(plots.verdicts, table, results.margin), names, cells)
         if table.tuning == "grid":
             points = [
                 (one.name, point.learning_rate, run_.seed, run_.status, run_.accuracy)
@@ -168,8 +165,8 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
                 for point in one.tuning
                 for run_ in point.runs
             ]
-            figure = plots.rates(table)
-            run.save_figure("rates", figure, ["contender", "learning_rate", "seed", "status", "accuracy"], points)
+            columns = ["contender", "learning_rate", "seed", "status", "accuracy"]
+            run.save_figure("rates", partial(plots.rates, table), columns, points)
 
 
 def _histories(comparison: Comparison, contender: Contender) -> dict[int, list[tuple[EpochLog, float]]]:

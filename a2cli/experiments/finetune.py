@@ -82,9 +82,7 @@ class Finetuning:
         if previous is not None and previous.status == "done" and not final:
             return previous
         with under_way(run, alone, summary, self.warnings, device, final=final) as report:
-            report = self._all_stages(alone, run, device, watch, report, final, figures)
-            run.write_report(report)
-            return report
+            return self._all_stages(alone, run, device, watch, report, final, figures)
 
     def _all_stages(
         self,
@@ -108,22 +106,23 @@ class Finetuning:
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
         run.start_metrics(history[str(result.seed)])
-        if figures:
-            watch.phase("drawing figures")
-            firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-            packed = self.packed
-            draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
         verdict = training_verdict([result], alone.training.monitor)
         said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
-        return replace(
+        report = replace(
             report,
             status="done",
             results=TrainingResults([result], None, None, None, None, verdict),
             transfer=TransferResults(backbone_used(self.trunk), said, []),
             history=history,
-            artifacts=run.artifacts(),
             seconds={"all stages": time.perf_counter() - began},
         )
+
+        def draw() -> None:
+            firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
+            packed = self.packed
+            draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
+
+        return run.finish(report, watch, draw if figures else None)
 
     def _test(
         self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher

@@ -1,6 +1,7 @@
 """A probe's figures, each with the numbers it was drawn from: curves, contact sheets, translations, layers."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -25,7 +26,7 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
     points = [(one, change, point) for one in results.runs for change in one.changes for point in change.points]
     run.save_figure(
         "curves",
-        plots.curves(results.runs, results.margin),
+        partial(plots.curves, results.runs, results.margin),
         ["run", "change", "strength", "accuracy", "low", "high", "difference", "difference_low", "difference_high",
          "lost", "gained", "p", "p_adjusted", "consistency", "probability", "verdict"],
         [(one.name, change.title, point.strength, point.accuracy.value, point.accuracy.low, point.accuracy.high,
@@ -34,7 +35,7 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
     )  # fmt: skip
     run.save_figure(
         "classes",
-        plots.classes(results.runs),
+        partial(plots.classes, results.runs),
         ["run", "change", "strength", "class", "recognised", "images"],
         [(one.name, change.title, point.strength, name, right, count * point.accuracy.count // one.unchanged.count)
          for one, change, point in points
@@ -43,14 +44,14 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
     if any(one.translations for one in results.runs):
         run.save_figure(
             "translations",
-            plots.translations([one for one in results.runs if one.translations]),
+            partial(plots.translations, [one for one in results.runs if one.translations]),
             ["run", "right", "down", "accuracy"],
             [(one.name, *cell) for one in results.runs for cell in one.translations],
         )
     if any(point.layers for _, _, point in points):
         run.save_figure(
             "layers",
-            plots.layers(results.runs),
+            partial(plots.layers, results.runs),
             ["run", "change", "strength", "layer", "moved", "off_course"],
             [(one.name, change.title, point.strength, layer.layer, layer.moved, layer.off_course)
              for one, change, point in points for layer in point.layers],
@@ -87,7 +88,7 @@ def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: Prob
             rows.append((probe.title, tiles))
     rows.insert(0, ("", plainly))
     title = f"{subject.name}: {readable(truth)}"
-    figure = plots.sheet(title, rows)
+    figure = partial(plots.sheet, title, rows)
     cells = [(change or "-", tile.title, tile.answer, tile.is_right) for change, tiles in rows for tile in tiles]
     run.save_figure(name, figure, ["change", "strength", "answer", "right"], cells)
 
@@ -102,7 +103,7 @@ def _tile(network: Network, image: torch.Tensor, title: str, truth: str) -> plot
         probabilities = logits_of(network.model, image, "fp32", device).softmax(dim=1)[0]
     share, answer = probabilities.max(dim=0)
     name = network.card.class_names[int(answer)]
-    words = f"{readable(name)[:13]} {float(share):.0%}"
+    words = f"{readable(name, 13)} {float(share):.0%}"
     return plots.Tile(image[0].permute(1, 2, 0).numpy(), title, words, name == truth)
 
 

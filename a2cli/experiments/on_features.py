@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -101,10 +102,7 @@ class Features:
             return report
         probes = self._probes(alone, run, device, report, watch, report.is_tested) if alone.features.probe else []
         report = replace(report, transfer=TransferResults(backbone_used(self.card), [], probes))
-        draw_transfer(run, report.transfer)
-        report = replace(report, artifacts=run.artifacts())
-        run.write_report(report)
-        return report
+        return run.finish(report, watch, partial(draw_transfer, run, report.transfer) if probes else None)
 
     def _job(self, alone: TrainFeaturesSettings) -> Job:
         packed, split, trunk = self.packed, self.check(alone), self.card

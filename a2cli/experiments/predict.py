@@ -1,12 +1,11 @@
 """`a2 predict`: what trained networks answer to images, batch by batch."""
 
-import io
 import os
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from a2cli.experiments.ensemble import Ensemble, find_ensemble
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Watcher
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
-from a2cli.runs import DPI, Run
+from a2cli.runs import Run, reason_of, rendered
 from a2cli.runtime import set_up
 from a2cli.settings import PredictionSettings
 from a2cli.text import printable
@@ -92,7 +91,13 @@ def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -
         picture=picture if thumbnails else None,
     )
     if found.picture:
-        _draw(found, thumbnails)
+        try:
+            sheet = _drawn(found, thumbnails)
+        except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
+            note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
+            watch.warn(note, error)
+            return replace(found, picture=None, warnings=[*notes, note])
+        _write(found.picture, sheet)
     return found
 
 
@@ -169,16 +174,17 @@ def _check_target(picture: str, images: Sequence[NamedImage]) -> None:
         raise DataError(f"--picture {picture}: is one of the images; name another file")
 
 
-def _draw(found: Predictions, thumbnails: Sequence[Pixels]) -> None:
-    """Write the contact sheet, whole or not at all."""
+def _drawn(found: Predictions, thumbnails: Sequence[Pixels]) -> bytes:
+    """Return the contact sheet."""
     from a2cli.plots.predictions import contact_sheet
 
-    assert found.picture is not None, "it is drawn only then"
-    png, path = io.BytesIO(), Path(found.picture)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the table has the names
-        contact_sheet(found, thumbnails).savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
+    return rendered(contact_sheet(found, thumbnails), "png")
+
+
+def _write(picture: str, content: bytes) -> None:
+    """Write the contact sheet, whole or not at all."""
+    path = Path(picture)
     try:
-        Run(path.parent).write(path.name, png.getvalue())
+        Run(path.parent).write(path.name, content)
     except OSError as error:
         raise DataError(f"--picture {path}: cannot be written ({error.strerror})") from None

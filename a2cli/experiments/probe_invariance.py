@@ -83,10 +83,6 @@ def probe_invariance(
             verdict=" ".join(one.result.verdict for one in outcomes),
         )
         run.write_config(COMMAND, flat(settings))
-        watch.phase("drawing figures")
-        from a2cli.experiments.invariance_figures import draw
-
-        draw(run, results, subjects, probe)
         report = Report(
             command=COMMAND,
             config=flat(settings),
@@ -95,10 +91,14 @@ def probe_invariance(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
             warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart],
-            artifacts=run.artifacts(),
         )
-        run.write_report(report)
-    return report
+
+        def draw() -> None:
+            from a2cli.experiments import invariance_figures
+
+            invariance_figures.draw(run, results, subjects, probe)
+
+        return run.finish(report, watch, draw)
 
 
 def _skipped(subject: Subject, settings: ProbeSettings) -> dict[str, str]:

@@ -5,8 +5,8 @@ Torch is imported only where something is run through a network or drawn.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from a2cli.analysis.receptive_field import layers_of, parse_layers
@@ -54,13 +54,9 @@ def receptive_field(
     )
     if run is None:
         return report
-    watch.phase("drawing figures")
     with run.locked():
         run.write_config(COMMAND, report.config)
-        _draw(run, results, influences, images)
-        report = replace(report, artifacts=run.artifacts())
-        run.write_report(report)
-    return report
+        return run.finish(report, watch, partial(_draw, run, results, influences, images))
 
 
 def _environment() -> dict[str, str | int]:
@@ -93,7 +89,8 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
     image = None if images is None else images[0]
     if results.cone:
         rows = [(one.name, *one.size, _words(one.rows), _words(one.columns)) for one in results.cone]
-        run.save_figure("maps", plots.maps(results.cone, image), ["map", "height", "width", "rows", "columns"], rows)
+        columns = ["map", "height", "width", "rows", "columns"]
+        run.save_figure("maps", partial(plots.maps, results.cone, image), columns, rows)
     sides = {(one.layer, one.weights): one.holding["90"] ** 0.5 for one in results.effective if one.holding}
     table: list[list[Any]] = [
         [
@@ -104,12 +101,14 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
         for layer in results.layers
     ]
     columns = ["layer", "field_rows", "field_columns", "effective_90_untrained", "effective_90_trained"]
-    run.save_figure("depth", plots.depth(results.layers, results.effective, results.image_size), columns, table)
+    run.save_figure(
+        "depth", partial(plots.depth, results.layers, results.effective, results.image_size), columns, table
+    )
     units = _nested(results)
     if image is not None and units:
         run.save_figure(
             "box",
-            plots.boxes(image, units, support(units[-1], image.shape[:2])),
+            partial(plots.boxes, image, units, support(units[-1], image.shape[:2])),
             ["layer", "row", "column", "first_row", "last_row", "first_column", "last_column", "pixels"],
             [(one.layer, *one.unit, *one.rows, *one.columns, one.pixels) for one in units],
         )
@@ -124,7 +123,7 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
             for kind, spread in spreads.items()
             for row, column in zip(*spread.nonzero(), strict=True)
         ]
-        figure = plots.effective(name, spreads, found, seen)
+        figure = partial(plots.effective, name, spreads, found, seen)
         run.save_figure("effective", figure, ["weights", "row", "column", "share"], cells)
 
 

@@ -131,9 +131,6 @@ def _several(
     history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
                for logs in report.history.values()}  # fmt: skip
     transfer = combined([report.transfer for report in reports if report.transfer])
-    watch.phase("drawing figures")
-    draw_training(run, history, runs)
-    draw_transfer(run, transfer)
     report = Report(
         command=command_of(settings),
         config=flat(settings),
@@ -145,12 +142,15 @@ def _several(
         transfer=transfer,
         history=history,
         warnings=list(ground.warnings),
-        artifacts=run.artifacts(),
         seconds={"all runs": time.perf_counter() - began},
         test_reads=max(report.test_reads for report in reports),
     )
-    run.write_report(report)
-    return report
+
+    def draw() -> None:
+        draw_training(run, history, runs)
+        draw_transfer(run, transfer)
+
+    return run.finish(report, watch, draw)
 
 
 def _spread_of_all(found: Sequence[Accuracy | None]) -> Spread | None:

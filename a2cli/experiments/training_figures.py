@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,12 @@ def draw_run(
     draw_training(run, history, [result], stages)
     matrix = np.array(result.confusion)
     cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
-    run.save_figure("confusion", plots.confusion(matrix, names), ["truth", *names], cells)
+    run.save_figure("confusion", partial(plots.confusion, matrix, names), ["truth", *names], cells)
     if pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
-    sheet = plots.most_wrong(pictures[[row_of[one.image] for one in result.most_wrong]], result.most_wrong)
+    shown = pictures[[row_of[one.image] for one in result.most_wrong]]
+    sheet = partial(plots.most_wrong, shown, result.most_wrong)
     run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
 
 
@@ -45,7 +47,7 @@ def draw_training(
     from a2cli.plots import training as plots
 
     rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
-    curves = plots.learning_curves(history, results, stages or {})
+    curves = partial(plots.learning_curves, history, results, stages or {})
     run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
     rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
-    run.save_figure("learning-rate", plots.learning_rate(history), ["seed", "epoch", "learning_rate"], rates)
+    run.save_figure("learning-rate", partial(plots.learning_rate, history), ["seed", "epoch", "learning_rate"], rates)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 
 from a2cli.analysis.statistics import spread
@@ -72,4 +73,4 @@ def draw_transfer(run: Run, found: TransferResults | None) -> None:
                 value = measured.mean if isinstance(measured, Spread) else measured.value
                 rows.append((one.layer, one.answer, one.chosen, part, value, measured.low, measured.high))
     columns = ["layer", "answer", "chosen", "part", "accuracy", "low", "high"]
-    run.save_figure("probes", probes(found), columns, rows)
+    run.save_figure("probes", partial(probes, found), columns, rows)

@@ -97,21 +97,19 @@ def _run(
     val = evaluate(progress.model, job.val, job.training, device)
     test = evaluate(progress.model, job.test, job.training, device) if final else None
     result = _result(progress, val, test, device)
-    if figures:
-        watch.phase("drawing figures")
-        history = {str(job.training.seed): progress.history}
-        draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
-    drawn = time.perf_counter()
+    history = {str(job.training.seed): progress.history}
     report = replace(
         report,
         status="done",
         results=TrainingResults([result], None, None, None, None, training_verdict([result], job.training.monitor)),
-        history={str(job.training.seed): progress.history},
-        artifacts=run.artifacts(),
-        seconds={"training": trained - began, "evaluating and drawing": drawn - trained},
+        history=history,
+        seconds={"training": trained - began, "evaluating": time.perf_counter() - trained},
     )
-    run.write_report(report)
-    return report
+
+    def draw() -> None:
+        draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
+
+    return run.finish(report, watch, draw if figures else None)
 
 
 def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, test: ImageSet | None) -> None:

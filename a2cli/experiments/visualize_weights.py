@@ -59,9 +59,6 @@ def visualize_weights(
         found, looks = [_result(one) for one in seen], [one.look for one in looked]
         results = WeightResults(found, looks, weights_verdict(found, looks))
         run.write_config(COMMAND, flat(settings))
-        from a2cli.experiments.weight_figures import draw
-
-        draw(run, seen, looked, view, animate=animate)
         report = Report(
             command=COMMAND,
             config=flat(settings),
@@ -70,10 +67,14 @@ def visualize_weights(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
             warnings=[*notes, *(note for viewed in networks for note in viewed.notes)],
-            artifacts=run.artifacts(),
         )
-        run.write_report(report)
-    return report
+
+        def draw() -> None:
+            from a2cli.experiments import weight_figures
+
+            weight_figures.draw(run, seen, looked, view, animate=animate)
+
+        return run.finish(report, watch, draw)
 
 
 def _check(viewed: Viewed, settings: VisualizeWeightsSettings) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,11 @@ CAPTION = 24  # pixels
 
 def draw(run: Run, seen: Sequence[Seen], looked: Sequence[Looked], settings: ViewSettings, *, animate: bool) -> None:
     """Write all figures into the run's folder; with several networks one a network, numbered, and some together."""
-    banks = [bank for one in seen if one.shows("filters", settings) for bank in [_filters(one, settings)]]
+    of = [one for one in seen if one.shows("filters", settings)]
+    banks = [_filters(one, settings, plots.MOST_FILTERS // len(of)) for one in of]
     if banks:
-        run.save_pictures("filters", plots.filters(banks), {f"{one.name}/filters": one.weights for one in banks})
+        arrays = {f"{one.name}/filters": one.weights for one in banks}
+        run.save_pictures("filters", partial(plots.filters, banks), arrays)
     units = [_units(one) for one in seen if one.units]
     if len(units) > 1:
         _draw_units(run, "units", [_fewer(one) for one in units], settings, f", {SIDE_BY_SIDE} of each at most")
@@ -46,10 +49,10 @@ def _numbered(name: str, number: int, among: Sequence[object]) -> str:
     return name if len(among) == 1 else f"{name}-{number}"
 
 
-def _filters(seen: Seen, settings: ViewSettings) -> plots.Bank:
+def _filters(seen: Seen, settings: ViewSettings, most: int) -> plots.Bank:
     viewed = seen.viewed
     weight = viewed.layers[viewed.first].weight.cpu()
-    shown = list(settings.units) or list(range(min(len(weight), plots.MOST_FILTERS)))
+    shown = list(settings.units) or list(range(min(len(weight), most)))
     shown = [unit for unit in shown if unit < len(weight)]
     return plots.Bank(viewed.name, shown, viewed.filters(weight)[shown].numpy())
 
@@ -73,7 +76,7 @@ def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: View
         arrays[f"{one.name}/weights"] = one.weights
         arrays[f"{one.name}/to_classes"] = np.array([view.classes for view in one.views])
         arrays[f"{one.name}/classes"] = np.array(one.class_names)
-    run.save_pictures(name, plots.units(banks, settings.class_, note), arrays)
+    run.save_pictures(name, partial(plots.units, banks, settings.class_, note), arrays)
 
 
 def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: ViewSettings) -> None:
@@ -84,9 +87,8 @@ def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: Vie
     arrays = {"units": np.array([one.unit for one in layer.views]), "patches": cut}
     if pictures is not None:
         arrays["ascent"] = pictures
-    run.save_pictures(
-        f"patches-{name}", plots.patches(layer.layer, viewed.name, layer.views, cut, pictures, settings.class_), arrays
-    )
+    draw = partial(plots.patches, layer.layer, viewed.name, layer.views, cut, pictures, settings.class_)
+    run.save_pictures(f"patches-{name}", draw, arrays)
     if not seen.shows("patches", settings):
         return
     rows = {viewed.names[int(row)]: int(row) for row in viewed.images.rows}
@@ -94,7 +96,7 @@ def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: Vie
     images = {one: viewed.images.images[rows[one]].numpy() for one in wanted}
     run.save_figure(
         f"images-{name}",
-        plots.places(layer.layer, viewed.name, layer.views, images),
+        partial(plots.places, layer.layer, viewed.name, layer.views, images),
         ["unit", "place", "image", "truth", "answer", "first_row", "last_row", "first_column", "last_column"],
         [(view.unit, place, one.image, one.truth, one.value, *one.rows, *one.columns)
          for view in layer.views for place, one in enumerate(view.patches, start=1)],
@@ -105,7 +107,7 @@ def _draw_evidence(run: Run, name: str, seen: Seen) -> None:
     spectra = {key: (one.values.numpy(), one.low.numpy(), one.high.numpy()) for key, one in seen.spectra.items()}
     run.save_figure(
         name,
-        plots.evidence(seen.viewed.name, seen.layers, spectra),
+        partial(plots.evidence, seen.viewed.name, seen.layers, spectra),
         ["layer", "place", "singular_value", "least_drawn", "largest_drawn"],
         [(layer, place, *values) for layer, one in spectra.items()
          for place, values in enumerate(zip(*one, strict=True), start=1)],
@@ -118,13 +120,17 @@ def _draw_film(run: Run, name: str, seen: Seen, settings: ViewSettings, *, anima
     chosen = [unit for unit in chosen if unit < viewed.layers[viewed.first].units][:FILMED]
     frames = [(frame, viewed.filters(weight).numpy()) for frame, weight in seen.film]
     arrays = {f"epoch {frame.epoch}": weights[chosen] for frame, weights in frames}
-    run.save_pictures(name, plots.film(frames, viewed.name, chosen), {"units": np.array(chosen), **arrays})
+    run.save_pictures(name, partial(plots.film, frames, viewed.name, chosen), {"units": np.array(chosen), **arrays})
     if animate:
-        pages = [_page(words, pixels) for words, pixels in plots.frames_of(frames, chosen)]
-        written = io.BytesIO()
-        shown = [*[FRAME_MILLISECONDS] * (len(pages) - 1), 3 * FRAME_MILLISECONDS]
-        pages[0].save(written, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0)
-        run.write(f"figures/{name}.gif", written.getvalue())
+        run.save_animation(name, lambda: _animation(plots.frames_of(frames, chosen)))
+
+
+def _animation(frames: Sequence[tuple[str, NDArray[np.uint8]]]) -> bytes:
+    """Return frames, each with its words, as a GIF."""
+    pages, written = [_page(words, pixels) for words, pixels in frames], io.BytesIO()
+    shown = [*[FRAME_MILLISECONDS] * (len(pages) - 1), 3 * FRAME_MILLISECONDS]
+    pages[0].save(written, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0)
+    return written.getvalue()
 
 
 def _page(words: str, pixels: NDArray[np.uint8]) -> Image.Image:
@@ -143,4 +149,4 @@ def _draw_look(run: Run, name: str, found: Looked) -> None:
     arrays = {"image": found.image.numpy()}
     for one in maps:
         arrays |= {one.said.method: one.trained, f"{one.said.method}, random weights": one.random}
-    run.save_pictures(name, look_plots.looks(found.look, found.image.numpy(), maps), arrays)
+    run.save_pictures(name, partial(look_plots.looks, found.look, found.image.numpy(), maps), arrays)

@@ -1,8 +1,17 @@
 """What all figures share: matplotlib without pyplot and its global state, places set by hand, plain axes."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from a2cli import text
+
+T = TypeVar("T")
 
 TRAIN, VAL, TEST = "#c8553d", "#1f6f8b", "#8a8a2b"
 INK, FAINT = "#333333", "#dddddd"
@@ -31,11 +40,38 @@ def plain(axes: Axes, title: str, x: str = "epoch") -> None:
     axes.set_axisbelow(True)
 
 
-def shortened(text: str, most: int) -> str:
-    """Return a text that fits into so many letters, its end left out."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def logarithmic(axis: Axis) -> None:
+    """Label a logarithmic axis by plain numbers, as matplotlib's own labels are formulas."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter())
 
 
-def readable(name: str) -> str:
-    """Return a class name as it reads: folder names have underscores for spaces."""
-    return name.replace("_", " ")
+# Names from outside: of classes, runs, layers, files
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name as printable text of at most so many characters, its middle left out."""
+    return text.shortened(text.printable(name), most)
+
+
+def readable(name: str, most: int = 24) -> str:
+    """Return a class name as it reads, shortened: folder names have underscores for spaces."""
+    return shortened(name.replace("_", " "), most)
+
+
+def in_legend(name: str, most: int = 24) -> str:
+    """Return a name for a legend, from which matplotlib leaves out those that begin with an underscore."""
+    shown = shortened(name, most)
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Return at most so many items, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def some_of(shown: int, count: int, what: str) -> str:
+    """Return words for a title that say how many of how many are shown, or nothing where all are."""
+    return "" if shown == count else f", {shown} of {count} {what}"

@@ -13,9 +13,22 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain
+from a2cli.plots.common import (
+    FAINT,
+    INK,
+    TRAIN,
+    VAL,
+    evenly,
+    in_legend,
+    new_axes,
+    new_figure,
+    plain,
+    shortened,
+    some_of,
+)
 from a2cli.results.fields import EffectiveField, LayerField, MapCone, UnitField
 
+MOST_MAPS, MOST_BOXES = 10, 20
 LONGEST = 22  # characters of a name
 GRIDDED = 40  # units a side up to which they are drawn one by one
 SLANT = np.array([0.42, 0.30])  # where a map's columns lead on the page; its rows lead straight down
@@ -23,11 +36,12 @@ SLANT = np.array([0.42, 0.30])  # where a map's columns lead on the page; its ro
 
 def maps(cone: Sequence[MapCone], image: NDArray[np.uint8] | None) -> Figure:
     """The maps side by side, seen from an angle; what the last one's unit sees in each is filled, joined by lines."""
+    of, cone = len(cone), evenly(cone, MOST_MAPS)
     sides = [max(one.size) for one in cone]
     heights = [max(0.35, (side / sides[0]) ** 0.5) * 2.2 for side in sides]
-    gap = max(1.05, *(0.062 * len(one.name) for one in cone[1:]), 1.05)
+    gap = max(1.05, *(0.062 * min(LONGEST, len(one.name)) for one in cone[1:]), 1.05)
     lefts = np.concatenate([[0.0], np.cumsum([height * SLANT[0] + gap for height in heights[:-1]])])
-    width, top = float(lefts[-1]) + max(1.0, 0.075 * len(cone[-1].name)) + 0.1, 2.2 * (1 + SLANT[1])
+    width, top = float(lefts[-1]) + max(1.0, 0.075 * min(LONGEST, len(cone[-1].name))) + 0.1, 2.2 * (1 + SLANT[1])
     figure = new_figure(width + 0.5, top + 1.25)
     axes = new_axes(figure, 0.25, 0.1, 0.25, 0.35)
     axes.set_axis_off()
@@ -40,7 +54,8 @@ def maps(cone: Sequence[MapCone], image: NDArray[np.uint8] | None) -> Figure:
         for start, end in zip(before, after, strict=True):
             axes.plot(*zip(start, end, strict=True), color=TRAIN, linewidth=0.8, alpha=0.8, zorder=5)
     axes.set(xlim=(0, width), ylim=(-0.85, top), aspect="equal")
-    axes.set_title(f"What one unit of {cone[-1].name} sees, back to the image", loc="left", fontsize=11, color=INK)
+    title = f"What one unit of {shortened(cone[-1].name, 40)} sees, back to the image{some_of(len(cone), of, 'maps')}"
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
     return figure
 
 
@@ -84,14 +99,15 @@ class _Plane:
         spans = [sum(last - first + 1 for first, last in runs) for runs in (self.one.rows, self.one.columns)]
         x, y = self.at(rows, 0)
         seen = f"{spans[0]}x{spans[1]} of them seen" if rows * columns > 1 else "seen"
-        axes.text(x, y - 0.1, f"{self.one.name}\n{rows}x{columns}\n{seen}", fontsize=7.5, color=INK, va="top")
+        words = f"{shortened(self.one.name, LONGEST)}\n{rows}x{columns}\n{seen}"
+        axes.text(x, y - 0.1, words, fontsize=7.5, color=INK, va="top")
 
 
 def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], image_size: int | None) -> Figure:
     """The field's size after each layer, against the side of a square as large as the effective one, and the image."""
     names = [layer.name for layer in layers]
     below = 0.3 + 0.068 * min(LONGEST, max(map(len, names)))
-    figure = new_figure(max(5.0, min(14.0, 0.3 * len(names) + 3)), 3.2 + below)
+    figure = new_figure(max(5.0, min(13.0, 0.3 * len(names) + 3)), 3.2 + below)
     axes = new_axes(figure, 0.65, below, 0.15, 0.35)
     known = [i for i, layer in enumerate(layers) if layer.field]
     fields = np.array([layers[i].field for i in known])
@@ -113,7 +129,7 @@ def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], ima
         axes.axvspan(whole[0] - 0.5, len(names) - 0.5, color=FAINT, zorder=0, label="sees the whole image")
     every = -(-len(names) // 60)
     axes.set_xticks(
-        range(0, len(names), every), [name[-LONGEST:] for name in names[::every]], rotation=90, fontsize=6.5
+        range(0, len(names), every), [shortened(name, LONGEST) for name in names[::every]], rotation=90, fontsize=6.5
     )
     axes.set_ylim(bottom=0)
     axes.set_ylabel("pixels a side")
@@ -124,7 +140,8 @@ def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], ima
 
 def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np.bool_]) -> Figure:
     """One unit's pixels on an image, the rest dimmed; the middle units' boxes of the layers before it inside."""
-    tip, size = units[-1], len(image)
+    units, size = evenly(units, MOST_BOXES), len(image)
+    tip = units[-1]
     figure = new_figure(7.2, 5.2)
     axes = new_axes(figure, 0.65, 0.45, 2.3, 0.4)
     shown = image / 255 * np.where(mask, 1.0, 0.35)[..., None] + np.where(mask, 0.0, 0.35)[..., None]
@@ -132,7 +149,7 @@ def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np
     colors = mpl.colormaps["plasma"](np.linspace(0.05, 0.85, len(units)))
     for unit, color in zip(units, colors, strict=True):
         (top, bottom), (left, right) = unit.rows, unit.columns
-        label = f"{unit.layer[-20:]}  {bottom - top + 1}x{right - left + 1}"
+        label = f"{in_legend(unit.layer, 20)}  {bottom - top + 1}x{right - left + 1}"
         frame = Rectangle((left - 0.5, top - 0.5), right - left + 1, bottom - top + 1, fill=False, linewidth=1.6,
                           edgecolor=color, label=label)  # fmt: skip
         axes.add_patch(frame)
@@ -142,9 +159,8 @@ def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np
     axes.set_xlabel("column")
     axes.set_ylabel("row")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8, handlelength=1)
-    axes.set_title(
-        f"Unit {tip.unit[0]},{tip.unit[1]} of {tip.layer} sees {tip.pixels} pixels", loc="left", fontsize=11, color=INK
-    )
+    title = f"Unit {tip.unit[0]},{tip.unit[1]} of {shortened(tip.layer, 40)} sees {tip.pixels} pixels"
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
     return figure
 
 
@@ -184,7 +200,7 @@ def effective(
     axes.legend(frameon=False, fontsize=7)
     plain(axes, "Share of each column", "column of the image")
     axes.title.set_fontsize(8)
-    figure.suptitle(f"Effective receptive field of {name}", x=0.02, ha="left", fontsize=11, color=INK)
+    figure.suptitle(f"Effective receptive field of {shortened(name, 40)}", x=0.02, ha="left", fontsize=11, color=INK)
     return figure
 
 

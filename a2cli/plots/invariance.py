@@ -10,14 +10,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.plots.common import (
+    FAINT,
+    INK,
+    TRAIN,
+    VAL,
+    evenly,
+    in_legend,
+    new_axes,
+    new_figure,
+    plain,
+    readable,
+    shortened,
+    some_of,
+)
 from a2cli.results.invariance import ChangeResult, ProbedRun
 
 COLORS = mpl.color_sequences["tab10"]
 COLUMNS = 4
 WIDTH, HEIGHT = 2.45, 2.15
 LEVEL = 7  # names that fit side by side
-MOST_CLASSES = 60
+MOST_CLASSES, MOST_LAYERS, MOST_RUNS, MOST_MAPS = 32, 16, 2, 9  # that there is room for
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
     names = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is not None))
     plainer = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is None))
     rows = -(-len(names) // COLUMNS) + bool(plainer)
-    width, top = COLUMNS * WIDTH + 0.5, 0.75
+    width, top = COLUMNS * WIDTH + 0.5, 0.75 + 0.19 * ((len(runs) - 1) // COLUMNS)  # four names a row in the legend
     foot = 0.85 if len(plainer) <= LEVEL else 1.25
     figure = new_figure(width, max(1, rows) * HEIGHT + top + (foot - 0.5 if plainer else -0.3))
     height = figure.get_size_inches()[1]
@@ -113,9 +126,9 @@ def _legend(figure: Figure, runs: Sequence[ProbedRun], margin: float) -> None:
             axes.plot([], [], color=INK, linestyle=(0, (1, 3)), label="largest class")[0],
         ]
     else:
-        lines = [axes.plot([], [], color=COLORS[i % len(COLORS)], marker="o", label=run.name)[0]
+        lines = [axes.plot([], [], color=COLORS[i % len(COLORS)], marker="o", label=in_legend(run.name, 30))[0]
                  for i, run in enumerate(runs)]  # fmt: skip
-    what = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
+    what = shortened(runs[0].name, 40) if len(runs) == 1 else f"{len(runs)} runs"
     height = figure.get_size_inches()[1]
     title = f"Accuracy under changes of the image, {what} (margin {100 * margin:g} points)"
     figure.text(0.01, 1 - 0.24 / height, title, fontsize=11, color=INK, va="center")
@@ -132,7 +145,7 @@ def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     width, height = figure.get_size_inches()
     axes = new_axes(figure, 0, 0, 0, 0)  # one for all pictures: axes of their own cost ten times the time
     axes.set_axis_off()
-    axes.text(0.1, height - 0.25, title, fontsize=11, color=INK, va="center")
+    axes.text(0.1, height - 0.25, shortened(title, 80), fontsize=11, color=INK, va="center")
     for row, (change, tiles) in enumerate(rows):
         top = height - 0.5 - row * (tile + words)
         axes.text(0.1, top - 0.16 - tile / 2, change.replace(" ", "\n"), fontsize=8.5, color=INK, va="center")
@@ -141,13 +154,14 @@ def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
             axes.text(left, top - 0.02, one.title, fontsize=6.5, color=INK, va="top")
             axes.imshow(one.image, extent=(left, left + tile, top - 0.16 - tile, top - 0.16), interpolation="nearest")
             color = VAL if one.is_right else TRAIN
-            axes.text(left, top - 0.18 - tile, one.answer, fontsize=6.5, color=color, va="top")
+            axes.text(left, top - 0.18 - tile, shortened(one.answer, 18), fontsize=6.5, color=color, va="top")
     axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure
 
 
 def translations(runs: Sequence[ProbedRun]) -> Figure:
     """Accuracy over translations right and down, a panel a run."""
+    runs = runs[:MOST_MAPS]
     side, between, columns = 2.9, 0.95, min(3, len(runs))
     deep = -(-len(runs) // columns)
     figure = new_figure(columns * (side + between) + 0.1, deep * (side + 1.15))
@@ -168,33 +182,44 @@ def translations(runs: Sequence[ProbedRun]) -> Figure:
         axes.set_yticks(range(len(along)), [f"{value:+.2g}" for value in along], fontsize=7.5)
         axes.set_xlabel("right, share of the width", fontsize=8)
         axes.set_ylabel("down, share of the height", fontsize=8)
-        axes.set_title(f"{_short(run.name)}: % right when moved", loc="left", fontsize=9, color=INK)
+        axes.set_title(f"{shortened(run.name, 28)}: % right when moved", loc="left", fontsize=9, color=INK)
     return figure
 
 
 def layers(runs: Sequence[ProbedRun]) -> Figure:
     """How far each layer moves under each change at its strongest, and off its course; a row a run."""
-    kinds = ("moved", "off_course")
-    found = [[_movement(run, kind) for kind in kinds] for run in runs]
+    kinds, of = ("moved", "off_course"), len(runs)
+    runs = runs[:MOST_RUNS]
+    found = [[_fewer(*_movement(run, kind)) for kind in kinds] for run in runs]
     cell, words, foot, head = 0.34, 1.75, 1.3, 0.45
     across = [words + max(len(row[i][1]) for row in found) * cell + 0.3 for i in range(len(kinds))]
-    deep = [max(len(changes) for changes, _, _ in row) * cell + foot + head for row in found]
+    deep = [max(len(changes) for changes, _, _, _ in row) * cell + foot + head for row in found]
     figure = new_figure(max(sum(across), 7.5), sum(deep) + 0.55)
     width, height = figure.get_size_inches()
     title = "Each layer's movement: 0 stays where it was, 1 goes as far as to another image"
+    title += some_of(len(runs), of, "runs")
     under = "off course: from where the unchanged activations would be, moved as the image was"
     figure.text(0.1 / width, 1 - 0.2 / height, title, fontsize=11, color=INK, va="center")
     figure.text(0.1 / width, 1 - 0.42 / height, under, fontsize=8.5, color=INK, va="center")
     for number, (run, row) in enumerate(zip(runs, found, strict=True)):
         top = 0.55 + sum(deep[:number]) + head
-        for i, (changes, names, grid) in enumerate(row):
+        for i, (changes, names, grid, some) in enumerate(row):
             if changes:
                 left, bottom = words + sum(across[:i]), height - top - len(changes) * cell
                 axes = new_axes(figure, left, bottom, width - left - len(names) * cell, top)
                 _heat(axes, changes, names, grid)
                 what = kinds[i].replace("_", " ")
-                axes.set_title(f"{_short(run.name)}: {what}", loc="left", fontsize=9.5, color=INK)
+                axes.set_title(f"{shortened(run.name, 28)}: {what}{some}", loc="left", fontsize=9.5, color=INK)
     return figure
+
+
+def _fewer(
+    changes: list[str], names: list[str], grid: NDArray[np.float64]
+) -> tuple[list[str], list[str], NDArray[np.float64], str]:
+    """Return what there is room for of a movement, and words that say how many layers those are."""
+    shown = evenly(range(len(names)), MOST_LAYERS)
+    some = some_of(len(shown), len(names), "layers")
+    return changes, [names[i] for i in shown], grid[:, shown] if len(names) else grid, some
 
 
 def classes(runs: Sequence[ProbedRun]) -> Figure:
@@ -202,6 +227,7 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
 
     Of very many classes those with the most images.
     """
+    of, runs = len(runs), runs[:MOST_RUNS]
     largest = [np.sort(np.argsort([-n for n in run.counts.values()], kind="stable")[:MOST_CLASSES]) for run in runs]
     found = [_recognised(run) for run in runs]
     cell, words, foot, head = 0.34, 1.85, 1.5, 0.45
@@ -209,13 +235,15 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
     figure = new_figure(max(words + max(map(len, largest)) * cell + 0.3, 7.5), sum(deep) + 0.4)
     width, height = figure.get_size_inches()
     title = "Percent of each class recognised: unchanged, and where each change does most harm"
+    title += some_of(len(runs), of, "runs")
     figure.text(0.1 / width, 1 - 0.2 / height, title, fontsize=11, color=INK, va="center")
     for number, (run, (changes, grid), kept) in enumerate(zip(runs, found, largest, strict=True)):
         top = 0.4 + sum(deep[:number]) + head
         axes = new_axes(figure, words, height - top - len(grid) * cell, width - words - len(kept) * cell, top)
-        names = [readable(list(run.counts)[column])[:18] for column in kept]
+        names = [readable(list(run.counts)[column], 18) for column in kept]
         _heat(axes, changes, names, 100 * grid[:, kept], "viridis", 100, "{:.0f}")
-        axes.set_title(_short(run.name), loc="left", fontsize=9.5, color=INK)
+        some = some_of(len(kept), len(run.counts), "classes, those with the most images")
+        axes.set_title(f"{shortened(run.name, 28)}{some}", loc="left", fontsize=9.5, color=INK)
     return figure
 
 
@@ -252,10 +280,6 @@ def _heat(
     axes.spines[:].set_color(FAINT)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"...{name[-25:]}"
-
-
 def _movement(run: ProbedRun, kind: str) -> tuple[list[str], list[str], NDArray[np.float64]]:
     """Return the changes, the layers, and what stands in each cell, NaN where nothing is known."""
     strongest = [(one, max(one.points, key=lambda p: sum(layer.moved for layer in p.layers))) for one in run.changes]
@@ -265,8 +289,7 @@ def _movement(run: ProbedRun, kind: str) -> tuple[list[str], list[str], NDArray[
         values = {layer.layer: getattr(layer, kind) for layer in point.layers}
         if any(value is not None for value in values.values()):
             found[one.title + at] = values
-    names = list(
-        dict.fromkeys(name for values in found.values() for name, value in values.items() if value is not None)
-    )
+    known = dict.fromkeys(name for values in found.values() for name, value in values.items() if value is not None)
+    names = list(known)
     grid = np.array([[np.nan if (v := values.get(name)) is None else v for name in names] for values in found.values()])
-    return list(found), ["image" if name == "normalize" else name for name in names], grid
+    return list(found), ["image" if name == "normalize" else shortened(name, 18) for name in names], grid

@@ -36,8 +36,8 @@ def looks(look: Look, image: NDArray[np.uint8], maps: Sequence[MapPair]) -> Figu
     axes = new_axes(figure, 0, 0, 0, 0)
     axes.set_axis_off()
     of = "" if look.looked_for == look.answer else f"; maps for {readable(look.looked_for)}"
-    title = f"{shortened(look.image.rpartition('/')[2], 30)} by {shortened(look.network, 30)}: {readable(look.answer)}"
-    axes.text(0.05, 0.05, f"{title}, {look.probability:.2f}{of}", fontsize=9.5, color=INK, va="top", parse_math=False)
+    title = f"{shortened(look.image.rpartition('/')[2], 24)} by {shortened(look.network, 24)}: {readable(look.answer)}"
+    axes.text(0.05, 0.05, f"{title}, {look.probability:.2f}{of}", fontsize=9.5, color=INK, va="top")
     scale = f"a scale a map, full at percentile {FULL:g}: from dark, nothing, to bright; signed: red for, blue against"
     axes.text(0.05, 0.28, scale, fontsize=7, color=INK, va="top")
     for number, one in enumerate(maps):

@@ -8,9 +8,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TEST, TRAIN, VAL, new_axes, new_figure, plain, readable
+from a2cli.plots.common import (
+    FAINT,
+    INK,
+    TEST,
+    TRAIN,
+    VAL,
+    logarithmic,
+    new_axes,
+    new_figure,
+    plain,
+    readable,
+    shortened,
+)
 from a2cli.results.training import EpochLog, Mistake, TrainingResult, repeated_by
 
+MOST_CONFUSED = 40  # classes whose names and counts can be read in one figure
 History = Mapping[str, Sequence[EpochLog]]
 
 
@@ -36,8 +49,8 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
         for first, name in stages.items():
             axes.axvline(first - 0.5, color=FAINT, linewidth=1)
             at = 0.98 if quantity == "loss" else 0.5  # where the curves are not
-            axes.text(first - 0.4, at, name, color=INK, transform=axes.get_xaxis_transform(), rotation=90, va="top",
-                      fontsize=7)  # fmt: skip
+            axes.text(first - 0.4, at, shortened(name, 30), color=INK, fontsize=7, rotation=90, va="top",
+                      transform=axes.get_xaxis_transform())  # fmt: skip
     majority = max(result.majority.value for result in results)
     accuracy_axes.axhline(majority, color=INK, linewidth=0.8, linestyle="--", label="largest class")
     accuracy_axes.set_ylim(0, 1)
@@ -76,6 +89,7 @@ def learning_rate(history: History) -> Figure:
     rates = [log.learning_rate for logs in history.values() for log in logs]
     if 0 < min(rates) < max(rates) / 10:
         axes.set_yscale("log")
+        logarithmic(axes.yaxis)
     else:
         axes.set_ylim(0, max(rates) * 1.1)
         axes.yaxis.set_major_formatter("{x:g}")
@@ -85,26 +99,45 @@ def learning_rate(history: History) -> Figure:
 
 
 def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
-    """Truth by row, answer by column, as shares of each row; the counts are written in where there is room."""
-    count = len(class_names)
+    """Truth by row, answer by column, as shares of each row, with counts; of many classes those most confused."""
+    shown = most_confused(matrix, MOST_CONFUSED)
+    names, count = [readable(class_names[i]) for i in shown], len(shown)
     size = 8 if count <= 20 else 6
-    words = 0.0085 * size * max(map(len, class_names)) + 0.4
+    words = 0.0085 * size * max(map(len, names)) + 0.4
     side = max(3.2, (0.3 if count <= 20 else 0.2) * count)
     figure = new_figure(words + side + 1.1, words + side + 0.35)
     axes = new_axes(figure, words, words, 1.1, 0.35)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    of_each = np.maximum(matrix[shown].sum(axis=1, keepdims=True), 1)  # those answered with other classes as well
+    matrix = matrix[np.ix_(shown, shown)]
+    shares = matrix / of_each
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(count), [readable(name) for name in class_names], rotation=90, fontsize=size)
-    axes.set_yticks(range(count), [readable(name) for name in class_names], fontsize=size)
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
     for row, column in zip(*np.nonzero(matrix), strict=True):
         ink = "white" if shares[row, column] > 0.6 else INK
         axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=size, color=ink)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_title("Validation images by truth and answer", loc="left", fontsize=11, color=INK)
+    some = f": the {count} most confused of {len(class_names)} classes" if count < len(class_names) else ""
+    axes.set_title(f"Validation images by truth and answer{some}", loc="left", fontsize=11, color=INK)
     figure.colorbar(drawn, cax=new_axes(figure, words + side + 0.15, words, 0.8, 0.35), format=PercentFormatter(1.0))
     figure.axes[-1].set_ylabel("share of the true class", fontsize=8)
     return figure
+
+
+def most_confused(matrix: NDArray[np.int64], most: int) -> list[int]:
+    """Return at most so many classes, in order: of the most frequent mistakes, among equals of the most mistaken."""
+    count = len(matrix)
+    if count <= most:
+        return list(range(count))
+    mistakes = matrix.copy()
+    np.fill_diagonal(mistakes, 0)
+    rows, columns = np.nonzero(mistakes)
+    of_class = mistakes.sum(axis=0) + mistakes.sum(axis=1)
+    order = np.lexsort((-of_class[rows] - of_class[columns], -mistakes[rows, columns]))
+    pairs = np.stack([rows[order], columns[order]], axis=1).ravel().tolist()
+    others = np.argsort(-matrix.sum(axis=1), kind="stable").tolist()
+    return sorted(list(dict.fromkeys([*pairs, *others]))[:most])
 
 
 def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure:
@@ -119,7 +152,8 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure
     axes.text(0.1, height - 0.25, title, fontsize=11, color=INK)
     for i, (image, mistake) in enumerate(zip(images, mistakes, strict=True)):
         left, top = (i % columns) * (tile + 0.2) + 0.1, height - 0.4 - (i // columns) * (tile + words)
-        words_of = f"answer: {readable(mistake.answer)} {mistake.probability:.0%}\ntruth: {readable(mistake.truth)}"
+        answer, truth = readable(mistake.answer, 18), readable(mistake.truth)
+        words_of = f"answer: {answer} {mistake.probability:.0%}\ntruth: {truth}"
         axes.text(left, top - words + 0.14, words_of, fontsize=8, color=INK, va="baseline", linespacing=1.2)
         axes.imshow(
             image, extent=(left, left + tile, top - words - tile + 0.08, top - words + 0.08), interpolation="nearest"

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from a2cli.plots.common import TRAIN, VAL, new_axes, new_figure, plain
+from a2cli.plots.common import TRAIN, VAL, new_axes, new_figure, plain, shortened
 from a2cli.results.training import Spread
 from a2cli.results.transfer import ProbeScore, TransferResults
 
@@ -31,11 +31,13 @@ def probes(found: TransferResults) -> Figure:
         label = f"{answer}, random weights" if random else answer
         color = COLORS.get(answer, OTHER_COLOR)
         _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
-    axes.set_xticks(range(len(names)), names, rotation=90 if many else 0)
+    every = -(-len(names) // 36)
+    shown = [shortened(name, 18) for name in names[::every]]
+    axes.set_xticks(range(0, len(names), every), shown, rotation=90 if many else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     where = {"val": "validation", "test": "test"}[part]
-    plain(axes, f"How well the layers of {found.backbone.backbone} serve: {where} accuracy", "layer")
+    plain(axes, f"How well the layers of {shortened(found.backbone.backbone, 30)} serve: {where} accuracy", "layer")
     axes.grid(visible=False, axis="x")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure

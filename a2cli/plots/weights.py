@@ -4,22 +4,36 @@ U units, C = 3 colours, H x W pixels. Weights are shown as colours, grey being z
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from a2cli.plots.common import FAINT, INK, TRAIN, VAL, new_axes, new_figure, plain, readable, shortened
+from a2cli.plots.common import (
+    FAINT,
+    INK,
+    TRAIN,
+    VAL,
+    evenly,
+    new_axes,
+    new_figure,
+    plain,
+    readable,
+    shortened,
+    some_of,
+)
 from a2cli.results.weights import Frame, LayerWeights, UnitView
 
 Pictures = NDArray[np.float32]
 WIDTH = 7.0
 FULL = 99.5  # the percentile of |w| that has full colour
 MOST_FILTERS = 256
+MOST_ROWS, MOST_UNITS, MOST_LAYERS = 20, 30, 21  # that a page has room for
 LINE = 0.17
 TITLE, NAME, CLASS = 88, 40, 15  # letters that there is room for
 
@@ -76,9 +90,9 @@ def _place(axes: Axes, picture: NDArray[np.generic], left: float, top: float, wi
 
 
 def _head(axes: Axes, title: str, under: str) -> None:
-    title = title if len(title) <= TITLE else title[: TITLE - 1] + "…"
-    axes.text(0.05, 0.05, title, fontsize=9.5, color=INK, va="top", parse_math=False)
-    axes.text(0.05, 0.05 + 1.3 * LINE, under, fontsize=7, color=INK, va="top", parse_math=False)
+    title = shortened(title, TITLE)
+    axes.text(0.05, 0.05, title, fontsize=9.5, color=INK, va="top")
+    axes.text(0.05, 0.05 + 1.3 * LINE, under, fontsize=7, color=INK, va="top")
 
 
 def filters(banks: Sequence[Bank]) -> Figure:
@@ -93,7 +107,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
     for one, across, high in zip(banks, columns, tall, strict=True):
         size = "x".join(map(str, one.weights.shape[2:]))
         words = f"{shortened(one.name, NAME)}: {len(one.units)} filters of {size}, row by row"
-        axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top", parse_math=False)
+        axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top")
         picture = _mosaic(_coloured(one.weights, scale), across)
         wide = WIDTH / 16 * across - 0.1
         _place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
@@ -108,7 +122,10 @@ def _names(banks: Sequence[Bank]) -> str:
 
 def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figure:
     """Hidden units as pictures, each beside what it says for each class; the most used first."""
-    scale = scale_of([one.weights for one in banks])
+    scale, of = scale_of([one.weights for one in banks]), max(len(one.units) for one in banks)
+    some = slice(MOST_UNITS)
+    banks = [replace(one, units=one.units[some], weights=one.weights[some], views=one.views[some]) for one in banks]
+    note += some_of(min(of, MOST_UNITS), of, "units")
     across, tile, below = 3, 0.95, 0.34
     rows = [-(-len(one.units) // across) for one in banks]
     height = 0.6 + sum(rows) * (tile + below) + len(banks) * 1.5 * LINE
@@ -118,7 +135,7 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
           f"{_said(scale)}; bars: what it adds to each class, a scale a network")  # fmt: skip
     top, cell = 0.6, WIDTH / across
     for one, deep in zip(banks, rows, strict=True):
-        axes.text(0.05, top, one.name, fontsize=8.5, color=INK, va="top", parse_math=False)
+        axes.text(0.05, top, shortened(one.name, 2 * NAME), fontsize=8.5, color=INK, va="top")
         top += 1.5 * LINE
         pictures = _coloured(one.weights, scale)
         most = max((abs(value) for view in one.views for value in view.classes), default=0) or 1.0
@@ -126,8 +143,7 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
             left, under = 0.05 + i % across * cell, top + i // across * (tile + below)
             _place(axes, picture, left, under, tile, tile)
             _bars(axes, view.classes, most, left + tile + 0.08, under, cell - tile - 0.28, tile)
-            axes.text(left, under + tile + 0.03, _unit_said(view, one.class_names), fontsize=6.5, color=INK, va="top",
-                      parse_math=False)  # fmt: skip
+            axes.text(left, under + tile + 0.03, _unit_said(view, one.class_names), fontsize=6.5, color=INK, va="top")
         top += deep * (tile + below)
     _finish(axes, height)
     return figure
@@ -135,7 +151,7 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
 
 def _unit_said(view: UnitView, names: Sequence[str]) -> str:
     order = np.argsort(view.classes)
-    best, worst = (shortened(readable(names[int(order[i])]), CLASS) for i in (-1, 0))
+    best, worst = (readable(names[int(order[i])], CLASS) for i in (-1, 0))
     return f"unit {view.unit}: most for {best}, most against {worst}"
 
 
@@ -145,11 +161,11 @@ def _bars(
     """Draw values as bars up and down from a line in the middle; the largest of the figure reaches the edge."""
     middle, step = top + height / 2, width / len(values)
     axes.plot((left, left + width), (middle, middle), color=INK, linewidth=0.5)
-    for i, value in enumerate(values):
-        high = -value / most * height / 2
-        axes.add_patch(
-            Rectangle((left + i * step, middle), 0.85 * step, high, color=VAL if value > 0 else TRAIN, linewidth=0)
-        )
+    starts, ends = left + step * np.arange(len(values)), middle - np.array(values) / most * height / 2
+    base = np.full(len(values), middle)
+    corners = np.stack([starts, base, starts + 0.85 * step, base, starts + 0.85 * step, ends, starts, ends], axis=1)
+    colors = [VAL if value > 0 else TRAIN for value in values]
+    axes.add_collection(PolyCollection(list(corners.reshape(-1, 4, 2)), facecolors=colors, linewidths=0), autolim=False)
 
 
 def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pictures: Pictures | None,
@@ -158,17 +174,19 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
 
     cut: (U, N, H, W, 3) uint8, pictures: (U, 3, H, W) in [0, 1].
     """
-    words, tile = 0.95, 0.6
+    words, tile, of = 0.95, 0.6, len(views)
+    views = views[:MOST_ROWS]
     height = 0.55 + len(views) * (tile + 0.04)
     figure, axes = _page(height)
     parts = ["the picture of an ascent"] * (pictures is not None)
     if cut.shape[1]:
         parts += [f"the {cut.shape[1]} strongest patches, one an image", "grey lies beyond the image"]
-    title = f"{layer} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}"
+    title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}"
+    title += some_of(len(views), of, "units")
     _head(axes, title, f"{'; '.join(parts)}; at the left the class that most are of")
     for row, view in enumerate(views):
         top, left = 0.55 + row * (tile + 0.04), words
-        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
+        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center")
         if pictures is not None:
             _place(axes, pictures[row].transpose(1, 2, 0), left, top, tile, tile)
             left += tile + 0.06
@@ -185,7 +203,7 @@ def _patches_said(view: UnitView) -> str:
     most = max(dict.fromkeys(truths), key=truths.count)
     if truths.count(most) == 1:
         return f"unit {view.unit}\n{len(truths)} classes"
-    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{shortened(readable(most), CLASS)}"
+    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{readable(most, CLASS)}"
 
 
 def _whose(class_name: str | None) -> str:
@@ -194,17 +212,15 @@ def _whose(class_name: str | None) -> str:
 
 def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str, Pictures]) -> Figure:
     """The images that units answer most to, whole, and in each the field that the unit sees."""
-    words, tile = 0.95, 0.64
+    words, tile, of = 0.95, 0.64, len(views)
+    views = views[:MOST_ROWS]
     height = 0.55 + len(views) * (tile + 0.04)
     figure, axes = _page(height)
-    _head(
-        axes,
-        f"{layer} of {shortened(name, NAME)}: the images that its units answer most to",
-        "the square is what the unit sees there",
-    )
+    title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: the images that its units answer most to"
+    _head(axes, title + some_of(len(views), of, "units"), "the square is what the unit sees there")
     for row, view in enumerate(views):
         top = 0.55 + row * (tile + 0.04)
-        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center", parse_math=False)
+        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center")
         for column, patch in enumerate(view.patches):
             picture, left = images[patch.image], words + column * (tile + 0.02)
             side = picture.shape[0]
@@ -251,13 +267,15 @@ def evidence(
     name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tuple[Pictures, Pictures, Pictures]]
 ) -> Figure:
     """Each layer's singular values, over the band of those of networks drawn anew."""
+    of, layers = len(layers), evenly(layers, MOST_LAYERS)
     across = min(3, len(layers))
     deep, wide, high = -(-len(layers) // across), WIDTH / across, 1.75
     figure = new_figure(WIDTH, 0.5 + deep * high)
     title = f"Singular values of each layer's weights, {shortened(name, NAME)}, in their order"
+    title += some_of(len(layers), of, "layers")
     under = "grey: networks drawn anew, least to most; blue: its own, learned; red: its own, like its initialisation"
     whole = 0.5 + deep * high
-    figure.text(0.05 / WIDTH, 1 - 0.18 / whole, title, fontsize=9.5, color=INK, parse_math=False)
+    figure.text(0.05 / WIDTH, 1 - 0.18 / whole, title, fontsize=9.5, color=INK)
     figure.text(0.05 / WIDTH, 1 - 0.38 / whole, under, fontsize=7, color=INK)
     for i, layer in enumerate(layers):
         left, top = i % across * wide, 0.5 + i // across * high
@@ -269,7 +287,7 @@ def evidence(
         axes.fill_between(order, least, largest, color=FAINT)
         axes.plot(order, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3)
         plain(axes, "", "")
-        axes.set_title(f"{layer.layer}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
+        axes.set_title(f"{shortened(layer.layer, 24)}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
         axes.tick_params(labelsize=6.5)
         axes.set_ylim(0, None)
         axes.set_xlim(1, max(2, len(values)))
