@@ -341,7 +341,7 @@ def test_random_weights_are_stamped(own: A2, monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(Run, "load_model", stamped)
     drawn: list[Predictions] = []
-    monkeypatch.setattr(experiment, "_draw", lambda found, _: drawn.append(found))
+    monkeypatch.setattr(experiment, "_drawn", lambda found, _: drawn.append(found) or b"")
     ended = own(NAMES[0], "--picture", "x.png")
     assert STAMP in ended.out and STAMP in ended.err
     assert any(STAMP in text.get_text() for text in contact_sheet(drawn[0], []).axes[0].texts)
