@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import MlpSettings, NetworkSettings
+from a2cli.settings import AnyTraining, FinetuneSettings, MlpSettings, NetworkSettings, TrainFeaturesSettings
 from a2cli.settings.declare import MOST
 
 T = TypeVar("T")
 ORIENTATIONS, COLOR_BINS, FIELDS = 4, 6, 4  # of the texture's filters, a colour's axis, a side of the layout
 SMALLEST_OCTAVE = 16  # pixels
+FEW_THREADS, MANY_THREADS = 1, 4
+NO_TRAINING = MANY_THREADS, "forward passes are long"  # what auto chooses for other commands, and why
+LONG_STEP = 2**26  # multiply-adds of a forward pass, below which threads wait for one another longer than they compute
 
 
 @dataclass(frozen=True)
@@ -195,3 +198,35 @@ def mlp_layers(network: MlpSettings, image_size: int) -> list[tuple[str, int, in
         layers.append((f"hidden{i}", inputs, units, rate))
         inputs = units
     return layers
+
+
+def multiply_adds(network: NetworkSettings | MlpSettings, image_size: int) -> int:
+    """Return the multiply-adds of one image's forward pass through the convolutions and hidden layers."""
+    if isinstance(network, MlpSettings):
+        return sum(inputs * units for _, inputs, units, _ in mlp_layers(network, image_size))
+    maps, total, inputs = stages(network, image_size), 0, 3
+    for stage in maps:
+        if stage.name.startswith("conv"):
+            total += inputs * stage.kernel_size**2 * stage.channels * stage.size**2
+            inputs = stage.channels
+    inputs = features_of(network, maps[-1], image_size)
+    for units in network.hidden:
+        total, inputs = total + inputs * units, units
+    return total
+
+
+def auto_threads(settings: AnyTraining) -> tuple[int, str]:
+    """Return how many processor threads a training has where auto chooses, and why.
+
+    Bits depend on it, so it depends on the settings alone and not on the machine.
+    """
+    if isinstance(settings, FinetuneSettings):
+        return MANY_THREADS, "a backbone's steps are long"
+    if isinstance(settings, TrainFeaturesSettings):
+        return FEW_THREADS, "a head's steps are short"
+    batch_size = settings.training.batch_size
+    work = batch_size * multiply_adds(settings.network, settings.dataset.image_size)
+    size = f"{work / 1e6:,.0f} million multiply-adds in a batch's forward pass"
+    if work < LONG_STEP:
+        return FEW_THREADS, f"steps are short, {size}"
+    return MANY_THREADS, f"steps are long, {size}"

@@ -54,6 +54,8 @@ def checked(item: Declared, value: Any, where: str) -> Any:
     """
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+    if isinstance(value, str):
+        value = dict(item.words).get(value, value)
     if _is_list(item.type):
         value = _as_list(value)
     parts = value if isinstance(value, list | tuple) else [value]
@@ -318,7 +320,8 @@ def described(item: Declared) -> tuple[str, str]:
         left = left.removesuffix(",...")
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
     if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
-        sentences.append("[all]" if choices and item.default == choices else f"[{shown(item.default)}]")
+        word = next((word for word, value in item.words if value == item.default), shown(item.default))
+        sentences.append("[all]" if choices and item.default == choices else f"[{word}]")
     return left, " ".join(sentences)
 
 

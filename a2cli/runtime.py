@@ -4,12 +4,14 @@ import ctypes
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from a2cli.errors import SettingsError
+from a2cli.geometry import NO_TRAINING
 from a2cli.report import machine
 
 
@@ -36,13 +38,19 @@ class Streams:
         return np.random.default_rng(self.derive(name, epoch))
 
 
-def set_up(device: str, threads: int) -> torch.device:
-    """Set the processor threads (0: every core), flush denormals, and return the device to compute on.
+_auto_threads = ""  # why auto chose as many threads as this process has, if it did
 
-    Raises SettingsError for a device that this machine does not have.
+
+def set_up(device: str, threads: int, auto: str = "") -> torch.device:
+    """Set the processor threads, flush denormals, and return the device to compute on.
+
+    0 threads are chosen by auto; `auto` says why it chose these, where it did. Raises SettingsError for a device that
+    this machine does not have.
     """
+    global _auto_threads
     _keep_freed_memory()
-    torch.set_num_threads(threads or cores())
+    torch.set_num_threads(threads or NO_TRAINING[0])
+    _auto_threads = auto if threads else NO_TRAINING[1]
     torch.set_flush_denormal(True)  # Adam's second moments sink into denormals, which cost a hundred times as much
     if device == "auto":
         if torch.cuda.is_available():
@@ -71,13 +79,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(device: torch.device) -> dict[str, str | int]:
-    """Return what a reader needs to know of the machine to repeat the run."""
+def environment(device: torch.device, before: Mapping[str, str | int] | None = None) -> dict[str, str | int]:
+    """Return what a reader needs to know of the machine to repeat the run.
+
+    `before` is what was said before the run was interrupted: its config has the threads, and not that auto chose them.
+    """
+    threads, before = torch.get_num_threads(), before or {}
+    chosen_by = f"auto: {_auto_threads}" if _auto_threads else ""
+    if before.get("threads") == threads:
+        chosen_by = chosen_by or str(before.get("threads_chosen_by", ""))
     return {
         **machine(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
+        **({"threads_chosen_by": chosen_by} if chosen_by else {}),
     }

@@ -85,6 +85,11 @@ def shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def threads_in_words(threads: int, auto: tuple[int, str]) -> str:
+    """Return how many processor threads a training has, and why where auto chooses them."""
+    return f"Threads: {threads}" if threads else f"Threads: {auto[0]}, chosen by auto: {auto[1]}"
+
+
 def epochs_in_words(training: TrainingSettings) -> str:
     """Return how a network is trained."""
     epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"

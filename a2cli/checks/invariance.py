@@ -1,6 +1,8 @@
 """Settings of a probe that cannot be used, and what it would try."""
 
+from a2cli.checks.common import threads_in_words
 from a2cli.errors import SettingsError
+from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved
 from a2cli.settings import ProbeInvarianceSettings, probes
 
@@ -30,4 +32,4 @@ def plan_probe(settings: ProbeInvarianceSettings) -> list[str]:
         strengths = f" at {', '.join(f'{value:g}' for value in one.strengths)}" if not one.change.is_switch else ""
         drawn = f", drawn {probe.draws} times for each image" if one.drawn else ""
         lines.append(f"Change: {one.title}{drawn or strengths} ({one.change.unit})")
-    return lines
+    return [*lines, threads_in_words(probe.threads, NO_TRAINING)]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, told
+from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, threads_in_words, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
 from a2cli.errors import SettingsError
-from a2cli.geometry import check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
+from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.options import Resolved
 from a2cli.settings import (
     AnyTraining,
@@ -57,11 +57,17 @@ def contradictions(settings: ImageTraining) -> list[str]:
 
 
 def plan_training(settings: AnyTraining) -> list[str]:
-    """Return what a run would do, line by line: the maps from the image to the answer, and the training."""
+    """Return what a training would do, line by line."""
+    threads = threads_in_words(settings.training.threads, auto_threads(settings))
     if isinstance(settings, FinetuneSettings):
-        return plan_finetuning(settings)
+        return [*plan_finetuning(settings), threads]
     if isinstance(settings, TrainFeaturesSettings):
-        return plan_features(settings)
+        return [*plan_features(settings), threads]
+    return [*_plan_on_images(settings), threads]
+
+
+def _plan_on_images(settings: ImageTraining) -> list[str]:
+    """Return the maps from the image to the answer, and the training."""
     side, training, network = settings.dataset.image_size, settings.training, settings.network
     if isinstance(network, NetworkSettings):
         maps = [

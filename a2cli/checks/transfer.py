@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli.checks.common import check_folds, epochs_in_words, past_the_end
+from a2cli.checks.common import check_folds, epochs_in_words, past_the_end, threads_in_words
 from a2cli.errors import SettingsError
+from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved
 from a2cli.settings import (
     BackboneSettings,
@@ -42,6 +43,7 @@ def plan_extraction(settings: ExtractFeaturesSettings, out: str) -> list[str]:
     return [
         f"Layers: {', '.join(chosen.layer)} of {_named(backbone)}{pooled}",
         f"Images: {settings.dataset.data}, into {out}",
+        threads_in_words(chosen.threads, NO_TRAINING),
     ]
 
 

@@ -3,7 +3,9 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from a2cli.checks.common import threads_in_words
 from a2cli.errors import DataError, SettingsError
+from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved, is_file
 from a2cli.settings import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
 
@@ -52,4 +54,5 @@ def plan_view(settings: VisualizeWeightsSettings) -> list[str]:
     else:
         lines.append(f"Parts: {', '.join(view.show)}")
     lines.append(f"Against: {view.redraws} networks drawn anew")
+    lines.append(threads_in_words(view.threads, NO_TRAINING))
     return lines + [f"Image: {file}, by {', '.join(look.methods)}" for file in look.image]

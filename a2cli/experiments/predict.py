@@ -20,7 +20,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import Watcher
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs import Run, reason_of, rendered
-from a2cli.runtime import set_up
+from a2cli.runtime import cores, set_up
 from a2cli.settings import PredictionSettings
 from a2cli.text import printable
 
@@ -66,7 +66,7 @@ def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -
     predictions: list[Prediction] = []
     thumbnails: list[Pixels] = []
     assumed = 0
-    batches = _batches(images, ensemble.card, count, MOST_PICTURED if picture else 0)
+    batches = _batches(images, ensemble.card, count, settings.threads or cores(), MOST_PICTURED if picture else 0)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
         for batch in watch.batches(batches, -(-len(images) // count)):
             read = [one for one in batch if isinstance(one, Read)]
@@ -112,13 +112,12 @@ def _notes(settings: PredictionSettings, classes: int, images: int, picture: str
 
 
 def _batches(
-    images: Sequence[NamedImage], card: ModelCard, batch_size: int, pictured: int
+    images: Sequence[NamedImage], card: ModelCard, batch_size: int, threads: int, pictured: int
 ) -> Iterator[list[Read | Broken]]:
-    """Yield images in batches, in order, read by threads while the batches before are being answered.
+    """Yield images in batches, in order, read by so many threads while the batches before are being answered.
 
     The first `pictured` of them have a thumbnail.
     """
-    threads = torch.get_num_threads()
     part = max(1, min(MOST_A_TASK, min(batch_size, len(images)) // (4 * threads)))
 
     def read(rows: range) -> list[Read | Broken]:

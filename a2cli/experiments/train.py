@@ -17,6 +17,7 @@ from a2cli.experiments.images import Images
 from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transferred import combined, draw_transfer
 from a2cli.experiments.verdicts import training_verdict
+from a2cli.geometry import auto_threads
 from a2cli.report import Report, Watcher
 from a2cli.results.training import Accuracy, Spread, TrainingResults
 from a2cli.runs import Run
@@ -69,9 +70,12 @@ def train_network(
     DataError and DivergedError.
     """
     with run.locked():
-        device = set_up(settings.training.device, settings.training.threads)
-        # What was left to the machine is settled here, so that the run's config repeats the run elsewhere.
-        training = replace(settings.training, device=str(device), threads=torch.get_num_threads())
+        threads, auto = settings.training.threads, ""
+        if not threads:
+            threads, auto = auto_threads(settings)
+        device = set_up(settings.training.device, threads, auto)
+        # What was left open is settled here, so that the run's config repeats the run elsewhere and in later versions.
+        training = replace(settings.training, device=str(device), threads=threads)
         settings = replace(settings, training=training)
         ground = ground_of(settings, warnings, watch)
         for note in ground.warnings:

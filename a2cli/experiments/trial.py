@@ -62,7 +62,7 @@ def under_way(
     report = Report(
         command=command_of(settings),
         config=flat(settings),
-        environment=environment(device),
+        environment=environment(device, previous.environment if previous else None),
         status="running",
         created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
         data=summary,

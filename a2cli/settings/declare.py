@@ -9,6 +9,7 @@ from annotated_types import Ge, Le, Len, Lt
 MOST = 2**31 - 1  # what torch takes for a size everywhere
 Count = Annotated[int, Ge(1), Le(MOST)]
 CountOrOff = Annotated[int, Ge(0), Le(MOST)]
+Threads = Annotated[int, Ge(0), Le(1024)]  # 0: auto
 Share = Annotated[float, Ge(0), Lt(1)]
 PerLayer = Annotated[tuple[Count, ...], Len(1)]
 
@@ -22,6 +23,7 @@ def setting(
     repeatable: bool = False,
     positional: bool = False,
     before: Any = MISSING,
+    words: tuple[tuple[str, Any], ...] = (),
 ) -> Any:
     """One setting: its default and its sentence of help.
 
@@ -31,9 +33,11 @@ def setting(
 
     `before` is for a setting that a command gets after it has made runs: the value that those runs had, which is taken
     where a saved config lacks it.
+
+    `words` are `(word, value)`: a value may be given by its word.
     """
     about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable, "positional": positional}
-    return field(default=default, metadata={**about, "before": before})
+    return field(default=default, metadata={**about, "before": before, "words": words})
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Declared:
     repeatable: bool
     positional: bool
     before: Any
+    words: tuple[tuple[str, Any], ...]
 
     @property
     def added(self) -> bool:

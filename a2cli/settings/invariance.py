@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.settings.declare import setting
+from a2cli.settings.declare import Threads, setting
 
 ChangeName = Literal[
     "translate-x", "translate-y", "translate", "rotate", "scale", "flip-horizontal", "flip-vertical",
@@ -106,7 +106,7 @@ class ProbeSettings:
     )
     layers: bool = setting(True, "Measure how far the activations of each layer move under each change.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+    threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the noise and of strengths drawn.")
 
 

@@ -1,11 +1,8 @@
 """The settings of `a2 predict`."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from annotated_types import Ge, Le
-
-from a2cli.settings.declare import Count, setting
+from a2cli.settings.declare import Count, Threads, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +23,10 @@ class PredictionSettings:
     top: Count = setting(5, "Answers to name for each image, the most probable first.")
     batch_size: Count = setting(64, "Images a forward; about three times as many are in memory at once.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: Annotated[int, Ge(0), Le(1024)] = setting(
-        0, "Processor threads, for reading images as well; 0 takes every core."
+    threads: Threads = setting(
+        0,
+        "Processor threads, for reading images as well; auto computes with four and reads with every core.",
+        words=(("auto", 0),),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
-from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, setting
+from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, Threads, setting
 
 OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
 ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"]
@@ -165,7 +165,11 @@ class TrainingSettings:
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+    threads: Threads = setting(
+        0,
+        "Processor threads; auto takes one where steps are short, else four, on any machine.",
+        words=(("auto", 0),),
+    )
     seed: Annotated[int, Ge(0)] = setting(
         0, "Seed of the split, the weights, the order, the augmentation and the dropout."
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
-from a2cli.settings.declare import Count, Share, setting
+from a2cli.settings.declare import Count, Share, Threads, setting
 from a2cli.settings.training import ActivationName, SplitSettings, TrainingSettings
 
 GridPool = Literal["average", "max", "root"]
@@ -68,7 +68,7 @@ class FeatureSettings:
     batch_size: Count = setting(32, "Images a forward.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+    threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
 
 
 @dataclass(frozen=True, kw_only=True)

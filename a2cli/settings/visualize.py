@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Le, Len
 
-from a2cli.settings.declare import Count, CountOrOff, setting
+from a2cli.settings.declare import Count, CountOrOff, Threads, setting
 
 ViewName = Literal["filters", "units", "patches", "ascent", "evidence", "film"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
@@ -55,7 +55,7 @@ class ViewSettings:
     )
     steps: Count = setting(32, "Steps of the ascent.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    threads: Annotated[int, Ge(0), Le(1024)] = setting(0, "Processor threads; 0 takes every core.")
+    threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the networks drawn anew, and of where an ascent starts.")
 
 
