@@ -88,10 +88,9 @@ def test_names_of_classes_and_runs_in_every_command(hostile: Path, a2: A2) -> No
         assert (ended.out + ended.err).count("Traceback") == 0
     assert "cost $x^$ \\frac" in trained.out
     report = json.loads((hostile / FOLDER / "report.json").read_text())
-    assert list(report["data"]["classes"]) == HOSTILE
+    assert [*map(printable, report["data"]["classes"])] == [*map(printable, HOSTILE)]
     assert report["warnings"] == []
-    with (hostile / FOLDER / "figures/confusion.csv").open(newline="") as file:
-        assert HOSTILE[2] in file.read()
+    assert HOSTILE[0] in (hostile / FOLDER / "figures/confusion.csv").read_text()
     assert (hostile / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
