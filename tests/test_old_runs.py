@@ -132,6 +132,16 @@ def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None
     assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names
 
 
+SAVED = {
+    "train-cnn --resume": "cnn",
+    "compare-optimizers --resume": "compared",
+    "ablate --resume": "ablated",
+    "probe-invariance --run": "cnn",
+    "visualize-weights --run": "cnn",
+    "receptive-field --run": "cnn",
+}
+
+
 # Runs of earlier versions, one archive each
 
 
@@ -274,3 +284,15 @@ def test_features_are_the_same(old: Path, a2: A2) -> None:
     then, now = load_file(old / "features.safetensors"), load_file(old / "again.safetensors")
     for name, tensor in then.items():
         assert torch.equal(now[name], tensor) if exact else torch.allclose(now[name], tensor, 1e-3, 1e-3), name
+
+
+@pytest.mark.parametrize("command", SAVED)
+def test_a_config_of_a_newer_version_or_damaged(command: str, old: Path, a2: A2) -> None:
+    """Whoever reads it: it names the run, and what it does not know or lacks."""
+    config = old / SAVED[command] / "config.yaml"
+    edit(config, "\nepochs:", "\nsettings_to_come: 1\nepochs:")
+    look = [*command.split(), SAVED[command], "--quiet"]
+    a2(*look).refused(3, "made by a newer a2", "'settings_to_come'", SAVED[command])
+    text = config.read_text().replace("settings_to_come: 1\n", "")
+    config.write_text("".join(line + "\n" for line in text.splitlines() if not line.startswith("batch_size")))
+    a2(*look).refused(3, "config.yaml has lost batch_size", SAVED[command])

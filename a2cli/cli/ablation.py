@@ -3,7 +3,7 @@
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, show_dry_run, show_report
+from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run, show_report
 from a2cli.console.ablation import show_ablation
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
@@ -48,7 +48,9 @@ def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]
     given = own_flags(kind, flags, f"{trains} has no such setting; see --trains")
-    if chosen.resume is not None and given["without"]:
-        before = options.load_preset(presets[0], COMMAND, kind).values.get("without", ())
+    before: tuple[str, ...] = ()
+    if chosen.resume is not None and trains == said[-1]:
+        before = saved_settings("--resume", chosen.resume, kind, COMMAND).settings.ablation.without
+    if before and given["without"]:
         given["without"] = [*before, *(words for words in given["without"] if words not in before)]
     return options.resolve(kind, COMMAND, presets, given, also=(trains,))

@@ -47,14 +47,7 @@ def resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str
         return options.resolve(settings, command, chosen.preset, flags)
     if chosen.out is not None:
         raise SettingsError("--out: a resumed run stays in its folder")
-    config = config_of("--resume", chosen.resume)
-    try:
-        saved = options.resolve(settings, command, [str(config)], {})
-    except SettingsError as error:
-        raise DataError(f"--resume {chosen.resume}: damaged ({error})") from None
-    if lost := [name for name, source in saved.sources.items() if source == "default"]:
-        more = " and more" if len(lost) > 1 else ""
-        raise DataError(f"--resume {chosen.resume}: damaged (config.yaml has lost {lost[0]}{more})")
+    saved = saved_settings("--resume", chosen.resume, settings, command)
     asked = options.resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)
     for name, source in asked.sources.items():
@@ -64,6 +57,29 @@ def resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str
                 f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
             )
     return saved
+
+
+def saved_settings(flag: str, run: str, settings: type[S], command: str) -> Resolved[S]:
+    """Return the settings in a run's config.yaml, of this version or an earlier one.
+
+    Raises DataError where it is damaged, or a newer version's.
+    """
+    with saved_config(flag, run) as config:
+        saved = options.resolve(settings, command, [config], {})
+    if lost := [name for name, source in saved.sources.items() if source == "default"]:
+        more = " and more" if len(lost) > 1 else ""
+        raise DataError(f"{flag} {run}: damaged (config.yaml has lost {lost[0]}{more})")
+    return saved
+
+
+@contextmanager
+def saved_config(flag: str, run: str) -> Iterator[str]:
+    """Give the path of a run's config.yaml; a setting in it that cannot be is a DataError that names the run."""
+    config = str(config_of(flag, run))
+    try:
+        yield config
+    except SettingsError as error:
+        raise DataError(f"{flag} {run}: damaged, or made by a newer a2 ({error})") from None
 
 
 def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:
@@ -82,11 +98,12 @@ def own_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
 
 def training_of(flag: str, run: str) -> AnyTraining:
     """Return the settings of a training run, by its folder; raises DataError, SettingsError where it is none."""
-    config = str(config_of(flag, run))
-    command = options.said_by(config, "command", "train-cnn")
-    if command not in TRAINING:
+    with saved_config(flag, run) as config:
+        command = options.said_by(config, "command", "train-cnn")
+        kind = kind_of(command, [config], {}) if command in TRAINING else None
+    if kind is None:
         raise SettingsError(f"{flag} {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
-    return options.resolve(kind_of(command, [config], {}), command, [config], {}).settings
+    return saved_settings(flag, run, kind, command).settings
 
 
 def presets_of(chosen: TrialOptions, command: str) -> list[str]:
@@ -95,8 +112,9 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
         return list(chosen.preset)
     if chosen.out is not None or chosen.preset:
         raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
-    config = str(config_of("--resume", chosen.resume))
-    if (of := options.said_by(config, "command", command)) != command:
+    with saved_config("--resume", chosen.resume) as config:
+        of = options.said_by(config, "command", command)
+    if of != command:
         raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'; to begin with its settings use -p {config}")
     return [config]
 

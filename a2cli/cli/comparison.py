@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from a2cli import checks, options
-from a2cli.cli.common import own_flags, presets_of, resumable, show_dry_run, show_report
+from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run, show_report
 from a2cli.console import base as console
 from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.progress import Show
@@ -69,5 +69,7 @@ def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
     network = flags["network"] or ("mlp" if is_mlp else "cnn")
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
+    if chosen.resume is not None and (network == "mlp") == is_mlp:
+        saved_settings("--resume", chosen.resume, kind, COMMAND)
     given = own_flags(kind, flags, f"{trains} has no such setting; see --network")
     return options.resolve(kind, COMMAND, presets, given, also=(trains,))

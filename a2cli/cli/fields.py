@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import config_of, show_report
+from a2cli.cli.common import saved_config, saved_settings, show_report
 from a2cli.console.fields import show_fields
 from a2cli.console.progress import Show
 from a2cli.errors import RefutedError, SettingsError
@@ -72,7 +72,8 @@ def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFiel
 
 
 def _trained(run: str) -> TrainCnnSettings:
-    config = str(config_of("--run", run))
-    if (command := options.said_by(config, "command", "train-cnn")) != "train-cnn":
+    with saved_config("--run", run) as config:
+        command = options.said_by(config, "command", "train-cnn")
+    if command != "train-cnn":
         raise SettingsError(f"--run {run}: is of 'a2 {command}'; fields are those of a train-cnn run's convolutions")
-    return options.resolve(TrainCnnSettings, "train-cnn", [config], {}).settings
+    return saved_settings("--run", run, TrainCnnSettings, command).settings

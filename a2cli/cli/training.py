@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2cli import checks
-from a2cli.cli.common import config_of, kind_of, own_flags, resolve, resumable, show_dry_run, show_report
+from a2cli.cli.common import kind_of, own_flags, resolve, resumable, saved_config, show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.training import show_training
-from a2cli.errors import DataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.settings import RunOptions, TrainFeaturesSettings
 
@@ -47,10 +46,7 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
 def _resolve(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> Resolved[Any]:
     kind = kind_of(command, chosen.preset, flags)
     if chosen.resume:
-        config = str(config_of("--resume", chosen.resume))
-        try:
+        with saved_config("--resume", chosen.resume) as config:
             kind = kind_of(command, [config], {})
-        except SettingsError as error:
-            raise DataError(f"--resume {chosen.resume}: damaged ({error})") from None
     why = "does not act on --features" if kind is TrainFeaturesSettings else "acts only with --features"
     return resolve(kind, command, chosen, own_flags(kind, flags, why))
