@@ -79,7 +79,7 @@ def test_a_config_that_lost_a_setting_is_damaged(a2: A2, train: A2, data: Path, 
     edit(run / "config.yaml", "later: new way\n", "")
     a2("train-cnn", "--resume", run, "--quiet").refused(3, "later was new way, is old way")
     edit(run / "config.yaml", "batch_size: 16\n", "")
-    a2("train-cnn", "--resume", run, "--quiet").refused(3, "config.yaml has lost later and more")
+    a2("train-cnn", "--resume", run, "--quiet").refused(3, "config.yaml has lost batch_size)")
 
 
 def test_config_yaml_of_before_a_setting_repeats_the_run(train: A2, data: Path, add_setting: AddSetting) -> None:

@@ -66,7 +66,7 @@ def saved_settings(flag: str, run: str, settings: type[S], command: str) -> Reso
     """
     with saved_config(flag, run) as config:
         saved = options.resolve(settings, command, [config], {})
-    if lost := [name for name, source in saved.sources.items() if source == "default"]:
+    if lost := [item.name for item in declared(settings) if saved.sources[item.name] == "default" and not item.added]:
         more = " and more" if len(lost) > 1 else ""
         raise DataError(f"{flag} {run}: damaged (config.yaml has lost {lost[0]}{more})")
     return saved
