@@ -30,10 +30,30 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class NearDuplicate:
+    """Two images that are nearly the same, and the part of the split of each: train, val, test or none.
+
+    `similarity` is 1 for the same pixels: 1 - the rest, over the variance, where they agree least once aligned.
+    """
+
+    first: str
+    second: str
+    similarity: float
+    first_part: str
+    second_part: str
+    same_class: bool
+
+    @property
+    def in_two_parts(self) -> bool:
+        return self.first_part != self.second_part and "" not in (self.first_part, self.second_part)
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels.
 
-    `identical` are the names of each group of images with the same pixels.
+    `identical` are the names of each group of images with the same pixels; `near_duplicates` the worst of so many
+    pairs of nearly identical images.
     `passed_over` counts files that were there and not read, by ending, and those in folders of tools by the folder;
     `unused` are columns or arrays that were not read, `constant` the images of one single value, and `scaling` says
     how images of more than 8 bits were brought to 8.
@@ -51,6 +71,8 @@ class DataSummary:
     unused: list[str] = field(default_factory=list)
     constant: list[str] = field(default_factory=list)
     scaling: str = ""
+    near_duplicates: list[NearDuplicate] = field(default_factory=list)
+    near_duplicate_pairs: int = 0
 
 
 @dataclass(frozen=True)

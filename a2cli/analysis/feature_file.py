@@ -34,7 +34,7 @@ class About:
 
     `trunks` has no entry for the pixels; `random` names the layers of the network with random weights; `identical` are
     the rows of each group of identical images (None in files made before they were looked for); `value_range` is
-    `ModelCard`'s.
+    `ModelCard`'s, `near` `Packed`'s.
     """
 
     source: str
@@ -49,6 +49,7 @@ class About:
     batch_size: int
     identical: tuple[tuple[int, ...], ...] | None = None
     value_range: tuple[float, float] | None = None
+    near: tuple[tuple[int, int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class FeatureFile:
             fingerprint=f"{about.fingerprint}/{layer}",
             groups=groups,
             value_range=about.value_range,
+            near=about.near,
         )
 
     def layer(self, name: str | None) -> str:

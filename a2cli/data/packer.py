@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from a2cli.data.decode import DamagedImageError, ValueRange, to_square, value_range_of
 from a2cli.data.duplicates import digest_of, groups_of, identical
 from a2cli.data.items import Items, Source
+from a2cli.data.near_duplicates import LEAST_SIDE, near_duplicates, perceptual_hash, thumbnail
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
@@ -47,6 +48,8 @@ class _Square:
     number: int
     pixels: NDArray[np.uint8]
     digest: bytes
+    small: NDArray[np.uint8]
+    perceptual_hash: int
     mode: str
     size: tuple[int, int]
     is_constant: bool
@@ -95,6 +98,7 @@ class Packer:
                     self._fill_in(items, kept, value_range, file)
                 _sync(file)
             shape, labels = (len(kept), self.size, self.size, 3), [items.labels[one.number] for one in kept]
+            groups = groups_of(one.digest for one in kept)
             index = {
                 "shape": shape,
                 "labels": labels,
@@ -103,7 +107,8 @@ class Packer:
                 "class_names": items.class_names,
                 "skipped": [f"{items.names[one.number]}: {one.reason}" for one in damaged],
                 "fingerprint": fingerprint_of(path, shape, labels),
-                "identical": identical(groups_of(one.digest for one in kept)),
+                "identical": identical(groups),
+                "near": _near(kept, groups),
                 "modes": [one.mode for one in kept],
                 "sizes": [one.size for one in kept],
                 "constant": [items.names[one.number] for one in kept if one.is_constant],
@@ -170,16 +175,28 @@ class Packer:
             pixels = np.zeros((self.size, self.size, 3), np.uint8)
         else:
             pixels = to_square(image.rgb(value_range), self.size, self.fit)
+        is_small = self.size < LEAST_SIDE and not unknown
+        small = thumbnail(to_square(image.rgb(value_range), LEAST_SIDE, self.fit) if is_small else pixels)
         return _Square(
             number=number,
             pixels=pixels,
             digest=digest_of(pixels),
+            small=small,
+            perceptual_hash=perceptual_hash(small),
             mode=image.mode,
             size=image.size,
             is_constant=image.is_constant or (not unknown and bool((pixels == pixels[0, 0]).all())),
             is_deep=image.is_deep,
             extremes=image.extremes if unknown else None,
         )
+
+
+def _near(kept: Sequence[_Square], groups: NDArray[np.int64]) -> list[tuple[int, int, float]]:
+    """Return the near duplicates among the images that differ, as rows and similarity."""
+    rows = np.flatnonzero(groups == np.arange(len(groups))).tolist()
+    hashes = np.array([kept[row].perceptual_hash for row in rows], dtype=np.uint64)
+    pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes)
+    return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
 
 
 def _judge(

@@ -21,7 +21,7 @@ from a2cli.data.packer import Packer, fingerprint_of
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
-PACKER_VERSION = 4
+PACKER_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Packed:
     `groups` (N,) has for each image the row of the first one with the same pixels. `skipped` are damaged files with
     the reason. As each image was stored: its `modes` (Pillow's name, or an array's type) and `sizes` (width, height).
     `constant` names images of one single value; `deep` counts those of more than 8 bits, whose `value_range` became 0
-    to 255. `passed_over`, `unused` and `notes` are the source's.
+    to 255. `passed_over`, `unused` and `notes` are the source's. `near` are pairs of rows of near
+    duplicates with their similarity, of identical images the first one's row.
     """
 
     images: NDArray[np.uint8]
@@ -50,6 +51,7 @@ class Packed:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     unused: Sequence[str] = ()
     notes: Sequence[str] = ()
+    near: Sequence[tuple[int, int, float]] = ()
 
     @property
     def scaling(self) -> str:

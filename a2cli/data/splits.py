@@ -24,6 +24,12 @@ class Split:
     val: Rows
     test: Rows
 
+    def parts(self, count: int) -> list[str]:
+        """Return of each of `count` images the part that it is in: train, val, test, or nothing."""
+        found = np.full(count, "", dtype="<U5")
+        found[self.train], found[self.val], found[self.test] = "train", "val", "test"
+        return [str(part) for part in found]
+
     def repeated(self, groups: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which validation images are also among those for training, and which test images in either."""
         seen = np.concatenate([self.train, self.val])

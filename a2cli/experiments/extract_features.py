@@ -90,6 +90,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         precision=chosen.precision,
         batch_size=chosen.batch_size,
         identical=tuple(map(tuple, identical(packed.groups))),
+        near=tuple(packed.near),
         value_range=packed.value_range,
     )
     watch.phase(f"writing {out}")

@@ -18,7 +18,7 @@ from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
 from a2cli.experiments.images import notes_on, summary_of, title_of
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
-from a2cli.experiments.training_figures import draw_run
+from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.transferred import backbone_used
 from a2cli.experiments.trial import run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
@@ -56,7 +56,7 @@ class Finetuning:
         (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
         source = find_source(dataset.data)
         packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
-        notes = [*warnings, *notes_on(packed, settings.split)]
+        notes = [*warnings, *notes_on(packed, settings)]
         notes += [] if trunk.pretrained else [NOT_PRETRAINED]
         notes += [f"--partial: weights that are random: {', '.join(trunk.random)}"] if trunk.random else []
         notes += tell_grey(packed, source.label, Nobody())
@@ -121,6 +121,7 @@ class Finetuning:
             firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
             packed = self.packed
             draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
+            draw_near_duplicates(run, report.data.near_duplicates if report.data else [], packed.names, packed.images)
 
         return run.finish(report, watch, draw if figures else None)
 

@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
 from a2cli.data.dataset import Augmented, ImageSet, normalization
-from a2cli.data.duplicates import identical, identical_in_words, rows_in_use
+from a2cli.data.duplicates import identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError
+from a2cli.experiments.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
@@ -20,7 +20,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations
+from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations, repeats
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Images:
         """Return the packed images; raises DataError."""
         dataset, source = settings.dataset, find_source(settings.dataset.data)
         packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
-        return cls(packed, source.label, [*warnings, *notes_on(packed, settings.split)])
+        return cls(packed, source.label, [*warnings, *notes_on(packed, settings)])
 
     def check(self, alone: ImageTraining) -> Split:
         """Return a run's split; raises DataError where there is none, SettingsError for a norm over a single value."""
@@ -91,7 +91,9 @@ def title_of(settings: AnyTraining) -> str:
 
 def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
     """Return what a report says of the data and a run's split."""
-    return data_summary(packed, source, len(split.train), len(split.val), len(split.test))
+    summary = data_summary(packed, source, len(split.train), len(split.val), len(split.test))
+    near = near_pairs(packed, split.parts(len(packed.labels)))
+    return replace(summary, near_duplicates=near[:MOST_LISTED], near_duplicate_pairs=len(near))
 
 
 def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -> DataSummary:
@@ -113,35 +115,12 @@ def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -
     )
 
 
-def _on_duplicates(packed: Packed, duplicates: str) -> list[str]:
-    """Say which images are identical and what is done about it, and how many of a given split are in two parts."""
-    used = rows_in_use(packed.groups, packed.labels, packed.names, packed.class_names, duplicates)
-    if not (said := identical_in_words(packed.groups, packed.names)):
-        return []
-    done = {
-        "keep": "each group stays in one part of a split that is drawn",
-        "drop": f"the first of each group under one label is used, {len(packed.labels) - len(used)} images left out",
-        "ungrouped": "the split draws each image by itself, so that they may be in different parts",
-    }[duplicates]
-    notes, groups = [f"{said}; {done}"], packed.groups
-    given = np.full(len(groups), "left out", dtype="<U8")
-    given[used] = np.array(packed.splits)[used]
-    for part, earlier, what in (("val", ["train"], "training"), ("test", ["train", "val"], "training or validation")):
-        rows, before = np.flatnonzero(given == part), np.flatnonzero(np.isin(given, earlier))
-        if shared := int(np.isin(groups[rows], groups[before]).sum()):
-            where = {"val": "validation", "test": "test"}[part]
-            notes.append(
-                f"{shared} of {len(rows)} {where} images are also among those for {what}, as the data was split; "
-                "the results have the accuracy without them as well"
-            )
-    return notes
+def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
+    """Say how the images were read, which are (nearly) identical, and which settings of the split do not act.
 
-
-def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
-    """Say how the images were read, which are identical, and which settings of the split do not act.
-
-    Raises SettingsError for folds of data that came with its own validation part.
+    Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
     """
+    split, first = settings.split, next(iter(repeats(settings).values()))
     idle = []
     if "val" in packed.splits and split.folds:
         raise SettingsError("--folds: the data has a validation part of its own")
@@ -150,4 +129,7 @@ def notes_on(packed: Packed, split: SplitSettings) -> list[str]:
     if "test" in packed.splits and split.test_fraction:
         idle.append("test_fraction")
     of_given = [f"{name} does not act: the data has that part of its own" for name in idle]
-    return [*packed.warnings, *_on_duplicates(packed, split.duplicates), *of_given]
+    alike = identical_notes(packed, split.duplicates)
+    if packed.near:
+        alike += near_notes(near_pairs(packed, split_of(packed, first).parts(len(packed.labels))))
+    return [*packed.warnings, *alike, *of_given]

@@ -67,7 +67,7 @@ class Features:
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
         stamp = [] if card.pretrained else [NOT_PRETRAINED]
         random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
-        return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings.split)])
+        return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings)])
 
     @property
     def source(self) -> str:

@@ -7,9 +7,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from a2cli.report import NearDuplicate
 from a2cli.results.training import EpochLog, Mistake, TrainingResult
 from a2cli.runs import Run
 
+MOST_SHOWN = 12  # pairs of nearly identical images
 History = Mapping[str, list[EpochLog]]
 
 
@@ -38,6 +40,23 @@ def draw_run(
     shown = pictures[[row_of[one.image] for one in result.most_wrong]]
     sheet = partial(plots.most_wrong, shown, result.most_wrong)
     run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
+
+
+def draw_near_duplicates(
+    run: Run, pairs: Sequence[NearDuplicate], images: Sequence[str], pictures: NDArray[np.uint8] | None
+) -> None:
+    """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
+    from a2cli.plots.near_duplicates import near_duplicates
+
+    shown = pairs[:MOST_SHOWN]
+    if not shown or pictures is None:
+        return
+    row_of = {name: row for row, name in enumerate(images)}
+    drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
+    rows = (asdict(pair).values() for pair in shown)
+    run.save_figure(
+        "near-duplicates", partial(near_duplicates, drawn, shown), list(NearDuplicate.__annotations__), rows
+    )
 
 
 def draw_training(

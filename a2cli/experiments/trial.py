@@ -14,7 +14,7 @@ from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import ImageSet
 from a2cli.errors import DivergedError
 from a2cli.experiments.job import Job, Progress
-from a2cli.experiments.training_figures import draw_run
+from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import Accuracy, ClassScore, Mistake, TrainingResult, TrainingResults
@@ -108,6 +108,7 @@ def _run(
 
     def draw() -> None:
         draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
+        draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
 
     return run.finish(report, watch, draw if figures else None)
 

@@ -1,0 +1,158 @@
+"""Nearly identical images: the paintings' own, changed, are found; different paintings and faces are not."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import A2, draw_classes
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.report import Nobody
+
+SIDE = 50
+Change = Callable[[Image.Image], Image.Image]
+
+
+def scaled(factor: float) -> Change:
+    return lambda image: image.resize([round(factor * side) for side in image.size], Image.Resampling.BICUBIC)
+
+
+def encoded(quality: int) -> Change:
+    def change(image: Image.Image) -> Image.Image:
+        image.save(content := io.BytesIO(), "JPEG", quality=quality)
+        return Image.open(content).convert("RGB")
+
+    return change
+
+
+def cropped(left: int, top: int, right: int, bottom: int) -> Change:
+    return lambda image: image.crop((left, top, image.width - right, image.height - bottom))
+
+
+def brightened(factor: float) -> Change:
+    return lambda image: ImageEnhance.Brightness(image).enhance(factor)
+
+
+CHANGES = {
+    "scaled to a quarter": scaled(0.25),
+    "scaled by 1.5": scaled(1.5),
+    "JPEG, quality 20": encoded(20),
+    "JPEG, quality 75": encoded(75),
+    "cropped by 2 pixels": cropped(2, 2, 2, 2),
+    "cropped by 4 pixels": cropped(4, 4, 4, 4),
+    "cropped by 4 pixels at two sides": cropped(4, 4, 0, 0),
+    "darkened to 0.7": brightened(0.7),
+    "brightened by 1.3": brightened(1.3),
+}
+
+
+def hashed(images: list[Image.Image]) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+    squares = [np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for image in images]
+    small = np.stack([thumbnail(square) for square in squares])
+    return small, np.array([perceptual_hash(one) for one in small], dtype=np.uint64)
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image.Image]:
+    from conftest import _real
+
+    paths = sorted(_real("data/paintings").rglob("*.png"))
+    return [Image.open(path).convert("RGB") for path in paths]
+
+
+@pytest.fixture(scope="module")
+def originals(images: list[Image.Image]) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+    return hashed(images)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_paintings_are_found(
+    change: str, images: list[Image.Image], originals: tuple[NDArray[np.uint8], NDArray[np.uint64]]
+) -> None:
+    every = slice(None, None, 3)
+    chosen, count = images[every], len(images[every])
+    small, hashes = hashed([CHANGES[change](image) for image in chosen])
+    both = np.concatenate([originals[0][every], small]), np.concatenate([originals[1][every], hashes])
+    pairs = {(i, j) for i, j, _ in near_duplicates(*both)}
+    found = {pair for pair in pairs if pair[1] - pair[0] == count}
+    assert len(found) >= 0.95 * count
+    assert len(pairs - found) <= 0.001 * count * (count - 1) / 2
+
+
+def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np.uint8], NDArray[np.uint64]]) -> None:
+    count = len(originals[0])
+    assert len(near_duplicates(*originals)) <= 0.001 * count * (count - 1) / 2
+
+
+@pytest.mark.slow
+def test_drawn_images_are_not_near_duplicates() -> None:
+    assert not pack(find_source("atelier"), SIDE, "squash", False, 2, Nobody()).near
+
+
+def test_photographs_of_one_face_seldom_are(faces: Path) -> None:
+    packed = pack(find_source(str(faces)), SIDE, "squash", False, 2, Nobody())
+    count = len(packed.labels)
+    assert len(packed.near) <= 0.001 * count * (count - 1) / 2
+
+
+def test_what_is_the_same_is_one_and_what_is_moved_is_nearly(originals: tuple[NDArray[np.uint8], object]) -> None:
+    small = originals[0][:40]
+    assert similarity(small, small) == pytest.approx(1, abs=0.01)
+    assert np.median(similarity(small, np.roll(small, 1, axis=2))) > 0.9
+    assert np.median(similarity(small, np.roll(small, 1, axis=0))) < 0.5  # another painting
+
+
+def test_images_alike_by_their_bars_alone_are_not(originals: tuple[NDArray[np.uint8], object]) -> None:
+    """Faint noise between the same black bars: the bars have nearly all of the variance."""
+    rng = np.random.default_rng(0)
+    barred = np.zeros((2, 32, 32), dtype=np.uint8)
+    barred[:, :, 8:24] = np.kron(rng.integers(215, 240, (2, 8, 8)), np.ones((4, 2)))
+    hashes = np.array([perceptual_hash(one) for one in barred], dtype=np.uint64)
+    assert similarity(barred[:1], barred[1:])[0] > 0.94
+    assert not near_duplicates(barred, np.full_like(hashes, hashes[0]))
+
+
+def test_small_packs_find_the_same(tmp_path: Path, faces: Path) -> None:
+    found = [pack(find_source(str(faces)), size, "squash", False, 2, Nobody()).near for size in (8, 48)]
+    assert found[0] == found[1]
+
+
+def test_near_duplicates_are_warned_of_listed_and_drawn(a2: A2, data: Path) -> None:
+    smooth = [np.kron(np.random.default_rng(i).integers(0, 256, (6, 6, 3)), np.ones((8, 8, 1))) for i in range(2)]
+    for i, pixels in enumerate(smooth):
+        image = Image.fromarray(pixels.astype(np.uint8))
+        image.save(data / f"ada/pair{i}.png")
+        image.save(data / f"{('ada', 'bea')[i]}/pair{i}.jpg", quality=60)
+    small = ["--image-size", "16", "--channels", "2", "--kernel-size", "3", "--epochs", "1", "--threads", "1"]
+    run = a2("train-cnn", "--data", data, *small, "--quiet", "--out", "run").done(
+        "2 pairs of nearly identical images, as"
+    )
+    report = json.loads((run / "report.json").read_text())
+    listed = report["data"]["near_duplicates"]
+    assert report["data"]["near_duplicate_pairs"] == 2
+    named = {frozenset((one["first"], one["second"])): one["same_class"] for one in listed}
+    assert named == {
+        frozenset(("ada/pair0.png", "ada/pair0.jpg")): True,
+        frozenset(("ada/pair1.png", "bea/pair1.jpg")): False,
+    }
+    assert "1 under two labels" in report["warnings"][0]
+    assert "figures/near-duplicates.png" in report["artifacts"]
+    with (run / "figures/near-duplicates.csv").open() as file:
+        assert [row["first"] for row in csv.DictReader(file)] == [one["first"] for one in listed]
+    crossing = [one["first_part"] != one["second_part"] for one in listed]
+    assert crossing == sorted(crossing, reverse=True)
+
+
+def test_without_any_there_is_no_figure(a2: A2, tmp_path: Path) -> None:
+    data = draw_classes(tmp_path / "plain")
+    small = ["--image-size", "16", "--channels", "2", "--kernel-size", "3", "--epochs", "1", "--threads", "1"]
+    run = a2("train-cnn", "--data", data, *small, "--quiet", "--out", "run").done()
+    assert not list((run / "figures").glob("near*"))
