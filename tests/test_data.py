@@ -112,13 +112,13 @@ def test_pixels_are_pillows(folder: Path) -> None:
 
 
 def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    decoded, square = [0], packer.to_square
+    decoded, digest = [0], packer.digest_of
 
-    def counting(*args: Any) -> NDArray[np.uint8]:
+    def counting(square: NDArray[np.uint8]) -> bytes:
         decoded[0] += 1
-        return square(*args)
+        return digest(square)
 
-    monkeypatch.setattr(packer, "to_square", counting)
+    monkeypatch.setattr(packer, "digest_of", counting)
     return decoded
 
 

@@ -53,10 +53,8 @@ def draw_near_duplicates(
         return
     row_of = {name: row for row, name in enumerate(images)}
     drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
-    rows = (asdict(pair).values() for pair in shown)
-    run.save_figure(
-        "near-duplicates", partial(near_duplicates, drawn, shown), list(NearDuplicate.__annotations__), rows
-    )
+    figure, rows = partial(near_duplicates, drawn, shown), (asdict(pair).values() for pair in shown)
+    run.save_figure("near-duplicates", figure, list(NearDuplicate.__annotations__), rows)
 
 
 def draw_training(
