@@ -6,10 +6,18 @@ Receptive field: field += (kernel - 1) jump, then jump *= stride (Araujo, Norris
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import AnyTraining, FinetuneSettings, MlpSettings, NetworkSettings, TrainFeaturesSettings
+from a2cli.settings import (
+    AnyTraining,
+    FinetuneSettings,
+    HeadSettings,
+    MlpSettings,
+    NetworkSettings,
+    TrainFeaturesSettings,
+)
 from a2cli.settings.declare import MOST
 
 T = TypeVar("T")
@@ -123,8 +131,8 @@ def features_of(network: NetworkSettings, last: Stage, image_size: int) -> int:
     return last.channels * values_of(network, last) + statistics_of(network, image_size)
 
 
-def check_weights(network: NetworkSettings, image_size: int) -> None:
-    """Raise SettingsError for a layer of more weights than a machine could hold."""
+def _weights(network: NetworkSettings, image_size: int) -> list[tuple[str, int]]:
+    """Return how many weights each convolution and each hidden layer has; raises SettingsError."""
     maps = stages(network, image_size)
     layers, inputs = [], 3
     for stage in maps:
@@ -135,9 +143,33 @@ def check_weights(network: NetworkSettings, image_size: int) -> None:
     for i, units in enumerate(network.hidden, start=1):
         layers.append((f"hidden{i}", inputs * units))
         inputs = units
-    for name, weights in layers:
+    return layers
+
+
+def check_weights(network: NetworkSettings, image_size: int) -> None:
+    """Raise SettingsError for a layer of more weights than a machine could hold."""
+    for name, weights in _weights(network, image_size):
         if weights > MOST:
             raise SettingsError(f"{name} would have {weights:,} weights; use smaller --channels or --hidden")
+
+
+def least_weights(
+    network: NetworkSettings | MlpSettings | HeadSettings, image_size: int, classes: int
+) -> tuple[int, int]:
+    """Return how many layers with weights a network has, and how many weights at least: of a head's first layer one a
+    unit, as its inputs are not known.
+
+    Raises SettingsError.
+    """
+    layers = len(network.hidden) + 1
+    if isinstance(network, NetworkSettings):
+        inputs = (
+            network.hidden[-1] if network.hidden else features_of(network, stages(network, image_size)[-1], image_size)
+        )
+        return layers + len(network.channels), sum(n for _, n in _weights(network, image_size)) + inputs * classes
+    inputs = 3 * image_size**2 if isinstance(network, MlpSettings) else 1
+    sizes = [inputs, *network.hidden, classes]
+    return layers, sum(before * after for before, after in pairwise(sizes))
 
 
 def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.settings import Declared, RunOptions, declared, declared_in
+from a2cli.storage import yaml_was_edited
 
 PRESET_BYTES = 64_000
 PRESET_DEPTH = 3
@@ -197,6 +198,17 @@ def is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # a folder that may not be entered, or a name too long
+        return False
+
+
+def was_edited(path: Path) -> bool:
+    """Return whether a file is a run's config.yaml and not as it was written; of one that cannot be read, False."""
+    if not is_file(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return yaml_was_edited(file.read(PRESET_BYTES + 1))
+    except OSError:
         return False
 
 

@@ -25,7 +25,7 @@ Results = (
     | FeatureResults
     | WeightResults
 )
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 T = TypeVar("T")
 
 
@@ -79,7 +79,7 @@ class DataSummary:
 class Report:
     """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase.
 
-    `transfer` is what the training of a network on a backbone has besides.
+    `transfer` is what the training of a network on a backbone has besides. Version 1 of the schema had no `sha256`.
     """
 
     command: str
@@ -96,6 +96,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     test_reads: int = 0
     schema_version: int = SCHEMA_VERSION
+    sha256: str = ""  # of all the rest, filled in as it is written
 
     @property
     def is_tested(self) -> bool:

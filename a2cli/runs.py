@@ -1,16 +1,11 @@
 """A run's folder, and the only code that writes there.
 
-Every file is written to a temporary name, flushed to disk and renamed, so it is whole or not there. Weights are
-safetensors beside a JSON file with their SHA-256; nothing is ever pickled, so loading a foreign file runs no code.
+Every file is written by `storage.py`, so it is whole or not there, and what is read again has a SHA-256.
 """
 
 import csv
-import hashlib
 import io
-import json
-import os
 import secrets
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,28 +15,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
-from a2cli.errors import A2Error, DataError, SettingsError
-from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard
+from a2cli import storage
+from a2cli.errors import A2Error, DataError
+from a2cli.models.files import load_model, save_model
+from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher, plain, report_from, to_json
 from a2cli.results.training import EpochLog
-from a2cli.runtime import Streams
 from a2cli.settings import completed, flat
 from a2cli.text import shortened
+from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from torch import nn
 
-KEPT_CHECKPOINTS = 2
 RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 MOST_PIXELS = 2000  # a side of a figure
+NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 SAVING: dict[str, dict[str, Any]] = {
     "png": {"pil_kwargs": {"compress_level": 1}},
     "svg": {"metadata": {"Date": None}},  # so that the same figure is the same file
@@ -63,16 +58,16 @@ class Run:
     def create(cls, command: str, out: str | None) -> "Run":
         """Make a new folder: `out`, or runs/COMMAND-TIME-XXXX.
 
-        Raises DataError where it exists with something in it, or cannot be made.
+        Raises DataError where it exists with something in it, but for what a run leaves that was stopped before it
+        began, or cannot be made.
         """
         name = f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         folder = Path("runs") / name if out is None else Path(out)
         try:
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not storage.never_began(folder):
                 hint = f", or use --resume {folder}" if command in RESUMABLE else ""
                 raise DataError(f"--out {folder}: already there and not empty; name another folder{hint}")
-            made = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            made = storage.make_folder(folder)
         except OSError as error:
             raise DataError(
                 f"{error.filename or folder}: cannot make the run's folder ({error.strerror}); see --out"
@@ -89,52 +84,38 @@ class Run:
     def child(self, name: str) -> "Run":
         """Return the run inside this one, such as seeds/3, its folder made."""
         folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        storage.make_folder(folder)
         return Run(folder)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder, so that no second process runs in it.
+    def locked(self, watch: Watcher) -> Iterator[None]:
+        """Hold the folder, so that no second process runs in it; says so where its file system has no locks.
 
         Raises DataError where one does, and turns a failed write (disk full, no permission) into one.
         """
         try:
-            with (self.folder / ".lock").open("w") as file:
+            with (self.folder / storage.LOCK).open("w") as file:
                 try:
-                    import fcntl
-
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except ImportError:
-                    pass  # no such lock on Windows
+                    if not storage.lock(file, wait=False):
+                        watch.warn(NO_LOCKS.format(self.folder))
                 except BlockingIOError:
                     raise DataError(f"{self.folder}: another process is running in this folder") from None
+                for left in self.folder.glob(f"{storage.TEMPORARY}*"):  # by a process that was killed
+                    left.unlink()
                 try:
                     yield
                 finally:
                     if not (self.folder / "config.yaml").exists():  # the run never began
                         with suppress(OSError):
-                            (self.folder / ".lock").unlink()
+                            (self.folder / storage.LOCK).unlink()
         except OSError as error:
             raise DataError(f"{error.filename or self.folder}: cannot be written ({error.strerror or error})") from None
 
     # Small files
 
-    def write(self, name: str, content: bytes) -> Path:
+    def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return path
+        storage.write(self.folder / name, content)
 
     def write_config(self, command: str, config: Mapping[str, Any]) -> None:
         """Write config.yaml, which `-p` reads again."""
@@ -142,17 +123,30 @@ class Run:
 
         listed = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
         text = yaml.safe_dump({"command": command, **listed}, sort_keys=False, default_flow_style=None)
-        self.write("config.yaml", text.encode())
+        self.write("config.yaml", storage.yaml_with_digest(text.encode()))
 
     def write_report(self, report: Report) -> None:
-        self.write("report.json", to_json(report).encode())
+        self.write("report.json", to_json(storage.with_digest(asdict(report))).encode())
 
     def read_report(self) -> Report | None:
-        """Return report.json, or None where there is none; raises DataError where it is not a report."""
+        """Return report.json, or None where there is none.
+
+        Raises DataError where it is not a report, or not as it was written; those of the schema's first version have
+        no SHA-256.
+        """
         path = self.folder / "report.json"
         try:
-            return report_from(json.loads(path.read_text())) if path.exists() else None
-        except (ValueError, TypeError, RecursionError) as error:
+            values = storage.read_json(path)
+            if values.get("schema_version") != 1 or storage.DIGEST_KEY in values:
+                storage.without_digest(values, path)
+            return report_from(values)
+        except FileNotFoundError:
+            return None
+        except DataError as error:
+            raise DataError(
+                f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
+            ) from None
+        except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
     def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
@@ -268,90 +262,30 @@ class Run:
 
     def save_model(self, card: ModelCard, model: "nn.Module") -> None:
         """Write model/: the weights, and the card that rebuilds the network around them."""
-        self._save_tensors("model/model", dict(model.state_dict()), asdict(card))
+        save_model(self.folder / "model", card, model)
 
     def load_model(self) -> tuple["nn.Module", ModelCard]:
-        """Return the run's network with its weights, and its card.
-
-        Raises DataError where the files are missing, damaged or not a network of ours.
-        """
-        from pydantic import TypeAdapter, ValidationError
-
-        tensors, described = self._load_tensors("model/model")
-        try:
-            card = TypeAdapter(ModelCard).validate_python(described)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise DataError(f"{self.folder}/model/model.json: not a network's card ({where}: {first['msg']})") from None
-        if card.architecture not in (BUILDERS if card.trunk is None else {TRANSFER}):
-            raise DataError(f"{self.folder}/model/model.json: unknown architecture {card.architecture!r}")
-        try:
-            model = card.build(Streams(0))
-        except SettingsError as error:
-            raise DataError(f"{self.folder}/model/model.json: not a network's card ({error})") from None
-        try:
-            model.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise DataError(
-                f"{self.folder}/model: the weights do not fit the network ({str(error).splitlines()[-1].strip()})"
-            ) from None
-        return model.eval(), card
+        """Return the run's network with its weights, and its card; raises DataError."""
+        return load_model(self.folder / "model")
 
     def save_checkpoint(self, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write checkpoints/epoch-NNNN, all that is needed to go on after this epoch, and keep the newest two."""
-        state = {**state, "epoch": epoch}
-        self._save_tensors(f"checkpoints/epoch-{epoch:08d}", tensors, {**state, "state_sha256": _digest_of(state)})
-        for path in sorted(self.folder.glob("checkpoints/epoch-*.json"))[:-KEPT_CHECKPOINTS]:
-            path.unlink()
-            path.with_suffix(".safetensors").unlink(missing_ok=True)
+        save_checkpoint(self.folder / "checkpoints", epoch, tensors, state)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any], list[str]] | None:
         """Return the newest whole checkpoint's tensors and state, and warnings on those passed over; None without any.
 
         Raises DataError where there are some and none is whole.
         """
-        passed: list[str] = []
-        for path in sorted(self.folder.glob("checkpoints/epoch-*.json"), reverse=True):
-            try:
-                tensors, state = self._load_tensors(f"checkpoints/{path.stem}")
-                if state.pop("state_sha256", None) != _digest_of(state):
-                    raise DataError(f"{path}: damaged (its SHA-256 is not the one written in it)")
-                return tensors, state, passed
-            except DataError as error:
-                passed.append(str(error))
-        if passed:
-            raise DataError(f"{passed[0]}; no older checkpoint is whole: start the run anew")
-        return None
+        return load_checkpoint(self.folder / "checkpoints")
 
     def save_frame(self, epoch: int, tensors: Mapping[str, Tensor]) -> None:
         """Write film/epoch-NNNN: a layer's weights after an epoch, for a film of the training."""
-        self._save_tensors(f"film/epoch-{epoch:08d}", tensors, {"epoch": epoch})
+        save_frame(self.folder / "film", epoch, tensors)
 
     def load_frames(self) -> dict[int, dict[str, Tensor]]:
         """Return the weights kept for a film, by epoch, in order; raises DataError for a damaged one."""
-        stems = [f"film/{path.stem}" for path in sorted(self.folder.glob("film/epoch-*.json"))]
-        return {int(stem[-8:]): self._load_tensors(stem)[0] for stem in stems}
-
-    def _save_tensors(self, stem: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-        self.write(f"{stem}.safetensors", content)
-        digest = hashlib.sha256(content).hexdigest()
-        self.write(f"{stem}.json", to_json({**about, "sha256": digest}).encode())
-
-    def _load_tensors(self, stem: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        path = self.folder / f"{stem}.json"
-        try:
-            about = json.loads(path.read_text())
-            path = path.with_suffix(".safetensors")
-            content = path.read_bytes()
-            if about.pop("sha256") != hashlib.sha256(content).hexdigest():
-                raise DataError(f"{path}: damaged (its SHA-256 is not the one in {path.stem}.json)")
-            return load(content), about
-        except FileNotFoundError as error:
-            raise DataError(f"{error.filename}: not there") from None
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError, SafetensorError) as error:
-            raise DataError(f"{path}: not a file of a2's ({type(error).__name__})") from None
+        return load_frames(self.folder / "film")
 
     def discard(self) -> None:
         """Remove the folders that `create` made, if the run never began; what was there before stays."""
@@ -375,10 +309,6 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-
-
-def _digest_of(state: Mapping[str, Any]) -> str:
-    return hashlib.sha256(to_json(dict(state)).encode()).hexdigest()
 
 
 def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:

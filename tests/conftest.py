@@ -17,10 +17,12 @@ from PIL import Image
 from a2cli import main
 from a2cli.experiments import trial
 from a2cli.experiments.train import train_network
+from a2cli.models.files import OWN_DIGEST
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.settings import TrainCnnSettings
+from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
@@ -147,7 +149,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**flags, "data": str(data), "epochs": "3"}).settings
         train_network(settings, Run.create("train-cnn", str(place / "run")), Nobody())
     report = json.loads((place / "run/report.json").read_text())
-    (place / "run/report.json").write_text(json.dumps({**report, "status": "running"}))
+    (place / "run/report.json").write_text(json.dumps(with_digest({**report, "status": "running"})))
     return place / "run"
 
 
@@ -170,9 +172,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def edit(path: Path, old: str, new: str) -> None:
+    """Replace text in a file; what has a SHA-256 of its own gets the new one, as if a2 had written it so."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+    sign(path)
+
+
+def sign(path: Path) -> None:
+    """Write the right SHA-256 into a report, a network's card or a config that was changed."""
+    if path.name == "config.yaml":
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_bytes(yaml_with_digest("".join(lines[:-1]).encode()))
+    elif path.name in {"report.json", "model.json"}:
+        key = DIGEST_KEY if path.name == "report.json" else OWN_DIGEST
+        values = json.loads(path.read_text())
+        kept = {} if key == DIGEST_KEY else {DIGEST_KEY: values.pop(DIGEST_KEY)}
+        path.write_text(json.dumps({**with_digest(values, key), **kept}, indent=1) + "\n")
 
 
 def flip(path: Path, at: int = -20) -> None:

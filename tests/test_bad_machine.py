@@ -16,6 +16,7 @@ import pytest
 from conftest import A2, IMAGES, LABELS, LINES, TINY, contents, draw_classes, edit, nothing_left, text_file
 
 from a2cli.errors import DataError
+from a2cli.report import Nobody
 from a2cli.runs import Run
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
@@ -167,8 +168,8 @@ def test_two_runs_in_one_folder(data: Path, run: Path, train: A2, a2: A2) -> Non
 
 def test_a_second_run_does_not_take_the_firsts_lock_away(tmp_path: Path) -> None:
     first, second = (Run.create("train-cnn", str(tmp_path / "mine")) for _ in range(2))  # both found it empty
-    with first.locked():
-        with pytest.raises(DataError, match="another process is running"), second.locked():
+    with first.locked(Nobody()):
+        with pytest.raises(DataError, match="another process is running"), second.locked(Nobody()):
             pass
         second.discard()
         assert (tmp_path / "mine/.lock").exists(), "a third could come in"

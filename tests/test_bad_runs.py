@@ -29,10 +29,12 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "more seeds": (lambda r: edit(r / "config.yaml", "seeds: 1", "seeds: 2"), 3, ("(seeds was 1, is 2)",)),
     "bad value": (lambda r: edit(r / "config.yaml", "epochs: 3", "epochs: x"), 3, ("config.yaml: epochs",)),
     "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 3, ("'a2 train-mlp'",)),
-    "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: not a report",)),
-    "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: not a report",)),
-    "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("not a report", "command")),
-    "deep report": (lambda r: text_file(r / "report.json", "[" * 100_000), 3, ("run/report.json: not a report",)),
+    "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: damaged (not JSON",)),
+    "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: damaged (not JSON",)),
+    "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("run/report.json: damaged or edited",)),
+    "other report": (lambda r: text_file(r / "report.json", '{"schema_version": 1}'), 3, ("not a report", "command")),
+    "no object": (lambda r: text_file(r / "report.json", "[1]"), 3, ("damaged (expected a JSON object, got list)",)),
+    "deep report": (lambda r: text_file(r / "report.json", "[" * 100_000), 3, ("run/report.json: damaged (not JSON",)),
     "other words": (lambda r: edit(r / "report.json", '"running"', '"flying"'), 3, ("run/report.json", "status")),
 }  # fmt: skip
 
@@ -92,12 +94,12 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped weights": (lambda r: flip(newest(r, "safetensors")), "3.safetensors: damaged"),
     "cut weights": (lambda r: os.truncate(newest(r, "safetensors"), 500), "3.safetensors: damaged"),
     "no weights": (lambda r: newest(r, "safetensors").unlink(), "3.safetensors: not there"),
-    "flipped state": (lambda r: edit(newest(r, "json"), '"waited": 0', '"waited": 1'), "3.json: damaged"),
-    "cut state": (lambda r: os.truncate(newest(r, "json"), 500), "3.json: not a file of a2's"),
-    "empty state": (lambda r: os.truncate(newest(r, "json"), 0), "3.json: not a file of a2's"),
-    "binary state": (lambda r: newest(r, "json").write_bytes(bytes(range(256))), "3.json: not a file of a2's"),
-    "other state": (lambda r: newest(r, "json").write_text("[]"), "not a file of a2's"),
-    "deep state": (lambda r: newest(r, "json").write_text("[" * 100_000), "3.json: not a file of a2's"),
+    "flipped state": (lambda r: edit(newest(r, "json"), '"waited": 0', '"waited": 1'), "3.json: damaged or edited"),
+    "cut state": (lambda r: os.truncate(newest(r, "json"), 500), "3.json: damaged ("),
+    "empty state": (lambda r: os.truncate(newest(r, "json"), 0), "3.json: damaged ("),
+    "binary state": (lambda r: newest(r, "json").write_bytes(bytes(range(256))), "3.json: damaged ("),
+    "other state": (lambda r: newest(r, "json").write_text("[]"), "3.json: damaged (expected a JSON object, got list)"),
+    "deep state": (lambda r: newest(r, "json").write_text("[" * 100_000), "3.json: damaged ("),
 }
 
 

@@ -12,11 +12,24 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
-    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("report", "settings"),
-    ("results",), ("errors",), ("text",), ("__init__",),
+    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("storage",),
+    ("report", "settings"), ("results",), ("errors",), ("text",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-LIGHT = ("main", "cli", "checks", "options", "console", "geometry", "report", "results", "settings", "errors", "text")
+LIGHT = (
+    "main",
+    "cli",
+    "checks",
+    "options",
+    "console",
+    "geometry",
+    "storage",
+    "report",
+    "results",
+    "settings",
+    "errors",
+)
+LIGHT += ("text",)
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

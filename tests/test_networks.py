@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import edit
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
@@ -254,6 +255,6 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     card = ModelCard("convnet", NetworkSettings(), ("a", "b"), 50, "squash", *HALF)
     Run(tmp_path).save_model(card, card.build(Streams(0)))
     path = tmp_path / "model/model.json"
-    path.write_text(path.read_text().replace('"convnet"', '"os.system"'))
+    edit(path, '"convnet"', '"os.system"')
     with pytest.raises(DataError, match="unknown architecture"):
         Run(tmp_path).load_model()

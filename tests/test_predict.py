@@ -30,6 +30,7 @@ from a2cli.results.predictions import Answer, Prediction, Predictions
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings import TrainCnnSettings
+from a2cli.storage import with_digest
 
 NAMES = [f"set/{name}/{i:02}.png" for name in ("ada", "bea", "cay") for i in range(12)]
 STAMP = "NOT PRETRAINED"
@@ -146,8 +147,7 @@ def test_images_are_read_as_the_card_says(own: A2, place: Path, tmp_path: Path) 
     wide = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (8, 1))
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide[:, 8:16]).convert("RGB").save(tmp_path / "middle.png")
-    about = json.loads((tmp_path / "run/model/model.json").read_text())
-    (tmp_path / "run/model/model.json").write_text(json.dumps({**about, "fit": "crop"}))
+    edit(tmp_path / "run/model/model.json", '"fit": "squash"', '"fit": "crop"')
     found = given(answers(own("wide.png", "middle.png", "--json")))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
     torch.testing.assert_close(found[:1], probabilities(tmp_path / "run", [tmp_path / "middle.png"]))
@@ -270,7 +270,8 @@ def test_nothing_on_standard_input(own: A2, monkeypatch: pytest.MonkeyPatch) -> 
 def as_of(folder: Path, command: str, **config: Any) -> None:
     """Make a run one of another command, whose results are no network."""
     report = json.loads((folder / "report.json").read_text())
-    (folder / "report.json").write_text(json.dumps({**report, "command": command, "config": config, "results": None}))
+    text = json.dumps(with_digest({**report, "command": command, "config": config, "results": None}))
+    (folder / "report.json").write_text(text)
     shutil.rmtree(folder / "model")
 
 
@@ -305,8 +306,7 @@ def test_runs_that_cannot_answer(kind: str, own: A2, tmp_path: Path) -> None:
 def test_a_run_is_needed_and_its_networks_agree(a2: A2, place: Path, tmp_path: Path) -> None:
     a2("predict", "x.png").refused(2, "--run: expected the folder of a run")
     shutil.copytree(place / "seeds", tmp_path / "seeds")
-    about = tmp_path / "seeds/seeds/1/model/model.json"
-    about.write_text(about.read_text().replace('"cay"', '"dan"'))
+    edit(tmp_path / "seeds/seeds/1/model/model.json", '"cay"', '"dan"')
     a2("predict", place / "set", "--run", "seeds").refused(3, "do not tell the same classes apart")
 
 

@@ -1,5 +1,6 @@
 """The commands, each with its settings and the function that serves it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from a2cli import __version__, options
 from a2cli.cli.ablation import ablate
-from a2cli.cli.common import kind_of
+from a2cli.cli.common import kind_of, tell_edited
 from a2cli.cli.comparison import compare_optimizers
 from a2cli.cli.fields import receptive_field
 from a2cli.cli.invariance import probe_invariance
@@ -146,8 +147,21 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
     ),
     "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
 }
+
+
+def _served(run: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
+    """Return a command's function, which first says which presets were edited."""
+
+    def served(chosen: Any, flags: dict[str, Any]) -> None:
+        tell_edited(getattr(chosen, "preset", ()))
+        run(chosen, flags)
+
+    return served
+
+
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
-    app.command(_name, short_help=_short, add_help_option=False)(options.with_options(_settings, _options, _run))
+    _command = options.with_options(_settings, _options, _served(_run))
+    app.command(_name, short_help=_short, add_help_option=False)(_command)
 
 
 def _version(value: bool) -> None:

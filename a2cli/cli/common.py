@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from a2cli import options
+from a2cli import options, storage
 from a2cli.checks.data import plan_data
 from a2cli.console import base as console
 from a2cli.console.progress import Show
@@ -120,11 +120,25 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
 
 
 def config_of(flag: str, run: str) -> Path:
-    """Return a run's config.yaml; raises DataError where a folder given by `flag` has none."""
+    """Return a run's config.yaml; raises DataError where a folder given by `flag` has none, or an edited one."""
     config = Path(run) / "config.yaml"
     if not options.is_file(config):
+        if storage.never_began(Path(run)):
+            raise DataError(f"{flag} {run}: this run was stopped before it began; begin it again, with --out {run}")
         raise DataError(f"{flag} {run}: not a run's folder (it has no config.yaml)")
+    if options.was_edited(config):
+        raise DataError(
+            f"{flag} {run}: config.yaml was damaged or edited (its SHA-256 is not the one written in it); put it back "
+            f"as it was, or begin a new run with -p {config}"
+        )
     return config
+
+
+def tell_edited(presets: Sequence[str]) -> None:
+    """Say which presets are the config.yaml of a run and were edited since."""
+    for name in presets:
+        if options.was_edited(Path(name)):
+            console.note(f"warning: --preset {name}: edited since a2 wrote it; taken as it is now")
 
 
 def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:

@@ -9,12 +9,14 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a2cli.report import Report, to_json
 from a2cli.settings import Declared
+from a2cli.storage import with_digest
 from a2cli.text import printable
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def console_on(*, stderr: bool) -> "Console":
 
 
 def show_report_json(report: Report) -> None:
-    out(to_json(report))
+    out(to_json(with_digest(asdict(report))))
 
 
 def show_plan(rows: Sequence[tuple[str, str, str]], plan: Sequence[str]) -> None:

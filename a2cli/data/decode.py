@@ -38,6 +38,8 @@ TURNED = {  # EXIF 2.3, tag 0x0112
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `read_image` checks every header itself
 ValueRange = tuple[float, float]
 
+FITS = re.compile(r"squash|crop|pad|center-[1-9]\d{0,3}(-(bilinear|bicubic))?")
+
 
 class DamagedImageError(Exception):
     """A file that is not an image that can be used; the message says why."""
@@ -187,6 +189,11 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # on tags of a wrong type Pillow raises whatever it stumbles over; the pixels are whole
         return 1
+
+
+def is_fit(text: str) -> bool:
+    """Return whether `to_square` knows this way to fit an image into a square."""
+    return FITS.fullmatch(text) is not None
 
 
 def to_square(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def compare_optimizers(
 
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
-    with run.locked():
+    with run.locked(watch):
         device = set_up(settings.training.device, 1)
         comparison = Comparison(run.folder / "trials", workers, watch, settings, str(device))
         first = comparison.choices[0]

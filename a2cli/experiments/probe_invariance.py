@@ -60,7 +60,7 @@ def probe_invariance(
 
     Raises SettingsError where nothing is left to try, and DataError for runs and images that cannot be used.
     """
-    with run.locked():
+    with run.locked(watch):
         probe = settings.probe
         device = set_up(probe.device, probe.threads)
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())

@@ -54,7 +54,7 @@ def receptive_field(
     )
     if run is None:
         return report
-    with run.locked():
+    with run.locked(watch):
         run.write_config(COMMAND, report.config)
         return run.finish(report, watch, partial(_draw, run, results, influences, images))
 

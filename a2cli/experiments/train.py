@@ -69,7 +69,7 @@ def train_network(
     With `final`, the sealed test images are read once at the end; `warnings` go into the report. Raises SettingsError,
     DataError and DivergedError.
     """
-    with run.locked():
+    with run.locked(watch):
         threads, auto = settings.training.threads, ""
         if not threads:
             threads, auto = auto_threads(settings)

@@ -90,6 +90,7 @@ def _run(
     watch.start(job.title, job.training.epochs, len(progress.history))
     if not progress.finished:
         _train(progress, run, device, watch, job.test if final else None)
+        run.start_metrics(progress.history)  # lines are appended without waiting for the disk
     trained = time.perf_counter()
     watch.phase("evaluating")
     progress.model.load_state_dict(progress.best_weights if job.training.restore_best else progress.judged.state_dict())

@@ -38,7 +38,7 @@ def visualize_weights(
     Raises SettingsError for a part, unit, layer or class that a network does not have, DataError for runs, weights and
     images that cannot be used.
     """
-    with run.locked():
+    with run.locked(watch):
         view, look_at = settings.view, settings.look
         device = set_up(view.device, view.threads)
         view = replace(view, device=str(device), threads=torch.get_num_threads())

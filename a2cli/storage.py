@@ -1,0 +1,165 @@
+"""How everything is stored: written whole and on disk for good, and with a SHA-256 that is checked before it is used.
+
+JSON holds the SHA-256 of its other values, YAML that of the lines above the last one, which is a comment.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from a2cli.errors import DataError
+from a2cli.report import to_json
+
+if sys.platform != "win32":
+    import fcntl
+
+DIGEST_KEY = "sha256"
+LOCK = ".lock"
+TEMPORARY = ".writing-"
+MOST_JSON = 256 << 20  # bytes; a report of a thousand runs has some ten millions
+UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as file systems of clusters answer
+YAML_DIGEST = re.compile(rb"(.*^)# sha256: ([^\n]*)\n*", re.DOTALL | re.MULTILINE)
+
+
+# Writing
+
+
+@contextmanager
+def durable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes the place of `path` at the end, on disk for good; if anything fails, nothing changes.
+
+    Its permissions are those that the umask leaves. Raises OSError.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, and the folders above it, whole or not at all; raises OSError."""
+    make_folder(path.parent)
+    with durable(path) as file:
+        file.write(content)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it, and return those that were not there, itself first; raises OSError."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made:
+        sync_folder(path.parent)
+    return made
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on disk, without which a new name may be lost; raises OSError."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder may be written and not read
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(handle)
+
+
+def lock(file: IO[Any], *, wait: bool) -> bool:
+    """Hold a lock on an open file until it is closed, and return whether that can be done on its file system.
+
+    Raises BlockingIOError where another process holds it, unless `wait`, and OSError.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return False
+    return True
+
+
+def never_began(folder: Path) -> bool:
+    """Return whether a folder is that of a run stopped before it began: it holds unfinished files at the most."""
+
+    def refuse(error: OSError) -> None:
+        raise error  # os.walk would pass over what may not be read
+
+    try:
+        for root, folders, names in os.walk(folder, onerror=refuse):
+            foreign = [name for name in names if name != LOCK and not name.startswith(TEMPORARY)]
+            if foreign or any((Path(root) / name).is_symlink() for name in folders):
+                return False
+    except OSError:
+        return False
+    return folder.is_dir()
+
+
+# Checking
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of values as JSON, the same for values that were read from JSON."""
+    return hashlib.sha256(to_json(dict(values)).encode()).hexdigest()
+
+
+def with_digest(values: Mapping[str, Any], key: str = DIGEST_KEY) -> dict[str, Any]:
+    """Return values with their own SHA-256 under `key`."""
+    others = {name: value for name, value in values.items() if name != key}
+    return {**others, key: digest_of(others)}
+
+
+def without_digest(values: Mapping[str, Any], path: Path, key: str = DIGEST_KEY) -> dict[str, Any]:
+    """Return values without their SHA-256 under `key`; raises DataError where it is missing or of other values."""
+    others = {name: value for name, value in values.items() if name != key}
+    if values.get(key) != digest_of(others):
+        raise DataError(f"{path}: damaged or edited (its SHA-256 is not the one written in it)")
+    return others
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the values of a JSON file; raises OSError, and DataError where it holds no JSON object or is too large."""
+    with path.open("rb") as file:
+        content = file.read(MOST_JSON + 1)
+    if len(content) > MOST_JSON:
+        raise DataError(f"{path}: damaged (larger than {MOST_JSON:,} bytes)")
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: damaged (not JSON: {' '.join(str(error).split())[:80]})") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: damaged (expected a JSON object, got {type(values).__name__})")
+    return values
+
+
+def yaml_with_digest(content: bytes) -> bytes:
+    """Return YAML with a last line, a comment, that has the SHA-256 of the others."""
+    return content + f"# sha256: {hashlib.sha256(content).hexdigest()}\n".encode()
+
+
+def yaml_was_edited(content: bytes) -> bool:
+    """Return whether YAML ends in the SHA-256 of other lines than those above it."""
+    found = YAML_DIGEST.fullmatch(content)
+    return found is not None and hashlib.sha256(found[1]).hexdigest().encode() != found[2]
