@@ -13,19 +13,17 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from a2cli.data.decode import to_square
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import (
-    Preprocess,
     behind,
-    build_torchvision,
     cuts,
     friendly_names,
     graph_of,
     nodes_of,
     parameters_of,
-    preprocessing,
     resolve_layer,
     up_to,
 )
 from a2cli.models.frozen import WindowMax, quick
+from a2cli.models.pretrained import Preprocess, build_torchvision, preprocessing
 
 
 def images(side: int = 64, count: int = 2) -> Tensor:

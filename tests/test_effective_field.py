@@ -19,7 +19,7 @@ from a2cli.analysis.receptive_field import parse_layers, runs
 from a2cli.experiments.effective_fields import support
 from a2cli.experiments.model_fields import model_fields, traced
 from a2cli.experiments.stack_fields import stack_fields
-from a2cli.models.backbones import build_torchvision
+from a2cli.models.pretrained import build_torchvision
 
 
 def uniform(kernels: list[int]) -> nn.Sequential:
@@ -223,11 +223,11 @@ def test_a_model_with_weights(a2: A2, tmp_path: Path) -> None:
     a2(*command, "--weights", "no.safetensors").refused(3, "not a file of weights")
     a2(*command, "--weights", "gone.safetensors").refused(3, "no such file")
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "small.safetensors")
-    a2(*command, "--weights", "small.safetensors").refused(3, "do not fit")
+    a2(*command, "--weights", "small.safetensors").refused(3, "weights of another network (features.0.weight is (1,)")
     save_file({"features.0.weight": weights["features.0.weight"]}, tmp_path / "few.safetensors")
-    a2(*command, "--weights", "few.safetensors").refused(3, "is not given features.0.bias and 50 more")
+    a2(*command, "--weights", "few.safetensors").refused(3, "lacks classifier.1.bias, classifier.1.weight, features.0")
     save_file({**weights, "extra": torch.zeros(1)}, tmp_path / "more.safetensors")
-    a2(*command, "--weights", "more.safetensors").refused(3, "has no place for extra")
+    a2(*command, "--weights", "more.safetensors").refused(3, "weights of another network (no place for extra)")
     assert len(list((tmp_path / "runs").iterdir())) == 1, "those refused left nothing"
 
 

@@ -19,8 +19,8 @@ from torchvision.datasets import ImageFolder
 
 from a2cli.analysis.feature_file import read_features
 from a2cli.experiments.extract_features import extract_features
-from a2cli.models.backbones import build_torchvision
 from a2cli.models.frozen import has_bf16
+from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
 from a2cli.options import resolve
 from a2cli.report import Nobody

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from a2cli.experiments import job, trial
 from a2cli.experiments.stages import learning_part, paces_of, plan_of
 from a2cli.experiments.train import train_network
-from a2cli.models.backbones import build_torchvision, graph_of, resolve_layer, up_to
+from a2cli.models.backbones import graph_of, resolve_layer, up_to
 from a2cli.models.parts import cut_before, layers_of
+from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.options import build, resolve
 from a2cli.report import Nobody

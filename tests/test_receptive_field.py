@@ -22,8 +22,8 @@ from a2cli.errors import SettingsError
 from a2cli.experiments.model_fields import model_fields
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.geometry import stages
-from a2cli.models.backbones import build_torchvision
 from a2cli.models.convnet import build_convnet
+from a2cli.models.pretrained import build_torchvision
 from a2cli.runtime import Streams
 from a2cli.settings import NetworkSettings
 

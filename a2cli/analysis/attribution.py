@@ -5,7 +5,7 @@ and the baseline, a colour (3,) that stands for "nothing there". It returns a ma
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from a2cli.models.backbones import nodes_of, settled
+from a2cli.models.backbones import function_name, is_activation, nodes_of, settled
+from a2cli.models.inplace import snapshot
 
 ALIKE = 0.5  # the rank correlation from which on two maps look the same
 PARTS, MOST_STEPS = 16, 1024  # of integrated gradients: the way's parts at first, and the most gradients taken
 CLOSE, ROUNDING = 0.005, 1.2e-7  # how near the sum must come, a share; float32's own
 OCCLUDED = 8  # the hidden square's side is the image's over this
 BATCH = 32
+RELU = ("relu", "relu_")
 
 Model = fx.GraphModule
 
@@ -58,20 +60,36 @@ def gradient(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attr
 
 
 def guided_backprop(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
-    """The gradient, but each ReLU passes only what is positive (Springenberg et al. 2015, section 3.4); as above."""
-    rectifiers = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    """The gradient, but each ReLU passes only what is positive (Springenberg et al. 2015, section 3.4); as above.
+
+    A ReLU6 is one as well. They are found where the gradient meets them, so it matters not how the network's code calls
+    them: a module, a function, a method, in place.
+    """
+    pixels = image[None].detach().clone().requires_grad_()
+    logit = model(pixels)[:, target].sum()
+    rectifiers = [step for step in _steps_back(logit) if _is_rectifier(step)]
     if not rectifiers:
         raise UnsuitableError("the network has no ReLU")
+    for step in rectifiers:
+        step.register_prehook(lambda slopes: tuple(slope.clamp_min(0) for slope in slopes))
+    (found,) = torch.autograd.grad(logit, pixels)
+    return Attribution(found[0].abs().amax(dim=0), signed=False)
 
-    def positive(_: nn.Module, given: Any, __: Any) -> tuple[Tensor]:
-        return (given[0].clamp_min(0),)
 
-    hooks = [one.register_full_backward_hook(positive) for one in rectifiers]
-    try:
-        return Attribution(_gradients(model, image[None], target)[0].abs().amax(dim=0), signed=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _steps_back(value: Tensor) -> Iterator[Any]:
+    """Yield each step that the gradient of a value takes on its way back, once."""
+    waiting, seen = [value.grad_fn], {None, value.grad_fn}
+    while waiting:
+        step: Any = waiting.pop()
+        yield step
+        before = {one for one, _ in step.next_functions} - seen
+        seen |= before
+        waiting += before
+
+
+def _is_rectifier(step: Any) -> bool:
+    """Return whether the gradient meets a ReLU here, or a ReLU6: torch's Hardtanh between 0 and another number."""
+    return bool(step.name() == "ReluBackward0" or (step.name() == "HardtanhBackward0" and step._saved_min_val == 0))
 
 
 def integrated_gradients(
@@ -152,7 +170,27 @@ def deep_lift(model: Model, image: Tensor, target: int, baseline: Tensor) -> Att
     """captum's DeepLift (Shrikumar, Greenside & Kundaje 2017), summed over the colours."""
     from captum.attr import DeepLift
 
-    return _by_captum(DeepLift(model), model, image, target, baseline)
+    return _by_captum(DeepLift(_with_own_relus(model)), model, image, target, baseline)
+
+
+def _with_own_relus(model: Model) -> Model:
+    """Return a model in which each ReLU is a module of its own, as captum knows no function and no module used twice.
+
+    Its other modules are the model's own.
+    """
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(model.graph, {}))
+    copy = fx.GraphModule(model, graph)
+    modules = dict(copy.named_modules())
+    for node in list(copy.graph.nodes):
+        if is_activation(node, modules) and (function_name(node) in RELU or type(modules.get(node.target)) is nn.ReLU):
+            copy.add_submodule(f"{node.name}_own", nn.ReLU())
+            with copy.graph.inserting_after(node):
+                own = copy.graph.call_module(f"{node.name}_own", node.args[:1])
+            node.replace_all_uses_with(own)
+            copy.graph.erase_node(node)
+    copy.recompile()
+    return copy
 
 
 def gradient_shap(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
@@ -223,10 +261,11 @@ def _gradients(model: Model, images: Tensor, target: int) -> Tensor:
 
 
 def _last_maps(model: Model) -> str | None:
-    """Return the node of the last convolution's maps, behind its norm and activation, and the sum it may be part of."""
+    """Return the node of the last convolution's maps, behind its norm and activation, and the sum or the branches side
+    by side that they may be part of."""
     modules = dict(model.named_modules())
     last = [name for name, node in nodes_of(model).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
-    return settled(model, last[-1], ("relu", "relu_", "add", "add_", "iadd")) if last else None
+    return settled(model, last[-1], ("add", "add_", "iadd", "cat", "concat")) if last else None
 
 
 def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
@@ -238,7 +277,8 @@ def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor
         def run_node(self, n: fx.Node) -> object:
             found = super().run_node(n)
             if n is node:
-                kept["value"] = found = found.detach().requires_grad_()
+                kept["value"] = found.detach().requires_grad_()
+                found = snapshot(kept["value"])  # which a step in place may write into
             return found
 
     logits: Tensor = Keeping(model).run(images)

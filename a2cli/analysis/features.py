@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from a2cli.data.activations import Store, digests_of
-from a2cli.errors import SettingsError
+from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import digest_of, parameters_of, up_to
 from a2cli.models.frozen import quick
+from a2cli.models.inplace import any_in_place
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
@@ -53,6 +54,9 @@ class Kept:
             values = found[card.node]
             if not isinstance(values, Tensor) or values.dim() < 2 or len(values) != BLANKS:
                 raise SettingsError(f"--layer: {name} is a step of {card.backbone} that gives no features of an image")
+            if card.grid and values.dim() == 4 and values.shape[1] == values.shape[2] != values.shape[3]:
+                shape = "x".join(map(str, values.shape[1:]))
+                raise SettingsError(f"--grid: {name} of {card.backbone} has its channels last ({shape}); use --grid 0")
         return {name: self.poolings[name](found[card.node]).shape[1:] for name, card in self.cards.items()}
 
     def _recipe(self, graph: fx.GraphModule, card: TrunkCard) -> str:
@@ -60,6 +64,8 @@ class Kept:
         weights = digest_of({name: state[name] for name in names})
         network = None if card.network is None else asdict(card.network)  # what no weights show, as the activation
         recipe = [card.backbone, network, card.node, weights, card.grid, card.grid_pool, card.mean, card.std]
+        recipe += ["transform_input"] if card.transform_input else []
+        recipe += ["in-place steps apart"] if any_in_place(graph) else []  # which overwrote rows that are still there
         processor = [torch.backends.cpu.get_cpu_capability()]
         return json.dumps([str(torch.__version__), *processor, *recipe, *self.arithmetic])
 
@@ -71,6 +77,13 @@ class Kept:
     def _answers(self, body: nn.Module, images: Tensor) -> dict[str, Tensor]:
         found = body(self.preprocess(images))
         return {name: self.poolings[name](found[card.node]) for name, card in self.cards.items()}
+
+    def _check(self, name: str, rows: NDArray[np.float32], precision: str) -> None:
+        """Raise DataError for activations that are NaN or infinite, before they are kept."""
+        if not np.isfinite(rows).all():
+            card = self.cards[name]
+            advice = "use --precision fp32" if precision != "fp32" else "its weights cannot be used"
+            raise DataError(f"{card.backbone}: activations of {name} are NaN or infinite ({card.weights}); {advice}")
 
     def compute(
         self,
@@ -102,6 +115,7 @@ class Kept:
                 for name, values in found.items():
                     new = [i for i, row in enumerate(batch) if row in lacking[name]]
                     kept = values.float().cpu()[new].numpy()
+                    self._check(name, kept, precision)
                     self.stores[name].add([digests[batch[i]] for i in new], kept)
             for store in self.stores.values():
                 store.flush()

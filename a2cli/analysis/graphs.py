@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from a2cli.analysis.receptive_field import View, Window
+from a2cli.models.inplace import any_in_place, snapshot
 
 POINTWISE = {
     *("ReLU", "ReLU6", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "Hardsigmoid", "Hardtanh"),
@@ -126,13 +127,13 @@ class _Maps(fx.Interpreter):
 
     def __init__(self, graph: fx.GraphModule, names: dict[fx.Node, str]) -> None:
         super().__init__(graph)
-        self.names = names
+        self.names, self.in_place = names, any_in_place(graph)
         self.maps: dict[str, Tensor] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if n in self.names:
-            self.maps[self.names[n]] = result
+            self.maps[self.names[n]] = snapshot(result) if self.in_place else result
             if len(self.maps) == len(self.names):
                 raise _EnoughError
         return result

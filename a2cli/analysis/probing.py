@@ -122,7 +122,7 @@ def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
 
         def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
             uses = sum(name.partition("#")[0] == path for name in found)
-            found[f"{path}#{uses + 1}" if uses else path] = maps
+            found[f"{path}#{uses + 1}" if uses else path] = maps.clone()  # before a step in place
 
         _run_watched(model, images, kinds, keep)
         return found

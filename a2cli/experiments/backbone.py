@@ -1,19 +1,21 @@
 """A backbone, as extract-features and finetune begin with it: its graph with its weights, and where those are from."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
-from a2cli.models.backbones import build_torchvision, digest_of, graph_of, parameters_of, preprocessing, resolve_layer
+from a2cli.models.backbones import digest_of, graph_of, parameters_of, resolve_layer
 from a2cli.models.backbones import up_to as cut
-from a2cli.models.weights import Weights, fill, find_weights
+from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
+from a2cli.models.state_dict import few
+from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
 from a2cli.runs import Run
@@ -25,16 +27,19 @@ NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
 
 @dataclass(frozen=True)
 class Backbone:
-    """A whole network's graph with its weights, and the card of it cut behind nothing yet.
+    """A whole network and its graph, with its weights, and the card of it cut behind nothing yet.
 
-    `value_range` is of the images that a run's network was trained on.
+    `value_range` is of the images that a run's network was trained on; `notes` say what was changed or left out to fit
+    the weights to the network.
     """
 
+    model: nn.Module
     graph: fx.GraphModule
     card: TrunkCard
     weights: Weights | None
     flag: str
     value_range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str, flag: str = "--layer") -> TrunkCard:
         """Return the card of the trunk up to a layer; raises SettingsError for one that does not exist."""
@@ -52,7 +57,9 @@ class Backbone:
             watch.warn(NOT_PRETRAINED)
             return list(trunks)
         needed = parameters_of(cut(self.graph, [trunk.node for trunk in trunks]))
-        missing = fill(self.graph, self.weights, needed, partial=partial)
+        missing = fill(self.model, self.weights, needed, partial=partial)
+        for note in self.notes:
+            watch.warn(note)
         if missing:
             watch.warn(f"--partial: these weights are random: {', '.join(missing)}")
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
@@ -63,11 +70,11 @@ def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch:
     if settings.run is not None:
         return _of_run(settings.run, pictures)
     name, flag = settings.backbone, f"--backbone {settings.backbone}"
-    with torch.device("meta"):  # drawing a whole AlexNet's weights takes most of a second; they are drawn if needed
-        model = build_torchvision(name)
-    weights = find_weights(name, settings.weights, watch)
-    model = _blank(model) if weights.pretrained and not settings.partial else build_torchvision(name)
-    prepared = preprocessing(name, settings.weights, pictures.image_size)
+    with Undrawn():  # drawing a whole AlexNet's weights takes most of a second; they are drawn if needed
+        build_torchvision(name)
+    file = find_weights(name, settings.weights, watch)
+    prepared = preprocessing(name, settings.weights, pictures.image_size or patches_side(file))
+    model, weights = _with_weights(name, file, prepared.image_size, partial=settings.partial)
     card = TrunkCard(
         backbone=name,
         network=None,
@@ -83,16 +90,33 @@ def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch:
         weights=weights.source,
         sha256=weights.sha256,
         random=(),
+        transform_input=weights.pretrained and name in INPUT_TRANSFORMING,
     )
-    return Backbone(graph_of(model, flag), card, weights, flag)
+    notes = _notes_on(weights, card, published=file.published)
+    return Backbone(model, graph_of(model, flag), card, weights, flag, notes=notes)
 
 
-def _blank(model: nn.Module) -> nn.Module:
-    """Return a network that takes no memory with all its weights zero, to be loaded."""
-    model = model.to_empty(device="cpu")
-    for tensor in model.state_dict().values():
-        tensor.zero_()
-    return model
+def _with_weights(name: str, file: WeightsFile, image_size: int, *, partial: bool) -> tuple[nn.Module, Weights]:
+    """Return a network as torchvision's factory builds it for these weights, to be filled with them.
+
+    Raises DataError for values that are no weights, SettingsError for an image size that they are not for.
+    """
+    pretrained, side = bool(file.state_dicts), patches_side(file)
+    if name.startswith(SIZED) and side and image_size != side:
+        raise SettingsError(f"--image-size: {name} with {file.source} takes {side}x{side} images, got {image_size}")
+    with Undrawn() if pretrained and not partial else nullcontext():
+        model = build_torchvision(name, transform_input=pretrained, image_size=image_size)
+    return materialize(model), fit(model, file)
+
+
+def _notes_on(weights: Weights, card: TrunkCard, *, published: bool) -> tuple[str, ...]:
+    """Return what was renamed, converted or left out of a file of weights, and what is taken for granted."""
+    notes = list(weights.notes)
+    if weights.misfits:
+        notes.append(f"left out, as this network has no place for them or another shape: {few(list(weights.misfits))}")
+    if card.transform_input and not published:
+        notes.append("images go through transform_input, as with torchvision's own weights")
+    return (f"--weights {weights.source}: {'; '.join(notes)}",) if notes else ()
 
 
 def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
@@ -122,7 +146,8 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         sha256=digest_of(model.state_dict()),
         random=(),
     )
-    return Backbone(graph_of(model, f"--run {folder}"), trunk, None, f"--run {folder}", card.value_range)
+    where = f"--run {folder}"
+    return Backbone(model, graph_of(model, where), trunk, None, where, value_range=card.value_range)
 
 
 def tell_grey(packed: Packed, source: str, watch: Watcher) -> list[str]:

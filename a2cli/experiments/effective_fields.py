@@ -1,6 +1,6 @@
 """Effective receptive fields: a network's, with the weights it began with and, where there are any, trained ones."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +17,11 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
 from a2cli.experiments.model_fields import WINDOWED, traced
-from a2cli.models.backbones import build_torchvision
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
-from a2cli.models.weights import read_weights
+from a2cli.models.pretrained import build_torchvision
+from a2cli.models.state_dict import few
+from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
 from a2cli.report import Watcher
 from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
@@ -39,6 +40,7 @@ class Networks:
 
     untrained: MapsOf
     trained: MapsOf | None
+    warnings: Sequence[str] = ()
 
 
 def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
@@ -54,13 +56,13 @@ def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watche
 
 def measure(
     settings: ReceptiveFieldSettings, results: FieldResults, seed: int, images: NDArray[np.uint8], watch: Watcher
-) -> tuple[FieldResults, Influences]:
-    """Return the results with their effective fields, and each layer's influences by kind of weights: (H, W).
+) -> tuple[FieldResults, Influences, Sequence[str]]:
+    """Return the results with their effective fields, each layer's influences by kind of weights (H, W), and warnings.
 
     Measured are the middle units of all layers; of one of torchvision's networks, only of the last layer; and the unit
     that was asked for in place of its layer's middle one. Raises DataError for weights that do not fit.
     """
-    networks = _networks(settings, results.image_size, seed)
+    networks = _networks(settings, results.image_size, seed, watch)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
     units = {one.layer: one for one in [*results.middle, *([results.unit] if results.unit else [])]}
@@ -73,7 +75,7 @@ def measure(
             influences.setdefault(name, {})[kind] = spread
             found.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
     verdict = f"{results.verdict} {_in_words(found[-len(kinds) :])}".strip()
-    return replace(results, effective=found, verdict=verdict), influences
+    return replace(results, effective=found, verdict=verdict), influences, networks.warnings
 
 
 def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str, Pair]:
@@ -145,12 +147,18 @@ def _in_words(found: Sequence[EffectiveField]) -> str:
 # Networks
 
 
-def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int) -> Networks:
+def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, watch: Watcher) -> Networks:
     assert side is not None, "whoever has images knows their size"
     stack = settings.stack
     if stack.model:
-        weights = read_weights(settings.effective.weights) if settings.effective.weights else None
-        return Networks(_of_model(stack.model, side), _of_model(stack.model, side, weights) if weights else None)
+        if settings.effective.weights is None:
+            return Networks(_of_model(stack.model, side), None)
+        file = WeightsFile(read_weights(settings.effective.weights), settings.effective.weights, "")
+        notes: list[str] = []
+        trained = _of_model(stack.model, side, file, notes)
+        for note in notes:
+            watch.warn(note)
+        return Networks(_of_model(stack.model, side), trained, notes)
     if stack.run:
         trained, card = Run.open(stack.run).load_model()
         return Networks(_of_sequence(card.build(Streams(seed))), _of_sequence(trained))
@@ -168,10 +176,13 @@ def _of_sequence(model: nn.Module) -> MapsOf:
     return lambda name: lambda images: probing.of_sequence(model, [name])(images)[name]
 
 
-def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None) -> MapsOf:
-    model = build_torchvision(name, "--model")
-    if weights is not None:
-        _fill(model, weights, f"--weights: {name}")
+def _of_model(name: str, side: int, file: WeightsFile | None = None, notes: list[str] | None = None) -> MapsOf:
+    model = build_torchvision(name, "--model", transform_input=file is not None)
+    if file is not None:
+        weights = fit(model, file)
+        _fill(model, weights)
+        if notes is not None:
+            notes += [f"--weights {file.source}: {note}" for note in weights.notes]
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
     graph = traced(model)
     if graph is None:
@@ -180,14 +191,9 @@ def _of_model(name: str, side: int, weights: Mapping[str, Tensor] | None = None)
     return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
 
 
-def _fill(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+def _fill(model: nn.Module, weights: Weights) -> None:
     """Load weights that may lack what comes after the last layer: linear layers, and nothing else."""
-    try:
-        lacking = model.load_state_dict(dict(weights), strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{where}: the weights do not fit ({str(error).splitlines()[-1].strip()[:120]})") from None
     modules = dict(model.named_modules())
-    lost = [name for name in lacking.missing_keys if not isinstance(modules[name.rpartition(".")[0]], nn.Linear)]
-    if wrong := [*lacking.unexpected_keys, *lost]:
-        kind = "has no place for" if lacking.unexpected_keys else "is not given"
-        raise DataError(f"{where} {kind} {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}")
+    needed = [name for name in model.state_dict() if not isinstance(modules[name.rpartition(".")[0]], nn.Linear)]
+    if missing := fill(model, weights, needed, partial=True):
+        raise DataError(f"--weights {weights.source}: lacks {few(missing)}")

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +20,9 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
 from a2cli.experiments.images import data_summary
-from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, parameters_of, up_to
+from a2cli.models.backbones import parameters_of, up_to
 from a2cli.models.frozen import has_bf16
+from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
@@ -57,7 +57,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     value_range = backbone.value_range
     packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch, value_range)
     notes = [] if first.pretrained else [NOT_PRETRAINED]
-    notes += [f"random weights: {name}" for name in first.random]
+    notes += [*backbone.notes, *(f"random weights: {name}" for name in first.random)]
     notes += packed.warnings
     for note in packed.warnings:
         watch.warn(note)
@@ -72,7 +72,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     layers = {name: _as_source(*of) for name, of in found.items()}
     if chosen.baselines:
         untrained = {f"{RANDOM}{name}": replace(card, weights="none", sha256="") for name, card in cards.items()}
-        fresh = replace(backbone, graph=_fresh(backbone, first))
+        fresh = replace(backbone, graph=first.graph())  # with the weights that a training from nothing begins with
         more, again = _computed(fresh, untrained, settings, packed, device, watch)
         layers |= {name: _as_source(*of) for name, of in more.items()}
         computed = max(computed, again)
@@ -162,11 +162,6 @@ def _computed(
     return kept.compute(
         packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, watch
     )
-
-
-def _fresh(backbone: Backbone, card: TrunkCard) -> Any:
-    """Return the same network with the weights it would begin training with."""
-    return graph_of(build_torchvision(card.backbone), backbone.flag) if card.network is None else card.graph()
 
 
 def _as_source(values: NDArray[np.float32], places: NDArray[np.int64]) -> Source:

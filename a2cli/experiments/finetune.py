@@ -57,7 +57,7 @@ class Finetuning:
         source = find_source(dataset.data)
         packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
-        notes += [] if trunk.pretrained else [NOT_PRETRAINED]
+        notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
         notes += [f"--partial: weights that are random: {', '.join(trunk.random)}"] if trunk.random else []
         notes += tell_grey(packed, source.label, Nobody())
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)

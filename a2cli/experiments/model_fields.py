@@ -21,7 +21,7 @@ from a2cli.experiments.fields import (
     unit_field,
     verdict,
 )
-from a2cli.models.backbones import build_torchvision
+from a2cli.models.pretrained import build_torchvision
 from a2cli.results.fields import FieldResults, LayerField, MapCone, UnitField
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)

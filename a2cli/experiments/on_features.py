@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -63,7 +63,7 @@ class Features:
         card = file.about.trunks[layer]
         if chosen.data is not None:
             _check_images(file, chosen.data, card, watch)
-        identity = hashlib.sha256(json.dumps([asdict(card), file.about.precision]).encode()).hexdigest()
+        identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
         stamp = [] if card.pretrained else [NOT_PRETRAINED]
         random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []

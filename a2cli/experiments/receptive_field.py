@@ -35,13 +35,15 @@ def receptive_field(
     """
     results = _derived(settings)
     influences: Influences = {}
+    warnings: Sequence[str] = ()
     images = None
     if results.image_size and (run or settings.effective.effective):
         from a2cli.experiments import effective_fields
 
         images = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
         if settings.effective.effective:
-            results, influences = effective_fields.measure(settings, results, sample.training.seed, images, watch)
+            measured = effective_fields.measure(settings, results, sample.training.seed, images, watch)
+            results, influences, warnings = measured
     elif settings.effective.effective:
         raise SettingsError("--effective: needs --image-size")
     report = Report(
@@ -51,6 +53,7 @@ def receptive_field(
         status="done",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         results=results,
+        warnings=list(warnings),
     )
     if run is None:
         return report

@@ -16,8 +16,9 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.experiments.backbone import find_backbone
 from a2cli.experiments.probed import Trained, find_subject
-from a2cli.models.backbones import Preprocess, friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
+from a2cli.models.backbones import friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
 from a2cli.models.layers import initialize
+from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.report import Watcher
@@ -243,4 +244,5 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
         baseline=tuple(card.mean),
         weights=card.weights,
         source=label,
+        notes=found.notes,
     )

@@ -1,4 +1,4 @@
-"""torchvision's networks, and our own, as backbones: their layers by name, cut where their features are wanted.
+"""Networks as backbones: their layers by name, cut where their features are wanted.
 
 A backbone is a graph (torch.fx), so layers have torchvision's own node names, a forward stops at the last layer asked
 for, and a network can be cut in two. N images, C channels, H x W pixels.
@@ -6,84 +6,23 @@ for, and a network can be cut in two. N images, C channels, H x W pixels.
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
+from a2cli.models.inplace import any_in_place, is_needed, snapshot, use_results
 from a2cli.models.layers import ACTIVATIONS, Flatten, Moments, Normalize, WeightNorm
+from a2cli.models.pretrained import Preprocess
 from a2cli.models.statistics import Statistics
 from a2cli.models.transfer import GridPooling
-from a2cli.models.weights import torchvision_weights
-from a2cli.runtime import Streams
 
 NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LocalResponseNorm, nn.LayerNorm)
 ACTIVE = (*ACTIVATIONS.values(), nn.ReLU6, nn.Hardswish)
 POOLING = (nn.MaxPool2d, nn.AvgPool2d)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What images become before a network sees them: `fit` to a square of `image_size`, then `mean` and `std`."""
-
-    image_size: int
-    fit: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-class Preprocess(nn.Module):
-    """(N, 3, H, W) uint8, or floating in [0, 1], to normalised float32, bit for bit as torchvision does it."""
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.mean, self.std = (torch.tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
-
-    def forward(self, images: Tensor) -> Tensor:
-        scaled = images.to(torch.float32).contiguous()
-        if not images.is_floating_point():
-            scaled = scaled.div_(255)
-        return (scaled - self.mean.to(images.device)).div_(self.std.to(images.device))
-
-
-def build_torchvision(name: str, flag: str = "--backbone") -> nn.Module:
-    """Return one of torchvision's classifiers, its weights drawn from a stream of their own; nothing is in place.
-
-    Raises SettingsError for a name that torchvision does not have.
-    """
-    from torchvision import models
-
-    known = models.list_models(module=models)
-    if name not in known:
-        raise SettingsError(f"{flag}: torchvision has no classifier {name!r}{nearest(name, known)}")
-    without = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # drawing theirs takes a minute
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(Streams(0).derive("init"))
-        model: nn.Module = models.get_model(name, weights=None, **without)
-    for module in model.modules():  # or a layer asked for would be overwritten by the ReLU behind it
-        if hasattr(module, "inplace"):
-            setattr(module, "inplace", False)  # noqa: B010
-    return model.eval()
-
-
-def preprocessing(name: str, weights: str, image_size: int | None = None) -> Preprocessing:
-    """Return the preprocessing that belongs to a network's pretrained weights, its sizes scaled to `image_size`.
-
-    Of a file those of the weights that torchvision names alike, else of the first.
-    """
-    known = torchvision_weights(name)
-    by_name = {one.name.lower(): one for one in known} | {Path(one.url).name: one for one in known}
-    usual = known.DEFAULT if weights == "imagenet" else next(iter(known))
-    wanted = by_name.get(weights.lower()) or by_name.get(Path(weights).name) or usual
-    found = wanted.transforms()
-    size = image_size or found.crop_size[0]
-    shorter = round(found.resize_size[0] * size / found.crop_size[0])
-    bicubic = "-bicubic" if found.interpolation.value == "bicubic" else ""
-    return Preprocessing(size, f"center-{shorter}{bicubic}", tuple(found.mean), tuple(found.std))
-
-
+# Functions and methods by name, where a network's code calls them rather than a module.
+ACTIVE_NAMES = {"relu", "relu_", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "hardswish"}
 LEAVES = (Normalize, Flatten, Moments, Statistics, WeightNorm, Preprocess, GridPooling)
 
 
@@ -109,6 +48,7 @@ def graph_of(model: nn.Module, where: str) -> fx.GraphModule:
         raise SettingsError(f"{where}: cannot be taken apart (torch.fx cannot trace it)") from None
     for node in graph.nodes:
         node.meta["name"] = tracer.node_to_qualname.get(node, node.name)
+    use_results(graph, dict(model.named_modules()))
     return fx.GraphModule(tracer.root, graph)
 
 
@@ -119,7 +59,8 @@ def name_of(node: fx.Node) -> str:
 
 def nodes_of(graph: fx.GraphModule) -> dict[str, fx.Node]:
     """Return the nodes that compute something of the image, by name, in their order."""
-    return {name_of(node): node for node in graph.graph.nodes if node.op not in {"placeholder", "output", "get_attr"}}
+    steps = (node for node in graph.graph.nodes if node.op not in {"placeholder", "output", "get_attr"})
+    return {name_of(node): node for node in steps if node.target is not snapshot}
 
 
 def friendly_names(graph: fx.GraphModule) -> dict[str, tuple[str, str]]:
@@ -137,21 +78,43 @@ def friendly_names(graph: fx.GraphModule) -> dict[str, tuple[str, str]]:
             count += 1
             last = f"{'conv' if isinstance(module, nn.Conv2d) else 'fc'}{count}"
             found[last] = [name_of(node), name_of(node)]
-        elif isinstance(module, (*NORMS, *ACTIVE)) and last:
+        elif last and (isinstance(module, NORMS) or is_activation(node, modules)):
             found[last][1] = name_of(node)
         elif isinstance(module, POOLING) and last:
             found[f"pool{last[4:]}"] = [name_of(node), name_of(node)]
     return {name: (before, after) for name, (before, after) in found.items()}
 
 
+def is_activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Return whether a step is an activation: a module, a function or a method, in place or not."""
+    if node.op == "call_module":
+        return isinstance(modules[str(node.target)], ACTIVE)
+    return node.op in {"call_function", "call_method"} and function_name(node) in ACTIVE_NAMES
+
+
+def function_name(node: fx.Node) -> str:
+    """Return the name of the function or method that a step calls."""
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def nodes_by_module(graph: fx.GraphModule) -> dict[str, str]:
+    """Return the node of each module's first use, by the module's path."""
+    steps = [(str(node.target), name) for name, node in nodes_of(graph).items() if _is_layer(node)]
+    return dict(reversed(steps))
+
+
 def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: bool = False) -> str:
     """Return the node that a layer's name means: a friendly one (conv4 with its ReLU), or torchvision's own.
 
-    As with torchvision, a block's name (layer4) is its last node. Raises SettingsError with the nearest names.
+    As with torchvision, a block's name (layer4) is its last node. A module's own path comes before torchvision's node
+    of that name, which may be another's: of a vision transformer's block it calls ln_1 `ln`, and ln_2 `ln_1`. Raises
+    SettingsError with the nearest names.
     """
-    friendly, nodes = friendly_names(graph), nodes_of(graph)
+    friendly, nodes, modules = friendly_names(graph), nodes_of(graph), nodes_by_module(graph)
     if layer in friendly:
         return friendly[layer][0 if before_relu else 1]
+    if layer in modules:
+        return modules[layer]
     if layer in nodes:
         return layer
     if inside := [name for name in nodes if name.startswith(f"{layer}.")]:
@@ -163,7 +126,7 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
 
 
-def settled(graph: fx.GraphModule, name: str, passing: Collection[str] = ("relu", "relu_")) -> str:
+def settled(graph: fx.GraphModule, name: str, passing: Collection[str] = ()) -> str:
     """Return the node that holds a layer's answer: behind the norm and the activation that follow it, if they do.
 
     `passing` are the functions that are gone through as well.
@@ -171,8 +134,8 @@ def settled(graph: fx.GraphModule, name: str, passing: Collection[str] = ("relu"
     modules, node = dict(graph.named_modules()), nodes_of(graph)[name]
     while len(node.users) == 1:
         (after,) = node.users
-        function = str(getattr(after.target, "__name__", after.target))
-        if not isinstance(modules.get(str(after.target)), (*NORMS, *ACTIVE)) and function not in passing:
+        is_norm = isinstance(modules.get(str(after.target)), NORMS)
+        if not is_norm and not is_activation(after, modules) and function_name(after) not in passing:
             break
         node = after
     return name_of(node)
@@ -185,26 +148,34 @@ def _is_layer(node: fx.Node) -> bool:
 def up_to(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:
     """Return the part of a network that computes these nodes, and gives them in a dictionary; nothing behind the last.
 
-    Its modules are the network's own, not copies.
+    Its modules are the network's own, not copies. Each value is what its node computed, whatever a later step, as a
+    ReLU in place, writes into it or into a view of it.
     """
     part, wanted = fx.Graph(), set(names)
     kept: dict[fx.Node, fx.Node] = {}
-    nodes = nodes_of(graph)
-    last = max(list(graph.graph.nodes).index(nodes[name]) for name in names)
-    for node in list(graph.graph.nodes)[: last + 1]:
+    nodes, all_nodes = nodes_of(graph), list(graph.graph.nodes)
+    last = max(all_nodes.index(nodes[name]) for name in names)
+    in_place, given = any_in_place(graph), dict[str, fx.Node]()
+    for i, node in enumerate(all_nodes[: last + 1]):
         kept[node] = part.node_copy(node, lambda one: kept[one])
-    part.output({name_of(node): kept[node] for node in kept if name_of(node) in wanted})
+        if (name := name_of(node)) in wanted:
+            given[name] = part.call_function(snapshot, (kept[node],)) if in_place and i < last else kept[node]
+    part.output(given)
     found = fx.GraphModule(graph, part)
-    found.graph.eliminate_dead_code()
+    found.graph.eliminate_dead_code(partial(is_needed, modules=dict(found.named_modules())))
     found.recompile()
     return found
 
 
 def behind(graph: fx.GraphModule, name: str) -> fx.GraphModule:
-    """Return the part of a network from a node's value on, which all that comes later must hang on alone."""
+    """Return the part of a network from a node's value on, which all that comes later must hang on alone.
+
+    What is given to it stays as it is.
+    """
     part, cut = fx.Graph(), nodes_of(graph)[name]
     nodes = list(graph.graph.nodes)
-    kept = {cut: part.placeholder("activations")}
+    given = part.placeholder("activations")
+    kept = {cut: part.call_function(snapshot, (given,)) if any_in_place(graph) else given}
     for node in nodes[nodes.index(cut) + 1 :]:
         kept[node] = part.node_copy(node, lambda one: kept[one])
     return fx.GraphModule(graph, part)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.models.backbones import NORMS, behind, cuts, friendly_names, nodes_of, parameters_of, up_to
+from a2cli.models.backbones import NORMS, behind, cuts, friendly_names, nodes_by_module, nodes_of, parameters_of, up_to
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 
 ALL_NORMS = (*NORMS, nn.BatchNorm1d)
@@ -47,7 +47,7 @@ def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
     one that does not exist, and for one inside a block, where nothing can be cut.
     """
     nodes, friendly = list(nodes_of(graph)), friendly_names(graph)
-    first = friendly.get(layer, (layer, ""))[0]
+    first = friendly.get(layer, (nodes_by_module(graph).get(layer, layer), ""))[0]
     inside = [i for i, name in enumerate(nodes) if name == first or name.startswith(f"{first}.")]
     if not inside:
         parts = [name.split(".") for name in nodes]

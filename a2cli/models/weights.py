@@ -1,43 +1,63 @@
 """Weights that come from elsewhere: torchvision's download, .safetensors, .pth; reading them never runs code."""
 
 import hashlib
+import math
 import pickle
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
+from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
 from a2cli.report import Nobody, Watcher
 
-Tensors = dict[str, Tensor]
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights: its state dicts by the key they lie under, where it is from, and its SHA-256.
+
+    `state_dicts` is empty for random weights; `published` where torchvision's own download was asked for.
+    """
+
+    state_dicts: Sequence[tuple[str, Tensors]]
+    source: str
+    sha256: str
+    published: bool = False
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights by name, where they are from, and the SHA-256 of the file; `tensors` is None for random ones."""
+    """Weights for one network, where they are from, and the SHA-256 of the file; `tensors` is None for random ones.
+
+    `misfits` are the file's names that the network has no place for, or another shape, with what is wrong; `notes` say
+    what was renamed, converted or left out.
+    """
 
     tensors: Tensors | None
     source: str
     sha256: str
+    misfits: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def pretrained(self) -> bool:
         return self.tensors is not None
 
 
-def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weights:
+def find_weights(name: str, weights: str, watch: Watcher | None = None) -> WeightsFile:
     """Return the weights of one of torchvision's networks that `--weights` names.
 
     `imagenet` or one of torchvision's own names are downloaded, or are in its cache; `none` are random ones; anything
     else is a file. Raises DataError, SettingsError.
     """
     if weights == "none":
-        return Weights(None, "none", "")
+        return WeightsFile((), "none", "")
     known = torchvision_weights(name)
     by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
     if weights.lower() in by_name and not Path(weights).exists():
@@ -45,7 +65,26 @@ def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weigh
     if not Path(weights).is_file() and not Path(weights).suffix:
         choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
-    return Weights(read_weights(weights), weights, _digest(Path(weights)))
+    return WeightsFile(read_weights(weights), weights, _digest(Path(weights)))
+
+
+def fit(model: nn.Module, file: WeightsFile) -> Weights:
+    """Return a file's weights under the names of one of torchvision's networks; raises DataError for NaN in them."""
+    if not file.state_dicts:
+        return Weights(None, file.source, file.sha256)
+    found = fitted(model, file.state_dicts, f"--weights {file.source}")
+    notes = () if file.published else found.notes  # torchvision changes its own old names as well
+    return Weights(found.tensors, file.source, file.sha256, found.misfits, notes)
+
+
+def patches_side(file: WeightsFile) -> int | None:
+    """Return the side of the images that a vision transformer's weights were trained for; None for other networks'."""
+    for _, tensors in file.state_dicts:
+        places = next((t for name, t in tensors.items() if name.endswith("encoder.pos_embedding")), None)
+        patches = next((t for name, t in tensors.items() if name.endswith("conv_proj.weight")), None)
+        if places is not None and patches is not None and places.dim() == 3 and patches.dim() == 4:
+            return math.isqrt(max(0, places.shape[1] - 1)) * patches.shape[-1]
+    return None
 
 
 def torchvision_weights(name: str) -> Any:
@@ -55,7 +94,7 @@ def torchvision_weights(name: str) -> Any:
     return get_model_weights(name)
 
 
-def _downloaded(found: Any, watch: Watcher) -> Weights:
+def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = folder / Path(found.url).name
     try:
@@ -71,7 +110,7 @@ def _downloaded(found: Any, watch: Watcher) -> Weights:
     digest = _digest(file)
     if not digest.startswith(_beginning(file)):
         raise DataError(f"--weights: {file} is damaged (SHA-256 {digest[:8]}, expected {_beginning(file)}); remove it")
-    return Weights(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest)
+    return WeightsFile(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest, published=True)
 
 
 def _beginning(file: Path) -> str:
@@ -84,59 +123,58 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def read_weights(path: str) -> Tensors:
-    """Return the tensors of a .safetensors or .pth file; raises DataError, and refuses a pickle that would run code."""
+def read_weights(path: str) -> list[tuple[str, Tensors]]:
+    """Return the state dicts of a .safetensors or .pth file, and the keys they lie under, "" for the file itself.
+
+    Raises DataError for a file that holds none, and refuses a pickle that would run code.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not Path(path).is_file():
         raise DataError(f"--weights {path}: no such file")
     try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # on pickles that torch did not write
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any
+        if is_safetensors(path):
+            content = load_file(path)
+        else:
+            with warnings.catch_warnings(action="ignore"):  # on pickles that torch did not write
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = "Unsupported" in str(error) or "weights_only" in str(error).lower()
-        why = "it would run code, and is refused" if refused and _is_pickle(path) else "damaged"
-        raise DataError(f"--weights {path}: not a file of plain tensors ({why})") from None
+        raise DataError(f"--weights {path}: {what_it_is(path) or why_refused(path, str(error))}") from None
     except (SafetensorError, OSError, ValueError, EOFError, RuntimeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:80] or type(error).__name__
-        raise DataError(f"--weights {path}: not a file of weights ({reason})") from None
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(f"--weights {path}: expected tensors by name, got {type(found).__name__}")
-    return {str(key): value for key, value in found.items()}
-
-
-def _is_pickle(path: str) -> bool:
-    with Path(path).open("rb") as file:
-        return file.read(2) in {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
+        raise DataError(f"--weights {path}: {what_it_is(path) or f'not a file of weights ({reason})'}") from None
+    found = list(state_dicts(content))
+    if not found:
+        raise DataError(f"--weights {path}: expected tensors by name, got {type(content).__name__}")
+    return found
 
 
 def fill(model: nn.Module, weights: Weights, needed: Iterable[str], *, partial: bool) -> list[str]:
     """Load weights into a network of torchvision's, and return the names of those that stay random.
 
-    What the file has besides is passed over only where the network has a place for it. Raises DataError for another
-    network's weights, and, unless `partial`, where one of those `needed` is missing.
+    What the file has besides is passed over only where the network has a place for it, or where it belongs to a head
+    that none of those `needed` is part of. Raises DataError for another network's weights, and, unless `partial`, where
+    one of those needed is missing.
     """
     if weights.tensors is None:
         return sorted(needed)
     where, state = f"--weights {weights.source}", model.state_dict()
-    if strange := [name for name in weights.tensors if name not in state]:
-        raise DataError(f"{where}: weights of another network (no place for {_few(strange)})")
-    for name, tensor in weights.tensors.items():
-        if tensor.shape != state[name].shape:
-            expected, got = tuple(state[name].shape), tuple(tensor.shape)
-            raise DataError(f"{where}: weights of another network ({name} is {got}, expected {expected})")
-    missing = sorted(set(needed) - set(weights.tensors))
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    wanted = {*needed} & {*state}
+    strange = [name for name in weights.misfits if not in_head(model, name, wanted)]
+    if strange and all(in_head(model, name, ()) for name in strange):
+        shape = f"{strange[0]} is {weights.misfits[strange[0]]}"
+        raise DataError(f"{where}: its head is of another size ({shape}); name a --layer below the head")
+    if unknown := [name for name in strange if weights.misfits[name] == NO_PLACE]:
+        raise DataError(f"{where}: weights of another network (no place for {few(unknown)})")
+    if strange:
+        raise DataError(f"{where}: weights of another network ({strange[0]} is {weights.misfits[strange[0]]})")
+    missing = sorted(wanted - weights.tensors.keys())
+    missing = [name for name in missing if not name.endswith(UNTRACKED)]
     if missing and not partial:
-        raise DataError(f"{where}: lacks {_few(missing)}; a lower --layer needs fewer; --partial draws them")
-    model.load_state_dict(weights.tensors, strict=False)
+        raise DataError(f"{where}: lacks {few(missing)}; a lower --layer needs fewer; --partial draws them")
+    with torch.no_grad():
+        for name, tensor in weights.tensors.items():  # load_state_dict of an MNASNet asks for its file's version
+            state[name].copy_(tensor)
     return missing
-
-
-def _few(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"

@@ -1,14 +1,16 @@
 """Every network by name, and the card that `model.json` holds: all that rebuilds a network around its weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import fx, nn
 
-from a2cli.models.backbones import Preprocess, build_torchvision, graph_of, up_to
+from a2cli.models.backbones import graph_of, up_to
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
+from a2cli.models.pretrained import Preprocess, Undrawn, build_torchvision, materialize
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.runtime import Streams
 from a2cli.settings import HeadSettings, MlpSettings, NetworkSettings
@@ -25,7 +27,8 @@ class TrunkCard:
     """A backbone up to one layer: all that rebuilds it around its weights, and where those are from.
 
     `backbone` is torchvision's name or ours (then `network` and `classes` say which); `node` the layer as the graph
-    has it; `random` names weights that were not in the file; `sha256` is the weights file's.
+    has it; `random` names weights that were not in the file; `sha256` is the weights file's. `transform_input` is
+    torchvision's step before googlenet and inception_v3, which their weights need; cards from before it have none.
     """
 
     backbone: str
@@ -42,25 +45,34 @@ class TrunkCard:
     weights: str
     sha256: str
     random: tuple[str, ...]
+    transform_input: bool = False
 
     @property
     def pretrained(self) -> bool:
         return self.weights != "none"
 
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this trunk from another, the same as before cards had a field that it makes no use of."""
+        return {name: value for name, value in asdict(self).items() if name != "transform_input" or value}
+
     def graph(self) -> fx.GraphModule:
         """Return the whole backbone's graph, with random weights."""
         if self.network is None:
-            return graph_of(build_torchvision(self.backbone), f"--backbone {self.backbone}")
+            return graph_of(self.torchvision(), f"--backbone {self.backbone}")
         builder = BUILDERS[self.backbone]
         model = builder(self.network, self.image_size, self.classes, self.mean, self.std, Streams(0))
         return graph_of(model.eval(), f"--backbone {self.backbone}")
 
+    def torchvision(self) -> nn.Module:
+        """Return torchvision's network, with random weights."""
+        return build_torchvision(self.backbone, transform_input=self.transform_input, image_size=self.image_size)
+
     def build(self) -> Trunk:
         """Return the trunk, its weights yet to be loaded; raises SettingsError for what torchvision does not have."""
         preprocess = Preprocess(self.mean, self.std) if self.network is None else nn.Identity()
-        with torch.device("meta"):  # drawing the weights of a whole AlexNet takes as long as training its head
+        with Undrawn():  # drawing the weights of a whole AlexNet takes as long as training its head
             graph = self.graph()
-        body = up_to(graph, [self.node]).to_empty(device="cpu")
+        body = materialize(up_to(graph, [self.node]))
         return Trunk(preprocess, body, GridPooling(self.grid, self.grid_pool))
 
 
