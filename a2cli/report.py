@@ -15,6 +15,7 @@ from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
 from a2cli.results.transfer import FeatureResults, TransferResults
 from a2cli.results.weights import WeightResults
+from a2cli.versions import newest
 
 Results = (
     TrainingResults
@@ -25,7 +26,7 @@ Results = (
     | FeatureResults
     | WeightResults
 )
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = newest("report")
 T = TypeVar("T")
 
 

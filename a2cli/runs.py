@@ -26,6 +26,7 @@ from a2cli.results.training import EpochLog
 from a2cli.settings import completed, flat
 from a2cli.text import shortened
 from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
+from a2cli.versions import VERSION_KEY, NewerVersionError, upgraded, version_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,11 +138,14 @@ class Run:
         path = self.folder / "report.json"
         try:
             values = storage.read_json(path)
-            if values.get("schema_version") != 1 or storage.DIGEST_KEY in values:
+            version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
+            if values.get(VERSION_KEY) != 1 or storage.DIGEST_KEY in values:
                 storage.without_digest(values, path)
-            return report_from(values)
+            return report_from(upgraded("report", values, path))
         except FileNotFoundError:
             return None
+        except NewerVersionError:
+            raise
         except DataError as error:
             raise DataError(
                 f"{error}; put back the file as it was, or remove it: --resume writes a training's again"

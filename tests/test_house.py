@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
     ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("storage",),
-    ("report", "settings"), ("results",), ("errors",), ("text",), ("__init__",),
+    ("report", "settings"), ("results", "versions"), ("errors",), ("text",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 LIGHT = (
@@ -27,6 +27,7 @@ LIGHT = (
     "report",
     "results",
     "settings",
+    "versions",
     "errors",
 )
 LIGHT += ("text",)

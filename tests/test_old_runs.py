@@ -11,9 +11,12 @@ import pytest
 import torch
 import yaml
 from conftest import A2, TINY, contents, edit
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+from a2cli import versions
 from a2cli.cli.app import WITH_SETTINGS
+from a2cli.errors import DataError
 from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
 from a2cli.experiments.ingredients import folder_of, trial_of
 from a2cli.options import build
@@ -21,6 +24,7 @@ from a2cli.runs import Run
 from a2cli.runtime import environment
 from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, declared, flat
 from a2cli.settings.declare import setting
+from a2cli.versions import newest
 
 AddSetting = Callable[..., None]
 
@@ -130,6 +134,27 @@ def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None
     add_setting(DataSettings, "later", "new way", before="old way")
     assert trial_name(choice, trial_settings(CompareSettings(), choice, 0.01, 0, "cpu")) in names
     assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names
+
+
+def newer_json(path: Path) -> None:
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "schema_version": 9, "settled_by": "later"}))
+
+
+def newer_features(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        about = {**json.loads(file.metadata()["a2"]), "schema_version": 9}
+    save_file(load_file(path), path, {"a2": json.dumps(about)})
+
+
+NEWER = {
+    "report": (newer_json, "cnn/report.json", "train-cnn --resume cnn"),
+    "report, read by others": (newer_json, "cnn/report.json", "predict --run cnn set"),
+    "model card": (newer_json, "cnn/model/model.json", "predict --run cnn set"),
+    "checkpoint": (newer_json, "cnn-stopped/checkpoints/epoch-00000002.json", "train-cnn --resume cnn-stopped"),
+    "film": (newer_json, "cnn/film/epoch-00000001.json", "visualize-weights --run cnn --show film"),
+    "features file": (newer_features, "features.safetensors", "train-mlp --features features.safetensors"),
+}
 
 
 SAVED = {
@@ -290,9 +315,32 @@ def test_features_are_the_same(old: Path, a2: A2) -> None:
 def test_a_config_of_a_newer_version_or_damaged(command: str, old: Path, a2: A2) -> None:
     """Whoever reads it: it names the run, and what it does not know or lacks."""
     config = old / SAVED[command] / "config.yaml"
-    edit(config, "\nepochs:", "\nsettings_to_come: 1\nepochs:")
-    look = [*command.split(), SAVED[command], "--quiet"]
+    text, look = config.read_text(), [*command.split(), SAVED[command], "--quiet"]
+    config.write_text(text + "settings_to_come: 1\n")
     a2(*look).refused(3, "made by a newer a2", "'settings_to_come'", SAVED[command])
-    text = config.read_text().replace("settings_to_come: 1\n", "")
     config.write_text("".join(line + "\n" for line in text.splitlines() if not line.startswith("batch_size")))
     a2(*look).refused(3, "config.yaml has lost batch_size", SAVED[command])
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_what_a_newer_version_stored_is_refused(kind: str, old: Path, a2: A2) -> None:
+    """In one line, before anything else in it is looked at; nothing is removed or written anew."""
+    make, file, command = NEWER[kind]
+    make(old / file)
+    before = (old / file).read_bytes()
+    word = kind.partition(",")[0]
+    words = f"made by a newer a2 (version 9 of a {word}, this a2 knows {newest(word)}); update a2"
+    a2(*command.split(), "--quiet", "--threads", "1").refused(3, file, words)
+    assert (old / file).read_bytes() == before
+
+
+def test_reports_of_every_version_are_upgraded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Through all versions after their own, one after the other."""
+    steps = [lambda values: {**values, "a": values["a"] + 1}, lambda values: {"b": values["a"] * 10}]
+    monkeypatch.setitem(versions.UPGRADES, "report", steps)
+    assert versions.upgraded("report", {"a": 1}, "x") == {"b": 20}
+    assert versions.upgraded("report", {"a": 1, "schema_version": 2}, "x") == {"b": 10}
+    assert versions.upgraded("report", {"b": 1, "schema_version": 3}, "x") == {"b": 1}
+    for version in (0, -1, "2", True, None, 2.0):
+        with pytest.raises(DataError, match="x: damaged"):
+            versions.upgraded("report", {"schema_version": version}, "x")

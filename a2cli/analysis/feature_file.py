@@ -22,6 +22,7 @@ from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.zoo import TrunkCard
+from a2cli.versions import upgraded
 
 BACKBONE = "backbone/"
 CHUNK_BYTES = 16 << 20
@@ -150,8 +151,9 @@ def read_features(path: str) -> FeatureFile:
             if text is None:
                 raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
             tensors = {name: file.get_tensor(name) for name in file.offset_keys()}  # in the order they were asked for
-        about = TypeAdapter(About).validate_python(json.loads(text))
-    except (SafetensorError, OSError, ValueError, ValidationError) as error:
+        values = upgraded("features file", dict(json.loads(text)), f"--features {path}")
+        about = TypeAdapter(About).validate_python(values)
+    except (SafetensorError, OSError, ValueError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:80]
         raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
     labels, count = tensors.pop("labels", None), len(about.names)

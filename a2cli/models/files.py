@@ -22,6 +22,7 @@ from a2cli.report import to_json
 from a2cli.runtime import Streams
 from a2cli.settings import HeadSettings, MlpSettings, NetworkSettings
 from a2cli.storage import DIGEST_KEY, read_json, with_digest, without_digest, write
+from a2cli.versions import VERSION_KEY, Kind, newest, upgraded, version_of
 
 OWN_DIGEST = "state_sha256"
 CARD_KEYS = frozenset(item.name for item in fields(ModelCard))
@@ -29,30 +30,32 @@ NETWORKS = {"convnet": NetworkSettings, "mlp": MlpSettings, TRANSFER: HeadSettin
 LARGEST_SIDE = 4096  # pixels
 
 
-def save_tensors(stem: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def save_tensors(kind: Kind, stem: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write STEM.safetensors, then STEM.json: what is said of the tensors, its SHA-256, and theirs."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     write(stem.with_suffix(".safetensors"), content)
     digest = hashlib.sha256(content).hexdigest()
-    write(stem.with_suffix(".json"), to_json({**with_digest(about, OWN_DIGEST), DIGEST_KEY: digest}).encode())
+    hashed = with_digest({**about, VERSION_KEY: newest(kind)}, OWN_DIGEST)
+    write(stem.with_suffix(".json"), to_json({**hashed, DIGEST_KEY: digest}).encode())
 
 
-def load_tensors(stem: Path, unhashed: Collection[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors that `save_tensors` wrote, and what is said of them.
+def load_tensors(kind: Kind, stem: Path, unhashed: Collection[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors that `save_tensors` wrote, and what is said of them, as this version says it.
 
     JSON with no other keys than those in `unhashed` is of an earlier version, which gave it no SHA-256 of its own.
-    Raises DataError where the files are missing, damaged or not a2's.
+    Raises DataError where the files are missing, damaged, not a2's or a newer version's.
     """
     path, weights = stem.with_suffix(".json"), stem.with_suffix(".safetensors")
     try:
         about = read_json(path)
+        version_of(kind, about, path)  # before anything else, as a newer one may be hashed otherwise
         expected = about.pop(DIGEST_KEY, None)
         if not about or not about.keys() <= {*unhashed}:
             about = without_digest(about, path, OWN_DIGEST)
         content = weights.read_bytes()
         if expected != hashlib.sha256(content).hexdigest():
             raise DataError(f"{weights}: damaged (its SHA-256 is not the one in {path.name})")
-        return load(content), about
+        return load(content), upgraded(kind, about, path)
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: not there") from None
     except SafetensorError as error:
@@ -61,7 +64,7 @@ def load_tensors(stem: Path, unhashed: Collection[str] = ()) -> tuple[dict[str, 
 
 def save_model(folder: Path, card: ModelCard, model: nn.Module) -> None:
     """Write model.safetensors, and the card that rebuilds the network around them as model.json."""
-    save_tensors(folder / "model", dict(model.state_dict()), asdict(card))
+    save_tensors("model card", folder / "model", dict(model.state_dict()), asdict(card))
 
 
 def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
@@ -72,7 +75,7 @@ def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
     from pydantic import TypeAdapter, ValidationError
 
     path = folder / "model.json"
-    tensors, described = load_tensors(folder / "model", CARD_KEYS)
+    tensors, described = load_tensors("model card", folder / "model", CARD_KEYS)
     try:
         card = TypeAdapter(ModelCard).validate_python(described)
     except ValidationError as error:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from a2cli.errors import DataError
 from a2cli.models.files import load_tensors, save_tensors
+from a2cli.versions import NewerVersionError
 
 KEPT_CHECKPOINTS = 2
 NAME = f"epoch-{'[0-9]' * 8}"
@@ -15,7 +16,7 @@ NAME = f"epoch-{'[0-9]' * 8}"
 
 def save_checkpoint(folder: Path, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write epoch-NNNN, and keep the newest two."""
-    save_tensors(folder / f"epoch-{epoch:08d}", tensors, {**state, "epoch": epoch})
+    save_tensors("checkpoint", folder / f"epoch-{epoch:08d}", tensors, {**state, "epoch": epoch})
     for path in sorted(folder.glob(f"{NAME}.json"))[:-KEPT_CHECKPOINTS]:
         path.unlink()
         path.with_suffix(".safetensors").unlink(missing_ok=True)
@@ -29,7 +30,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
     passed: list[str] = []
     for path in sorted(folder.glob(f"{NAME}.json"), reverse=True):
         try:
-            return *load_tensors(path.with_suffix("")), passed
+            return *load_tensors("checkpoint", path.with_suffix("")), passed
+        except NewerVersionError:
+            raise
         except DataError as error:
             passed.append(str(error))
     if passed:
@@ -39,10 +42,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
 
 def save_frame(folder: Path, epoch: int, tensors: Mapping[str, Tensor]) -> None:
     """Write epoch-NNNN: a layer's weights after an epoch, for a film of the training."""
-    save_tensors(folder / f"epoch-{epoch:08d}", tensors, {"epoch": epoch})
+    save_tensors("film", folder / f"epoch-{epoch:08d}", tensors, {"epoch": epoch})
 
 
 def load_frames(folder: Path) -> dict[int, dict[str, Tensor]]:
     """Return the weights kept for a film, by epoch, in order; raises DataError for a damaged one."""
     stems = [path.with_suffix("") for path in sorted(folder.glob(f"{NAME}.json"))]
-    return {int(stem.name[-8:]): load_tensors(stem, {"epoch"})[0] for stem in stems}
+    return {int(stem.name[-8:]): load_tensors("film", stem, {"epoch"})[0] for stem in stems}

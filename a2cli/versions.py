@@ -1,0 +1,57 @@
+"""The versions of all that is stored: what each one changed, in one table. A newer one than is known is refused."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from a2cli.errors import DataError
+
+Kind = Literal["report", "model card", "checkpoint", "film", "features file"]
+Values = dict[str, Any]
+VERSION_KEY = "schema_version"
+
+
+class NewerVersionError(DataError):
+    """It was stored by a newer a2, and is not damaged."""
+
+
+def _only_checked(values: Values) -> Values:
+    """The version that came with a SHA-256 of its own values, which whoever reads it checks."""
+    return values
+
+
+# Each function makes what one version stored into what the next one does, beginning with version 1. What has a default
+# in its dataclass can be added without a new version. Caches have theirs in the names of their folders.
+UPGRADES: Mapping[Kind, Sequence[Callable[[Values], Values]]] = {
+    "report": [_only_checked],
+    "model card": [_only_checked],
+    "checkpoint": [],
+    "film": [_only_checked],
+    "features file": [],
+}
+
+
+def newest(kind: Kind) -> int:
+    """Return the version that this a2 writes."""
+    return 1 + len(UPGRADES[kind])
+
+
+def version_of(kind: Kind, values: Mapping[str, Any], path: str | Path) -> int:
+    """Return the version of what was stored; raises DataError for a newer one than is known, or none that can be."""
+    version = values.get(VERSION_KEY, 1)
+    if type(version) is not int or version < 1:
+        raise DataError(f"{path}: damaged ({VERSION_KEY} is {str(version)[:20]!r}, expected a number from 1)")
+    if version > newest(kind):
+        raise NewerVersionError(
+            f"{path}: made by a newer a2 (version {version} of a {kind}, this a2 knows {newest(kind)}); update a2"
+        )
+    return version
+
+
+def upgraded(kind: Kind, values: Mapping[str, Any], path: str | Path) -> Values:
+    """Return what was stored by any version as this one stores it, without the version; raises as `version_of`."""
+    upgrades = UPGRADES[kind][version_of(kind, values, path) - 1 :]
+    found = {name: value for name, value in values.items() if name != VERSION_KEY}
+    for upgrade in upgrades:
+        found = upgrade(found)
+    return found
