@@ -18,6 +18,7 @@ MAX_PIXELS = 100_000_000
 MAX_SIDE = 100_000  # Pillow keeps a pointer for each row, so many short rows take more memory than their pixels
 MAX_BYTES = 1 << 30
 HEADER_BYTES = 1 << 16
+MAX_COMMENTS = 1000
 # Not EPS, which Pillow would hand to Ghostscript to run.
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF")
 NOT_READ = {  # how other files begin that are named like images, and what to do with them
@@ -120,10 +121,10 @@ def read_image(file: str | bytes) -> Decoded:
         _check_content(file)
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-                raise DamagedImageError(
-                    f"{width}x{height} pixels, more than {MAX_PIXELS:,}, or {MAX_SIDE:,} along a side"
-                )
+            if width * height > MAX_PIXELS:
+                raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+            if max(width, height) > MAX_SIDE:
+                raise DamagedImageError(f"{width}x{height} pixels, a side of more than {MAX_SIDE:,}")
             image.load()
             return _upright(image)
     except DamagedImageError:
@@ -146,9 +147,18 @@ def _check_content(file: str | bytes) -> None:
     if size > MAX_BYTES:
         raise DamagedImageError(f"{size:,} bytes, more than {MAX_BYTES:,}")
     if size > HEADER_BYTES and re.match(rb"P[1-7fFy]", head := _head(file)):
-        uncommented = re.sub(rb"#[^\n\r]*", b"", head)  # Pillow reads comments byte by byte
+        uncommented = re.sub(rb"#[^\n\r]*", b"", head)  # Pillow reads a header's comments byte by byte
         if not re.match(rb"P.\d*\s+\S+\s+\S+\s", uncommented):
             raise DamagedImageError(f"no width and height in its first {HEADER_BYTES:,} bytes")
+        if head[1:2] in b"123" and _count(b"#", file) > MAX_COMMENTS:  # each makes Pillow copy all that is read
+            raise DamagedImageError(f"more than {MAX_COMMENTS:,} comments")
+
+
+def _count(byte: bytes, file: str | bytes) -> int:
+    if isinstance(file, bytes):
+        return file.count(byte)
+    with Path(file).open("rb") as opened:
+        return sum(block.count(byte) for block in iter(lambda: opened.read(1 << 20), b""))
 
 
 def _head(file: str | bytes) -> bytes:
@@ -169,7 +179,7 @@ def _what_else(file: str | bytes) -> str:
 
 def _upright(image: Image.Image) -> Decoded:
     mode = image.mode
-    if (turn := TURNED.get(_orientation(image))) is not None:
+    if (turn := _turn(image)) is not None:
         image = image.transpose(turn)
     if mode.startswith("I") or mode == "F":
         values = np.asarray(image)
@@ -184,11 +194,12 @@ def _upright(image: Image.Image) -> Decoded:
     return Decoded(image if image.mode == "RGB" else image.convert("RGB"), mode, image.size)
 
 
-def _orientation(image: Image.Image) -> int:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what makes an image upright, if it is not."""
     try:
-        return int(image.getexif().get(0x0112, 1))
+        return TURNED.get(image.getexif().get(0x0112, 1))
     except Exception:  # on tags of a wrong type Pillow raises whatever it stumbles over; the pixels are whole
-        return 1
+        return None
 
 
 def is_fit(text: str) -> bool:

@@ -33,7 +33,7 @@ def list_folder(root: Path) -> Listing:
     """
     walk, where = Walk(), f"--data {printable(str(root))}"
     walk.enter(str(root), ROOT)
-    folders = {entry.name: entry.path for entry in walk.subfolders(str(root))}
+    folders = walk.subfolders(str(root))
     parts = {name: part for name in folders if (part := split_named(name)) is not None}
     notes = []
     if parts and (others := folders.keys() - parts.keys()):
@@ -49,9 +49,10 @@ def list_folder(root: Path) -> Listing:
         notes, files = split_note(parts), []
         for name, part in parts.items():
             walk.enter(folders[name], ROOT)
-            files += [(path, label, part) for path, label in _class_files(folders[name], walk, part)]
+            inside = walk.subfolders(folders[name])
+            files += [(path, label, part) for path, label in _class_files(folders[name], inside, walk, part)]
     else:
-        files = [(path, label, "") for path, label in _class_files(str(root), walk, "")]
+        files = [(path, label, "") for path, label in _class_files(str(root), folders, walk, "")]
         _check_no_splits_inside(folders, files, where)
     check_class_names({label for _, label, _ in files}, where, "class folders")
     if parts:
@@ -78,19 +79,18 @@ def _check_parts(parts: dict[str, str], where: str) -> None:
         raise DataError(f"{where}: found {listed(parts)} and no train; {NEITHER}")
 
 
-def _class_files(root: str, walk: Walk, part: str) -> Iterator[tuple[str, str]]:
-    classes = walk.subfolders(root)
+def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> Iterator[tuple[str, str]]:
     if not classes:
         raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
-    for entry in classes:
+    for name, folder in classes.items():
         before, empty = walk.passed_over.copy(), True
-        for path in walk.images(entry.path, f"{part}/{entry.name}" if part else entry.name):
+        for path in walk.images(folder, f"{part}/{name}" if part else name):
             empty = False
-            yield path, entry.name
+            yield path, name
         if empty:
             others = passed_over_in_words(walk.passed_over - before, all_of_it=True)
             raise DataError(
-                f"--data {printable(entry.path)}: a class folder without an image"
+                f"--data {printable(folder)}: a class folder without an image"
                 f"{f' (passed over: {others})' * bool(others)}; fill it or remove it"
             )
 

@@ -100,12 +100,12 @@ class Walk:
         self.passed_over[LINKED_AGAIN] += 1
         return False
 
-    def subfolders(self, root: str) -> list["os.DirEntry[str]"]:
-        """Return the folders in a folder of folders by name, without those of tools; raises OSError."""
+    def subfolders(self, root: str) -> dict[str, str]:
+        """Return the paths of the folders in a folder of folders by name, without those of tools; raises OSError."""
         files, folders = self._entries(root)
         for name in files:
             self._pass_over(name, NO_CLASS)
-        return folders
+        return {entry.name: entry.path for entry in folders}
 
     def images(self, root: str, place: str = "") -> Iterator[str]:
         """Yield the paths of the image files in a folder and in those inside it, in order; raises as `enter` does."""
