@@ -1,5 +1,7 @@
 """Folders, manifests, arrays and the cache: one line, the right exit status, nothing half written."""
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -251,6 +253,52 @@ def test_a_damaged_cache_is_packed_anew(kind: str, data: Path, train: A2, tmp_pa
     reports = [json.loads((run / "report.json").read_text()) for run in (first, second)]
     assert reports[0]["data"] == reports[1]["data"]
     assert reports[0]["results"] == reports[1]["results"]
+
+
+@pytest.mark.parametrize("name", ["index.json", "index.sha256", "images.u8"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_a_cache_that_cannot_be_read_is_left_as_it_is(
+    name: str, code: int, data: Path, train: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first right after packing; then a pack that was used before."""
+    opened = io.open
+
+    def failing(file: Any, *arguments: Any, **options: Any) -> Any:
+        if str(file).endswith(name) and ".unfinished" not in str(file):
+            raise OSError(code, os.strerror(code), str(file))
+        return opened(file, *arguments, **options)
+
+    for _ in ("packed now", "packed before"):
+        with monkeypatch.context() as patch:
+            patch.setattr(io, "open", failing)
+            patch.setattr("builtins.open", failing)  # numpy's
+            train("--data", "set").refused(3, name, os.strerror(code), "set A2_CACHE_DIR to another folder")
+        (entry,) = (tmp_path / "cache/packed").iterdir()
+        times = {path.name: path.stat().st_mtime_ns for path in entry.iterdir()}
+        train("--data", "set").done()
+        assert {path.name: path.stat().st_mtime_ns for path in entry.iterdir()} == times, "it was packed anew"
+
+
+def test_a_pack_is_on_the_disk_before_it_has_its_name(data: Path, train: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file, then its folder, then the rename, then the folder around."""
+    calls: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(handle: int) -> None:
+        calls.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        fsync(handle)
+
+    def renamed(path: Path, target: Path) -> Path:
+        calls.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    train("--data", "set").done()
+    order = calls[: calls.index("packed") + 1]
+    assert order[:3] == ["images.u8", "index.json", "index.sha256"]
+    assert order[3].startswith(".unfinished-")
+    assert order[4:] == ["renamed", "packed"]
 
 
 @pytest.mark.parametrize("place", ["file", "file/inside", "dangling/inside"])

@@ -49,11 +49,20 @@ DAMAGED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "truncated JPEG": ("x.jpg", lambda: GOOD_JPEG[:-60], "truncated"),
     "first bytes of a PNG": ("x.png", lambda: GOOD_PNG[:10], "not an image"),
     "flipped PNG": ("x.png", lambda: GOOD_PNG[:50] + bytes([GOOD_PNG[50] ^ 1]) + GOOD_PNG[51:], "x.png: "),
-    "HTML": ("x.jpg", lambda: b"<!doctype html><title>404</title>", "not an image"),
+    "HTML": ("x.jpg", lambda: b"<!doctype html><title>404</title>", "a web page or XML, not an image"),
     "no pixels": ("x.png", lambda: png(0, 0, 0), "not an image"),
     "65,000 a side": ("x.png", lambda: png(65_000, 65_000, 9), "65000x65000 pixels"),
     "bomb": ("x.png", lambda: png(20_000, 6_000, 20_001 * 6_000), "20000x6000 pixels"),
     "text bomb": ("x.png", lambda: png(8, 8, 72, text=100_000_000), "Decompressed data too large"),
+    "thin": ("x.png", lambda: png(1, 300_000, 2 * 300_000), "1x300000 pixels, a side of more than 100,000"),
+    "comment": (
+        "x.ppm",
+        lambda: b"P6\n#" + b"x" * 70_000 + b"\n1 1\n255\n" + bytes(3),
+        "no width and height in its first",
+    ),
+    "comments": ("x.ppm", lambda: b"P3\n1 1\n255\n" + b"#\n" * 40_000 + b"1 1 1", "more than 1,000 comments"),
+    "HEIC": ("x.jpg", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo, whatever its name says; convert"),
+    "LFS pointer": ("x.png", lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "PostScript": (
         "x.jpg",
         lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
@@ -177,6 +186,30 @@ def test_exif_rotation(kind: str, orientation: int, tmp_path: Path) -> None:
     wanted = UPRIGHT[orientation](smooth)
     assert found.shape == wanted.shape
     assert np.abs(found.astype(int) - wanted).max() <= (40 if kind == "JPEG" else 0)
+
+
+def exif(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """Return EXIF data that says orientation 6, with these entries: tag, type, count and value of four bytes."""
+    lines = sorted([(0x0112, 3, 1, b"\6\0\0\0"), *entries])
+    packed = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in lines)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(lines)) + packed + bytes(4)
+
+
+WRONG_TAGS = {
+    "negative width": (0x0100, 9, 1, struct.pack("<i", -5)),
+    "text for a number": (0x0102, 2, 4, b"abc\0"),
+    "not a number": (0x011A, 11, 1, struct.pack("<f", float("nan"))),
+}
+
+
+@pytest.mark.parametrize("tag", WRONG_TAGS)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_tags_of_a_wrong_type_are_no_damage(kind: str, tag: str, tmp_path: Path) -> None:
+    """The image is turned all the same."""
+    pixels = np.repeat(np.repeat(NOISE[:2, :3], 16, axis=0), 16, axis=1)
+    found = decoded(encoded(Image.fromarray(pixels), kind, exif=exif(WRONG_TAGS[tag]), lossless=True), tmp_path)
+    assert found.shape == (48, 32, 3)
+    assert kind == "JPEG" or (found == np.rot90(pixels, -1)).all()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])

@@ -184,6 +184,39 @@ def test_what_a_folder_and_a_pattern_pass_over(own: A2, tmp_path: Path) -> None:
     assert len(answers(own("set/*", "--json"))) == 36
 
 
+def test_a_folders_name_is_never_a_pattern(own: A2, tmp_path: Path) -> None:
+    for name in ("photos [2023]", "p*", "photos 2"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tmp_path / NAMES[0], tmp_path / name / f"{len(name)}.png")
+        shutil.copy(tmp_path / NAMES[1], tmp_path / name / "x [1]a.png")
+    for pattern in ("photos [2023]/1*.png", f"{tmp_path}/photos [[]2023]/1*.png"):
+        assert [Path(one["image"]).name for one in answers(own(pattern, "--json"))] == ["13.png"]
+    assert [one["image"] for one in answers(own("p*/2.png", "--json"))] == ["p*/2.png"]
+    assert [one["image"] for one in answers(own("photos [0-9]/8.png", "--json"))] == ["photos 2/8.png"]
+    assert [one["image"] for one in answers(own("photos 2/x [1]*.png", "--json"))] == ["photos 2/x [1]a.png"]
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_a_list_with_a_byte_order_mark(coding: str, own: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, "\r\n".join(NAMES[:2]).encode(coding))
+    assert [one["image"] for one in answers(own("-", "--json"))] == NAMES[:2]
+
+
+def test_standard_input_is_read_within_bounds(own: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a2cli.data.files.MOST_INPUT", 1 << 20)
+    typed(monkeypatch, bytes(2 << 20))
+    assert "-: more than 1 MB on standard input" in own("-").err
+
+
+def test_tools_folders_match_no_pattern(own: A2, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "set/ada", tmp_path / "set/ada/@eaDir")
+    for word in ("set", "set/**", "set/**/*.png", "set/*"):
+        ended = own(word, "--json")
+        assert len(json.loads(ended.out)["predictions"]) == 36, word
+        assert ended.err == "warning: passed over in folders: 12 images in @eaDir/\n", word
+    assert len(answers(own("set/ada/@eaDir/*.png", "--json"))) == 12
+
+
 def test_a_file_is_never_a_pattern(own: A2, tmp_path: Path) -> None:
     shutil.copy(tmp_path / NAMES[0], tmp_path / "[ab].png")
     shutil.copy(tmp_path / NAMES[1], tmp_path / "a.png")
