@@ -16,6 +16,7 @@ from conftest import A2, TINY, Ended, edit, flip
 from PIL import Image
 from torch import Tensor, nn
 
+from a2cli.data.decode import Decoded
 from a2cli.data.files import BEGINNING, NamedImage
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
@@ -422,10 +423,11 @@ def test_no_more_is_read_than_soon_needed(monkeypatch: pytest.MonkeyPatch, tmp_p
     _, card = Run(place / "alone").load_model()
     torch.set_num_threads(1)
     begun: list[str] = []
-    monkeypatch.setattr(experiment, "decode", lambda file: begun.append(file) or Image.new("RGB", (8, 8)))
+    read = Decoded(Image.new("RGB", (8, 8)), "RGB", (8, 8))
+    monkeypatch.setattr(experiment, "read_image", lambda file: begun.append(file) or read)
     images = [NamedImage(f"{i}", f"{i}") for i in range(100)]
     done = 0
-    for batch in experiment._batches(images, card, 10, 4):
+    for batch in experiment._batches(images, card, 10, 1, 4):
         assert [one.image.name for one in batch if isinstance(one, experiment.Read)] == [
             str(done + i) for i in range(10)
         ]

@@ -288,6 +288,8 @@ def _regular_files(part: IO[bytes], inside: str, joined: bool) -> Generator[tupl
     except EOFError as error:
         raise _CutOffError("its archive ends too early") from error
     except Exception as error:  # tarfile meets malformed headers with ValueError, RecursionError and more
+        if getattr(error, "errno", None):  # the disk's; the archive may be whole
+            raise _FailedError(_reason(error)) from error
         part.truncate(0)
         # Pieces that do not fit are worth a fresh start; in one piece it would be the same again.
         raise (_CutOffError if joined else _FailedError)("what it sent is not a tar.gz archive") from error
