@@ -4,9 +4,23 @@ An error's message is one line: what was expected, what was got, in which file o
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
+
+
+# How libraries say that there is no memory, some of them while they are being imported.
+NO_MEMORY = (
+    "allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "failed to map segment",
+    "cannot map zero-fill pages",
+    "can't start new thread",
+    "thread creation failed",
+    "resource temporarily unavailable",
+)
 
 
 class A2Error(Exception):
@@ -51,3 +65,15 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """Return '; did you mean …?' for the word most like this one, or nothing."""
     close = difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def is_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that led to it, is that there is no memory."""
+    while error is not None:
+        words = str(error).lower()
+        if isinstance(error, MemoryError) or any(one in words for one in NO_MEMORY):
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -3,7 +3,6 @@
 What takes time to import is imported inside functions, so that Ctrl-C and closed streams are seen to before anything.
 """
 
-import errno
 import gc
 import os
 import signal
@@ -19,17 +18,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 DOUBLE_PRESS_SECONDS = 0.5
-# How libraries say that there is no memory, some of them while they are being imported.
-NO_MEMORY = (
-    "allocate memory",
-    "out of memory",
-    "bad_alloc",
-    "failed to map segment",
-    "cannot map zero-fill pages",
-    "can't start new thread",
-    "thread creation failed",
-    "resource temporarily unavailable",
-)
+NAMED_OTHERWISE = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}  # where they are installed from
 
 
 def main() -> None:
@@ -52,7 +41,8 @@ def main() -> None:
     status = interrupts.status or status
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # everything is safe
-    if "joblib" in sys.modules:  # which has temporary folders to remove at exit
+    # These have temporary folders to remove at exit.
+    if "joblib" in sys.modules or getattr(sys.modules.get("a2cli.plots"), "temporary", None):
         sys.exit(status)
     os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
 
@@ -86,7 +76,7 @@ class Interrupts:
             again = threading.Timer(0.05, os.kill, (os.getpid(), self.status - 128))
             self.last, again.daemon = 0.0, True
             again.start()
-        else:
+        elif not isinstance(unraisable.exc_value, MemoryError):  # which the next line of code meets again, and says
             sys.__unraisablehook__(unraisable)
 
 
@@ -100,12 +90,12 @@ def run_command() -> int:
         status, message = explained(error)
         try:
             from a2cli.console import base as console
+
+            if "--debug" in sys.argv:
+                console.show_traceback(error)
+            console.error(message)
         except (ImportError, MemoryError):  # what it needs is not installed, or there is no memory to load it
             sys.stderr.write(f"error: {printable(message)}\n")
-            return status
-        if "--debug" in sys.argv:
-            console.show_traceback(error)
-        console.error(message)
         return status
 
 
@@ -149,29 +139,18 @@ def _help(command: str) -> str:
 
 def explained(error: Exception) -> tuple[int, str]:
     """Return the exit status that an error leads to, and its line."""
-    from a2cli.errors import A2Error, DataError, SettingsError
+    from a2cli.errors import A2Error, DataError, SettingsError, is_memory
 
     if isinstance(error, A2Error):
         return error.exit_status, str(error)
-    if _is_memory(error):
+    if is_memory(error):
         return SettingsError.exit_status, "not enough memory; use a smaller --batch-size, --image-size or network"
     if isinstance(error, OSError):
         return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
     if package and package != "a2cli":
         if isinstance(error, ModuleNotFoundError) and error.name == package:
-            return SettingsError.exit_status, f"{package} is not installed; install it with: pip install {package}"
+            named = NAMED_OTHERWISE.get(package, package)
+            return SettingsError.exit_status, f"{package} is not installed; install it with: pip install {named}"
         return SettingsError.exit_status, f"{package} cannot be loaded ({error}); install it again, or see --debug"
     return 1, f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)"
-
-
-def _is_memory(error: BaseException | None) -> bool:
-    """Return whether an error, or one that led to it, is that there is no memory."""
-    while error is not None:
-        words = str(error).lower()
-        if isinstance(error, MemoryError) or any(one in words for one in NO_MEMORY):
-            return True
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

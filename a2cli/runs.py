@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from a2cli import storage
-from a2cli.errors import A2Error, DataError
+from a2cli.errors import A2Error, DataError, is_memory
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher, plain, report_from, to_json
@@ -53,7 +53,7 @@ class Run:
         self.made = made
         self.stamp = ""  # what every figure says in a corner
         self.formats: Sequence[str] = ("png",)
-        self.undrawn: dict[str, Exception] = {}  # figures by name, and why they could not be drawn
+        self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -198,10 +198,10 @@ class Run:
         except (A2Error, OSError):  # a disk that is full, say, which is not about figures
             raise
         except Exception as error:  # whatever matplotlib, or importing it, fails with
-            self.undrawn["(all that were left)"] = error
+            self.undrawn["figures"] = error
         warned = []
         for name, reason in self.undrawn.items():
-            warned.append(f"figure {name} could not be drawn ({reason_of(reason)})")
+            warned.append(f"{name} could not be drawn ({reason_of(reason)})")
             watch.warn(warned[-1], reason)
         report = replace(
             report,
@@ -243,7 +243,7 @@ class Run:
         try:
             drawn = draw()
         except Exception as error:  # whatever matplotlib fails with; `finish` says so
-            self.undrawn[name] = error
+            self.undrawn[f"figure {name}"] = error
             for kind in self.formats:
                 (self.folder / f"figures/{name}.{kind}").unlink(missing_ok=True)
             return
@@ -310,7 +310,7 @@ def rendered(figure: "Figure", kind: str) -> bytes:
 
 def reason_of(error: Exception) -> str:
     """Return on one line what a library says that went wrong."""
-    if isinstance(error, MemoryError):
+    if is_memory(error):
         return "not enough memory"
     return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 

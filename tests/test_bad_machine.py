@@ -1,5 +1,6 @@
 """Full disks, permissions, memory, other processes: one line, the right exit status, nothing half written."""
 
+import errno
 import json
 import os
 import resource
@@ -224,6 +225,106 @@ def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", full)
     train("--data", "set").refused(2, "not enough memory", "--batch-size")
+
+
+NO_MEMORY = "error: not enough memory; use a smaller --batch-size, --image-size or network\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        ImportError("libopenblas.so: cannot allocate memory in static TLS block"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        OSError("libgomp: Thread creation failed: Resource temporarily unavailable"),
+    ],
+    ids=str,
+)
+def test_every_form_of_too_little_memory(error: Exception, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        try:
+            raise error
+        except Exception as cause:
+            raise ImportError("numpy: the C extensions failed to load", name="numpy") from cause
+
+    monkeypatch.setattr("a2cli.options.preset_names", full)
+    ended = a2("presets")
+    assert (ended.status, ended.out, ended.err) == (2, "", NO_MEMORY)
+
+
+@pytest.mark.parametrize("megabytes", [80, 300])
+def test_too_little_memory_to_begin(megabytes: int, tmp_path: Path) -> None:
+    """Python starts, and the libraries cannot be loaded."""
+    limit = f"ulimit -v {megabytes * 1024} && exec {sys.executable} -m a2cli train-cnn --data atelier"
+    done = subprocess.run(["sh", "-c", limit], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.removeprefix("starting\n")) == (2, "", NO_MEMORY)
+    assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT = """
+import sys
+class Missing:
+    package = sys.argv.pop(1)
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == self.package:
+            raise ModuleNotFoundError(name=self.package)
+sys.meta_path.insert(0, Missing())
+from a2cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ("torch", "error: torch is not installed; install it with: pip install torch\n"),
+        ("typer", "error: typer is not installed; install it with: pip install typer\n"),
+        ("rich", "error: rich is not installed; install it with: pip install rich\n"),
+        ("yaml", "error: yaml is not installed; install it with: pip install pyyaml\n"),
+    ],
+)
+def test_a_package_that_is_not_installed(missing: str, line: str, data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT, missing, "train-cnn", *TINY, "-p", "1.4-dropout", "--data", "set"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+HOMELESS = """
+import pwd, sys
+def unknown(*_):
+    raise KeyError("uid not found")
+pwd.getpwuid = pwd.getpwnam = unknown
+from a2cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("home", [None, "/dev/null"])
+def test_a_user_without_a_home(home: str | None, data: Path, tmp_path: Path) -> None:
+    """Nothing is said but where to keep what has no place, nothing is left in the temporary folder or in this one."""
+    (tmp_path / "temporary").mkdir()
+    own = {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "A2_CACHE_DIR", "A2_DATA_DIR"}
+    env = {name: value for name, value in os.environ.items() if name not in own}
+    env |= {"TMPDIR": str(tmp_path / "temporary"), **({} if home is None else {"HOME": home})}
+
+    def a2(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", HOMELESS, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=120)
+
+    names = {path.name for path in tmp_path.iterdir()}
+    train = ["train-cnn", *TINY, "--data", "set", "--out", "out"]
+    refused = a2(*train)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1), refused.stderr
+    assert "set A2_CACHE_DIR to" in refused.stderr
+    done = a2(*train, A2_CACHE_DIR="cache")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
+    assert (tmp_path / "cache/matplotlib").is_dir()
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == names | {"cache", "out", "sheet.png"}
 
 
 def test_debug_shows_the_traceback(train: A2) -> None:

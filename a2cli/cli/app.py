@@ -88,7 +88,7 @@ def get(
 ) -> None:
     """Download a data set, or go on; every file is checked."""
     from a2cli.data.download import get_paintings
-    from a2cli.data.sources import data_folder
+    from a2cli.data.user_folders import data_folder
 
     if name != "paintings":
         raise SettingsError(f"a2 data get: expected paintings, got {name!r}")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.data.duplicates import digest_of
-from a2cli.data.packing import cache_folder
+from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
 
 DIGEST = 32

@@ -1,23 +1,15 @@
 """Sets of images by name: those that are drawn, and torchvision's."""
 
-import os
-from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from a2cli.data.arrays import items_of
 from a2cli.data.decode import Decoded
 from a2cli.data.items import Items, Source
+from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError
 
 BUILT_IN = ("atelier", "portraits")
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
-
-
-def data_folder() -> Path:
-    """Return where downloaded data is kept: $A2_DATA_DIR, or the user's data folder."""
-    return Path(os.environ.get("A2_DATA_DIR") or platformdirs.user_data_path("a2"))
 
 
 def drawn_set(name: str) -> Source:

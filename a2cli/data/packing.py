@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from a2cli.data.decode import ValueRange
@@ -18,6 +16,7 @@ from a2cli.data.duplicates import groups_from
 from a2cli.data.items import Source
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packer import Packer, fingerprint_of
+from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
@@ -79,11 +78,6 @@ class Packed:
         if count := len(self.skipped):
             found.append(f"{count} damaged file{'s' * (count > 1)} left out, as {self.skipped[0]}")
         return found
-
-
-def cache_folder() -> Path:
-    """Return where packed images are kept: $A2_CACHE_DIR, or the user's cache folder."""
-    return Path(os.environ.get("A2_CACHE_DIR") or platformdirs.user_cache_path("a2"))
 
 
 def pack(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
@@ -96,6 +97,8 @@ def torchvision_weights(name: str) -> Any:
 
 def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if not folder.is_absolute():  # torch's "~" of a user without a home
+        folder = cache_folder() / "checkpoints"
     file = folder / Path(found.url).name
     try:
         if not file.is_file():
@@ -105,7 +108,8 @@ def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         reason = " ".join(str(error).split())[:80]
         raise DataError(
-            f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have"
+            f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have; "
+            "TORCH_HOME moves that folder"
         ) from None
     digest = _digest(file)
     if not digest.startswith(_beginning(file)):
