@@ -323,6 +323,8 @@ def test_a_user_without_a_home(home: str | None, data: Path, tmp_path: Path) -> 
     done = a2(*train, A2_CACHE_DIR="cache")
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
     assert (tmp_path / "cache/matplotlib").is_dir()
+    sheet = a2("predict", "--run", "out", "set/ada/0.png", "--picture", "sheet.png", "--quiet")
+    assert (sheet.returncode, sheet.stdout.count("\n"), sheet.stderr) == (0, 1, "")
     assert list((tmp_path / "temporary").iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == names | {"cache", "out", "sheet.png"}
 
