@@ -20,12 +20,14 @@ from a2cli.analysis.attribution import (
     gradient_shap,
     guided_backprop,
     integrated_gradients,
+    last_maps,
     occlusion,
     run_keeping,
 )
 from a2cli.models.backbones import graph_of
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
+from a2cli.models.pretrained import Undrawn, build_torchvision
 from a2cli.runtime import Streams
 from a2cli.settings import MlpSettings, NetworkSettings
 
@@ -198,6 +200,108 @@ def test_gradient_shap_is_the_same_each_time_and_near_the_integral() -> None:
     assert torch.equal(torch.rand(3), expected[0]) and (np.random.rand(3) == expected[1]).all()
     assert torch.equal(found, gradient_shap(model, picture(), 1, BASELINE).values)
     assert alike(found, integrated_gradients(model, picture(), 1, BASELINE).values) > 0.95
+
+
+def relus_by_hand(network: nn.Module, image: Tensor, target: int) -> Tensor:
+    """Guided backpropagation by a function of its own in place of every ReLU, however it is called."""
+
+    class Guided(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return x.clamp_min(0)
+
+        @staticmethod
+        def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+            return slopes[0] * (slopes[0] > 0) * (ctx.saved_tensors[0] > 0)
+
+    def guided(x: Tensor, inplace: bool = False) -> Tensor:
+        found: Tensor = Guided.apply(x)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "relu", guided)
+        pixels = image[None].clone().requires_grad_()
+        (slope,) = torch.autograd.grad(network(pixels)[0, target], pixels)
+    return slope[0].abs().amax(dim=0)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "densenet121", "resnet18", "mobilenet_v3_small"])
+def test_guided_backprop_finds_every_relu_of_torchvisions(name: str) -> None:
+    """Functions, in place or not, and modules, some used twice; googlenet has no module, densenet121 one function."""
+    network, image = build_torchvision(name), picture(64)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # or nothing of the image would be left at the end
+            module.momentum = None
+            module.train()
+    with torch.no_grad():
+        network(torch.stack([picture(64, seed) for seed in range(4)]))
+    graph = graph_of(network.eval(), name)
+    found = guided_backprop(graph, image, 3, BASELINE).values
+    near(found, relus_by_hand(network, image, 3))
+    assert alike(found, gradient(graph, image, 3, BASELINE).values) < 0.95
+
+
+def test_guided_backprop_of_relu6_and_of_methods() -> None:
+    class Methods(nn.Module):
+        def __init__(self, rectify: Any) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last, self.rectify = nn.Conv2d(3, 4, 3), nn.Linear(4, 2), rectify
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps: Tensor = self.rectify(self.first(x))
+            return self.last(maps.mean(dim=(2, 3)))
+
+    image = picture(16)
+    expected = relus_by_hand(Methods(nn.ReLU()), image, 1)
+    methods = (lambda x: x.relu(), lambda x: x.relu_(), torch.relu, nn.functional.relu6)
+    for rectify in (*methods, nn.ReLU6(), nn.ReLU(inplace=True)):
+        near(guided_backprop(graph_of(Methods(rectify), ""), image, 1, BASELINE).values, expected)
+    with pytest.raises(UnsuitableError, match="no ReLU"):
+        guided_backprop(graph_of(Methods(nn.Hardtanh()), ""), image, 1, BASELINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("googlenet", "inception5b.cat"),  # all four branches
+        ("densenet121", "relu"),  # behind the last norm, which sees all layers of the block
+        ("resnet18", "layer4.1.relu_1"),
+        ("squeezenet1_1", "classifier.2"),
+        ("mobilenet_v2", "features.18.2"),
+    ],
+)
+def test_grad_cam_takes_the_last_maps(name: str, layer: str) -> None:
+    with Undrawn():
+        assert last_maps(graph_of(build_torchvision(name), name)) == layer
+
+
+def test_deep_lift_knows_functions_and_modules_used_twice() -> None:
+    """Which captum alone takes for linear, or refuses."""
+
+    class Mixed(nn.Module):
+        def __init__(self, *relus: Any) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.layers = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)])
+            self.last = nn.Linear(4, 2)
+            self.relus = nn.ModuleList([relu for relu in relus if isinstance(relu, nn.Module)])
+            self.functions = relus
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer, relu in zip(self.layers, self.functions, strict=True):
+                x = relu(layer(x))
+            return self.last(x.mean(dim=(2, 3)))
+
+    twice = nn.ReLU()
+    image, apart = picture(), graph_of(Mixed(nn.ReLU(), nn.ReLU(), nn.ReLU()), "")
+    mixed = graph_of(Mixed(twice, twice, lambda x: nn.functional.relu(x, inplace=True)), "")
+    expected = deep_lift(apart, image, 1, BASELINE)
+    found = deep_lift(mixed, image, 1, BASELINE)
+    torch.testing.assert_close(found.values, expected.values)
+    assert float(found.values.double().sum()) == pytest.approx(found.change, rel=0.005)
+    assert mixed.get_submodule("relus.0") is twice and not hasattr(twice, "input"), "left as it was"
 
 
 def test_what_cannot_be_used() -> None:

@@ -134,7 +134,7 @@ def grad_cam(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attr
 
     Selvaraju et al. 2017, equations 1 and 2; the maps are those behind the activation.
     """
-    maps = _last_maps(model)
+    maps = last_maps(model)
     if maps is None:
         raise UnsuitableError("the network has no map of the image")
     values, logits = run_keeping(model, image[None], maps)
@@ -260,7 +260,7 @@ def _gradients(model: Model, images: Tensor, target: int) -> Tensor:
     return found
 
 
-def _last_maps(model: Model) -> str | None:
+def last_maps(model: Model) -> str | None:
     """Return the node of the last convolution's maps, behind its norm and activation, and the sum or the branches side
     by side that they may be part of."""
     modules = dict(model.named_modules())
