@@ -35,7 +35,8 @@ class About:
 
     `trunks` has no entry for the pixels; `random` names the layers of the network with random weights; `identical` are
     the rows of each group of identical images (None in files made before they were looked for); `value_range` is
-    `ModelCard`'s, `near` `Packed`'s.
+    `ModelCard`'s, `near` `Packed`'s; `layers_apart` says that no later step in place could change a layer, as it could
+    in files from before it.
     """
 
     source: str
@@ -51,6 +52,7 @@ class About:
     identical: tuple[tuple[int, ...], ...] | None = None
     value_range: tuple[float, float] | None = None
     near: tuple[tuple[int, int, float], ...] = ()
+    layers_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ class FeatureFile:
             value_range=about.value_range,
             near=about.near,
         )
+
+    def check_finite(self, name: str) -> None:
+        """Raise DataError for a layer whose activations are NaN or infinite for some images, in chunks."""
+        for first in range(0, len(self.labels), (rows := max(1, CHUNK_BYTES // max(1, self.layers[name][:1].nbytes)))):
+            if not bool(self.layers[name][first : first + rows].isfinite().all()):
+                raise DataError(
+                    f"--features {self.path}: {name} holds NaN or infinite activations, as of damaged weights or of an "
+                    "overflow; extract it again"
+                )
 
     def layer(self, name: str | None) -> str:
         """Return the layer that is meant, the only or first one if none is named; raises SettingsError."""

@@ -79,6 +79,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, watch, value_range).images
         layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(
+        layers_apart=True,
         source=dataset.data,
         class_names=packed.class_names,
         names=tuple(packed.names),

@@ -76,6 +76,9 @@ class Finetuning:
 
         Each stage begins with the weights that the one before kept.
         """
+        if (trunk := self._trunk_of(run)) != self.trunk:
+            begun = replace(self, trunk=trunk)
+            return begun.train(alone, run, device, watch, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
         previous = run.previous_report(alone, summary.fingerprint)
@@ -83,6 +86,14 @@ class Finetuning:
             return previous
         with under_way(run, alone, summary, self.warnings, device, final=final) as report:
             return self._all_stages(alone, run, device, watch, report, final, figures)
+
+    def _trunk_of(self, run: Run) -> TrunkCard:
+        """Return the trunk as a run began with it: one of an earlier version goes on without `transform_input`."""
+        if not self.trunk.transform_input:
+            return self.trunk
+        begun = [Run.open(str(model.parent)).load_model()[1].trunk for model in run.folder.glob("stages/*/model")]
+        before = any(trunk is not None and not trunk.transform_input for trunk in begun)
+        return replace(self.trunk, transform_input=not before)
 
     def _all_stages(
         self,

@@ -23,6 +23,9 @@ from a2cli.experiments.images import Images, make_job, notes_on, summary_of, tit
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.transferred import backbone_used, draw_transfer
 from a2cli.experiments.trial import run_trial
+from a2cli.models.backbones import nodes_of
+from a2cli.models.inplace import is_overwritten
+from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import Nobody, Report, Watcher
@@ -66,6 +69,9 @@ class Features:
         identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
         stamp = [] if card.pretrained else [NOT_PRETRAINED]
+        stamp += _of_earlier(file, layer)
+        for name in file.layers if chosen.probe else [layer]:
+            file.check_finite(name)
         random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
         return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings)])
 
@@ -184,6 +190,29 @@ class Features:
         found = report.results.runs[0]
         hidden = ", ".join(map(str, usual.network.hidden))
         return ProbeScore(PIXELS, f"MLP, {hidden} hidden units", "", found.train, found.val, found.test)
+
+
+def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
+    """Return what may be wrong with a layer that an earlier version extracted; raises DataError where it surely is."""
+    card, advice = file.about.trunks[layer], "extract it again"
+    found = []
+    if card.network is None and card.pretrained and card.backbone in INPUT_TRANSFORMING and not card.transform_input:
+        found.append(
+            f"--features {file.path}: extracted by an earlier a2 without transform_input, which {card.backbone}'s "
+            f"weights expect; {advice}"
+        )
+    if card.network is not None or file.about.layers_apart:
+        return found
+    with Undrawn():
+        graph = card.graph()
+    nodes = nodes_of(graph)
+    if is_overwritten(graph, nodes[card.node]):
+        order = list(nodes)
+        said = f"--features {file.path}: an earlier a2 let the ReLU in place behind {layer} overwrite it"
+        if any(order.index(one.node) > order.index(card.node) for one in file.about.trunks.values()):
+            raise DataError(f"{said}; {advice}")
+        found.append(f"{said} where it was asked for together with later layers; {advice}")
+    return found
 
 
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:

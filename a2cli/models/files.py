@@ -87,6 +87,11 @@ def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
         model = card.build(Streams(0))
     except SettingsError as error:
         raise DataError(f"{path}: not a network's card ({error})") from None
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise DataError(
+                f"{folder}: {name} holds NaN or infinite values, so the network is of no use; train it anew"
+            )
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

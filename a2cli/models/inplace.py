@@ -57,6 +57,12 @@ def any_in_place(graph: fx.GraphModule) -> bool:
     return any(overwritten_by(node, modules) for node in graph.graph.nodes)
 
 
+def is_overwritten(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a step in place writes into a node's value."""
+    modules = dict(graph.named_modules())
+    return any(overwritten_by(user, modules) is node for user in node.users)
+
+
 def use_results(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
     """Let what comes behind an in-place step take its result rather than the value it wrote into; they are the same.
 

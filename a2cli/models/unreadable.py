@@ -1,10 +1,14 @@
 """Files that cannot be read as weights: what they are instead, and what to do."""
 
+import json
 import re
 import zipfile
 from pathlib import Path
 
 from a2cli.models.state_dict import few
+
+MOST_HEADER = 100_000_000  # bytes, safetensors' own limit
+META = "__metadata__"
 
 
 def is_safetensors(path: str) -> bool:
@@ -49,9 +53,26 @@ def what_it_is(path: str) -> str:
         return f"not a file of weights: JSON text ({_printed(start)}); download it again"
     if start.startswith(b"PK"):
         return _what_archive(path)
-    if is_safetensors(path) and 8 + int.from_bytes(start[:8], "little") > size:
-        return f"not a file of weights: cut short, it has {size:,} bytes; download it again"
+    if is_safetensors(path) and (whole := _promised(path)) > size:
+        return f"not a file of weights: cut short ({size:,} of {whole:,} bytes); download it again"
     return ""
+
+
+def _promised(path: str) -> int:
+    """Return how many bytes a .safetensors file's header says there are; 0 where it says nothing."""
+    with Path(path).open("rb") as file:
+        end = 8 + int.from_bytes(file.read(8), "little")
+        if end > MOST_HEADER:
+            return 0
+        header = file.read(end - 8)
+    try:
+        offsets = [
+            end,
+            *(end + tensor["data_offsets"][1] for name, tensor in json.loads(header).items() if name != META),
+        ]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return end
+    return max((offset for offset in offsets if isinstance(offset, int)), default=end)
 
 
 def _what_archive(path: str) -> str:

@@ -142,8 +142,9 @@ def read_weights(path: str) -> list[tuple[str, Tensors]]:
         if is_safetensors(path):
             content = load_file(path)
         else:
-            with warnings.catch_warnings(action="ignore"):  # on pickles that torch did not write
-                content = torch.load(path, map_location="cpu", weights_only=True)
+            # Warnings are on pickles that torch did not write. Of a path torch would go by its ending.
+            with warnings.catch_warnings(action="ignore"), Path(path).open("rb") as file:
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(f"--weights {path}: {what_it_is(path) or why_refused(path, str(error))}") from None
     except (SafetensorError, OSError, ValueError, EOFError, RuntimeError, KeyError, IndexError) as error:
