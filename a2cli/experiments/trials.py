@@ -22,6 +22,7 @@ from a2cli.report import Nobody, Report, plain
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
 from a2cli.settings import AnyTraining, completed
+from a2cli.versions import NewerVersionError
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -96,6 +97,8 @@ def _begun(folder: Path) -> bool:
 def _report(folder: Path) -> Report | None:
     try:
         return Run(folder).read_report()
+    except NewerVersionError:
+        raise
     except (DataError, OSError):
         return None
 
