@@ -1,175 +1,25 @@
-"""Runs of earlier versions: settings that were added since take the value from before, and nothing is trained anew."""
+"""Runs of earlier versions are opened, go on and say what they said; what a newer version stored is refused."""
 
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from conftest import A2, TINY, contents, edit
+from conftest import A2
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from a2cli import versions
 from a2cli.cli.app import WITH_SETTINGS
 from a2cli.errors import DataError
-from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
-from a2cli.experiments.ingredients import folder_of, trial_of
-from a2cli.options import build
 from a2cli.runs import Run
 from a2cli.runtime import environment
-from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, declared, flat
-from a2cli.settings.declare import setting
+from a2cli.settings import declared
 from a2cli.versions import newest
-
-AddSetting = Callable[..., None]
-
-
-@pytest.fixture
-def add_setting(monkeypatch: pytest.MonkeyPatch) -> AddSetting:
-    """Add a setting to a dataclass of settings, as a later version would."""
-
-    def add(kind: type, name: str, default: str, **more: Any) -> None:
-        added = setting(default, "Added later.", **more)
-        added.name, added.type, added.kw_only = name, str, True
-        added._field_type = next(iter(kind.__dataclass_fields__.values()))._field_type
-        init = kind.__init__
-
-        def with_it(self: Any, **values: Any) -> None:
-            object.__setattr__(self, name, values.pop(name, default))
-            init(self, **values)
-
-        monkeypatch.setattr(kind, "__dataclass_fields__", {**kind.__dataclass_fields__, name: added})
-        monkeypatch.setattr(kind, "__annotations__", {**kind.__annotations__, name: str})
-        monkeypatch.setattr(kind, "__init__", with_it)
-        monkeypatch.setattr(kind, name, default, raising=False)
-
-    return add
-
-
-def checkpoints(run: Path) -> dict[str, bytes]:
-    return contents(run / "checkpoints")
-
-
-def test_a_setting_added_later_has_the_value_from_before(add_setting: AddSetting) -> None:
-    old = flat(TrainCnnSettings())
-    add_setting(DataSettings, "later", "new way", before="old way")
-    new = TrainCnnSettings()
-    assert flat(new)["later"] == "new way"
-    assert completed(TrainCnnSettings, old) == {**old, "later": "old way"}
-    assert deciding(new) == {**old, "later": "new way"}
-    assert deciding(build(TrainCnnSettings, {"later": "old way"})) == old
-
-
-def test_resume_of_a_run_from_before_a_setting(a2: A2, run: Path, add_setting: AddSetting) -> None:
-    """Its checkpoint is taken, no epoch is trained again, and the report has the value from before."""
-    kept = checkpoints(run)
-    add_setting(DataSettings, "later", "new way", before="old way")
-    assert a2("train-cnn", "--resume", run, "--quiet").done() == run
-    assert checkpoints(run) == kept
-    report = json.loads((run / "report.json").read_text())
-    assert report["config"]["later"] == "old way"
-    assert [log["epoch"] for log in report["history"]["0"]] == [1, 2, 3]
-
-
-def test_a_config_that_lost_a_setting_is_damaged(a2: A2, train: A2, data: Path, add_setting: AddSetting) -> None:
-    """A run that had the setting is not taken for one from before it."""
-    add_setting(DataSettings, "later", "new way", before="old way")
-    run = train("--data", "set", "--out", "out").done()
-    edit(run / "config.yaml", "later: new way\n", "")
-    a2("train-cnn", "--resume", run, "--quiet").refused(3, "later was new way, is old way")
-    edit(run / "config.yaml", "batch_size: 16\n", "")
-    a2("train-cnn", "--resume", run, "--quiet").refused(3, "config.yaml has lost batch_size)")
-
-
-def test_config_yaml_of_before_a_setting_repeats_the_run(train: A2, data: Path, add_setting: AddSetting) -> None:
-    """A preset that a user wrote leaves out more, and means the defaults."""
-    before = train("--data", "set").done()
-    add_setting(DataSettings, "later", "new way", before="old way")
-    again = train("-p", before / "config.yaml").done()
-    assert "later: old way\n" in (again / "config.yaml").read_text()
-    own = Path("own.yaml")
-    own.write_text("data: set\ntest_fraction: 0.2\n")
-    assert "later: new way\n" in (train("-p", own).done() / "config.yaml").read_text()
-
-
-TRIALS = {
-    "compare-optimizers": ["--optimizers", "adam,sgd", "--tuning", "none", "--seeds", "2"],
-    "ablate": ["--norm", "batch", "--without", "norm=none", "--seeds", "2"],
-}
-
-
-@pytest.mark.parametrize("command", TRIALS)
-def test_trials_from_before_a_setting_are_not_run_again(
-    command: str, a2: A2, data: Path, add_setting: AddSetting
-) -> None:
-    """Nor those that have another name, as versions before named them by all settings; further ones join them."""
-    small = [*TINY[:-5], "--data", "set", "--device", "cpu"]
-    more = ["--jobs", "1", "--quiet"]
-    folder = a2(command, *small, *TRIALS[command], *more, "--out", "out").done()
-    results = json.loads((folder / "report.json").read_text())["results"]
-    first = next(path for path in sorted((folder / "trials").iterdir()))
-    first.rename(first.with_name("named-otherwise"))
-    trained = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
-    assert len(trained) == 4
-    add_setting(DataSettings, "later", "new way", before="old way")
-    assert a2(command, "--resume", folder, *more).done() == folder
-    assert {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/model/model.safetensors")} == trained
-    again = json.loads((folder / "report.json").read_text().replace("named-otherwise", first.name))["results"]
-    assert again == results
-    assert a2(command, "--resume", folder, *more, "--seeds", "3").done() == folder
-    after = {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/model/model.safetensors")}
-    assert trained.items() <= after.items() and len(after) == 6
-
-
-def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None:
-    settings = CompareSettings()
-    choice = contenders_of(settings)[0]
-    names = {trial_name(choice, trial_settings(settings, choice, 0.01, 0, "cpu"))}
-    names.add(folder_of(trial_of(TrainCnnSettings(), 0, "cpu")))
-    add_setting(DataSettings, "later", "new way", before="old way")
-    assert trial_name(choice, trial_settings(CompareSettings(), choice, 0.01, 0, "cpu")) in names
-    assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names
-
-
-def newer_json(path: Path) -> None:
-    values = json.loads(path.read_text())
-    path.write_text(json.dumps({**values, "schema_version": 9, "settled_by": "later"}))
-
-
-def newer_features(path: Path) -> None:
-    with safe_open(path, framework="pt") as file:
-        about = {**json.loads(file.metadata()["a2"]), "schema_version": 9}
-    save_file(load_file(path), path, {"a2": json.dumps(about)})
-
-
-NEWER = {
-    "report": (newer_json, "cnn/report.json", "train-cnn --resume cnn"),
-    "report, of a trial": (newer_json, "compared/trials/*/report.json", "compare-optimizers --resume compared"),
-    "report, read by others": (newer_json, "cnn/report.json", "predict --run cnn set"),
-    "model card": (newer_json, "cnn/model/model.json", "predict --run cnn set"),
-    "checkpoint": (newer_json, "cnn-stopped/checkpoints/epoch-00000002.json", "train-cnn --resume cnn-stopped"),
-    "film": (newer_json, "cnn/film/epoch-00000001.json", "visualize-weights --run cnn --show film"),
-    "features file": (newer_features, "features.safetensors", "train-mlp --features features.safetensors"),
-}
-
-
-SAVED = {
-    "train-cnn --resume": "cnn",
-    "compare-optimizers --resume": "compared",
-    "ablate --resume": "ablated",
-    "probe-invariance --run": "cnn",
-    "visualize-weights --run": "cnn",
-    "receptive-field --run": "cnn",
-}
-
-
-# Runs of earlier versions, one archive each
-
 
 ARCHIVES = sorted((Path(__file__).parent / "old_runs").glob("*.tar.xz"))
 CLOCK = {"seconds", "created", "images_per_second", "seconds_to_target", "trial_seconds"}
@@ -310,6 +160,38 @@ def test_features_are_the_same(old: Path, a2: A2) -> None:
     then, now = load_file(old / "features.safetensors"), load_file(old / "again.safetensors")
     for name, tensor in then.items():
         assert torch.equal(now[name], tensor) if exact else torch.allclose(now[name], tensor, 1e-3, 1e-3), name
+
+
+def newer_json(path: Path) -> None:
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "schema_version": 9, "settled_by": "later"}))
+
+
+def newer_features(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        about = {**json.loads(file.metadata()["a2"]), "schema_version": 9}
+    save_file(load_file(path), path, {"a2": json.dumps(about)})
+
+
+NEWER = {
+    "report": (newer_json, "cnn/report.json", "train-cnn --resume cnn"),
+    "report, of a trial": (newer_json, "compared/trials/*/report.json", "compare-optimizers --resume compared"),
+    "report, read by others": (newer_json, "cnn/report.json", "predict --run cnn set"),
+    "model card": (newer_json, "cnn/model/model.json", "predict --run cnn set"),
+    "checkpoint": (newer_json, "cnn-stopped/checkpoints/epoch-00000002.json", "train-cnn --resume cnn-stopped"),
+    "film": (newer_json, "cnn/film/epoch-00000001.json", "visualize-weights --run cnn --show film"),
+    "features file": (newer_features, "features.safetensors", "train-mlp --features features.safetensors"),
+}
+
+
+SAVED = {
+    "train-cnn --resume": "cnn",
+    "compare-optimizers --resume": "compared",
+    "ablate --resume": "ablated",
+    "probe-invariance --run": "cnn",
+    "visualize-weights --run": "cnn",
+    "receptive-field --run": "cnn",
+}
 
 
 @pytest.mark.parametrize("command", SAVED)
