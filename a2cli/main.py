@@ -108,6 +108,8 @@ def _run_command() -> int:
     from a2cli.errors import SettingsError
 
     command, *rest = sys.argv[1:] or [""]
+    if " ".join(sys.argv[1:3]) in WITH_SETTINGS:  # a command of two words
+        command, rest = " ".join(sys.argv[1:3]), sys.argv[3:]
     try:
         if {"-h", "--help"} & {*rest} and command in WITH_SETTINGS:  # before the parser, which loads its type checks
             console.out(_help(command))
@@ -122,7 +124,7 @@ def _run_command() -> int:
         if message.startswith("Usage:"):  # `a2` or `a2 data` alone
             console.note(*message.split("\n"))
             return SettingsError.exit_status
-        known = command in {item.name for item in app.registered_commands}
+        known = command in {*WITH_SETTINGS, *(item.name for item in app.registered_commands)}
         raise SettingsError(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'") from error
 
 

@@ -309,12 +309,19 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def _parameter(item: Declared) -> inspect.Parameter:
     plain, choices = _plain(item.type), _choices(item.type)
-    kind: Any = list[str] if item.repeatable or item.positional else bool if plain is bool else str
+    kind: Any = (
+        list[str] if item.repeatable or (item.positional and item.takes_several) else bool if plain is bool else str
+    )
     names = [_flags(item), *([item.short] if item.short else [])]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
     if item.positional:
-        option = typer.Argument(metavar=f"{item.flag}...")
+        option = typer.Argument(metavar=_word(item))
     return inspect.Parameter(item.name, _KEYWORD, default=None, annotation=Annotated[kind | None, option])
+
+
+def _word(item: Declared) -> str:
+    """Return what stands for a positional setting."""
+    return item.flag + "..." * item.takes_several
 
 
 def _flags(item: Declared) -> str:
@@ -327,7 +334,7 @@ def described(item: Declared) -> tuple[str, str]:
     """Return an option as help shows it: its flag with what it takes, and its sentence with choices and default."""
     plain, choices = _plain(item.type), _choices(item.type)
     flag = f"{item.flag}, {item.short}" if item.short else item.flag
-    left = flag if plain is bool else f"{flag}..." if item.positional else f"{flag} {_takes(item.type)}"
+    left = flag if plain is bool else _word(item) if item.positional else f"{flag} {_takes(item.type)}"
     if item.repeatable:  # once a flag
         left = left.removesuffix(",...")
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]

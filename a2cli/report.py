@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from a2cli import __version__
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import ComparisonResults
+from a2cli.results.data import NearDuplicate
 from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
 from a2cli.results.training import EpochLog, TrainingResults
@@ -28,25 +29,6 @@ Results = (
 )
 SCHEMA_VERSION = newest("report")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class NearDuplicate:
-    """Two images that are nearly the same, and the part of the split of each: train, val, test or none.
-
-    `similarity` is 1 for the same pixels: 1 - the rest, over the variance, where they agree least once aligned.
-    """
-
-    first: str
-    second: str
-    similarity: float
-    first_part: str
-    second_part: str
-    same_class: bool
-
-    @property
-    def in_two_parts(self) -> bool:
-        return self.first_part != self.second_part and "" not in (self.first_part, self.second_part)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from a2cli.console import base as console
 from a2cli.report import json_schema
 from a2cli.settings import (
     ABLATIONS,
+    CheckOptions,
+    CheckSettings,
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
@@ -86,6 +88,11 @@ COMMANDS = {
         ViewOptions,
         "What networks learned, and whether they did: weights as pictures, units by what excites them, maps of an "
         "image, each beside random weights.",
+    ),
+    "data check": (
+        (CheckSettings,),
+        CheckOptions,
+        "What a data set holds, and what is wrong with it, without training; exit status 3 when something is.",
     ),
     "predict": (
         (PredictSettings,),

@@ -10,6 +10,7 @@ from a2cli import __version__, options
 from a2cli.cli.ablation import ablate
 from a2cli.cli.common import kind_of, tell_edited
 from a2cli.cli.comparison import compare_optimizers
+from a2cli.cli.data_check import data_check
 from a2cli.cli.fields import receptive_field
 from a2cli.cli.invariance import probe_invariance
 from a2cli.cli.predict import predict
@@ -22,6 +23,8 @@ from a2cli.errors import SettingsError
 from a2cli.settings import (
     ABLATIONS,
     TRAINING,
+    CheckOptions,
+    CheckSettings,
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
@@ -55,7 +58,10 @@ app = typer.Typer(
     context_settings=HELP,
 )
 data_app = typer.Typer(
-    help="Data sets that are not built in.", rich_markup_mode=None, no_args_is_help=True, context_settings=HELP
+    help="Check a data set; download those that are not built in.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings=HELP,
 )
 app.add_typer(data_app, name="data")
 
@@ -145,6 +151,7 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         visualize_weights,
         "Filters, hidden units, what a network looks at.",
     ),
+    "data check": ((CheckSettings,), CheckOptions, data_check, "What a data set holds, and what is wrong with it."),
     "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
 }
 
@@ -161,7 +168,8 @@ def _served(run: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[s
 
 for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
     _command = options.with_options(_settings, _options, _served(_run))
-    app.command(_name, short_help=_short, add_help_option=False)(_command)
+    _group = data_app if _name.startswith("data ") else app
+    _group.command(_name.split()[-1], short_help=_short, add_help_option=False)(_command)
 
 
 def _version(value: bool) -> None:

@@ -135,7 +135,7 @@ def help_text(command: str, about: str, items: Sequence[Declared], describe: Any
     `describe` gives an option's left column and its help.
     """
     width = width or min(100, max(60, shutil.get_terminal_size((80, 24)).columns))
-    words = "".join(f" {item.flag}..." for item in items if item.positional)
+    words = "".join(f" {item.flag}{'...' * item.takes_several}" for item in items if item.positional)
     lines = [f"Usage: a2 {command} [OPTIONS]{words}", "", *textwrap.wrap(about, width)]
     for panel, group in groupby(items, key=lambda item: item.panel):
         lines += ["", f"{panel}:"]

@@ -38,6 +38,12 @@ def groups_from(groups: Sequence[Sequence[int]], count: int) -> Rows:
     return first
 
 
+def contradictory(groups: Rows, labels: Rows) -> list[tuple[int, int]]:
+    """Return of each group of identical images under several labels two rows that show it."""
+    pairs = ((rows[0], next((row for row in rows if labels[row] != labels[rows[0]]), -1)) for rows in identical(groups))
+    return [pair for pair in pairs if pair[1] >= 0]
+
+
 def rows_in_use(groups: Rows, labels: Rows, names: Sequence[str], classes: Sequence[str], duplicates: str) -> Rows:
     """Return the rows of the images that a training uses, as `--duplicates` says.
 
@@ -47,16 +53,13 @@ def rows_in_use(groups: Rows, labels: Rows, names: Sequence[str], classes: Seque
     every = np.arange(len(groups))
     if duplicates == "ungrouped" or not (several := identical(groups)):
         return every
-    contradictory = [rows for rows in several if len(set(labels[rows].tolist())) > 1]
+    unclear = contradictory(groups, labels)
     if duplicates == "drop":
-        unusable = [row for rows in contradictory for row in rows]
-        return np.setdiff1d(every[groups == every], unusable)
-    if contradictory:
-        rows = contradictory[0]
-        other = next(row for row in rows if labels[row] != labels[rows[0]])
-        two = " and ".join(f"{names[row]} ({classes[labels[row]]})" for row in (rows[0], other))
+        return np.setdiff1d(every[groups == every], [first for first, _ in unclear])
+    if unclear:
+        two = " and ".join(f"{names[row]} ({classes[labels[row]]})" for row in unclear[0])
         raise DataError(
-            f"--data: identical images under two labels: {two}{and_more(len(contradictory))}; "
+            f"--data: identical images under two labels: {two}{and_more(len(unclear))}; "
             "remove what is labelled wrongly, or leave all of them out with --duplicates drop"
         )
     if duplicates == "error":

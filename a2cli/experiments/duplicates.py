@@ -7,7 +7,7 @@ import numpy as np
 
 from a2cli.data.duplicates import identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
-from a2cli.report import NearDuplicate
+from a2cli.results.data import NearDuplicate
 
 MOST_LISTED = 50  # pairs in a report
 
@@ -60,9 +60,8 @@ def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
         return []
     parted = Counter(" and ".join(sorted({one.first_part, one.second_part})) for one in pairs if one.in_two_parts)
     where = ", ".join(f"{count} in {parts}" for parts, count in sorted(parted.items())) or "none in two parts"
+    where = f": {where} of the split" if any(one.first_part or one.second_part for one in pairs) else ""
     others = sum(not one.same_class for one in pairs)
     labels = f", {others} under two labels" if others else ""
     many = f"{len(pairs)} pairs" if len(pairs) > 1 else "a pair"
-    return [
-        f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}: {where} of the split{labels}"
-    ]
+    return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]

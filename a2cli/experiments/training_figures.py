@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from a2cli.report import NearDuplicate
+from a2cli.results.data import NearDuplicate
 from a2cli.results.training import EpochLog, Mistake, TrainingResult
 from a2cli.runs import Run
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from a2cli.plots.common import INK, new_axes, new_figure, shortened
-from a2cli.report import NearDuplicate
+from a2cli.results.data import NearDuplicate
 
 COLUMNS, TILE, WORDS, GAP = 3, 1.3, 0.62, 0.25
 LETTERS = 40

@@ -13,6 +13,7 @@ from a2cli.settings.ablation import (
     AblationSettings,
     AnyAblation,
 )
+from a2cli.settings.check import CheckOptions, CheckSettings
 from a2cli.settings.comparison import (
     AnyComparison,
     CompareMlpSettings,
@@ -97,6 +98,8 @@ __all__ = [
     "Border",
     "Change",
     "ChangeName",
+    "CheckOptions",
+    "CheckSettings",
     "CompareMlpSettings",
     "CompareSettings",
     "ComparisonOptions",

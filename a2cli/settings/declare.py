@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le, Len, Lt
 
@@ -61,6 +61,12 @@ class Declared:
     def added(self) -> bool:
         """Whether there are runs from before this setting existed."""
         return self.before is not MISSING
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether it takes a list of values."""
+        plain = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        return get_origin(plain) is tuple
 
     @property
     def flag(self) -> str:

@@ -1,0 +1,120 @@
+"""`a2 data check`: what a data set holds, and what is wrong with it, without training and without torch."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import A2, contents, draw_classes
+from PIL import Image
+from test_house import modules_after
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """Two classes of images in three parts, no two of them alike."""
+    root = tmp_path / "given"
+    for side, (part, count) in enumerate({"train": 4, "val": 2, "test": 1}.items(), start=10):
+        draw_classes(root / part, count=count, side=side)
+    return root
+
+
+def found_in(a2: A2, *arguments: object, status: int = 0) -> dict[str, Any]:
+    ended = a2("data", "check", *arguments, "--json")
+    assert ended.status == status, ended.err
+    found: dict[str, Any] = json.loads(ended.out)
+    return found
+
+
+def test_what_is_there_is_said(a2: A2, given: Path) -> None:
+    (given / "train/ada/notes.doc").write_text("no image")
+    before = contents(given)
+    found = found_in(a2, given)
+    assert found["classes"] == {name: {"test": 1, "train": 4, "val": 2} for name in ("ada", "bea")}
+    assert found["sizes"] == {"10x10": 8, "11x11": 4, "12x12": 2}
+    assert found["modes"] == {"RGB": 14}
+    assert found["passed_over"] == {".doc": 1}
+    assert found["wrong"] == found["damaged"] == found["identical"] == found["near_duplicates"] == []
+    assert contents(given) == before
+
+
+def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = a2("data", "check", given)
+    assert ended.status == 0
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["class", "training", "validation", "test"] in lines
+    assert ["ada", "4", "2", "1"] in lines
+    assert ["all", "8", "4", "2"] in lines
+    assert "Nothing is wrong." in ended.out
+    assert all(len(line) <= 80 for line in ended.out.splitlines()[1:])
+
+
+def test_what_is_damaged_or_blank_is_wrong(a2: A2, data: Path) -> None:
+    (data / "ada/0.png").write_bytes(b"no image")
+    Image.new("RGB", (10, 10), "red").save(data / "bea/blank.png")
+    found = found_in(a2, data, status=3)
+    assert [name.split(":")[0] for name in found["damaged"]] == ["ada/0.png"]
+    assert found["single_valued"] == ["bea/blank.png"]
+    ended = a2("data", "check", data)
+    assert (ended.status, ended.err.count("error: ")) == (3, 2)
+    assert "error: 1 damaged file, as ada/0.png" in ended.err
+    assert "error: 1 image of one single value, as bea/blank.png" in ended.err
+    assert "Nothing is wrong" not in ended.out
+
+
+def test_identical_images_are_wrong_under_two_labels_only(a2: A2, data: Path) -> None:
+    shutil.copy(data / "ada/0.png", data / "ada/copy.png")
+    found = found_in(a2, data)
+    assert found["identical"] == [["ada/0.png", "ada/copy.png"]]
+    assert "2 identical images, as ada/0.png and ada/copy.png" in found["warnings"]
+    shutil.copy(data / "ada/0.png", data / "bea/copy.png")
+    assert found_in(a2, data, status=3)["wrong"] == [
+        "identical images under two labels: ada/0.png (ada) and bea/copy.png (bea)"
+    ]
+
+
+def test_identical_images_in_two_parts_are_wrong(a2: A2, given: Path) -> None:
+    shutil.copy(given / "train/ada/0.png", given / "test/ada/copy.png")
+    assert found_in(a2, given, status=3)["wrong"] == [
+        "1 of 3 test images are also among those for training or validation, as the data was split"
+    ]
+
+
+def test_nearly_identical_images_in_two_parts_are_a_warning(a2: A2, given: Path) -> None:
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (6, 6, 3)), np.ones((8, 8, 1)))
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.save(given / "train/ada/near.png")
+    image.save(given / "test/ada/near.jpg", quality=60)
+    found = found_in(a2, given)
+    (pair,) = found["near_duplicates"]
+    assert {pair["first_part"], pair["second_part"]} == {"train", "test"}
+    assert "a pair of nearly identical images" in found["warnings"][-1]
+    assert "1 in test and train of the split" in found["warnings"][-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ([], 2, "expected DATA"),
+        (["nosuch"], 3, "DATA: no file, folder or data set named 'nosuch'"),
+        (["set", "--image-size", "0"], 2, "--image-size"),
+        (["set", "--siz", "9"], 2, "'a2 data check --help'"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line(arguments: list[str], status: int, words: str, a2: A2, data: Path) -> None:
+    a2("data", "check", *arguments).refused(status, words)
+
+
+def test_needs_no_torch(data: Path, tmp_path: Path) -> None:
+    status, modules = modules_after(["data", "check", str(data)], tmp_path)
+    assert status == 0
+    assert not {"torch", "matplotlib"} & modules
+
+
+def test_help_lists_its_settings(a2: A2) -> None:
+    text = a2("data", "check", "--help").out
+    assert text.startswith("Usage: a2 data check [OPTIONS] DATA\n")
+    assert all(flag in text for flag in ("--image-size", "--fit", "--json"))
