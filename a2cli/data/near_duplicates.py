@@ -36,7 +36,8 @@ MOST_FOR_EACH = 50  # candidates for each image on average, so that a set of loo
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return an image (H, W, 3) in grey, 32 x 32 pixels: what its hash is of and what pairs are confirmed by."""
-    return np.asarray(Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    grey = Image.fromarray(image).convert("L").resize((LEAST_SIDE, LEAST_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def without_bars(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
