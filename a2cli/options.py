@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_orig
 import typer
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.settings import Declared, RunOptions, declared, declared_in
+from a2cli.settings import TRAINING, Declared, RunOptions, declared, declared_in
 from a2cli.storage import yaml_was_edited
 
 PRESET_BYTES = 64_000
@@ -37,12 +37,16 @@ class Resolved(Generic[S]):
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of settings, those it extends included: values by setting name, and the file each came from."""
+    """A named set of settings, those it extends included: values by setting name.
+
+    Those in `added` are not in the file, a run's config.yaml, as they did not exist when it was written.
+    """
 
     name: str
     about: str
     values: Mapping[str, Any]
     extends: str | None
+    added: Mapping[str, Any]
 
 
 # Values
@@ -145,18 +149,21 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
         if setting not in known:
             raise SettingsError(f"{path.name}: unknown setting {key!r}{nearest(setting, known)}")
         values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
-    return Preset(name, about, values | _added_since(known.values(), entries), extends)
+    added = _added_since((settings,) if wanted == commands[0] else TRAINING.get(wanted, ()), entries)
+    return Preset(name, about, values | added, extends, added)
 
 
-def _added_since(known: Iterable[Declared], entries: Mapping[Any, Any]) -> dict[str, Any]:
+def _added_since(kinds: Iterable[type], entries: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the settings that a run's config.yaml lacks as they did not exist then, at the value from before.
 
-    A config.yaml has all settings that there were; a file that leaves out others than those is a preset.
+    A config.yaml has all settings that its command had; a file that leaves out others than those is a preset.
     """
     given = {str(key).replace("-", "_") for key in entries}
-    groups = {item.group for item in known if item.name in given}
-    lacking = [item for item in known if item.name not in given and (item.group in groups or item.added)]
-    return {item.name: item.before for item in lacking} if groups and all(item.added for item in lacking) else {}
+    for kind in kinds:
+        lacking = [item for item in declared(kind) if item.name not in given]
+        if all(item.added for item in lacking):
+            return {item.name: item.before for item in lacking}
+    return {}
 
 
 def said_by(name: str, key: str, usual: str) -> str:
@@ -265,6 +272,7 @@ def resolve(
         preset = load_preset(name, command, settings, also)
         values |= preset.values
         sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
+        sources |= dict.fromkeys(preset.added, f"preset {preset.name}, from before there was this setting")
     for name, value in flags.items():
         if value is not None:
             values[name] = checked(known[name], value, known[name].flag)

@@ -5,7 +5,8 @@ import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from a2cli import __version__
 from a2cli.results.ablation import AblationResults
@@ -17,6 +18,9 @@ from a2cli.results.training import EpochLog, TrainingResults
 from a2cli.results.transfer import FeatureResults, TransferResults
 from a2cli.results.weights import WeightResults
 from a2cli.versions import newest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Results = (
     TrainingResults
@@ -169,9 +173,15 @@ def machine() -> dict[str, str | int]:
 
 def report_from(values: object) -> Report:
     """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
+    return _reports().validate_python(values)
+
+
+@cache
+def _reports() -> "TypeAdapter[Report]":
+    """Return what checks reports, made once: that takes ten times as long as checking one."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Report).validate_python(values)
+    return TypeAdapter(Report)
 
 
 def json_schema() -> dict[str, Any]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import A2, TINY, contents, edit
 
 from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
 from a2cli.experiments.ingredients import folder_of, trial_of
 from a2cli.options import build
-from a2cli.settings import CompareSettings, DataSettings, TrainCnnSettings, completed, deciding, flat
+from a2cli.settings import CompareSettings, DataSettings, SplitSettings, TrainCnnSettings, completed, deciding, flat
 from a2cli.settings.declare import setting
 
 AddSetting = Callable[..., None]
@@ -74,15 +75,21 @@ def test_a_config_that_lost_a_setting_is_damaged(a2: A2, train: A2, data: Path, 
     a2("train-cnn", "--resume", run, "--quiet").refused(3, "config.yaml has lost batch_size)")
 
 
-def test_config_yaml_of_before_a_setting_repeats_the_run(train: A2, data: Path, add_setting: AddSetting) -> None:
+def test_config_yaml_of_before_a_setting_repeats_the_run(
+    a2: A2, train: A2, data: Path, add_setting: AddSetting
+) -> None:
     """A preset that a user wrote leaves out more, and means the defaults."""
     before = train("--data", "set").done()
     add_setting(DataSettings, "later", "new way", before="old way")
     again = train("-p", before / "config.yaml").done()
     assert "later: old way\n" in (again / "config.yaml").read_text()
-    own = Path("own.yaml")
-    own.write_text("data: set\ntest_fraction: 0.2\n")
-    assert "later: new way\n" in (train("-p", own).done() / "config.yaml").read_text()
+    for command in (["train-cnn"], ["compare-optimizers"], ["ablate", "--without", "batch_size=4"]):
+        listed = json.loads(a2(*command, "-p", before / "config.yaml", "--dry-run", "--json").out)["settings"]["later"]
+        assert listed["value"] == "old way" and "from before there was this setting" in listed["from"]
+    for text in ("test_fraction: 0.2", yaml.safe_dump(flat(SplitSettings()))):
+        Path("own.yaml").write_text(f"command: train-cnn\n{text}\n")
+        own = train("-p", "own.yaml", "--data", "set").done()
+        assert "later: new way\n" in (own / "config.yaml").read_text()
 
 
 TRIALS = {
