@@ -2,19 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import A2, TINY, draw_classes
 
+from a2cli.analysis.feature_file import read_features
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.settings import TrainCnnSettings
-from tests.conftest import A2, draw_classes
 
 
 def copy(data: Path, **copies: str) -> Path:
@@ -110,3 +112,47 @@ def test_without_duplicates_nothing_is_said(train: A2, data: Path) -> None:
     run = train("--data", data, "--out", "run").done()
     assert report_of(run)["data"]["identical"] == []
     assert report_of(run)["results"]["runs"][0]["val_without_duplicates"] is None
+
+
+# What else draws a split
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare-optimizers --optimizers sgd,adam --tuning none --seeds 2 --jobs 1",
+        "ablate --without label_smoothing=0 --label-smoothing 0.1 --seeds 2 --jobs 1",
+    ],
+)
+def test_studies_say_what_their_trials_learn_from(command: str, a2: A2, copied: Path) -> None:
+    small = [*(flag for flag in TINY if flag not in ("--threads", "1", "--epochs")), "--epochs", "1"]
+    run = a2(*command.split(), "--data", copied, *small, "--epochs", "1", "--out", "run").done(
+        "4 identical images in 2"
+    )
+    report = report_of(run)
+    assert "4 identical images" in report["warnings"][0]
+    assert len(report["data"]["identical"]) == 2
+
+
+EXTRACT = "--image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --grid 1 --threads 1"
+
+
+def test_features_remember_which_images_are_identical(a2: A2, copied: Path) -> None:
+    a2("extract-features", *EXTRACT.split(), "--data", copied, "--out", "features.safetensors", "--quiet")
+    file = read_features("features.safetensors")
+    packed = file.packed("features.3.cat")
+    assert np.array_equal(packed.groups, pack(find_source(str(copied)), 32, "squash", False, 1, Nobody()).groups)
+    unknown = replace(file, about=replace(file.about, identical=None)).packed("features.3.cat")
+    assert np.array_equal(unknown.groups, packed.groups), "a file of before tells by the features"
+    head = ["--features", "features.safetensors", "--epochs", "1", "--threads", "1", "--quiet"]
+    a2("train-mlp", *head, "--duplicates", "error").refused(3, "identical images: ada/1.png and ada/copy.png (and 1")
+    ended = a2("train-mlp", *head, "--out", "run")
+    assert "4 identical images in 2 groups" in ended.err
+    assert len(report_of(Path("run"))["data"]["identical"]) == 2
+
+
+def test_fine_tuning_has_the_accuracy_without_duplicates(a2: A2, leaking: Path) -> None:
+    tune = EXTRACT.replace("--grid 1", "--head-grid 1")
+    a2("finetune", *tune.split(), "--data", leaking, "--stages", "head:1", "--final", "--out", "run", "--quiet")
+    result = report_of(Path("run"))["results"]["runs"][0]
+    assert (result["val_without_duplicates"]["count"], result["test_without_duplicates"]["count"]) == (2, 2)

@@ -136,7 +136,9 @@ def ablate(
     with run.locked(watch):
         device = set_up(settings.training.device, 1)
         first = trial_of(whole_of(settings), settings.training.seed, str(device))
-        ground = ground_of(first, (), watch)
+        ground = ground_of(first, warnings, watch)
+        for note in ground.warnings[len(warnings) :]:
+            watch.warn(note)
         summary = summary_of(ground.packed, ground.check(first), ground.source)
         run.write_config(COMMAND, flat(settings))
         ablation = Ablation(settings, ingredients, run, workers, watch)
@@ -153,7 +155,7 @@ def ablate(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             data=summary,
             results=results,
-            warnings=list(warnings),
+            warnings=list(ground.warnings),
         )
         return run.finish(report, watch, partial(_draw, run, results))
 

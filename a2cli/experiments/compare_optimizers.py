@@ -40,7 +40,10 @@ def compare_optimizers(
         comparison = Comparison(run.folder / "trials", workers, watch, settings, str(device))
         first = comparison.choices[0]
         probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
-        summary = make_job(probe, Images.find(probe, (), watch)).summary
+        images = Images.find(probe, warnings, watch)
+        for note in images.warnings[len(warnings) :]:
+            watch.warn(note)
+        summary = make_job(probe, images).summary
         run.write_config(COMMAND, flat(settings))
         try:
             tables = judged(comparison)
@@ -55,7 +58,7 @@ def compare_optimizers(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             data=summary,
             results=results,
-            warnings=list(warnings),
+            warnings=list(images.warnings),
         )
         return run.finish(report, watch, partial(_draw, run, comparison, results))
 
