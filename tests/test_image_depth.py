@@ -1,6 +1,8 @@
 """Images of more than 8 bits: one scaling for the whole data set, the same for new images; single-valued ones."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from conftest import A2, LABELS, draw_classes
 from numpy.typing import NDArray
 from PIL import Image
+from test_bad_images import chunk
 
 from a2cli.data.decode import decode, read_image, value_range_of
 from a2cli.data.packing import Packed, pack
@@ -162,3 +165,14 @@ def test_without_a_range_only_16_bits_are_taken(tmp_path: Path) -> None:
     Image.fromarray((SHARES[0] * 65535).astype(np.uint16)).save(tmp_path / "x.png")
     assert np.array_equal(np.asarray(decode(str(tmp_path / "x.png")))[..., 0], (SHARES[0] * 65535).astype(int) >> 8)
     assert read_image(str(tmp_path / "x.png")).extremes == (0, 65535)
+
+
+def test_colours_of_16_bits_are_said_to_be_cut(tmp_path: Path, train: A2) -> None:
+    draw_classes(tmp_path / "set")
+    rows = np.random.default_rng(0).integers(0, 1 << 16, (4, 5, 3)).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b""))
+    (tmp_path / "set/ada/x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    assert np.array_equal(np.asarray(decode(str(tmp_path / "set/ada/x.png"))), rows >> 8)
+    train("--data", "set").done("1 colour image of 16 bits a channel, of which the upper 8 are read")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 100_000  # Pillow keeps a pointer for each row, so many short rows take more memory than their pixels
@@ -125,8 +125,9 @@ def read_image(file: str | bytes) -> Decoded:
                 raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
             if max(width, height) > MAX_SIDE:
                 raise DamagedImageError(f"{width}x{height} pixels, a side of more than {MAX_SIDE:,}")
+            mode = _stored_mode(image)
             image.load()
-            return _upright(image)
+            return _upright(image, mode)
     except DamagedImageError:
         raise
     except UnidentifiedImageError:
@@ -177,13 +178,24 @@ def _what_else(file: str | bytes) -> str:
     return "not an image"
 
 
-def _upright(image: Image.Image) -> Decoded:
-    mode = image.mode
+def _stored_mode(image: ImageFile.ImageFile) -> str:
+    """Return Pillow's name for how pixels are stored: of colours of 16 bits, of which it reads 8, as RGB;16B."""
+    stored: Any = image.tile[0].args if image.tile else ""
+    raw = stored[0] if isinstance(stored, tuple) and stored else stored
+    return raw if isinstance(raw, str) and is_cut_to_8_bits(raw) else image.mode
+
+
+def is_cut_to_8_bits(mode: str) -> bool:
+    """Return whether an image of this mode has 16 bits a channel, of which the upper 8 are read."""
+    return ";16" in mode and not mode.startswith("I")
+
+
+def _upright(image: Image.Image, mode: str) -> Decoded:
     if (turn := _turn(image)) is not None:
         image = image.transpose(turn)
-    if mode.startswith("I") or mode == "F":
+    if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
-        if mode == "F" and not np.isfinite(values).all():
+        if image.mode == "F" and not np.isfinite(values).all():
             raise DamagedImageError("holds values that are not finite numbers")
         return Decoded(values, mode, image.size)
     if image.has_transparency_data:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a2cli.data.decode import ValueRange
+from a2cli.data.decode import ValueRange, is_cut_to_8_bits
 from a2cli.data.duplicates import groups_from
 from a2cli.data.items import Source
 from a2cli.data.listing import passed_over_in_words
@@ -73,6 +73,8 @@ class Packed:
             found.append(f"not used: {', '.join(self.unused)}")
         if self.scaling:
             found.append(self.scaling)
+        if count := sum(map(is_cut_to_8_bits, self.modes)):
+            found.append(f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read")
         if count := len(self.constant):
             found.append(f"{count} image{'s' * (count > 1)} of one single value, as {self.constant[0]}")
         if count := len(self.skipped):
