@@ -190,6 +190,7 @@ def test_a_folders_name_is_never_a_pattern(own: A2, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         shutil.copy(tmp_path / NAMES[0], tmp_path / name / f"{len(name)}.png")
         shutil.copy(tmp_path / NAMES[1], tmp_path / name / "x [1]a.png")
+    shutil.copy(tmp_path / NAMES[2], tmp_path / "photos 2/1.png")  # which the pattern means to one who reads it as such
     for pattern in ("photos [2023]/1*.png", f"{tmp_path}/photos [[]2023]/1*.png"):
         assert [Path(one["image"]).name for one in answers(own(pattern, "--json"))] == ["13.png"]
     assert [one["image"] for one in answers(own("p*/2.png", "--json"))] == ["p*/2.png"]
