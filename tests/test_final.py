@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import A2, draw_classes
 
-from a2cli.experiments import trial
+from a2cli.experiments import train, trial
 from a2cli.runs import Run
 
 CNN = "train-cnn --image-size 8 --channels 2 --kernel-size 3 --hidden none --epochs 2 --test-fraction 0.2 --data set"
@@ -47,16 +47,15 @@ def test_a_final_that_is_killed_and_goes_on_counts_once(
     draw_classes(tmp_path / "set", count=10)
     monkeypatch.setattr(Run, "_save_drawing", lambda *_: None)
     monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(train, "cores", lambda: 1, raising=False)  # so that all reports are written in this process
     if kind in ("features", "finetune"):
         assert a2(*CNN.split(), *HERE, "--out", "base").status == 0
     if kind == "features":
         extract = "extract-features --run base --data set --layer conv1 --grid 1 --out base.safetensors"
         assert a2(*extract.split(), *HERE).status == 0
     command, *flags = COMMANDS[kind].split()
-    begin, go_on = (
-        [command, *flags, *HERE, "--out", "out", "--final"],
-        [command, "--resume", "out", "--final", "--quiet"],
-    )
+    begin = [command, *flags, *HERE, "--out", "out", "--final"]
+    go_on = [command, "--resume", "out", "--final", "--quiet"]
 
     def is_done(reads: int) -> bool:
         path = tmp_path / "out/report.json"
@@ -69,7 +68,7 @@ def test_a_final_that_is_killed_and_goes_on_counts_once(
             with monkeypatch.context() as patch:
                 killed_after(session, patch)
                 try:
-                    assert a2(*begin, "--final").status == 0
+                    assert a2(*begin).status == 0
                     break
                 except Killed:
                     begin = go_on
