@@ -5,7 +5,8 @@ An error's message is one line: what was expected, what was got, in which file o
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
 
@@ -77,3 +78,14 @@ def is_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Say in an error what it is of, such as one of several seeds; nothing if `what` is empty."""
+    try:
+        yield
+    except A2Error as error:
+        if what:
+            error.args = (f"{what}: {error}", *error.args[1:])
+        raise

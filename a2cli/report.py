@@ -92,6 +92,17 @@ class Report:
         return self.status == "done" and isinstance(results, TrainingResults) and all(r.test for r in results.runs)
 
 
+@dataclass(frozen=True)
+class RunProgress:
+    """How far one of several runs side by side is: epochs done and in all, and its last validation accuracy."""
+
+    title: str
+    done: int
+    epochs: int
+    accuracy: float | None
+    ended: bool
+
+
 class Watcher(Protocol):
     """Who looks on while an experiment runs: the console, or in scripts and tests nobody."""
 
@@ -111,6 +122,9 @@ class Watcher(Protocol):
         """Pass an epoch's batches on, `count` in all, looking on."""
         ...
 
+    def runs(self, runs: Sequence[RunProgress]) -> None:
+        """Say how far runs side by side are."""
+
     def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
         """Say how many of a round's trials are done, and how each contender stands: its name, its trials, its best."""
 
@@ -129,7 +143,19 @@ class Nobody:
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
         return batches
 
+    def runs(self, runs: Sequence[RunProgress]) -> None: ...
+
     def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None: ...
+
+
+class Listening(Nobody):
+    """A watcher that keeps what is warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str, because: BaseException | None = None) -> None:
+        self.warnings.append(text)
 
 
 def to_json(value: Any) -> str:

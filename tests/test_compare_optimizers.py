@@ -20,6 +20,7 @@ from a2cli.experiments import trials
 from a2cli.experiments.board import to_target
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.experiments.train import train_network
+from a2cli.experiments.workers import Workers
 from a2cli.report import Nobody
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
@@ -263,9 +264,11 @@ def started(folder: Path, *flags: str) -> "subprocess.Popen[str]":
 
 
 def children(process: int) -> list[int]:
-    """Return the processes that run trials for this one."""
-    listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process)], capture_output=True, text=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "LokyProcess" in line]
+    """Return the processes that run trials for this one: copies of the server that it started."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True)
+    servers = [line.split() for line in listed.stdout.splitlines() if "multiprocessing.forkserver" in line]
+    mine = {pid for pid, parent, *_ in servers if int(parent) == process}
+    return [int(pid) for pid, parent, *_ in servers if parent in mine]
 
 
 def until(condition: Any, seconds: float = 60) -> Any:
@@ -340,8 +343,8 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
         work.append(trials.Trial(f"t{seed}", trial))
     (tmp_path / "trials/t2").mkdir(parents=True)
     (tmp_path / "trials/t2/.lock").mkdir()  # what the deadly one trips over
-    workers = trials.Workers(2)
-    ended = {one.trial.name: one for one in workers.run(work, tmp_path / "trials")}
+    workers = Workers(2)
+    ended = {one.trial.name: one for one in trials.run_trials(workers, work, tmp_path / "trials")}
     workers.close()
     assert {name: one.status for name, one in ended.items()} == {
         "t0": "done",

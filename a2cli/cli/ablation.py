@@ -25,7 +25,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     with Show(chosen.quiet) as show:
         show.phase("starting")
         from a2cli.experiments.ablate import ablate as run_experiment
-        from a2cli.experiments.trials import Workers
+        from a2cli.experiments.workers import Workers
         from a2cli.runs import Run
         from a2cli.runtime import cores
 

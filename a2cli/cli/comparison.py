@@ -13,7 +13,7 @@ from a2cli.results.comparison import ComparisonResults, Plan
 from a2cli.settings import CompareMlpSettings, CompareSettings, ComparisonOptions
 
 if TYPE_CHECKING:
-    from a2cli.experiments.trials import Workers
+    from a2cli.experiments.workers import Workers
 
 COMMAND = "compare-optimizers"
 
@@ -29,7 +29,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
     with Show(chosen.quiet) as show:
         show.phase("starting")
         from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
-        from a2cli.experiments.trials import Workers
+        from a2cli.experiments.workers import Workers
         from a2cli.runs import Run
         from a2cli.runtime import cores
 

@@ -7,8 +7,9 @@ from a2cli import checks
 from a2cli.cli.common import kind_of, own_flags, resolve, resumable, saved_config, show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.training import show_training
+from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import RunOptions, TrainFeaturesSettings
+from a2cli.settings import RunOptions, TrainFeaturesSettings, repeats
 
 
 def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
@@ -29,17 +30,25 @@ def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     resolved = _resolve(command, chosen, flags)
     warnings = checks.check_training(resolved)
+    if chosen.jobs and len(repeats(resolved.settings)) == 1:
+        raise SettingsError("--jobs: acts only with several --seeds or --folds")
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_training(resolved.settings), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
         show.phase("starting")
+        if len(repeats(resolved.settings)) > 1 and chosen.jobs != 1:
+            from a2cli.experiments.workers import start_server
+
+            start_server()  # before torch is loaded here, so that both load it at once
         from a2cli.experiments.train import train_network
         from a2cli.runs import Run
 
         run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         with resumable(run, show, command):
-            report = train_network(resolved.settings, run, show, final=chosen.final, warnings=warnings)
+            report = train_network(
+                resolved.settings, run, show, final=chosen.final, warnings=warnings, jobs=chosen.jobs
+            )
     show_report(report, run.folder, chosen, show_training)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from a2cli.console.base import clock, note, people, show_traceback, table_of
+from a2cli.report import RunProgress
 from a2cli.results.training import EpochLog
 from a2cli.text import printable
 
@@ -34,6 +35,7 @@ class Show:
         self.table: Live | None = None
         self.title, self.epochs, self.done = "", 0, 0
         self.round, self.round_began, self.round_done = "", 0.0, 0
+        self.several, self.tenths = False, 0  # whether runs side by side are shown, and the share of them last told
 
     def __enter__(self) -> "Show":
         return self
@@ -86,6 +88,23 @@ class Show:
                 self.progress.update(self.task, completed=share)
                 shown = time.monotonic()
 
+    def runs(self, runs: Sequence[RunProgress]) -> None:
+        done, total = sum(one.done for one in runs), sum(one.epochs for one in runs)
+        ended = sum(one.ended for one in runs)
+        under_way = [one for one in runs if one.done and not one.ended]
+        each = ", ".join(f"{one.title} {one.done}/{one.epochs} val {one.accuracy:.3f}" for one in under_way)
+        line = f"{ended} of {len(runs)} done" + (f"; {each}" if each else "")
+        if self.live:
+            if self.progress is None or not self.several:
+                self.close()
+                self.several = True
+                self._open(f"{len(runs)} runs", line, total=total, done=done)
+            elif self.task is not None:
+                self.progress.update(self.task, completed=done, line=line)
+        elif not self.quiet and done * PLAIN_LINES // total > self.tenths:
+            self.tenths = done * PLAIN_LINES // total
+            note(f"{len(runs)} runs: epoch {done}/{total}, {line}")
+
     def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
         if title != self.round:
             self.close()
@@ -124,7 +143,7 @@ class Show:
             self.progress.stop()
         if self.table:
             self.table.stop()
-        self.table = None
+        self.table, self.several = None, False
         self.progress, self.task, self.epochs, self.done = None, None, 0, 0
 
 

@@ -65,8 +65,11 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
             raise DataError(f"no image is left for {name}: {total} images to split; change {HOLDING_OUT}")
     missing = set(range(len(packed.class_names))) - set(packed.labels[rows].tolist())
     if missing:
-        name = packed.class_names[min(missing)]
-        raise DataError(f"no training image of class {name!r} in this split; use --split stratified or another --seed")
+        name, count = packed.class_names[min(missing)], int((packed.labels == min(missing)).sum())
+        advice = "use --split stratified or another --seed"
+        if settings.split == "stratified" or "train" in packed.splits:  # which has done what it can
+            advice = f"it has {count} in all: add images of it, or leave the class out"
+        raise DataError(f"no training image of class {name!r} in this split; {advice}")
     return Split(np.sort(rows), np.sort(val), np.sort(test))
 
 

@@ -11,18 +11,20 @@ import torch
 from a2cli.analysis.comparisons import pair_verdict
 from a2cli.analysis.shapley import Kept, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.analysis.statistics import spread
+from a2cli.errors import naming
 from a2cli.experiments.board import Board, Key
 from a2cli.experiments.images import summary_of
 from a2cli.experiments.ingredients import WHOLE, Ingredient, folder_of, name_of, trial_of, whole_of, without
 from a2cli.experiments.train import ground_of
-from a2cli.experiments.trials import Trial, Workers
+from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
-from a2cli.report import Report, Watcher
+from a2cli.experiments.workers import Workers
+from a2cli.report import Nobody, Report, Watcher
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
-from a2cli.settings import AnyAblation, flat
+from a2cli.settings import AnyAblation, AnyTraining, flat
 
 COMMAND = "ablate"
 
@@ -53,13 +55,27 @@ class Ablation:
             found += [kept for order in self.orders[seed] for kept in passed_through(order)]
         return sorted(dict.fromkeys(found), key=lambda kept: -len(kept))
 
+    def check(self, device: str) -> None:
+        """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
+        for kept in dict.fromkeys(kept for combinations in self.kept.values() for kept in combinations):
+            ground = None
+            for seed in (seed for seed, combinations in self.kept.items() if kept in combinations):
+                trial = self._trial(kept, seed, device)
+                gone = ", ".join(name for name in self.names if name not in kept)
+                with naming(f"without {gone}, seed {seed}" if gone else f"seed {seed}"):
+                    ground = ground or ground_of(trial, (), Nobody())
+                    ground.check(trial)
+
+    def _trial(self, kept: Kept, seed: int, device: str) -> AnyTraining:
+        gone = [one for one in self.ingredients if one.name not in kept]
+        return trial_of(without(whole_of(self.settings), gone), seed, device)
+
     def run(self, device: str) -> None:
         """Run all trials that have not ended yet, seed by seed."""
-        whole, wanted = whole_of(self.settings), {}
+        wanted = {}
         for seed, combinations in self.kept.items():
             for kept in combinations:
-                gone = [one for one in self.ingredients if one.name not in kept]
-                trial = trial_of(without(whole, gone), seed, device)
+                trial = self._trial(kept, seed, device)
                 key = self._key(kept, seed)
                 wanted[key] = Trial(folder_of(trial), trial)
         self.board.run("ablation", wanted)
@@ -140,8 +156,9 @@ def ablate(
         for note in ground.warnings[len(warnings) :]:
             watch.warn(note)
         summary = summary_of(ground.packed, ground.check(first), ground.source)
-        run.write_config(COMMAND, flat(settings))
         ablation = Ablation(settings, ingredients, run, workers, watch)
+        ablation.check(str(device))
+        run.write_config(COMMAND, flat(settings))
         try:
             ablation.run(str(device))
         finally:

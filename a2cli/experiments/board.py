@@ -6,7 +6,8 @@ from itertools import count
 from pathlib import Path
 from statistics import fmean
 
-from a2cli.experiments.trials import Ended, Trial, Workers, begun_before, ended_before, key_of
+from a2cli.experiments.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
+from a2cli.experiments.workers import Workers
 from a2cli.report import Watcher
 from a2cli.results.comparison import TrialOutcome
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
@@ -38,7 +39,7 @@ class Board:
         done = len(wanted) - len(waiting)
         if waiting:
             self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
-        for ended in self.workers.run([trial for trial, _ in waiting.values()], self.folder):
+        for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
             self.ended[waiting[ended.trial.name][1]] = ended
             done += 1
             self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))

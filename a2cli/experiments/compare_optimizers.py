@@ -15,8 +15,8 @@ from a2cli.analysis.statistics import spread
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
 from a2cli.experiments.images import Images, make_job
-from a2cli.experiments.trials import Workers
 from a2cli.experiments.verdicts import comparison_verdict
+from a2cli.experiments.workers import Workers
 from a2cli.report import Report, Watcher
 from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
@@ -43,6 +43,7 @@ def compare_optimizers(
         images = Images.find(probe, warnings, watch)
         for note in images.warnings[len(warnings) :]:
             watch.warn(note)
+        comparison.check(images)
         summary = make_job(probe, images).summary
         run.write_config(COMMAND, flat(settings))
         try:

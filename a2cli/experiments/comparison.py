@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from a2cli.errors import naming
 from a2cli.experiments.board import Board
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_name, trial_settings
+from a2cli.experiments.images import Images
 from a2cli.experiments.trials import Trial
 from a2cli.results.comparison import Tuning
 from a2cli.settings import AnyComparison
@@ -33,6 +35,16 @@ class Comparison(Board):
     def tuning_seeds(self) -> list[int]:
         first = self.settings.training.seed + TUNING_SEEDS_FROM
         return list(range(first, first + self.settings.comparison.tuning_seeds))
+
+    def check(self, images: Images) -> None:
+        """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
+        tuned = self.settings.comparison.tuning != "none"
+        contenders = {choice.values.get("batch_size"): choice for choice in reversed(self.choices)}
+        for seed in [*self.judged_seeds, *(self.tuning_seeds if tuned else [])]:
+            for choice in contenders.values():  # a split and its last batch depend on no other setting of theirs
+                rate = self.settings.training.learning_rate
+                with naming(f"{choice.name}, seed {seed}"):
+                    images.check(trial_settings(self.settings, choice, rate, seed, self.device))
 
     def run_choices(self, title: str, wanted: Sequence[tuple[Choice, float, int]]) -> None:
         """Run the contenders' trials that have not ended yet."""

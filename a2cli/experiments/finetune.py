@@ -17,7 +17,15 @@ from a2cli.data.splits import Rows, Split, split_of
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
 from a2cli.experiments.images import notes_on, summary_of, title_of
 from a2cli.experiments.job import Job, Learner
-from a2cli.experiments.stages import StagePlan, frozen_weights, is_untouched, learning_part, paces_of, plan_of
+from a2cli.experiments.stages import (
+    StagePlan,
+    check_batch_norms,
+    frozen_weights,
+    is_untouched,
+    learning_part,
+    paces_of,
+    plan_of,
+)
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.transferred import backbone_used
 from a2cli.experiments.trial import run_trial, under_way, without_duplicates
@@ -63,11 +71,16 @@ class Finetuning:
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 
     def check(self, alone: FinetuneSettings) -> Split:
-        """Return a run's split; raises SettingsError for stages or a head that do not fit, DataError for no split."""
-        network = self._network(alone)
-        for stage in stages_of(alone):
-            plan_of(stage, network.trunk.body, self.trunk.node)
-        return split_of(self.packed, alone)
+        """Return a run's split; raises DataError where there is none.
+
+        Raises SettingsError for stages or a head that do not fit, and for a batch norm over a single value.
+        """
+        network, split = self._network(alone), split_of(self.packed, alone)
+        plans = [plan_of(stage, network.trunk.body, self.trunk.node) for stage in stages_of(alone)]
+        if len(split.train) % alone.training.batch_size == 1 or alone.training.batch_size == 1:
+            for plan in plans:
+                check_batch_norms(learning_part(network, plan.cut, cached=False), self.trunk.image_size, plan)
+        return split
 
     def train(
         self, alone: FinetuneSettings, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool

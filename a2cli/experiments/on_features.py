@@ -86,6 +86,9 @@ class Features:
     def check(self, alone: TrainFeaturesSettings) -> Split:
         """Return a run's split; raises DataError where there is none, SettingsError for a head that does not fit."""
         build_head(alone.network, self.packed.images.shape[1:], len(self.packed.class_names), Streams(0))
+        for layer, values in self.file.layers.items() if alone.features.probe else ():
+            if (size := 4 * values.numel()) > PROBE_BYTES:
+                raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
         return split_of(self.packed, alone)
 
     def train(
@@ -171,8 +174,6 @@ class Features:
 
     def _part(self, layer: str, rows: NDArray[np.int64]) -> Part:
         values = self.file.layers[layer].flatten(1)
-        if (size := 4 * len(values) * values.shape[1]) > PROBE_BYTES:
-            raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
         return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
 
     def _mlp(self, alone: TrainFeaturesSettings, run: Run, device: torch.device, *, final: bool) -> ProbeScore:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from a2cli.errors import SettingsError
 from a2cli.models.backbones import parameters_of, up_to
 from a2cli.models.parts import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
@@ -57,6 +58,37 @@ def learning_part(whole: Transfer, cut: str | None, *, cached: bool) -> nn.Modul
     if cut is None:
         return whole
     return behind_cut(whole, cut, cached=True) if cached else with_frozen(whole, cut)
+
+
+@torch.no_grad()
+def check_batch_norms(part: nn.Module, image_size: int, plan: StagePlan) -> None:
+    """Raise SettingsError for a batch norm that would learn from a single value, as a batch of one image leaves it.
+
+    part: takes images (1, 3, image_size, image_size) uint8.
+    """
+    part.train()
+    norms: dict[nn.Module, str] = {
+        norm: name.split("body.")[-1]
+        for name, norm in part.named_modules()
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+    }
+    learning = [norm for norm in norms if norm.training]
+    part.eval()
+    single: list[str] = []
+
+    def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0][:, 0].numel() == 1:
+            single.append(norms[norm])
+
+    hooks = [norm.register_forward_pre_hook(look) for norm in learning]
+    part(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    if single:
+        raise SettingsError(
+            f"--batch-size: stage {plan.stage.what} would train on a last batch of one image, of which {single[0]} "
+            "has one value a channel, and a batch norm needs more; use another --batch-size"
+        )
 
 
 def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> dict[str, Pace]:

@@ -12,16 +12,18 @@ import torch
 from a2cli.analysis.statistics import spread
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
-from a2cli.errors import SettingsError
-from a2cli.experiments.images import Images
+from a2cli.errors import SettingsError, naming
+from a2cli.experiments.images import Images, title_of
+from a2cli.experiments.side_by_side import train_side_by_side
 from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transferred import combined, draw_transfer
 from a2cli.experiments.verdicts import training_verdict
+from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads
-from a2cli.report import Report, Watcher
+from a2cli.report import Listening, Nobody, Report, Watcher
 from a2cli.results.training import Accuracy, Spread, TrainingResults
 from a2cli.runs import Run
-from a2cli.runtime import environment, set_up
+from a2cli.runtime import cores, environment, set_up
 from a2cli.settings import (
     AnyTraining,
     FinetuneSettings,
@@ -63,11 +65,13 @@ def train_network(
     final: bool = False,
     warnings: Sequence[str] = (),
     figures: bool = True,
+    jobs: int = 1,
 ) -> Report:
     """Train in a run's folder, new or interrupted, until it is done, and return the report written there.
 
-    With `final`, the sealed test images are read once at the end; `warnings` go into the report. Raises SettingsError,
-    DataError and DivergedError.
+    With `final`, the sealed test images are read once at the end; `warnings` go into the report. Of several seeds or
+    folds, `jobs` are trained side by side, 0: as many as keep every core busy. Raises SettingsError, DataError and
+    DivergedError.
     """
     with run.locked(watch):
         threads, auto = settings.training.threads, ""
@@ -81,9 +85,11 @@ def train_network(
         for note in ground.warnings:
             watch.warn(note)
         alone_in = repeats(settings)
-        split = ground.check(next(iter(alone_in.values())))
-        if final and not len(split.test):
-            raise SettingsError(f"--final: {ground.source} has no test images; hold some out with --test-fraction")
+        for alone in alone_in.values():
+            with naming(title_of(alone) if alone != settings else ""):
+                split = ground.check(alone)
+            if final and not len(split.test):
+                raise SettingsError(f"--final: {ground.source} has no test images; hold some out with --test-fraction")
         if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
@@ -91,7 +97,9 @@ def train_network(
             watch.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:
             return ground.train(settings, run, device, watch, final=final, figures=figures)
-        return _several(settings, ground, run, device, watch, final)
+        if not jobs:
+            jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
+        return _several(settings, ground, run, device, watch, final, jobs, warnings)
 
 
 def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:
@@ -107,21 +115,58 @@ def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) ->
     return Images.find(settings, warnings, watch)
 
 
+def _train_part(
+    alone: AnyTraining,
+    folder: Path,
+    name: str,
+    warnings: Sequence[str],
+    auto: str,
+    final: bool,
+) -> tuple[str, list[str]]:
+    """Train one of several seeds or folds in a process of its own; return its folder's name and what it warned of."""
+    watch = Listening()
+    device = set_up(alone.training.device, alone.training.threads, auto)
+    with naming(title_of(alone)):
+        ground = ground_of(alone, warnings, Nobody())
+        child = Run(folder).child(name)
+        child.write_config(command_of(alone), flat(alone))
+        ground.train(alone, child, device, watch, final=final, figures=True)
+    return name, watch.warnings
+
+
 def _several(
-    settings: AnyTraining, ground: Ground, run: Run, device: torch.device, watch: Watcher, final: bool
+    settings: AnyTraining,
+    ground: Ground,
+    run: Run,
+    device: torch.device,
+    watch: Watcher,
+    final: bool,
+    jobs: int,
+    warnings: Sequence[str],
 ) -> Report:
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     reports, alone_in = [], repeats(settings)
     previous = run.read_report()
     reads = previous.test_reads if previous and previous.status == "done" else 0
+    before = {folder: Run(run.folder / folder).read_report() for folder in alone_in}
+    # What an interrupted --final has read already is not read again.
+    reading = {folder: final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
+               for folder, earlier in before.items()}  # fmt: skip
+    left = [folder for folder, earlier in before.items()
+            if reading[folder] or not (earlier and earlier.status == "done")]  # fmt: skip
+    jobs = min(jobs, len(left))
+    if jobs > 1:
+        auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
+        calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
+        watch.phase(f"{len(left)} runs, {jobs} side by side")
+        train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, watch)
+        reading = dict.fromkeys(reading, False)
     for folder, alone in alone_in.items():
         child = run.child(folder)
         child.write_config(command_of(alone), flat(alone))
-        # What an interrupted --final has read already is not read again.
-        earlier = child.read_report()
-        reading = final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
-        reports.append(ground.train(alone, child, device, watch, final=reading, figures=True))
+        with naming(title_of(alone)):
+            reports.append(ground.train(alone, child, device, watch, final=reading[folder], figures=True))
     runs = [
         replace(r.results.runs[0], folder=f)
         for r, f in zip(reports, alone_in, strict=True)

@@ -1,30 +1,24 @@
 """Many trials side by side: each is `a2 train-cnn` with one thread, in a folder of its own that any --run takes.
 
-joblib hands them out, to processes here or to a cluster. What is done is in the folders, so whatever ends early goes on
+What is done is in the folders, so whatever ends early goes on
 from there: finished trials are kept, others go on from their last checkpoint.
 """
 
 import json
-import os
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from a2cli.errors import A2Error, DataError, DivergedError, SettingsError, nearest
+from a2cli.errors import A2Error, DataError, DivergedError
 from a2cli.experiments.train import train_network
+from a2cli.experiments.workers import Workers
 from a2cli.report import Nobody, Report, plain
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
 from a2cli.settings import AnyTraining, completed
 from a2cli.versions import NewerVersionError
-
-BACKENDS = ("loky", "dask", "ray")
 
 
 @dataclass(frozen=True)
@@ -45,47 +39,26 @@ class Ended:
     report: Report | None
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Where trials run: how many side by side, by which of joblib's backends, at which cluster's address."""
+def run_trials(workers: Workers, trials: Sequence[Trial], folder: Path) -> Iterator[Ended]:
+    """Run trials in folders inside this one, yielding each as it ends.
 
-    jobs: int
-    backend: str = "loky"
-    cluster: str | None = None
-
-    def run(self, trials: Sequence[Trial], folder: Path) -> Iterator[Ended]:
-        """Run trials in folders inside this one, yielding each as it ends.
-
-        One that diverges, fails or takes its process down is said to have done so, and the others go on.
-        """
-        waiting = {trial.name: trial for trial in trials}
-        alone: list[str] = []
-        while waiting:
-            these = [waiting[name] for name in (alone[:1] or waiting)]
-            try:
-                with _handed_out(self, these, folder) as results:
-                    for name, status, reason in results:
-                        alone = [other for other in alone if other != name]
-                        yield _ended(waiting.pop(name), folder, status, reason)
-            except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
-                if len(these) == 1:
-                    alone = alone[1:]
-                    yield _ended(waiting.pop(these[0].name), folder, "failed", "its process was killed, twice")
-                else:
-                    alone = [trial.name for trial in these if trial.name in waiting and _begun(folder / trial.name)]
-
-    def check(self) -> None:
-        """Raise SettingsError for a backend that is not known."""
-        if self.backend not in BACKENDS:
-            raise SettingsError(
-                f"--backend: expected one of {', '.join(BACKENDS)}, got {self.backend!r}"
-                f"{nearest(self.backend, BACKENDS)}"
-            )
-
-    def close(self) -> None:
-        """End the processes here that wait for more trials."""
-        if self.backend == "loky" and self.jobs > 1:
-            _stop_processes()
+    One that diverges, fails or takes its process down is said to have done so, and the others go on.
+    """
+    waiting = {trial.name: trial for trial in trials}
+    alone: list[str] = []
+    while waiting:
+        these = [waiting[name] for name in (alone[:1] or waiting)]
+        try:
+            with workers.results(_run, [(trial, str(folder)) for trial in these]) as results:
+                for name, status, reason in results:
+                    alone = [other for other in alone if other != name]
+                    yield _ended(waiting.pop(name), folder, status, reason)
+        except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
+            if len(these) == 1:
+                alone = alone[1:]
+                yield _ended(waiting.pop(these[0].name), folder, "failed", "its process was killed, twice")
+            else:
+                alone = [trial.name for trial in these if trial.name in waiting and _begun(folder / trial.name)]
 
 
 def _begun(folder: Path) -> bool:
@@ -131,56 +104,6 @@ def _ended(trial: Trial, folder: Path, status: TrialStatus, reason: str) -> Ende
     return Ended(trial, status, reason, _report(folder / trial.name))
 
 
-@contextmanager
-def _handed_out(workers: Workers, trials: Sequence[Trial], folder: Path) -> Iterator[Iterator[tuple[str, Any, str]]]:
-    """Give the results of trials as they come; whatever ends this, no process of ours goes on."""
-    import joblib
-
-    if workers.backend == "loky" and workers.jobs == 1:
-        yield (_run(trial, str(folder)) for trial in trials)
-        return
-    try:
-        with _backend(workers):
-            parallel = joblib.Parallel(n_jobs=workers.jobs, return_as="generator_unordered", batch_size=1)
-            yield parallel(joblib.delayed(_run)(trial, str(folder)) for trial in trials)
-    except BaseException:
-        if workers.backend == "loky":
-            _stop_processes(kill=True)
-        raise
-
-
-@contextmanager
-def _backend(workers: Workers) -> Iterator[None]:
-    """Make a backend joblib's; raises SettingsError for one that is not installed or not reached."""
-    import joblib
-
-    client: Any = None
-    try:
-        if workers.backend == "dask":
-            client = import_module("dask.distributed").Client(workers.cluster, timeout=20, set_as_default=True)
-        elif workers.backend == "ray":
-            import_module("ray").init(address=workers.cluster)
-            import_module("ray.util.joblib").register_ray()
-    except ImportError as error:
-        raise SettingsError(f"--backend {workers.backend}: not installed ({error})") from None
-    except (OSError, ValueError, TimeoutError) as error:
-        raise SettingsError(f"--cluster {workers.cluster}: not reached ({str(error)[:100]})") from None
-    try:
-        here = {"initializer": _end_with, "initargs": (os.getpid(),)} if workers.backend == "loky" else {}
-        with joblib.parallel_config(backend=workers.backend, **here):
-            yield
-    finally:
-        if client is not None:
-            client.close()
-
-
-def _stop_processes(kill: bool = False) -> None:
-    from joblib.externals.loky import get_reusable_executor
-
-    with suppress(Exception):
-        get_reusable_executor().shutdown(wait=True, kill_workers=kill)
-
-
 def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
     run = Run(Path(folder))
@@ -193,14 +116,3 @@ def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
     except Exception as error:
         return trial.name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return trial.name, "done", ""
-
-
-def _end_with(parent: int) -> None:
-    """See to it that this process ends when its parent does, however that ends."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

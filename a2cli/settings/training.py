@@ -185,6 +185,9 @@ class RunOptions:
     )
     out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
     resume: str | None = setting(None, "Go on with an interrupted run, from its folder.")
+    jobs: CountOrOff = setting(
+        0, "Runs of --seeds or --folds side by side, which changes no result; 0 takes as many as keep every core busy."
+    )
     final: bool = setting(False, "Read the sealed test images, once, with the finished network.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
