@@ -19,7 +19,11 @@ from PIL import Image
 
 from a2cli.console import base as console
 from a2cli.plots import common
+from a2cli.plots import comparison as comparison_plots
 from a2cli.plots import training as training_plots
+from a2cli.plots import weights as weight_plots
+from a2cli.results.comparison import Contender, PairVerdict, Table
+from a2cli.results.weights import LayerWeights
 from a2cli.runs import MOST_PIXELS, rendered
 from a2cli.text import printable, shortened
 
@@ -189,6 +193,27 @@ def test_a_confusion_of_many_classes_shows_the_most_confused(count: int) -> None
 def test_figures_have_a_largest_size(size: tuple[float, float]) -> None:
     with Image.open(BytesIO(rendered(common.new_figure(*size), "png"))) as image:
         assert max(image.size) == min(MOST_PIXELS, round(150 * max(size)))
+
+
+def layer_weights(name: str) -> LayerWeights:
+    return LayerWeights(name, 8, 9, [], 0, [], 0, None, [], "learned")
+
+
+def test_figures_of_very_many_things_say_how_many_they_show() -> None:
+    names = [f"contender {i}" for i in range(40)]
+    contenders = [Contender(name, {}, 1e-3, None, None, False, [], [], None, 0, None, None, 0, 0) for name in names]
+    pairs = [PairVerdict(a, b, 3, 0.1, 0.0, 0.2, "better", None) for i, a in enumerate(names) for b in names[i + 1 :]]
+    figure = comparison_plots.verdicts(Table("grid", contenders, pairs, ""), 0.02)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names[:20]
+    assert figure.axes[0].get_title("left").endswith(", 20 of 40 contenders")
+    layers = [layer_weights(f"layer{i}") for i in range(150)]
+    spectra = {layer.layer: (np.ones(3, np.float32),) * 3 for layer in layers}
+    figure = weight_plots.evidence("resnet152", layers, spectra)
+    shown = [axes.get_title("left") for axes in figure.axes]
+    assert (len(shown), shown[0], shown[-1]) == (21, "layer0: learned", "layer149: learned")
+    assert "21 of 150 layers" in figure.texts[0].get_text()
+    assert common.evenly(range(5), 9) == [0, 1, 2, 3, 4]
+    assert common.evenly(range(101), 5) == [0, 25, 50, 75, 100]
 
 
 @pytest.fixture

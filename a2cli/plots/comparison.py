@@ -16,7 +16,7 @@ from a2cli.results.comparison import Table
 from a2cli.results.training import EpochLog
 
 History = Mapping[int, Sequence[tuple[EpochLog, float]]]
-MOST_CONTENDERS = 24  # there is room for in a legend
+MOST_CONTENDERS = 20  # there is room for in a legend
 COLORS = [*mpl.color_sequences["tab10"], *mpl.color_sequences["Dark2"]]
 STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 VERDICT_COLORS = {"worse": "#d9795d", "undecided": "#eeeeee", "equivalent": "#b9d7a8", "better": "#6ba3b8"}
@@ -47,7 +47,7 @@ def curves(histories: Mapping[str, History], over: str) -> Figure:
         seconds = np.array([[second for _, second in logs[:shared]] for logs in runs.values()]).mean(axis=0)
         places = seconds if over == "seconds" else np.arange(1, shared + 1)
         mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0
-        axes.plot(places, mean, _style(i), linewidth=1.6, label=in_legend(name), color=_color(i))
+        axes.plot(places, mean, _style(i), linewidth=1.6, label=in_legend(name, 22), color=_color(i))
         axes.fill_between(places, mean - deviation, mean + deviation, color=_color(i), alpha=0.1, lw=0)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
@@ -73,7 +73,7 @@ def rates(table: Table) -> Figure:
             continue
         places, means = [rate for rate, _ in points], [fmean(values) for _, values in points]
         color = _color(i)
-        axes.plot(places, means, _style(i), marker="o", markersize=3, label=in_legend(one.name), color=color)
+        axes.plot(places, means, _style(i), marker="o", markersize=3, label=in_legend(one.name, 22), color=color)
         axes.vlines(places, [min(v) for _, v in points], [max(v) for _, v in points], linewidth=0.8, color=color)
         if one.learning_rate in places:
             mean = means[places.index(one.learning_rate)]
@@ -82,7 +82,8 @@ def rates(table: Table) -> Figure:
     logarithmic(axes.xaxis)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    plain(axes, "Validation accuracy in tuning; the rate chosen is ringed", "learning rate")
+    some = some_of(min(MOST_CONTENDERS, len(table.contenders)), len(table.contenders), "contenders, the best")
+    plain(axes, f"Validation accuracy in tuning; the rate chosen is ringed{some}", "learning rate")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8)
     return figure
 
@@ -110,9 +111,9 @@ def verdicts(table: Table, margin: float) -> Figure:
     axes.set_yticks(range(count), labels, fontsize=size)
     axes.tick_params(length=0)
     for i, (kind, color) in enumerate(VERDICT_COLORS.items()):
-        at = 1 - 0.07 * (len(kinds) - i)
-        axes.text(1.03, at, "■", color=color, fontsize=12, transform=axes.transAxes, va="center")
-        axes.text(1.09, at, kind, color=INK, fontsize=8, transform=axes.transAxes, va="center")
+        at = 1 - 0.24 / side * (len(kinds) - i)
+        axes.text(1 + 0.1 / side, at, "■", color=color, fontsize=12, transform=axes.transAxes, va="center")
+        axes.text(1 + 0.31 / side, at, kind, color=INK, fontsize=8, transform=axes.transAxes, va="center")
     some = some_of(count, len(table.contenders), "contenders")
     title = f"Row against column, points of accuracy (margin {100 * margin:g}){some}"
     axes.set_title(title, loc="left", fontsize=10, color=INK)

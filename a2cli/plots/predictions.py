@@ -13,7 +13,7 @@ from a2cli.results.predictions import Predictions
 
 TILE, GAP, WORDS, LINE = 1.5, 0.2, 0.5, 0.2
 FEWEST, MOST = 4, 6  # columns; fewer leave no room for the title, and more come as many images make a square
-LETTERS = 24  # that fit under a tile
+LETTERS = 22  # that fit under a tile
 GREY, ALARM = "#777777", "#b00020"
 
 

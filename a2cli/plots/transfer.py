@@ -22,7 +22,7 @@ def probes(found: TransferResults) -> Figure:
     names = list(dict.fromkeys(one.layer.removeprefix(RANDOM) for one in found.probes))
     names.sort(key=lambda name: name != PIXELS)
     many = len(names) > 8
-    axes = new_axes(figure, 0.7, 1.4 if many else 0.55, 3.1, 0.45)
+    axes = new_axes(figure, 0.7, 1.6 if many else 0.55, 3.1, 0.45)
     answers = list(dict.fromkeys(one.answer for one in found.probes))
     lines = [(answer, random) for answer in answers for random in (False, True)]
     lines = [line for line in lines if _of(found.probes, *line)]
@@ -33,7 +33,7 @@ def probes(found: TransferResults) -> Figure:
         _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
     every = -(-len(names) // 36)
     shown = [shortened(name, 18) for name in names[::every]]
-    axes.set_xticks(range(0, len(names), every), shown, rotation=90 if many else 0)
+    axes.set_xticks(range(0, len(names), every), shown, rotation=90 if many else 0, fontsize=8 if many else None)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     where = {"val": "validation", "test": "test"}[part]

@@ -35,7 +35,7 @@ FULL = 99.5  # the percentile of |w| that has full colour
 MOST_FILTERS = 256
 MOST_ROWS, MOST_UNITS, MOST_LAYERS = 20, 30, 21  # that a page has room for
 LINE = 0.17
-TITLE, NAME, CLASS = 88, 40, 15  # letters that there is room for
+TITLE, NAME, CLASS, UNIT_CLASS = 88, 40, 15, 28  # letters that there is room for
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
 
 def _unit_said(view: UnitView, names: Sequence[str]) -> str:
     order = np.argsort(view.classes)
-    best, worst = (readable(names[int(order[i])], CLASS) for i in (-1, 0))
-    return f"unit {view.unit}: most for {best}, most against {worst}"
+    best, worst = (readable(names[int(order[i])], UNIT_CLASS) for i in (-1, 0))
+    return f"unit {view.unit}: most for {best}\nmost against {worst}"
 
 
 def _bars(
