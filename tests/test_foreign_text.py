@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from a2cli.console import base as console
+from a2cli.console.progress import Show, Transfer
 from a2cli.plots import common
 from a2cli.plots import comparison as comparison_plots
 from a2cli.plots import training as training_plots
@@ -66,6 +67,26 @@ def test_every_string_given_to_the_console_is_text(capsys: pytest.CaptureFixture
     for shown in ("\\x1b[31mcolumn[/]", "[b]\\x07title", "[/x]\\x1b[41m\\x0a", "\\x9bline [red]"):
         assert shown in out
     assert err == "[/z]\\x1b\nerror: a\\x1b[2J[/w] b\n"
+
+
+def test_the_live_line_is_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "120", "CI": ""}.items():
+        monkeypatch.setenv(name, value)
+    with Show() as show, Transfer("[/w]\x1b[41m"):
+        assert show.live
+        show.phase("reading [/x]\x1b[41m")
+        show.start("seed [/y]\x1b[41m", 3, 1)
+        show.standing("round [/z]\x1b[41m", 1, 2, [("[b]\x1b[41m", "1", "0.5")])
+    err = capsys.readouterr().err
+    assert "\x1b[41m" not in err
+    for shown in (
+        "reading [/x]\\x1b[41m",
+        "seed [/y]\\x1b[41m",
+        "round [/z]\\x1b[41m",
+        "[b]\\x1b[41m",
+        "[/w]\\x1b[41m",
+    ):
+        assert shown in err
 
 
 @pytest.fixture
