@@ -59,6 +59,22 @@ def write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def check_absent(flag: str, path: str, *, overwrite: bool) -> None:
+    """Raise DataError where the file that a flag names is there already, and not to be overwritten; a folder never is.
+
+    Raises DataError as well where there is no folder to write it in.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise DataError(f"{flag} {path}: is a folder; name a file")
+    if not target.parent.is_dir():
+        raise DataError(f"{flag} {path}: cannot be written (there is no folder {target.parent})")
+    if not os.access(target.parent, os.W_OK):
+        raise DataError(f"{flag} {path}: cannot be written (Permission denied)")
+    if os.path.lexists(target) and not overwrite:
+        raise DataError(f"{flag} {path}: already there; name another file, or use --overwrite")
+
+
 def make_folder(folder: Path) -> list[Path]:
     """Make a folder and those above it, and return those that were not there, itself first; raises OSError."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]

@@ -1,6 +1,7 @@
 """What cannot be extracted or read back: one line, the right status, and nothing half written."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from conftest import A2, contents, draw_classes, text_file
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from a2cli.analysis import feature_file
 from a2cli.analysis.feature_file import About, chunks_of, read_features, write_features
 from a2cli.errors import DataError
 from a2cli.models.weights import read_weights
@@ -35,7 +35,11 @@ def pictures(tmp_path: Path) -> Path:
         (["--before-relu"], 2, ["--before-relu: acts only on layers by number", "got features.4"]),
         (["--grid-pool", "max"], 2, ["--grid-pool"]),
         (["--run", "set"], 2, ["--backbone: a --run is its own backbone"]),
-        (["--out", "nowhere/f.safetensors"], 3, ["--out nowhere/f.safetensors: there is no folder nowhere"]),
+        (
+            ["--out", "nowhere/f.safetensors"],
+            3,
+            ["--out nowhere/f.safetensors: cannot be written (there is no folder nowhere)"],
+        ),
         (["--out", "f.pth"], 3, ["--out f.pth: expected a file that ends in .safetensors"]),
         (["--precision", "fp16"], 2, ["--precision", "'fp16'"]),
         (["--batch-size", "0"], 2, ["--batch-size"]),
@@ -79,28 +83,28 @@ def test_bad_runs(a2: A2, train: A2, tmp_path: Path) -> None:
     a2("extract-features", *flags, "--run", run / "seeds/0").done()
 
 
-@pytest.mark.parametrize("kind", ["text", "weights", "folder", "cut"])
-def test_an_out_that_is_no_features_file(a2: A2, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["text", "folder", "link", "features"])
+def test_an_out_that_is_there(a2: A2, tmp_path: Path, kind: str) -> None:
+    """It is kept, and replaced only by --overwrite; a folder never is."""
     out = tmp_path / "out.safetensors"
     if kind == "text":
         text_file(out)
-    elif kind == "weights":
-        save_file({"a": torch.zeros(3)}, out)
     elif kind == "folder":
         text_file(out / "kept")
+    elif kind == "link":
+        out.symlink_to("nowhere")
     else:
         a2("extract-features", *RANDOM, "--out", "out.safetensors").done("NOT PRETRAINED")
-        out.write_bytes(out.read_bytes()[:-100])
-    before = contents(tmp_path)
-    ended = a2("extract-features", *RANDOM, "--out", "out.safetensors")
-    ended.refused(3, "--out out.safetensors: already there, and not a features file; name another")
+    flags, before = [*RANDOM, "--layer", "features.3", "--out", "out.safetensors"], contents(tmp_path)
+    reason = "is a folder; name a file" if kind == "folder" else "already there; name another file, or use --overwrite"
+    a2("extract-features", *flags).refused(3, f"--out out.safetensors: {reason}")
     assert contents(tmp_path) == before
-
-
-def test_a_features_file_is_replaced(a2: A2) -> None:
-    for layer in ("features.4", "features.3"):
-        a2("extract-features", *RANDOM, "--layer", layer).done("NOT PRETRAINED")
-        assert list(read_features("features.safetensors").layers) == [layer]
+    if kind == "folder":
+        a2("extract-features", *flags, "--overwrite").refused(3, reason)
+        assert contents(tmp_path) == before
+    else:
+        a2("extract-features", *flags, "--overwrite").done("NOT PRETRAINED")
+        assert list(read_features("out.safetensors").layers) == ["features.3"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.5, 0.999])
@@ -132,6 +136,7 @@ def test_a_features_file_whose_parts_do_not_fit(a2: A2, what: str) -> None:
     a2("extract-features", *RANDOM).done("NOT PRETRAINED")
     with safe_open("features.safetensors", framework="pt") as file:
         about = file.metadata()
+    del about["sha256"]  # as of an earlier version
     tensors = load_file("features.safetensors")
     if what == "labels":
         tensors["labels"] = tensors["labels"][:-1].clone()
@@ -150,7 +155,7 @@ def test_a_write_that_fails_leaves_nothing(a2: A2, tmp_path: Path, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feature_file.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     ended = a2("extract-features", *RANDOM)
     assert ended.status == 3
     assert ended.err.splitlines()[-1].endswith("No space left on device; set A2_CACHE_DIR to another folder")
@@ -169,7 +174,7 @@ def test_grey_images_are_converted_and_it_is_said(a2: A2, tmp_path: Path) -> Non
     a2("extract-features", *RANDOM).done("NOT PRETRAINED", some)
     for path in (tmp_path / "set").rglob("*.png"):
         grey(path)
-    ended = a2("extract-features", *[flag for flag in RANDOM if flag != "--quiet"], "--json")
+    ended = a2("extract-features", *[flag for flag in RANDOM if flag != "--quiet"], "--json", "--overwrite")
     every = "set: all images are grey; converted to colour, three equal channels"
     assert f"warning: {every}\n" in ended.err
     assert every in json.loads(ended.out)["warnings"]

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import socket
+import stat
 import tarfile
 import threading
 import time
@@ -641,8 +642,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_halves(
 ) -> None:
     calls = []
 
-    def full(_: int) -> None:
-        calls.append(1)
+    def full(handle: int) -> None:
+        calls.extend([1] * stat.S_ISREG(os.fstat(handle).st_mode))
         if len(calls) > 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -39,7 +39,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def results(a2: A2, *arguments: object) -> dict[str, Any]:
-    ended = a2("extract-features", *arguments, "--json")
+    ended = a2("extract-features", *arguments, "--overwrite", "--json")
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
     jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
@@ -172,8 +172,9 @@ def test_our_own_network(a2: A2, train: A2) -> None:
     read = read_features("features.safetensors")
     assert read.layers["output"].shape == (10, 2)
     assert read.layers["conv1"].min() >= 0
-    a2("extract-features", *FAST, "--data", "set", "--run", run, "--layer", "conv1", "--before-relu", "--quiet").done()
-    assert torch.equal(read_features("features.safetensors").layers["conv1"].relu(), read.layers["conv1"])
+    before = ["--layer", "conv1", "--before-relu", "--out", "before.safetensors"]
+    a2("extract-features", *FAST, "--data", "set", "--run", run, *before, "--quiet").done()
+    assert torch.equal(read_features("before.safetensors").layers["conv1"].relu(), read.layers["conv1"])
     refused = a2("extract-features", *FAST, "--data", "set", "--run", run, "--image-size", "9", "--quiet")
     refused.refused(2, "--image-size: the network of", "takes 8x8, got 9")
 
@@ -244,7 +245,7 @@ def settings(**flags: str) -> ExtractFeaturesSettings:
 
 
 def computed(out: str, **flags: str) -> int:
-    found = extract_features(settings(**flags), out, Nobody()).results
+    found = extract_features(settings(**flags), out, Nobody(), overwrite=True).results
     assert isinstance(found, FeatureResults)
     return found.computed
 

@@ -399,7 +399,7 @@ def test_the_picture(own: A2, tmp_path: Path) -> None:
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.width > sheet.height
-    assert "Picture: sheet.png" in own(NAMES[0], "--picture", "sheet.png").out, "it is drawn anew"
+    assert "Picture: sheet.png" in own(NAMES[0], "--picture", "sheet.png", "--overwrite").out, "it is drawn anew"
 
 
 def test_what_is_in_the_picture() -> None:

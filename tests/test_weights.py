@@ -139,7 +139,7 @@ def test_partial(a2: A2, files: Path, state: dict[str, Tensor]) -> None:
     a2(*flags, "--partial").done(f"--partial: these weights are random: {lack}")
     assert read_features("features.safetensors").about.trunks["features.4"].random == tuple(lack.split(", "))
     below = [*flags[:5], "--backbone", "squeezenet1_1", "--layer", "features.3", *FAST[4:]]
-    a2(*below).done()  # what is missing is not needed there
+    a2(*below, "--overwrite").done()  # what is missing is not needed there
     a2(*flags, "--partial", "--weights", "none").refused(2, "--partial: acts only with weights from a file")
 
 

@@ -1,15 +1,16 @@
 """A features file: the activations of some layers for all images of a data set, and all that says where they are from.
 
 A safetensors file. Tensors: each layer's features under its name, (N, C, H, W) or (N, D) float32; `labels` (N,) int64;
-the backbone's weights, as far as the last layer, under `backbone/`. The metadata's `a2` is `About` as JSON.
+the backbone's weights, as far as the last layer, under `backbone/`. The metadata's `a2` is `About` as JSON; `sha256` is
+of the whole file with 64 zeros in its place, and missing in files of earlier versions.
 """
 
+import hashlib
 import json
-import os
+import mmap
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.zoo import TrunkCard
+from a2cli.storage import DIGEST_KEY, durable
 from a2cli.versions import upgraded
 
 BACKBONE = "backbone/"
 CHUNK_BYTES = 16 << 20
+NO_DIGEST = b"0" * 64
 KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32", np.dtype(np.uint8): "U8"}
 
 
@@ -117,29 +120,50 @@ def write_features(
     parts: dict[str, Source] = {**layers, **{name: (a.shape, a.dtype, [a]) for name, a in arrays.items()}}
     # The widest first, so that each is aligned; and the layers in the order in which they were asked for.
     parts = dict(sorted(parts.items(), key=lambda part: -part[1][1].itemsize))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", "a2": json.dumps(asdict(about))}}
+    header: dict[str, Any] = {
+        "__metadata__": {"format": "pt", "a2": json.dumps(asdict(about)), DIGEST_KEY: NO_DIGEST.decode()}
+    }
     end = 0
     for name, (shape, dtype, _) in parts.items():
         begin, end = end, end + int(np.prod(shape)) * dtype.itemsize
         header[name] = {"dtype": KINDS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            for _, dtype, chunks in parts.values():
-                for chunk in chunks:
-                    file.write(np.ascontiguousarray(chunk, dtype=dtype).reshape(-1).data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+    beginning = struct.pack("<Q", len(text)) + text
+    digest = hashlib.sha256(beginning)
+    with durable(Path(path)) as file, ThreadPoolExecutor(1) as hashing:  # while the next chunk is gathered and written
+        file.write(beginning)
+        hashed: Future[None] | None = None
+        for _, dtype, chunks in parts.values():
+            for chunk in chunks:
+                values = np.ascontiguousarray(chunk, dtype=dtype).reshape(-1).data
+                if hashed is not None:
+                    hashed.result()  # so that no more than two chunks are in memory
+                hashed = hashing.submit(digest.update, values)
+                file.write(values)
+        hashing.shutdown()
+        file.seek(beginning.index(_field(NO_DIGEST)))
+        file.write(_field(digest.hexdigest().encode()))
+
+
+def _field(digest: bytes) -> bytes:
+    """Return the metadata's entry as it stands in the header; in the JSON within it quotes are escaped."""
+    return f'"{DIGEST_KEY}": "'.encode() + digest + b'"'
+
+
+def _check_digest(path: str, digest: str) -> None:
+    """Raise ValueError where a file's SHA-256 is not the one that its metadata have."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        begin = content.find(_field(digest.encode()))
+        if begin < 0:
+            raise ValueError("its SHA-256 is not where it was written")
+        begin += len(_field(b"")) - 1
+        with memoryview(content) as view:
+            found = hashlib.sha256(view[:begin])
+            found.update(NO_DIGEST)
+            found.update(view[begin + len(NO_DIGEST) :])
+    if found.hexdigest() != digest:
+        raise ValueError("its SHA-256 is not the one written in it")
 
 
 def chunks_of(values: NDArray[Any], places: Sequence[int] | NDArray[np.int64]) -> Iterator[NDArray[Any]]:
@@ -158,9 +182,12 @@ def read_features(path: str) -> FeatureFile:
         raise DataError(f"--features {path}: no such file; 'a2 extract-features --out {path}' makes one")
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("a2")
+            metadata = file.metadata() or {}
+            text = metadata.get("a2")
             if text is None:
                 raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
+            if metadata.keys() - {"format", "a2"}:  # those of earlier versions have no SHA-256
+                _check_digest(path, metadata.get(DIGEST_KEY, ""))
             tensors = {name: file.get_tensor(name) for name in file.offset_keys()}  # in the order they were asked for
         values = upgraded("features file", dict(json.loads(text)), f"--features {path}")
         about = TypeAdapter(About).validate_python(values)

@@ -103,6 +103,10 @@ class Kept:
         with ExitStack() as held:
             for name in sorted(self.stores, key=lambda one: str(self.stores[one].folder)):  # one order: no deadlock
                 held.enter_context(self.stores[name].open())
+            damaged = sum(store.forget_damaged(digests) for store in self.stores.values())
+            if damaged:
+                kept_in = next(iter(self.stores.values())).folder.parent
+                watch.warn(f"{damaged} rows of activations in {kept_in} were damaged and are computed again")
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
             wanted = set().union(*lacking.values())
             body = quick(self.body).to(device)

@@ -19,6 +19,8 @@ def check_prediction(resolved: Resolved[PredictSettings], chosen: PredictOptions
         raise SettingsError("IMAGE: - is named twice; there is one standard input")
     if resolved.by_flag("top") and chosen.quiet and not chosen.json:
         raise SettingsError("--top: does not act beside --quiet, which prints the first answers alone")
+    if chosen.overwrite and chosen.picture is None:
+        raise SettingsError("--overwrite: acts only with --picture")
     if chosen.picture is not None and Path(chosen.picture).suffix.lower() != ".png":
         raise SettingsError(f"--picture: expected a file that ends in .png, got {chosen.picture!r}")
     return settings.run

@@ -21,7 +21,7 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     with Show(chosen.quiet) as show:
         from a2cli.experiments.predict import predict as run_experiment
 
-        found = run_experiment(resolved.settings.prediction, chosen.picture, show)
+        found = run_experiment(resolved.settings.prediction, chosen.picture, show, overwrite=chosen.overwrite)
     if found.predictions and chosen.json:
         console.out(to_json(found))
     elif found.predictions and chosen.quiet:

@@ -21,7 +21,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
         show.phase("starting")
         from a2cli.experiments.extract_features import extract_features as run_experiment
 
-        report = run_experiment(resolved.settings, chosen.out, show)
+        report = run_experiment(resolved.settings, chosen.out, show, overwrite=chosen.overwrite)
     if chosen.json:
         console.show_report_json(report)
     elif chosen.quiet:

@@ -9,9 +9,7 @@ import gzip
 import hashlib
 import os
 import re
-import secrets
 import shutil
-import sys
 import tarfile
 import tempfile
 import time
@@ -26,9 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from a2cli.errors import DataError
-
-if sys.platform != "win32":
-    import fcntl
+from a2cli.storage import lock, write
 
 ATTEMPTS = 3  # a source that is cut off this often gives way to the next
 SLOWEST = 1000  # bytes a second; below it, an archive of 30 MB would take eight hours
@@ -110,6 +106,8 @@ def get_paintings(
     missing = _missing(folder, expected)
     already = len(expected) - len(missing)
     used, reasons = None, []
+    if other := sum((folder / path).exists() for path in missing):
+        report(f"{other} files in {destination} are not the expected paintings and will be replaced")
     for source in sources:
         if not missing:
             break
@@ -186,11 +184,14 @@ def _open_part(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _lock(file: IO[bytes]) -> bool:
-    if sys.platform != "win32":  # there, two runs may spoil each other's archive, though never a painting
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+    """Return whether no other run is seen to write to the file.
+
+    On a file system without locks two may spoil each other's archive, though never a painting.
+    """
+    try:
+        lock(file, wait=False)
+    except BlockingIOError:
+        return False
     return True
 
 
@@ -260,7 +261,7 @@ def _extract(part: IO[bytes], inside: str, folder: Path, missing: Files, joined:
     with contextlib.closing(_regular_files(part, inside, joined)) as files:
         for key, content in files:
             if key in wanted and hashlib.sha256(content).hexdigest() == missing[wanted[key]]:
-                _write(folder / wanted.pop(key), content)  # a path of ours, never the archive's
+                write(folder / wanted.pop(key), content)  # a path of ours, never the archive's
             if not wanted:
                 return
 
@@ -301,17 +302,3 @@ class _Unzipped(gzip.GzipFile):
         if self.tell() > MAX_UNPACKED:
             raise tarfile.ReadError("too large")
         return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place at once; until then it has a name of its own, so that no run ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

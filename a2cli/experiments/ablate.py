@@ -150,6 +150,7 @@ def ablate(
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
     with run.locked(watch):
+        run.read_report()  # one that was edited is refused rather than written over
         device = set_up(settings.training.device, 1)
         first = trial_of(whole_of(settings), settings.training.seed, str(device))
         ground = ground_of(first, warnings, watch)

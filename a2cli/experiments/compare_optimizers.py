@@ -36,6 +36,7 @@ def compare_optimizers(
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
     with run.locked(watch):
+        run.read_report()  # one that was edited is refused rather than written over
         device = set_up(settings.training.device, 1)
         comparison = Comparison(run.folder / "trials", workers, watch, settings, str(device))
         first = comparison.choices[0]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from a2cli.analysis.feature_file import About, Source, chunks_of, read_features, write_features
+from a2cli.analysis.feature_file import About, Source, chunks_of, write_features
 from a2cli.analysis.features import Kept
 from a2cli.data.decode import ValueRange
 from a2cli.data.duplicates import identical, identical_in_words
@@ -28,6 +28,7 @@ from a2cli.report import Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import cores, environment, set_up
 from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
+from a2cli.storage import check_absent
 
 PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
 RANDOM = "random-"
@@ -35,14 +36,16 @@ NO_BF16 = "this processor computes bf16 in software, many times slower than fp32
 Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
-def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher) -> Report:
-    """Write a features file, and return the report on it.
+def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher, *, overwrite: bool = False) -> Report:
+    """Write a features file, in the place of another only with `overwrite`, and return the report on it.
 
     Raises SettingsError for a layer or backbone that does not exist, DataError for images, weights or a file that
     cannot be used.
     """
     began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    _check_target(out)
+    if Path(out).suffix != ".safetensors":
+        raise DataError(f"--out {out}: expected a file that ends in .safetensors")
+    check_absent("--out", out, overwrite=overwrite)
     chosen, dataset = settings.features, settings.dataset
     device = set_up(chosen.device, chosen.threads)
     backbone = find_backbone(settings.backbone, dataset, watch)
@@ -113,20 +116,6 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         artifacts=[out],
         seconds={"all": time.perf_counter() - began},
     )
-
-
-def _check_target(out: str) -> None:
-    """Raise DataError where the file cannot be written, or is there and is not a features file."""
-    path = Path(out)
-    if path.suffix != ".safetensors":
-        raise DataError(f"--out {out}: expected a file that ends in .safetensors")
-    if not path.parent.is_dir():
-        raise DataError(f"--out {out}: there is no folder {path.parent}")
-    if path.exists():
-        try:
-            read_features(out)
-        except DataError:
-            raise DataError(f"--out {out}: already there, and not a features file; name another") from None
 
 
 def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequence[TrunkCard]) -> None:

@@ -1,6 +1,5 @@
 """`a2 predict`: what trained networks answer to images, batch by batch."""
 
-import os
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -19,9 +18,10 @@ from a2cli.experiments.ensemble import Ensemble, find_ensemble
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Watcher
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
-from a2cli.runs import Run, reason_of, rendered
+from a2cli.runs import reason_of, rendered
 from a2cli.runtime import cores, set_up
 from a2cli.settings import PredictionSettings
+from a2cli.storage import check_absent, write
 from a2cli.text import printable
 
 MOST_PICTURED = 100
@@ -44,11 +44,14 @@ class Read:
     scaling_assumed: bool
 
 
-def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -> Predictions:
+def predict(
+    settings: PredictionSettings, picture: str | None, watch: Watcher, *, overwrite: bool = False
+) -> Predictions:
     """Return a run's answers to the images that the settings name; write the contact sheet, if `picture` names one.
 
     What is not an image that can be used is in `broken`, and the rest is done. Raises SettingsError for a device that
-    is not there, DataError for a run without finished networks, and for a picture that cannot be written.
+    is not there, DataError for a run without finished networks, and for a picture that cannot be written, or is there
+    already, unless `overwrite`.
     """
     assert settings.run is not None, "checked before"
     device = set_up(settings.device, settings.threads)
@@ -56,7 +59,7 @@ def predict(settings: PredictionSettings, picture: str | None, watch: Watcher) -
     named = find_images(settings.image)
     images, broken = named.images, named.broken
     if picture is not None:
-        _check_target(picture, images)
+        _check_picture(picture, images, overwrite=overwrite)
     notes = ensemble.warnings + named.notes + _notes(settings, len(ensemble.card.class_names), len(images), picture)
     for note in notes:
         watch.warn(note)
@@ -162,15 +165,13 @@ def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.d
         yield Prediction(one.image.name, answers[0].name, answers[0].probability, answers[1:])
 
 
-def _check_target(picture: str, images: Sequence[NamedImage]) -> None:
+def _check_picture(picture: str, images: Sequence[NamedImage], *, overwrite: bool) -> None:
     """Raise DataError where the picture cannot be written, or is one of the images."""
     path = Path(picture)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        reason = "is a folder" if path.is_dir() else f"cannot be written (no folder {path.parent} to write in)"
-        raise DataError(f"--picture {picture}: {reason}")
     files = [one.file for one in images if isinstance(one.file, str)]
     if path.exists() and any(path.resolve() == Path(file).resolve() for file in files):
         raise DataError(f"--picture {picture}: is one of the images; name another file")
+    check_absent("--picture", picture, overwrite=overwrite)
 
 
 def _drawn(found: Predictions, thumbnails: Sequence[Pixels]) -> bytes:
@@ -184,6 +185,6 @@ def _write(picture: str, content: bytes) -> None:
     """Write the contact sheet, whole or not at all."""
     path = Path(picture)
     try:
-        Run(path.parent).write(path.name, content)
+        write(path, content)
     except OSError as error:
         raise DataError(f"--picture {path}: cannot be written ({error.strerror})") from None

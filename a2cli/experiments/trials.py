@@ -80,8 +80,9 @@ def begun_before(folder: Path, settings: type) -> dict[str, str]:
     """Return the trials in a folder that began earlier: the name of each by its settings, as `key_of` has them.
 
     A trial is known by its settings alone, as its name has changed with versions and with what it is compared with.
+    Raises DataError for a report that is not as it was written.
     """
-    reports = {path.parent.name: _report(path.parent) for path in sorted(folder.glob("*/report.json"))}
+    reports = {path.parent.name: Run(path.parent).read_report() for path in sorted(folder.glob("*/report.json"))}
     return {key_of(completed(settings, report.config)): name for name, report in reports.items() if report}
 
 
@@ -91,8 +92,11 @@ def key_of(config: Mapping[str, Any]) -> str:
 
 
 def ended_before(trial: Trial, folder: Path) -> Ended | None:
-    """Return how a trial ended whose folder inside this one says so already; None where it has to be run."""
-    report = _report(folder / trial.name)
+    """Return how a trial ended whose folder inside this one says so already; None where it has to be run.
+
+    Raises DataError for a report that is not as it was written.
+    """
+    report = Run(folder / trial.name).read_report()
     if report is None or report.status not in {"done", "diverged"}:
         return None
     if report.status == "done":

@@ -88,6 +88,7 @@ class FileOptions:
         (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
     )
     out: str = setting("features.safetensors", "The file to write.")
+    overwrite: bool = setting(False, "Write it although a file of that name is there.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; do nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the file's name alone.")
