@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,7 @@ LOCK = ".lock"
 TEMPORARY = ".writing-"
 MOST_JSON = 256 << 20  # bytes; a report of a thousand runs has some ten millions
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as file systems of clusters answer
-YAML_DIGEST = re.compile(rb"(.*^)# sha256: ([^\n]*)\n*", re.DOTALL | re.MULTILINE)
+YAML_DIGEST = b" sha256: "
 
 
 # Writing
@@ -172,10 +171,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def yaml_with_digest(content: bytes) -> bytes:
     """Return YAML with a last line, a comment, that has the SHA-256 of the others."""
-    return content + f"# sha256: {hashlib.sha256(content).hexdigest()}\n".encode()
+    return content + b"#" + YAML_DIGEST + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def yaml_was_edited(content: bytes) -> bool:
-    """Return whether YAML ends in the SHA-256 of other lines than those above it."""
-    found = YAML_DIGEST.fullmatch(content)
-    return found is not None and hashlib.sha256(found[1]).hexdigest().encode() != found[2]
+    """Return whether YAML that has a SHA-256 is not as it was written."""
+    lines, found, digest = content.rpartition(YAML_DIGEST)
+    whole = lines.endswith(b"\n#") and digest.strip() == hashlib.sha256(lines[:-1]).hexdigest().encode()
+    return bool(found) and not whole

@@ -175,7 +175,9 @@ def test_our_own_network(a2: A2, train: A2) -> None:
     before = ["--layer", "conv1", "--before-relu", "--out", "before.safetensors"]
     a2("extract-features", *FAST, "--data", "set", "--run", run, *before, "--quiet").done()
     assert torch.equal(read_features("before.safetensors").layers["conv1"].relu(), read.layers["conv1"])
-    refused = a2("extract-features", *FAST, "--data", "set", "--run", run, "--image-size", "9", "--quiet")
+    refused = a2(
+        "extract-features", *FAST, "--data", "set", "--run", run, "--image-size", "9", "--quiet", "--overwrite"
+    )
     refused.refused(2, "--image-size: the network of", "takes 8x8, got 9")
 
 

@@ -143,7 +143,10 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
         )  # fmt: skip
         right = int(found[-1].before.right.sum())
         if network.recognised is not None and network.recognised != right:
-            watch.warn(f"{subject.name}: {right} images are recognised here, {network.recognised} were in training")
+            watch.warn(
+                f"{subject.name}: {right} of its {len(network.images)} validation images are right here, "
+                f"{network.recognised} by its report.json; another machine or version may round otherwise"
+            )
     before = _together([one.before for one in found])
     after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
              for one in wanted}  # fmt: skip

@@ -11,7 +11,9 @@ Count = Annotated[int, Ge(1), Le(MOST)]
 CountOrOff = Annotated[int, Ge(0), Le(MOST)]
 Threads = Annotated[int, Ge(0), Le(1024)]  # 0: auto
 Share = Annotated[float, Ge(0), Lt(1)]
-PerLayer = Annotated[tuple[Count, ...], Len(1)]
+MOST_LAYERS = 1000
+PerLayer = Annotated[tuple[Count, ...], Len(1, MOST_LAYERS)]
+Hidden = Annotated[tuple[Count, ...], Len(0, MOST_LAYERS)]
 
 
 def setting(

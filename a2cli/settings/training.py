@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
-from a2cli.settings.declare import Count, CountOrOff, PerLayer, Share, Threads, setting
+from a2cli.settings.declare import Count, CountOrOff, Hidden, PerLayer, Share, Threads, setting
 
 OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
 ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"]
@@ -100,14 +100,14 @@ class NetworkSettings:
         "Statistics of the image, by filters that do not learn, that the linear layers get besides the maps: texture "
         "(moments of Gabor energies at several sizes), colors (their histogram), layout (mean colours of 4x4 fields).",
     )
-    hidden: tuple[Count, ...] = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
+    hidden: Hidden = setting((64,), "Units of each hidden linear layer; none for no hidden layer.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MlpSettings:
     """Multilayer perceptron"""
 
-    hidden: Annotated[tuple[Count, ...], Len(1)] = setting((300,), "Units of each hidden linear layer.")
+    hidden: PerLayer = setting((300,), "Units of each hidden linear layer.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
     dropout: Annotated[tuple[Share, ...], Len(1)] = setting(
         (0.5,), "Probability of dropping a value after each activation while training; one for all layers, or one each."

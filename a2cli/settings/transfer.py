@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
-from a2cli.settings.declare import Count, Share, Threads, setting
+from a2cli.settings.declare import Count, Hidden, Share, Threads, setting
 from a2cli.settings.training import ActivationName, SplitSettings, TrainingSettings
 
 GridPool = Literal["average", "max", "root"]
@@ -109,7 +109,7 @@ class HeadSettings:
         False,
         "Bring each feature before the head to mean 0 and deviation 1 over the training images, and cut it off at 3.",
     )
-    hidden: tuple[Count, ...] = setting((), "Units of each hidden linear layer; none for a linear classifier.")
+    hidden: Hidden = setting((), "Units of each hidden linear layer; none for a linear classifier.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
     dropout: Share = setting(0.5, "Probability of dropping a value before each linear layer while training.")
 
