@@ -182,8 +182,8 @@ def edit(path: Path, old: str, new: str) -> None:
 def sign(path: Path) -> None:
     """Write the right SHA-256 into a report, a network's card or a config that was changed."""
     if path.name == "config.yaml":
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_bytes(yaml_with_digest("".join(lines[:-1]).encode()))
+        text, hashed, _ = path.read_text().partition("# sha256: ")
+        path.write_bytes(yaml_with_digest(text.encode()) if hashed else text.encode())
     elif path.name in {"report.json", "model.json"}:
         key = DIGEST_KEY if path.name == "report.json" else OWN_DIGEST
         values = json.loads(path.read_text())
