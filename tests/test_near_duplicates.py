@@ -49,6 +49,7 @@ CHANGES = {
     "cropped by 2 pixels": cropped(2, 2, 2, 2),
     "cropped by 4 pixels": cropped(4, 4, 4, 4),
     "cropped by 4 pixels at two sides": cropped(4, 4, 0, 0),
+    "cropped by 8 pixels": cropped(8, 8, 8, 8),
     "darkened to 0.7": brightened(0.7),
     "brightened by 1.3": brightened(1.3),
 }
