@@ -47,6 +47,20 @@ def test_side_by_side_is_one_after_the_other_to_the_bit(repeated: str, a2: A2, d
     assert report(alone)["results"]["runs"][0] == {**report(together / name)["results"]["runs"][0], "folder": "."}
 
 
+def test_frozen_activations_do_not_depend_on_which_seed_came_first(
+    a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last batch, of images that differ by seed, is filled up: a kernel's last bits go by the number of images."""
+    draw_classes(tmp_path / "set", ["red", "green"], 11, side=24)
+    flags = [*RESNET.split(), "--val-count", "5", "--image-size", "32", "--batch-size", "16", "--stages", "head:2"]
+    together = a2(*flags, "--seeds", "2", "--jobs", "2", "--out", "together")
+    assert together.status == 0, together.err
+    monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "another"))
+    assert a2(*flags, "--seed", "1", "--out", "alone").status == 0
+    alone, second = weights(Path("alone")), weights(Path("together/seeds/1"))
+    assert alone == second
+
+
 def test_each_has_its_figures_and_progress_is_of_all(a2: A2, data: Path) -> None:
     ended = a2("train-cnn", *FLAGS, "--seeds", "2", "--jobs", "2", "--out", "out")
     assert ended.status == 0

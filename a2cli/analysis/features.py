@@ -29,13 +29,20 @@ class Kept:
     """The activations of several layers of one network, computed for each image once and for all."""
 
     def __init__(
-        self, graph: fx.GraphModule, preprocess: nn.Module, cards: Mapping[str, TrunkCard], arithmetic: Sequence[object]
+        self,
+        graph: fx.GraphModule,
+        preprocess: nn.Module,
+        cards: Mapping[str, TrunkCard],
+        arithmetic: Sequence[object],
+        *,
+        whole_batches: bool = False,
     ) -> None:
         """Stores are found by the weights themselves, so it matters not where they came from.
 
         `arithmetic` is what else decides the bits: precision, device, threads, images a forward.
         """
-        self.cards, self.arithmetic = cards, arithmetic
+        self.cards, self.whole_batches = cards, whole_batches
+        self.arithmetic = [*arithmetic, *(["whole batches"] if whole_batches else [])]
         self.body, self.preprocess = up_to(graph, [card.node for card in cards.values()]).eval(), preprocess.eval()
         self.poolings = {name: GridPooling(card.grid, card.grid_pool) for name, card in cards.items()}
         shapes = self._shapes(next(iter(cards.values())))
@@ -97,7 +104,9 @@ class Kept:
         """Return each layer's store as an array, and the place in it of each row's image; and how many were computed.
 
         images: (M, H, W, 3) uint8. A batch that lacks some rows is computed whole: oneDNN's kernels, and so the last
-        bits, depend on how many images there are in a forward. Raises DataError where the cache cannot be written.
+        bits, depend on how many images there are in a forward. Where splits share a store, the last batch is filled
+        up as well (`whole_batches`), so that no bits depend on which came first. Raises DataError where the cache
+        cannot be written.
         """
         digests = digests_of(images, rows)
         with ExitStack() as held:
@@ -113,7 +122,9 @@ class Kept:
             starts = sorted({row // batch_size * batch_size for row in wanted})
             for start in watch.batches(starts, len(starts)):
                 batch = range(start, min(start + batch_size, len(rows)))
-                pixels = torch.from_numpy(images[rows[start : start + batch_size]]).permute(0, 3, 1, 2)
+                taken = rows[batch.start : batch.stop]
+                taken = np.resize(taken, batch_size) if self.whole_batches else taken
+                pixels = torch.from_numpy(images[taken]).permute(0, 3, 1, 2)
                 with torch.inference_mode(), precise(precision, device):
                     found = self._answers(body, pixels.to(device))
                 for name, values in found.items():

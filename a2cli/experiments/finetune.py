@@ -263,7 +263,7 @@ class Finetuning:
         card = replace(self.trunk, node=cut, grid=grid)
         training = config.training
         arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-        kept = Kept(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic)
+        kept = Kept(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
         rows = np.concatenate(parts)
         found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, watch)
         values, places = found[cut]
