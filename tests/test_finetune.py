@@ -198,9 +198,10 @@ def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: p
     drawn: list[str] = []
     save = Run.save_figure
 
-    def watch(self: Run, name: str, figure: Any, *rest: Any) -> None:
-        save(self, name, figure, *rest)
-        drawn.extend(text.get_text() for text in figure.texts)
+    def watch(self: Run, name: str, draw: Any, *rest: Any) -> None:
+        made: list[Any] = []
+        save(self, name, lambda: made.append(draw()) or made[0], *rest)
+        drawn.extend(text.get_text() for text in made[0].texts)
 
     monkeypatch.setattr(Run, "save_figure", watch)
     small = "--data set --image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
