@@ -24,7 +24,7 @@ from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.zoo import TrunkCard
 from a2cli.storage import DIGEST_KEY, durable
-from a2cli.versions import upgraded
+from a2cli.versions import VERSION_KEY, newest, upgraded
 
 BACKBONE = "backbone/"
 CHUNK_BYTES = 16 << 20
@@ -121,7 +121,11 @@ def write_features(
     # The widest first, so that each is aligned; and the layers in the order in which they were asked for.
     parts = dict(sorted(parts.items(), key=lambda part: -part[1][1].itemsize))
     header: dict[str, Any] = {
-        "__metadata__": {"format": "pt", "a2": json.dumps(asdict(about)), DIGEST_KEY: NO_DIGEST.decode()}
+        "__metadata__": {
+            "format": "pt",
+            "a2": json.dumps({**asdict(about), VERSION_KEY: newest("features file")}),
+            DIGEST_KEY: NO_DIGEST.decode(),
+        }
     }
     end = 0
     for name, (shape, dtype, _) in parts.items():
