@@ -12,8 +12,10 @@ from conftest import A2, draw_classes
 from PIL import Image
 from torch import Tensor, fx, nn
 
+from a2cli.analysis import probing
 from a2cli.analysis.attribution import grad_cam, guided_backprop, run_keeping
 from a2cli.analysis.feature_file import read_features
+from a2cli.analysis.graphs import derive, maps_of
 from a2cli.models.backbones import behind, cuts, graph_of, name_of, nodes_of, parameters_of, up_to
 
 Step = Callable[[Tensor], Tensor]
@@ -219,3 +221,23 @@ def test_rows_that_an_earlier_version_kept_are_not_used(
             assert '"computed": 10' in a2(*chosen, "--out", f"{backbone}1.safetensors").out
         again = a2(*chosen, "--out", f"{backbone}2.safetensors").out
         assert ('"computed": 0' in again) == used
+
+
+def test_maps_that_are_measured_are_those_that_a_layer_left() -> None:
+    """A ReLU in place directly behind a convolution: NaN goes through it, but what is negative would be lost."""
+
+    class Direct(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.pool(F.relu(self.conv(x), inplace=True))
+
+    network = Direct().eval()
+    with torch.inference_mode():
+        expected = network.conv(images())
+        derivation = derive(fx.symbolic_trace(network), 12)
+        assert torch.equal(maps_of(derivation, images(), ["conv", "pool"])["conv"], expected)
+        assert torch.equal(probing.of_modules(network, (nn.Conv2d,))(images())["conv"], expected)
+    assert float(expected.min()) < -0.1
