@@ -241,3 +241,12 @@ def test_maps_that_are_measured_are_those_that_a_layer_left() -> None:
         assert torch.equal(maps_of(derivation, images(), ["conv", "pool"])["conv"], expected)
         assert torch.equal(probing.of_modules(network, (nn.Conv2d,))(images())["conv"], expected)
     assert float(expected.min()) < -0.1
+
+
+def test_what_comes_behind_a_statement_takes_its_result() -> None:
+    """Or a gradient by it would be none, and a network cut there would go on from before it."""
+    whole = graph("statement-function")
+    values, logits = run_keeping(whole, images(), "relu")
+    assert bool(torch.autograd.grad(logits[:, 0].sum(), values)[0].any())
+    with torch.inference_mode():
+        assert torch.equal(behind(whole, "relu")(up_to(whole, ["relu"])(images())["relu"]), whole(images()))
