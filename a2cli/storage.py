@@ -156,12 +156,10 @@ def without_digest(values: Mapping[str, Any], path: Path, key: str = DIGEST_KEY)
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the values of a JSON file; raises OSError, and DataError where it holds no JSON object or is too large."""
-    with path.open("rb") as file:
-        content = file.read(MOST_JSON + 1)
-    if len(content) > MOST_JSON:
+    if path.stat().st_size > MOST_JSON:  # reading at most so many bytes would make room for all of them first
         raise DataError(f"{path}: damaged (larger than {MOST_JSON:,} bytes)")
     try:
-        values = json.loads(content)
+        values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: damaged (not JSON: {' '.join(str(error).split())[:80]})") from None
     if not isinstance(values, dict):
