@@ -157,3 +157,10 @@ def test_without_any_there_is_no_figure(a2: A2, tmp_path: Path) -> None:
     small = ["--image-size", "16", "--channels", "2", "--kernel-size", "3", "--epochs", "1", "--threads", "1"]
     run = a2("train-cnn", "--data", data, *small, "--quiet", "--out", "run").done()
     assert not list((run / "figures").glob("near*"))
+
+
+def test_too_many_images_are_not_compared_and_it_is_said(
+    train: A2, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("a2cli.data.packer.MOST_COMPARED", 9)
+    train("--data", data).done("near duplicates were not looked for: 10 images are more than 9")

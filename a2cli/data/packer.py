@@ -13,11 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a2cli import storage
 from a2cli.data.decode import DamagedImageError, ValueRange, to_square, value_range_of
 from a2cli.data.duplicates import digest_of, groups_of, identical
 from a2cli.data.items import Items, Source
@@ -26,6 +27,7 @@ from a2cli.errors import DataError
 from a2cli.report import Watcher
 
 CHUNK = 64
+MOST_COMPARED = 200_000  # images whose pairs are looked at for near duplicates: more would take minutes
 STALE_SECONDS = 86_400
 NO_PIXELS = np.zeros(0, np.uint8)
 
@@ -96,7 +98,8 @@ class Packer:
                 if extremes := [one.extremes for one in kept if one.extremes]:
                     value_range = value_range_of(min(low for low, _ in extremes), max(high for _, high in extremes))
                     self._fill_in(items, kept, value_range, file)
-                _sync(file)
+                file.flush()
+                os.fsync(file.fileno())
             shape, labels = (len(kept), self.size, self.size, 3), [items.labels[one.number] for one in kept]
             groups = groups_of(one.digest for one in kept)
             index = {
@@ -115,16 +118,11 @@ class Packer:
                 "deep": sum(one.is_deep for one in kept),
                 "value_range": value_range,
                 "unused": list(items.unused),
-                "notes": list(items.notes),
+                "notes": [*items.notes, *_not_compared(kept)],
             }
             text = json.dumps(index)
-            for name, content in (
-                ("index.json", text),
-                ("index.sha256", hashlib.sha256(text.encode()).hexdigest()),
-            ):
-                with (unfinished / name).open("w") as file:
-                    file.write(content)
-                    _sync(file)
+            storage.write(unfinished / "index.json", text.encode())
+            storage.write(unfinished / "index.sha256", hashlib.sha256(text.encode()).hexdigest().encode())
 
     def _fill_in(self, items: Items, kept: list[_Square], value_range: ValueRange, file: BinaryIO) -> None:
         """Read the images whose scaling was not known again, and write them where they belong."""
@@ -193,10 +191,19 @@ class Packer:
 
 def _near(kept: Sequence[_Square], groups: NDArray[np.int64]) -> list[tuple[int, int, float]]:
     """Return the near duplicates among the images that differ, as rows and similarity."""
+    if len(kept) > MOST_COMPARED:
+        return []
     rows = np.flatnonzero(groups == np.arange(len(groups))).tolist()
     hashes = np.array([kept[row].perceptual_hash for row in rows], dtype=np.uint64)
     pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes)
     return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
+
+
+def _not_compared(kept: Sequence[_Square]) -> list[str]:
+    """Say that near duplicates were not looked for, where there are too many images."""
+    if len(kept) <= MOST_COMPARED:
+        return []
+    return [f"near duplicates were not looked for: {len(kept):,} images are more than {MOST_COMPARED:,}"]
 
 
 def _judge(
@@ -224,31 +231,14 @@ def _renamed_when_whole(folder: Path) -> Iterator[Path]:
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
         yield unfinished
-        _sync_folder(unfinished)
         try:
             unfinished.rename(folder)
         except OSError:
             if not folder.exists():
                 raise  # else another process packed the same meanwhile
-        _sync_folder(folder.parent)
+        storage.sync_folder(folder.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _sync(file: IO[Any]) -> None:
-    """Have what was written to a file on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _sweep(folder: Path) -> None:
