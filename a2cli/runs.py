@@ -185,12 +185,14 @@ class Run:
     def finish(self, report: Report, watch: Watcher, draw: Callable[[], None] | None = None) -> Report:
         """Write the report of a run that is done, then its figures, and return the report with both in it.
 
-        A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown.
+        A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
+        drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
         """
         report = replace(report, artifacts=self.artifacts())
-        self.write_report(report)
         if draw is None:
+            self.write_report(report)
             return report
+        self.write_report(replace(report, status="running"))
         watch.phase("drawing figures")
         began, self.undrawn = time.perf_counter(), {}
         try:

@@ -46,7 +46,7 @@ def edit_header(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     header = json.loads(content[8:end])
     about = json.loads(header["__metadata__"]["a2"])
     change(about)
-    header["__metadata__"]["a2"] = json.dumps(about)
+    header["__metadata__"] = {"format": "pt", "a2": json.dumps(about)}  # files of earlier versions have no SHA-256
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + content[end:])
@@ -60,7 +60,7 @@ def as_before(about: dict[str, Any]) -> None:
 
 def extract(a2: A2, layers: str) -> Path:
     flags = ["--backbone", "googlenet", "--weights", "w.pth", "--data", "set", "--grid", "2", *SMALL]
-    ended = a2("extract-features", *flags, "--layer", layers, "--out", "f.safetensors")
+    ended = a2("extract-features", *flags, "--layer", layers, "--out", "f.safetensors", "--overwrite")
     ended.done("images go through transform_input, as with torchvision's own weights")
     return Path("f.safetensors")
 
@@ -95,9 +95,10 @@ def test_features_with_nan_are_refused(a2: A2, folder: Path) -> None:
     changed = bytearray(file.read_bytes())
     changed[at : at + 4] = np.float32(np.nan).tobytes()
     file.write_bytes(changed)
+    edit_header(file, lambda about: None)
     assert about.trunks["maxpool2"].transform_input
     ended = a2("train-mlp", "--features", file, *HEAD)
-    assert ended.status == 3 and ended.err.count("\n") == 1
+    ended.refused(3, "maxpool2 holds NaN or infinite activations")
 
 
 @pytest.mark.slow
@@ -142,7 +143,7 @@ def test_a_vision_transformer_is_built_for_its_weights(a2: A2, folder: Path) -> 
     flags = ["--backbone", "vit_b_32", "--weights", "vit.safetensors", "--data", "set", "--layer", "encoder.ln"]
     a2("extract-features", *flags, "--threads", "1", "--quiet").done("'module.' removed from names")
     assert read_features("features.safetensors").layers["encoder.ln"].shape == (10, 10, 768)
-    ended = a2("extract-features", *flags, "--image-size", "64", "--quiet")
+    ended = a2("extract-features", *flags, "--image-size", "64", "--quiet", "--overwrite")
     ended.refused(2, "--image-size: vit_b_32 with vit.safetensors takes 96x96 images, got 64")
     assert preprocessing("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").image_size == 384
 

@@ -35,7 +35,7 @@ def subject(models: Sequence[nn.Module], images: Tensor, labels: Tensor, classes
     data = ImageSet(stored, torch.arange(len(images)), labels)
     settings = TrainCnnSettings(dataset=DataSettings(image_size=SIDE, augment=(augment,) if augment else ()))
     return Subject("a", Trained("a", settings), [Network(model, card, data, None) for model in models],
-                   "drawn", "f", [], names, is_grey=False, is_padded=False)  # fmt: skip
+                   "drawn", "f", [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
 
 
 def probe(one: Subject, *changes: str, **settings: object) -> Outcome:

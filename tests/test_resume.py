@@ -133,7 +133,7 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 PHASES = {
-    "packing": ("a2cli.data.packing", "to_square", 70),
+    "packing": ("a2cli.data.packer", "to_square", 70),
     "first report": ("a2cli.runs", "Run.write_report", 1),
     "first step": ("a2cli.training.optimizers", "Optimizer.step", 1),
     "a later step": ("a2cli.training.optimizers", "Optimizer.step", 20),

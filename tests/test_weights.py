@@ -213,7 +213,8 @@ def test_names_that_mean_nothing() -> None:
 
 def extracted(a2: A2, name: str, *flags: str) -> tuple[Ended, Tensor]:
     """Return how a file of weights was taken, and the features with it."""
-    ended = a2("extract-features", "--data", "set", "--weights", name, *FAST, "--out", "f.safetensors", *flags)
+    flags = (*FAST, *flags, "--out", "f.safetensors", "--overwrite")
+    ended = a2("extract-features", "--data", "set", "--weights", name, *flags)
     if ended.status:
         return ended, torch.empty(0)
     return ended, read_features("f.safetensors").layers["features.4"]
