@@ -65,7 +65,7 @@ def transforms(name: str, side: int | None) -> Any:
 def random_state(name: str, images: Tensor) -> dict[str, Tensor]:
     """Return weights under the published keys: from one small buffer, norms calibrated on images (N, 3, H, W)."""
     with Undrawn():
-        model = build_torchvision(name, transform_input=True)
+        model = build_torchvision(name, transform_input=True, image_size=images.shape[-1])
     materialize(model)
     noise = torch.randn(65_537, generator=torch.Generator().manual_seed(len(name)))
     with torch.no_grad():
