@@ -3,6 +3,7 @@
 What takes time to import is imported inside functions, so that Ctrl-C and closed streams are seen to before anything.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -41,9 +42,7 @@ def main() -> None:
     status = interrupts.status or status
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # everything is safe
-    # These have temporary folders to remove at exit.
-    if "joblib" in sys.modules or getattr(sys.modules.get("a2cli.plots"), "temporary", None):
-        sys.exit(status)
+    atexit._run_exitfuncs()  # temporary folders are removed
     os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def train_side_by_side(
     workers, ended = Workers(jobs), set[str]()
     try:
         with _followed(runs, folder, ended, watch), workers.results(train, list(calls.values())) as results:
+            import_module("a2cli.plots.training")  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
                 ended.add(name)
                 for text in warnings:

@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
@@ -18,7 +19,6 @@ from typing import Any, TypeVar
 from a2cli.errors import SettingsError, nearest
 
 BACKENDS = ("loky", "dask", "ray")
-LOADED_BEFORE = ["a2cli.main", "a2cli.experiments.trials", "a2cli.plots.training"]
 R = TypeVar("R")
 
 
@@ -50,9 +50,11 @@ class Workers:
         import joblib
 
         try:
-            with self._backend():
+            with self._backend(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "[0-9]+ tasks ", UserWarning)  # what was cancelled is no news
                 parallel = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
-                yield parallel(joblib.delayed(function)(*arguments) for arguments in calls)
+                with closing(parallel(joblib.delayed(function)(*arguments) for arguments in calls)) as results:
+                    yield results
         except BaseException:
             if self.backend == "loky":
                 _stop_processes(kill=True)
@@ -79,8 +81,10 @@ class Workers:
             raise SettingsError(f"--backend {self.backend}: not installed ({error})") from None
         except (OSError, ValueError, TimeoutError) as error:
             raise SettingsError(f"--cluster {self.cluster}: not reached ({str(error)[:100]})") from None
-        if self.backend == "loky":
-            start_server()
+        if self.backend == "loky" and start_server():
+            from joblib.externals.loky.backend.context import set_start_method
+
+            set_start_method("forkserver", force=True)
         try:
             here = {"initializer": _begin, "initargs": (dict(os.environ),)} if self.backend == "loky" else {}
             with joblib.parallel_config(backend=self.backend, **here):
@@ -104,20 +108,19 @@ def _rounds(runs: int, jobs: int, cores: int) -> float:
     return full * max(1.0, jobs / cores) + (max(1.0, rest / cores) if rest else 0.0)
 
 
-def start_server() -> None:
+def start_server() -> bool:
     """Start the process that the others begin as copies of, so that torch is loaded once for all of them.
 
-    It has no threads that a copy would lack. Where there is none such (Windows, macOS), each process loads torch.
+    It has no threads that a copy would lack. Return False where there is none such (Windows, macOS) and each process
+    loads torch.
     """
     if sys.platform != "linux":
-        return
+        return False
     from multiprocessing import forkserver
 
-    from joblib.externals.loky.backend.context import set_start_method
-
-    set_start_method("forkserver", force=True)
-    multiprocessing.set_forkserver_preload(LOADED_BEFORE)
+    multiprocessing.set_forkserver_preload(["a2cli.experiments.preloaded"])
     forkserver.ensure_running()
+    return True
 
 
 def _stop_processes(kill: bool = False) -> None:
