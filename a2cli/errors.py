@@ -5,11 +5,17 @@ An error's message is one line: what was expected, what was got, in which file o
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from a2cli.text import printable
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
 
+MOST_NAMES = 10_000  # of a folder that are looked through for one like a name that is not there
 
 # How libraries say that there is no memory, some of them while they are being imported.
 NO_MEMORY = (
@@ -64,8 +70,51 @@ class RefutedError(A2Error):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return '; did you mean …?' for the word most like this one, or nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    by_small = {known.lower(): known for known in words}
+    close = difflib.get_close_matches(word.lower(), by_small, n=1)
+    return f"; did you mean {by_small[close[0]]!r}?" if close else ""
+
+
+def no_file(path: str, expected: str) -> str:
+    """Return why a path is not the file that was expected: it is a folder, or not there."""
+    try:
+        is_folder = Path(path).is_dir()
+    except OSError:
+        is_folder = False
+    return f"is a folder; expected {expected}" if is_folder else missing(path)
+
+
+def missing(path: str) -> str:
+    """Return 'does not exist' for a path, with the path that is there and nearest to it; or why it cannot be seen."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        near = _path_like(Path(path))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    else:
+        return "is a link that leads nowhere"
+    return f"does not exist{f'; did you mean {printable(str(near))!r}?' if near else ''}"
+
+
+def _path_like(path: Path) -> Path | None:
+    """Return the path that is there and whose names are most like those of one that is not."""
+    found = Path(path.anchor)
+    for name in path.relative_to(path.anchor).parts:
+        if not os.path.lexists(found / name):
+            try:
+                with os.scandir(found) as entries:
+                    names = {entry.name.lower(): entry.name for entry in islice(entries, MOST_NAMES)}
+            except OSError:
+                return None
+            beginning = [small for small in names if small.startswith(name.lower())]
+            close = difflib.get_close_matches(name.lower(), names, n=1) or beginning * (len(beginning) == 1)
+            if not close:
+                return None
+            found /= names[close[0]]
+        else:
+            found /= name
+    return found if found != path and os.path.lexists(found) else None
 
 
 def is_memory(error: BaseException | None) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from a2cli.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from sys import UnraisableHookArgs
 
 DOUBLE_PRESS_SECONDS = 0.5
@@ -102,18 +103,19 @@ def _run_command() -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from a2cli.cli.app import WITH_SETTINGS, app
+    from a2cli.cli.app import GROUPS, WITH_SETTINGS, app
     from a2cli.console import base as console
     from a2cli.errors import SettingsError
+    from a2cli.settings.flag_names import hyphenated
 
-    command, *rest = sys.argv[1:] or [""]
-    if " ".join(sys.argv[1:3]) in WITH_SETTINGS:  # a command of two words
-        command, rest = " ".join(sys.argv[1:3]), sys.argv[3:]
+    words = sys.argv[1:]
+    named = [hyphenated(word) for word in words[:2]]
+    command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in WITH_SETTINGS), "")
     try:
-        if {"-h", "--help"} & {*rest} and command in WITH_SETTINGS:  # before the parser, which loads its type checks
+        if command and {"-h", "--help"} & {*words}:  # before the parser, which loads its type checks
             console.out(_help(command))
             return 0
-        status = app(standalone_mode=False)
+        status = app(words, standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except typer.Abort:
@@ -123,8 +125,22 @@ def _run_command() -> int:
         if message.startswith("Usage:"):  # `a2` or `a2 data` alone
             console.note(*message.split("\n"))
             return SettingsError.exit_status
-        known = command in {*WITH_SETTINGS, *(item.name for item in app.registered_commands)}
-        raise SettingsError(f"{message.rstrip('.')}; see '{f'a2 {command}' if known else 'a2'} --help'") from error
+        if command and message.startswith("No such option"):
+            message = _no_such_option(command, str(getattr(error, "option_name", "")), words)
+        group = named[0] if named[0] in GROUPS else ""
+        page = " ".join(("a2", command or group)).rstrip()
+        raise SettingsError(f"{message.rstrip('.')}; see '{page} --help'") from error
+
+
+def _no_such_option(command: str, flag: str, words: "Sequence[str]") -> str:
+    from a2cli.cli.app import WITH_SETTINGS
+    from a2cli.cli.unknown_flags import instead_of
+    from a2cli.settings import declared, declared_in
+
+    if not flag.startswith("--"):  # the parser takes -lr for -l and -r
+        flag = next((word for word in words if word.startswith(flag)), flag)
+    items = {name: [*declared_in(*kinds), *declared(chosen)] for name, (kinds, chosen, *_) in WITH_SETTINGS.items()}
+    return f"No such option: {flag}{instead_of(flag, command, items)}"
 
 
 def _help(command: str) -> str:

@@ -14,9 +14,11 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_orig
 
 import typer
 
-from a2cli.errors import SettingsError, nearest
+from a2cli.errors import SettingsError, nearest, no_file
 from a2cli.settings import TRAINING, Declared, RunOptions, declared, declared_in
+from a2cli.settings.flag_names import also_understood, hyphenated, setting_like
 from a2cli.storage import yaml_was_edited
+from a2cli.text import printable
 
 PRESET_BYTES = 64_000
 PRESET_DEPTH = 3
@@ -60,9 +62,14 @@ def checked(item: Declared, value: Any, where: str) -> Any:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     if isinstance(value, str):
-        value = dict(item.words).get(value, value)
+        value = dict(item.words).get(value.lower(), value)
     if _is_list(item.type):
         value = _as_list(value)
+    choices = choices_of(item.type)
+    if choices or item.any_case:
+        value = (
+            [_as_declared(part, choices) for part in value] if isinstance(value, list) else _as_declared(value, choices)
+        )
     parts = value if isinstance(value, list | tuple) else [value]
     if _takes(item.type).startswith(("INT", "NUMBER")) and any(isinstance(part, bool) for part in parts):
         raise SettingsError(f"{where}: expected a number, got {_shown(value)}")  # pydantic would take True for 1
@@ -73,9 +80,15 @@ def checked(item: Declared, value: Any, where: str) -> Any:
         got = first["input"] if first["loc"] else value
         expected = first["msg"].replace("Input should be", "expected").replace("Tuple should have", "expected")
         expected = expected.split(", unable to parse")[0]
-        choices = _choices(item.type)
         hint = nearest(str(got), choices) if choices else ""
         raise SettingsError(f"{where}: {expected}, got {_shown(got)}{hint}") from None
+
+
+def _as_declared(value: Any, choices: Sequence[str]) -> Any:
+    """Return a word in small letters, as one of the choices is written, where its capitals or underscores differ."""
+    if not isinstance(value, str) or value in choices:
+        return value
+    return hyphenated(value) if hyphenated(value) in choices else value if choices else value.lower()
 
 
 def _shown(value: Any) -> str:
@@ -94,14 +107,15 @@ def _is_list(hint: Any) -> bool:
 
 def _as_list(value: Any) -> Any:
     if isinstance(value, str):
-        return [] if value.strip() in {"", "none"} else [part.strip() for part in value.split(",")]
+        return [] if value.strip().lower() in {"", "none"} else [part.strip() for part in value.split(",")]
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _choices(hint: Any) -> tuple[str, ...]:
+def choices_of(hint: Any) -> tuple[str, ...]:
+    """Return the words that a setting of this type is one of, or some of; none where it takes other values."""
     plain = _plain(hint)
     if get_origin(plain) is tuple:
-        return _choices(get_args(plain)[0])
+        return choices_of(get_args(plain)[0])
     return get_args(plain) if get_origin(plain) is Literal else ()
 
 
@@ -147,7 +161,7 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
         if setting not in known:
-            raise SettingsError(f"{path.name}: unknown setting {key!r}{nearest(setting, known)}")
+            raise SettingsError(f"{path.name}: unknown setting {key!r}{setting_like(setting, known)}")
         values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
     added = _added_since((settings,) if wanted == commands[0] else TRAINING.get(wanted, ()), entries)
     return Preset(name, about, values | added, extends, added)
@@ -190,7 +204,7 @@ def _preset_path(name: str) -> Path:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
         if not is_file(path):
-            raise SettingsError(f"--preset: no file {name!r}")
+            raise SettingsError(f"--preset {printable(name[:200])}: {no_file(name, 'a YAML file')}")
         return path
     path = presets_folder() / f"{name}.yaml"
     if not is_file(path):
@@ -307,7 +321,9 @@ def with_options(
         chosen = {item: given.pop(item.name) for item in declared(options)}
         run(options(**{i.name: checked(i, v, i.flag) for i, v in chosen.items() if v is not None}), given)
 
-    parameters = [_parameter(item) for item in [*declared_in(*settings), *declared(options)]]
+    items = [*declared_in(*settings), *declared(options)]
+    others = also_understood(items)
+    parameters = [_parameter(item, others.get(item.name, ())) for item in items]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
@@ -315,12 +331,10 @@ def with_options(
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def _parameter(item: Declared) -> inspect.Parameter:
-    plain, choices = _plain(item.type), _choices(item.type)
-    kind: Any = (
-        list[str] if item.repeatable or (item.positional and item.takes_several) else bool if plain is bool else str
-    )
-    names = [_flags(item), *([item.short] if item.short else [])]
+def _parameter(item: Declared, others: Sequence[str]) -> inspect.Parameter:
+    choices, several = choices_of(item.type), item.repeatable or (item.positional and item.takes_several)
+    kind: Any = list[str] if several else bool if _plain(item.type) is bool else str
+    names = [_flags(item), *([item.short] if item.short else []), *others]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
     if item.positional:
         option = typer.Argument(metavar=_word(item))
@@ -340,9 +354,9 @@ def _flags(item: Declared) -> str:
 
 def described(item: Declared) -> tuple[str, str]:
     """Return an option as help shows it: its flag with what it takes, and its sentence with choices and default."""
-    plain, choices = _plain(item.type), _choices(item.type)
+    choices = choices_of(item.type)
     flag = f"{item.flag}, {item.short}" if item.short else item.flag
-    left = flag if plain is bool else _word(item) if item.positional else f"{flag} {_takes(item.type)}"
+    left = flag if _plain(item.type) is bool else _word(item) if item.positional else f"{flag} {_takes(item.type)}"
     if item.repeatable:  # once a flag
         left = left.removesuffix(",...")
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
@@ -367,4 +381,4 @@ def _takes(hint: Any) -> str:
         return _takes(get_args(plain)[0]) + ",..."
     if NoneType in get_args(plain):
         return _takes(get_args(plain)[0])
-    return "NAME" if _choices(hint) else {int: "INT", float: "NUMBER"}.get(plain, "TEXT")
+    return "NAME" if choices_of(hint) else {int: "INT", float: "NUMBER"}.get(plain, "TEXT")

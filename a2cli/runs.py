@@ -66,8 +66,10 @@ class Run:
         folder = Path("runs") / name if out is None else Path(out)
         try:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not storage.never_began(folder):
-                hint = f", or use --resume {folder}" if command in RESUMABLE else ""
-                raise DataError(f"--out {folder}: already there and not empty; name another folder{hint}")
+                what = "already there and not empty" if folder.is_dir() else "is a file"
+                goes_on = command in RESUMABLE and storage.is_run(folder, command)
+                hint = f", or use --resume {folder}" if goes_on else ""
+                raise DataError(f"--out {folder}: {what}; name another folder{hint}")
             made = storage.make_folder(folder)
         except OSError as error:
             raise DataError(
@@ -78,8 +80,8 @@ class Run:
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
         """Take an existing run's folder; raises DataError where there is none."""
-        if not (Path(folder) / "config.yaml").is_file():
-            raise DataError(f"{folder}: not a run's folder (it has no config.yaml)")
+        if not storage.is_run(Path(folder)):
+            raise DataError(f"{folder}: {storage.no_run(Path(folder))}")
         return cls(Path(folder))
 
     def child(self, name: str) -> "Run":

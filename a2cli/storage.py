@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from a2cli.errors import DataError
+from a2cli.errors import DataError, missing
 from a2cli.report import to_json
+from a2cli.text import printable
 
 if sys.platform != "win32":
     import fcntl
@@ -25,6 +26,7 @@ LOCK = ".lock"
 TEMPORARY = ".writing-"
 MOST_JSON = 256 << 20  # bytes; a report of a thousand runs has some ten millions
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as file systems of clusters answer
+MOST_COMMAND = 1000  # bytes of a config's first line, which names the command
 YAML_DIGEST = b" sha256: "
 
 
@@ -130,6 +132,35 @@ def never_began(folder: Path) -> bool:
     except OSError:
         return False
     return folder.is_dir()
+
+
+def no_run(path: Path) -> str:
+    """Return why a path is not a run's folder, and which one could be meant."""
+    if not os.path.lexists(path):
+        inside = Path("runs") / path
+        return f"does not exist; did you mean {printable(str(inside))!r}?" if is_run(inside) else missing(str(path))
+    if above := next((folder for folder in path.parents if is_run(folder)), None):
+        return f"is inside a run's folder; name that, {printable(str(above))}"
+    try:
+        if not path.is_dir():
+            return "is a file; expected a run's folder"
+        if runs := sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime):
+            return f"holds runs; name one of them, such as the newest, {printable(str(runs[-1].parent))}"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "not a run's folder (it has no config.yaml)"
+
+
+def is_run(folder: Path, command: str = "") -> bool:
+    """Return whether a folder is a run's, of this command if one is named, as far as anyone may see."""
+    config = folder / "config.yaml"
+    try:
+        if not command:
+            return config.is_file()
+        with config.open("rb") as file:
+            return file.readline(MOST_COMMAND).rstrip() == f"command: {command}".encode()
+    except OSError:
+        return False
 
 
 # Checking

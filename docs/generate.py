@@ -19,12 +19,15 @@ from a2cli.settings import (
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
+    DebugOptions,
     ExtractFeaturesSettings,
     FileOptions,
     FinetuneSettings,
+    GetSettings,
     LookOptions,
     PredictOptions,
     PredictSettings,
+    PresetsSettings,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
@@ -94,11 +97,13 @@ COMMANDS = {
         CheckOptions,
         "What a data set holds, and what is wrong with it, without training; exit status 3 when something is.",
     ),
+    "data get": ((GetSettings,), DebugOptions, "Downloads a data set; every file is checked by its SHA-256."),
     "predict": (
         (PredictSettings,),
         PredictOptions,
         "What a run's networks answer to images: the class, its probability, and the next ones.",
     ),
+    "presets": ((PresetsSettings,), DebugOptions, "Lists the presets, or prints the settings of one."),
 }
 
 

@@ -25,7 +25,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "--pool maxi": ("--pool", "did you mean 'max'?"),
     "--split stratfied": ("--split", "did you mean 'stratified'?"),
     "--preset 1.4-dropuot": ("--preset", "did you mean '1.4-dropout'?"),
-    "--preset nosuch.yaml": ("--preset", "no file 'nosuch.yaml'"),
+    "--preset nosuch.yaml": ("--preset nosuch.yaml: does not exist",),
     "--augment flp": ("--augment", "'flp'"),
     "--augment flip=nan": ("--augment", "'flip=nan'"),
     "--augment rotate=181": ("--augment", "'rotate=181'"),
@@ -164,10 +164,22 @@ def test_presets_that_cannot_be_used(kind: str, a2: A2, tmp_path: Path) -> None:
     assert time.monotonic() - began < 5, "a few kilobytes may not take long"
 
 
-@pytest.mark.parametrize("name", ["folder.yaml", "dangling.yaml", "x" * 5000, "x" * 5000 + ".yaml", ""])
-def test_presets_that_are_no_files(name: str, a2: A2, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("folder.yaml", "is a folder"),
+        ("dangling.yaml", "is a link that leads nowhere"),
+        ("there/presett.yaml", "does not exist; did you mean 'there/preset.yaml'?"),
+        ("ther/preset.yaml", "does not exist; did you mean 'there/preset.yaml'?"),
+        ("there/preset.yaml/mine.yaml", "does not exist"),
+        ("x" * 5000, "unknown preset"),
+        ("x" * 5000 + ".yaml", "cannot be read (File name too long)"),
+        ("", "unknown preset"),
+    ],
+)
+def test_presets_that_are_no_files(name: str, reason: str, a2: A2, tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "dangling.yaml").symlink_to("nowhere.yaml")
-    a2("train-cnn", "--preset", name, "--dry-run").refused(
-        2, f"--preset: {'no file' if name[-5:] == '.yaml' else 'unk'}"
-    )
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/preset.yaml").write_text("epochs: 3")
+    a2("train-cnn", "--preset", name, "--dry-run").refused(2, "--preset", reason)

@@ -149,7 +149,7 @@ def test_permissions_on_presets_and_runs(bound: Path, train: A2, a2: A2) -> None
     a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run", "cannot be written (Permission denied)")
     run.chmod(0)
     a2("train-cnn", "--resume", "run", "--quiet").refused(3, "--resume run: not a run's folder")
-    a2("train-cnn", "--preset", "run/config.yaml", "--dry-run").refused(2, "--preset: no file 'run/config.yaml'")
+    a2("train-cnn", "--preset", "run/config.yaml", "--dry-run").refused(2, "--preset run/config.yaml: ")
 
 
 def test_an_image_that_may_not_be_read_is_left_out_on_request(bound: Path, train: A2) -> None:
@@ -189,8 +189,8 @@ def test_a_run_that_cannot_begin_leaves_what_was_there(train: A2, tmp_path: Path
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("file", ("--out file", "already there")),
-        ("full", ("--out full: already there and not empty", "--resume full")),
+        ("file", ("--out file: is a file; name another folder\n",)),
+        ("full", ("--out full: already there and not empty; name another folder\n",)),
         ("file/inside", ("file/inside: cannot make the run's folder",)),
         ("dangling", ("dangling: cannot make the run's folder",)),
         ("x" * 300, ("cannot make the run's folder (File name too long)",)),

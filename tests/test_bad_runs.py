@@ -67,9 +67,20 @@ def test_resumed_with_other_settings(flags: str, status: int, words: tuple[str, 
     assert contents(run) == before
 
 
-@pytest.mark.parametrize("name", ["", "nosuch", "set/ada/0.png", "x" * 5000])
-def test_resumed_where_there_is_no_run(name: str, data: Path, a2: A2, tmp_path: Path) -> None:
-    a2("train-cnn", "--resume", name, "--quiet").refused(3, "--resume", "not a run's folder")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "not a run's folder"),
+        ("nosuch", "nosuch: does not exist"),
+        ("sets", "does not exist; did you mean 'set'?"),
+        ("set/adda", "does not exist; did you mean 'set/ada'?"),
+        ("set/ada/0.png", "is a file; expected a run's folder"),
+        ("set/ada", "not a run's folder"),
+        ("x" * 5000, "cannot be read (File name too long)"),
+    ],
+)
+def test_resumed_where_there_is_no_run(name: str, reason: str, data: Path, a2: A2, tmp_path: Path) -> None:
+    a2("train-cnn", "--resume", name, "--quiet").refused(3, "--resume", reason)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
 
 

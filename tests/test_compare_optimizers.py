@@ -231,7 +231,7 @@ BAD = {
     "--cluster tcp://x": (2, "--cluster: acts only with"),
     "--budget 20m": (2, "--budget: acts only with --plan"),
     "--plan --budget soon": (2, "expected a time such as 20m"),
-    "--resume nowhere": (3, "not a run's folder"),
+    "--resume nowhere": (3, "does not exist"),
     "--data nowhere": (3, "nowhere"),
 }
 

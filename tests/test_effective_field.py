@@ -221,7 +221,7 @@ def test_a_model_with_weights(a2: A2, tmp_path: Path) -> None:
     assert found[0]["layer"] == "features.3.squeeze"
     (tmp_path / "no.safetensors").write_text("{}")
     a2(*command, "--weights", "no.safetensors").refused(3, "not a file of weights")
-    a2(*command, "--weights", "gone.safetensors").refused(3, "no such file")
+    a2(*command, "--weights", "gone.safetensors").refused(3, "does not exist")
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "small.safetensors")
     a2(*command, "--weights", "small.safetensors").refused(3, "weights of another network (features.0.weight is (1,)")
     save_file({"features.0.weight": weights["features.0.weight"]}, tmp_path / "few.safetensors")

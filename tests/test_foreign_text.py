@@ -122,7 +122,8 @@ def test_names_of_classes_and_runs_in_every_command(hostile: Path, a2: A2) -> No
 @pytest.mark.parametrize(
     ("arguments", "status", "shown"),
     [
-        ("train-cnn --data [/x]\x1b[31m --dry-run", 0, "[/x]\\x1b[31m"),
+        ("train-cnn --device [/x]\x1b[31m --dry-run", 0, "[/x]\\x1b[31m"),
+        ("train-cnn --data [/x]\x1b[31m --dry-run", 3, "[/x]\\x1b[31m"),
         ("train-cnn -p [/x]\x1b[31m", 2, "[/x]\\x1b[31m"),
         ("train-cnn -p command.yaml", 2, "'a2 \\x1b[31m[/x]'"),
         ("train-cnn -p twice.yaml", 2, "\\x1b[31m[/x] is set twice"),
@@ -137,7 +138,7 @@ def test_paths_presets_and_settings(arguments: str, status: int, shown: str, a2:
     name = '"\\e[31m[/x]"'
     (tmp_path / "command.yaml").write_text(f"command: {name}\n")
     (tmp_path / "twice.yaml").write_text(f"{name}: 1\n{name}: 2\n")
-    (tmp_path / "value.yaml").write_text(f"data: {name}\n")
+    (tmp_path / "value.yaml").write_text(f"device: {name}\n")
     ended = a2(*arguments.split(" "))
     assert ended.status == status, ended
     assert shown in ended.out + ended.err

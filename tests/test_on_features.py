@@ -128,7 +128,7 @@ def test_it_is_held_to_the_data_it_was_made_of(a2: A2, features: str, tmp_path: 
 
 def test_what_cannot_be_used(a2: A2, features: str, tmp_path: Path) -> None:
     flags = ("train-mlp", *HEAD.split())
-    a2(*flags, "--features", "none.safetensors").refused(3, "no such file", "extract-features")
+    a2(*flags, "--features", "none.safetensors").refused(3, "does not exist", "extract-features")
     content = (tmp_path / features).read_bytes()
     (tmp_path / "short.safetensors").write_bytes(content[: len(content) // 2])
     a2(*flags, "--features", "short.safetensors").refused(3, "short.safetensors", "damaged")

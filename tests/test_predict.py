@@ -256,7 +256,7 @@ def test_a_broken_image_among_good_ones(own: A2, tmp_path: Path) -> None:
         names = ["nowhere.png", "no*.png", "set/ada/00x.png", "set/bea/x.jpg"]
         assert [one["image"] for one in found["broken"]] == names
         assert len(lines) == 4
-        for line, name, reason in zip(lines, names, ("no such file", "no image", "", "not an image"), strict=True):
+        for line, name, reason in zip(lines, names, ("does not exist", "no image", "", "not an image"), strict=True):
             assert line.startswith(f"error: {name}: ")
             assert reason in line
     quiet = own("set/ada/00x.png", NAMES[0], "--quiet")
@@ -266,7 +266,7 @@ def test_a_broken_image_among_good_ones(own: A2, tmp_path: Path) -> None:
 NOTHING: dict[str, tuple[Callable[[Path], object], list[str], int, str]] = {
     "no images": (lambda p: None, [], 2, "IMAGE: expected image files, folders"),
     "an empty name": (lambda p: None, [""], 2, "an empty name"),
-    "no such file": (lambda p: None, ["x.png"], 3, "x.png: no such file"),
+    "no such file": (lambda p: None, ["x.png"], 3, "x.png: does not exist"),
     "no match": (lambda p: None, ["set/**/*.gif"], 3, "set/**/*.gif: no image matches"),
     "match of no image": (lambda p: (p / "x.txt").touch(), ["*.txt"], 3, "*.txt: no image matches"),
     "empty folder": (lambda p: (p / "empty").mkdir(), ["empty"], 3, "empty: a folder without an image"),
@@ -299,7 +299,7 @@ def test_nothing_on_standard_input(own: A2, monkeypatch: pytest.MonkeyPatch) -> 
     typed(monkeypatch, b"\x89PNG and no more")
     own("-").refused(3, "-: not an image")
     typed(monkeypatch, b"set/*.png\n")
-    own("-").refused(3, "set/*.png: no such file")
+    own("-").refused(3, "set/*.png: does not exist")
 
 
 def as_of(folder: Path, command: str, **config: Any) -> None:

@@ -222,7 +222,7 @@ def test_bad_flags(a2: A2, run: Path, flags: list[str], words: list[str], tmp_pa
 
 def test_bad_runs(a2: A2, trained: Path, run: Path, tmp_path: Path) -> None:
     a2("probe-invariance", *FEW).refused(2, "--run: expected the folder of a training run")
-    a2("probe-invariance", "--run", "nowhere", *FEW).refused(3, "--run nowhere: not a run's folder")
+    a2("probe-invariance", "--run", "nowhere", *FEW).refused(3, "--run nowhere: does not exist")
     shutil.move(run, tmp_path / "stopped")
     refused = a2("probe-invariance", "--run", "stopped", *FEW, "--quiet")
     refused.refused(3, "--run stopped: not finished (running)")

@@ -328,7 +328,7 @@ def test_alexnets_first_filters_and_patches(a2: A2, paintings: Path, tmp_path: P
     ("arguments", "status", "words"),
     [
         ((), 2, ("--run", "neither")),
-        (("--run", "nope"), 3, ("nope", "not a run's folder")),
+        (("--run", "nope"), 3, ("nope", "does not exist")),
         (("--run", "cnn", "--backbone", "alexnet"), 2, ("both",)),
         (("--run", "seeds"), 3, ("seeds/seeds/0",)),
         (("--run", "cnn", "--units", "6"), 2, ("conv2", "0 to 5", "got 6")),
@@ -340,7 +340,7 @@ def test_alexnets_first_filters_and_patches(a2: A2, paintings: Path, tmp_path: P
         (("--run", "mlp", "--show", "filters"), 2, ("mlp", "see units")),
         (("--run", "cnn", "--show", "units"), 2, ("cnn", "see filters")),
         (("--run", "cnn", "--image", "words.png"), 3, ("words.png", "not an image")),
-        (("--run", "cnn", "--image", "gone.png"), 3, ("gone.png", "no such file")),
+        (("--run", "cnn", "--image", "gone.png"), 3, ("gone.png", "does not exist")),
         (("--run", "cnn", "--image", "set"), 3, ("a folder",)),
         (("--run", "cnn", "--methods", "gradient"), 2, ("--image",)),
         (("--run", "cnn", "--weights", "none"), 2, ("--backbone",)),

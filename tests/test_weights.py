@@ -204,7 +204,7 @@ def test_what_was_downloaded_before_is_checked(a2: A2, files: Path, monkeypatch:
 def test_names_that_mean_nothing() -> None:
     with pytest.raises(SettingsError, match="expected imagenet, IMAGENET1K_V1, a file, or none, got 'imagnet'; did"):
         find_weights("alexnet", "imagnet")
-    with pytest.raises(DataError, match=r"--weights nothing\.pth: no such file"):
+    with pytest.raises(DataError, match=r"--weights nothing\.pth: does not exist"):
         find_weights("alexnet", "nothing.pth")
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
-from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.zoo import TrunkCard
 from a2cli.storage import DIGEST_KEY, durable
 from a2cli.versions import VERSION_KEY, newest, upgraded
@@ -183,7 +183,8 @@ def read_features(path: str) -> FeatureFile:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise DataError(f"--features {path}: no such file; 'a2 extract-features --out {path}' makes one")
+        reason = no_file(path, "a features file")
+        raise DataError(f"--features {path}: {reason} ('a2 extract-features' makes such files)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

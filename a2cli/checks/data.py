@@ -6,7 +6,7 @@ from pathlib import Path
 from a2cli.data.folders import list_folder
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.manifests import list_manifest
-from a2cli.errors import DataError
+from a2cli.errors import DataError, MissingDataError, missing
 from a2cli.text import printable
 
 
@@ -21,6 +21,8 @@ def plan_data(data: str | None) -> list[str]:
             listing = list_folder(path)
         elif path.suffix.lower() == ".csv" and path.is_file():
             listing = list_manifest(path)
+        elif data and (path.suffix or path.name != data) and not path.exists():  # no data set's name
+            raise MissingDataError(f"--data {printable(data)}: {missing(data)}", data)
         else:
             return []
     except OSError as error:

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from a2cli.checks.common import threads_in_words
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import DataError, SettingsError, no_file
 from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved, is_file
 from a2cli.settings import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
@@ -40,8 +40,7 @@ def check_view(resolved: Resolved[VisualizeWeightsSettings], chosen: ViewOptions
         raise SettingsError(f"--methods {needed[0]}: needs captum, which is not installed; pip install 'a2cli[captum]'")
     for file in look.image:
         if not is_file(Path(file)):
-            reason = "a folder; name an image in it" if Path(file).is_dir() else "no such file"
-            raise DataError(f"--image {file}: {reason}")
+            raise DataError(f"--image {file}: {no_file(file, 'an image')}")
 
 
 def plan_view(settings: VisualizeWeightsSettings) -> list[str]:

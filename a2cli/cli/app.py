@@ -28,12 +28,15 @@ from a2cli.settings import (
     CompareMlpSettings,
     CompareSettings,
     ComparisonOptions,
+    DebugOptions,
     ExtractFeaturesSettings,
     FileOptions,
     FinetuneSettings,
+    GetSettings,
     LookOptions,
     PredictOptions,
     PredictSettings,
+    PresetsSettings,
     ProbeInvarianceSettings,
     ProbeOptions,
     ReceptiveFieldSettings,
@@ -45,9 +48,12 @@ from a2cli.settings import (
     ViewOptions,
     VisualizeWeightsSettings,
 )
+from a2cli.settings.flag_names import hyphenated
 
 OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
-HELP = {"help_option_names": ["--help", "-h"]}
+IN_CONTEXT = {"help_option_names": ["--help", "-h"], "token_normalize_func": hyphenated}
+ABOUT_DATA = "Check a data set; download those that are not built in."
+GROUPS = ("data",)
 
 app = typer.Typer(
     name="a2",
@@ -55,22 +61,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
-    context_settings=HELP,
+    context_settings=IN_CONTEXT,
 )
-data_app = typer.Typer(
-    help="Check a data set; download those that are not built in.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    context_settings=HELP,
-)
-app.add_typer(data_app, name="data")
+data_app = typer.Typer(help=ABOUT_DATA, rich_markup_mode=None, no_args_is_help=True, context_settings=IN_CONTEXT)
+app.add_typer(data_app, name="data", short_help=ABOUT_DATA)  # Typer cuts a help that is not said to be short
 
 
-@app.command("presets")
-def presets(
-    name: Annotated[str | None, typer.Argument(help="Print this preset's settings instead.")] = None,
-) -> None:
-    """List the presets, with one line each, or one's settings."""
+def presets(chosen: DebugOptions, flags: dict[str, Any]) -> None:
+    """The presets, with one line each; or a preset's settings, as a file to begin with."""
+    name = options.resolve(PresetsSettings, "presets", (), flags).settings.name
     if name is not None:
         console.out(options.as_yaml(preset_of(name)))
         return
@@ -85,22 +84,19 @@ def preset_of(name: str) -> options.Preset:
     return options.load_preset(name, command, kind)
 
 
-@data_app.command("get")
-def get(
-    name: Annotated[str, typer.Argument(help="What to fetch: paintings.")],
-    to: Annotated[
-        str | None, typer.Option("--to", help="Into this folder instead of where '--data NAME' looks.")
-    ] = None,
-) -> None:
-    """Download a data set, or go on; every file is checked."""
+def data_get(chosen: DebugOptions, flags: dict[str, Any]) -> None:
+    """Download a data set, or go on with it; every file is checked by its SHA-256."""
     from a2cli.data.download import get_paintings
     from a2cli.data.user_folders import data_folder
 
-    if name != "paintings":
-        raise SettingsError(f"a2 data get: expected paintings, got {name!r}")
+    settings = options.resolve(GetSettings, "data get", (), flags).settings
+    if settings.name != "paintings":
+        got = "nothing" if settings.name is None else repr(settings.name)
+        raise SettingsError(f"a2 data get: expected paintings, got {got}")
+    name = settings.name
     with Transfer(name) as transfer:
         result = get_paintings(
-            Path(to) if to else data_folder() / name, report=transfer.say, progress=transfer.progress
+            Path(settings.to) if settings.to else data_folder() / name, report=transfer.say, progress=transfer.progress
         )
     console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
     console.out(str(result.folder))
@@ -152,7 +148,9 @@ WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
         "Filters, hidden units, what a network looks at.",
     ),
     "data check": ((CheckSettings,), CheckOptions, data_check, "What a data set holds, and what is wrong with it."),
+    "data get": ((GetSettings,), DebugOptions, data_get, "Download a data set, or go on; every file is checked."),
     "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
+    "presets": ((PresetsSettings,), DebugOptions, presets, "List the presets, or print a preset's settings."),
 }
 
 

@@ -125,7 +125,7 @@ def config_of(flag: str, run: str) -> Path:
     if not options.is_file(config):
         if storage.never_began(Path(run)):
             raise DataError(f"{flag} {run}: this run was stopped before it began; begin it again, with --out {run}")
-        raise DataError(f"{flag} {run}: not a run's folder (it has no config.yaml)")
+        raise DataError(f"{flag} {run}: {storage.no_run(Path(run))}")
     if options.was_edited(config):
         raise DataError(
             f"{flag} {run}: config.yaml was damaged or edited (its SHA-256 is not the one written in it); put it back "

@@ -138,7 +138,7 @@ def help_text(command: str, about: str, items: Sequence[Declared], describe: Any
     words = "".join(f" {item.flag}{'...' * item.takes_several}" for item in items if item.positional)
     lines = [f"Usage: a2 {command} [OPTIONS]{words}", "", *textwrap.wrap(about, width)]
     for panel, group in groupby(items, key=lambda item: item.panel):
-        lines += ["", f"{panel}:"]
+        lines += ["", *textwrap.wrap(f"{panel}:", width)]
         for item in group:
             left, help_of = describe(item)
             indent = " " * 26

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from a2cli.data.decode import DamagedImageError
 from a2cli.data.listing import IMAGE_ENDINGS, Walk, ending_of, is_for_tools, is_image, passed_over_in_words
+from a2cli.errors import missing
 from a2cli.results.predictions import Broken
 from a2cli.text import printable
 
@@ -90,7 +91,7 @@ def _files(name: str, passed_over: Counter[str], *, pattern: bool) -> list[str]:
     elif pattern and PATTERN.search(name):
         files, reason = _matches(name, passed_over), "no image matches this pattern"
     else:
-        files, reason = [], "no such file"
+        files, reason = [], missing(name)
     if not files:
         others = passed_over_in_words(passed_over - before, all_of_it=True)
         raise DamagedImageError(f"{reason}{f' (passed over: {others})' * bool(others)}")

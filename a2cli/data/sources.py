@@ -12,7 +12,7 @@ from a2cli.data.listing import Listing
 from a2cli.data.manifests import list_manifest
 from a2cli.data.named_sets import BUILT_IN, TORCHVISION, drawn_set, torchvision_set
 from a2cli.data.user_folders import data_folder
-from a2cli.errors import DataError, MissingDataError
+from a2cli.errors import DataError, MissingDataError, missing
 from a2cli.text import printable
 
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
@@ -36,9 +36,9 @@ def find_source(data: str) -> Source:
             return _from_listing(path, path.parent, list_manifest(path), [])
         if path.suffix.lower() == ".npz" and path.is_file():
             return Source(printable(data), f"{path.resolve()} {_stamp(data)}", lambda: read_arrays(path))
-        if data in BUILT_IN:
-            return drawn_set(data)
-        if data == "paintings":
+        if data.lower() in BUILT_IN:
+            return drawn_set(data.lower())
+        if data.lower() == "paintings":
             return _paintings(data_folder() / "paintings")
         if data.lower() in by_name:
             return torchvision_set(by_name[data.lower()])
@@ -46,9 +46,12 @@ def find_source(data: str) -> Source:
             raise DataError(f"--data {printable(data)}: expected a folder, a .csv manifest or an .npz file")
     except OSError as error:
         raise DataError(f"--data {printable(error.filename or data)}: cannot be read ({error.strerror})") from None
+    if path.suffix or path.name != data:
+        raise MissingDataError(f"--data {printable(data)}: {missing(data)}", data)
     names = [*BUILT_IN, "paintings", *by_name]
     close = difflib.get_close_matches(data.lower(), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else f" (names known: {', '.join(names)})"
+    hint = f"; did you mean {close[0]!r}?" if close else missing(data).removeprefix("does not exist")
+    hint = hint or f" (names known: {', '.join(names)})"
     raise MissingDataError(f"--data: no file, folder or data set named {printable(data)!r}{hint}", data)
 
 

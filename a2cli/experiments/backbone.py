@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx, nn
 
+from a2cli import storage
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import digest_of, graph_of, parameters_of, resolve_layer
@@ -120,6 +121,8 @@ def _notes_on(weights: Weights, card: TrunkCard, *, published: bool) -> tuple[st
 
 
 def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
+    if not storage.is_run(Path(folder)):
+        raise DataError(f"--run {folder}: {storage.no_run(Path(folder))}")
     report = Run.open(folder).read_report()
     if report is not None and not (Path(folder) / "model").is_dir() and report.status == "done":
         raise DataError(f"--run {folder}: has no network of its own; name one inside it, as {folder}/seeds/0")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from a2cli.data.user_folders import cache_folder
-from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
 from a2cli.report import Nobody, Watcher
@@ -63,7 +63,7 @@ def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weigh
     by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
     if weights.lower() in by_name and not Path(weights).exists():
         return _downloaded(by_name[weights.lower()], watch or Nobody())
-    if not Path(weights).is_file() and not Path(weights).suffix:
+    if not Path(weights).exists() and not Path(weights).suffix and Path(weights).name == weights:
         choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
     return WeightsFile(read_weights(weights), weights, _digest(Path(weights)))
@@ -136,7 +136,7 @@ def read_weights(path: str) -> list[tuple[str, Tensors]]:
     from safetensors.torch import load_file
 
     if not Path(path).is_file():
-        raise DataError(f"--weights {path}: no such file")
+        raise DataError(f"--weights {path}: {no_file(path, 'a file of weights')}")
     try:
         content: Any
         if is_safetensors(path):

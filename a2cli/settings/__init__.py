@@ -13,7 +13,7 @@ from a2cli.settings.ablation import (
     AblationSettings,
     AnyAblation,
 )
-from a2cli.settings.check import CheckOptions, CheckSettings
+from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings, PresetsSettings
 from a2cli.settings.comparison import (
     AnyComparison,
     CompareMlpSettings,
@@ -105,6 +105,7 @@ __all__ = [
     "ComparisonOptions",
     "ComparisonSettings",
     "DataSettings",
+    "DebugOptions",
     "Declared",
     "EffectiveSettings",
     "ExtractFeaturesSettings",
@@ -112,6 +113,7 @@ __all__ = [
     "FeatureSettings",
     "FileOptions",
     "FinetuneSettings",
+    "GetSettings",
     "HeadSettings",
     "ImageTraining",
     "LookOptions",
@@ -123,6 +125,7 @@ __all__ = [
     "PredictOptions",
     "PredictSettings",
     "PredictionSettings",
+    "PresetsSettings",
     "Probe",
     "ProbeInvarianceSettings",
     "ProbeOptions",

@@ -1,4 +1,4 @@
-"""The settings of `a2 data check`."""
+"""The settings of `a2 data check`, `a2 data get` and `a2 presets`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -28,4 +28,26 @@ class CheckOptions:
     """Run"""
 
     json: bool = setting(False, "Print what was found as one JSON document, with every file's name.")
+    debug: bool = setting(False, "Show the traceback of an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetSettings:
+    """What to download"""
+
+    name: str | None = setting(None, "The data set: paintings.", positional=True, any_case=True)
+    to: str | None = setting(None, "Into this folder instead of where '--data NAME' looks.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetsSettings:
+    """What to list"""
+
+    name: str | None = setting(None, "A preset, to print its settings; without it, all presets.", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebugOptions:
+    """Run"""
+
     debug: bool = setting(False, "Show the traceback of an error.")

@@ -72,7 +72,9 @@ class TrialOptions:
         repeatable=True,
     )
     jobs: CountOrOff = setting(0, "Trials side by side, a thread each; 0 takes every core.")
-    backend: str = setting("loky", "Where they run, as joblib names it: loky (processes here), dask, ray.")
+    backend: str = setting(
+        "loky", "Where they run, as joblib names it: loky (processes here), dask, ray.", any_case=True
+    )
     cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
     out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
     resume: str | None = setting(

@@ -26,6 +26,7 @@ def setting(
     positional: bool = False,
     before: Any = MISSING,
     words: tuple[tuple[str, Any], ...] = (),
+    any_case: bool = False,
 ) -> Any:
     """One setting: its default and its sentence of help.
 
@@ -36,10 +37,11 @@ def setting(
     `before` is for a setting that a command gets after it has made runs: the value that those runs had, which is taken
     where a saved config lacks it.
 
-    `words` are `(word, value)`: a value may be given by its word.
+    `words` are `(word, value)`: a value may be given by its word. Of an `any_case` one capitals do not matter, as with
+    choices: it is kept in small letters.
     """
     about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable, "positional": positional}
-    return field(default=default, metadata={**about, "before": before, "words": words})
+    return field(default=default, metadata={**about, "before": before, "words": words, "any_case": any_case})
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Declared:
     positional: bool
     before: Any
     words: tuple[tuple[str, Any], ...]
+    any_case: bool
 
     @property
     def added(self) -> bool:

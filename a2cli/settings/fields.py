@@ -35,7 +35,9 @@ class StackSettings:
         "Layers in words, as 'conv5 conv3' or 'stem=conv7s2p3 relu pool3s2p1': conv or pool, kernel (3x7 for rows x "
         "columns), then s stride, p padding, d dilation, ceil; instead of the ConvNet that the network flags describe.",
     )
-    model: str | None = setting(None, "One of torchvision's image classifiers by name, as resnet50, instead.")
+    model: str | None = setting(
+        None, "One of torchvision's image classifiers by name, as resnet50, instead.", any_case=True
+    )
     run: str | None = setting(None, "The network of a train-cnn run, by its folder, instead.")
     image_size: Annotated[int, Ge(1), Le(4096)] | None = setting(
         None,

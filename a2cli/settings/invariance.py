@@ -88,12 +88,15 @@ class ProbeSettings:
     )
     changes: tuple[ChangeName, ...] = setting(tuple(CHANGES), "Changes to try at fixed strengths.")
     strengths: tuple[str, ...] = setting(
-        (), "Strengths instead of the usual ones, as rotate=-30/-10/10/30,brightness=0.5/1.5."
+        (),
+        "Strengths instead of the usual ones, as rotate=-30/-10/10/30,brightness=0.5/1.5.",
+        any_case=True,
     )
     random: tuple[str, ...] = setting(
         (),
         "Changes whose strength is drawn for each image in a range, as ColorJitter and RandomAffine do: "
         "brightness=0.5..1.5,translate=-0.1..0.1 (right and down apart).",
+        any_case=True,
     )
     draws: Annotated[int, Ge(1), Le(1000)] = setting(10, "How often each image is changed so.")
     border: Border = setting(
@@ -105,7 +108,7 @@ class ProbeSettings:
         5.0, "Points of accuracy that a change may cost or bring and is still called survived."
     )
     layers: bool = setting(True, "Measure how far the activations of each layer move under each change.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the noise and of strengths drawn.")
 

@@ -22,7 +22,7 @@ class PredictionSettings:
     )
     top: Count = setting(5, "Answers to name for each image, the most probable first.")
     batch_size: Count = setting(64, "Images a forward; about three times as many are in memory at once.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(
         0,
         "Processor threads, for reading images as well; auto computes with four and reads with every core.",

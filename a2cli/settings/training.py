@@ -39,6 +39,7 @@ class DataSettings:
         "Random changes of each training image, as name or name=strength: flip=0.5 (probability), crop=0.8 (smallest "
         "side kept), rotate=15 (degrees), translate=0.1 (of the side), color-jitter=0.4, grayscale=0.2 (probability); "
         "mixup=0.5 and cutmix=0.5 (probability) mix it, and its label, with another one.",
+        any_case=True,
     )
 
 
@@ -87,6 +88,7 @@ class NetworkSettings:
     dropout_at: tuple[str, ...] = setting(
         ("all",),
         "Where dropout acts: all, or names out of conv1, conv2, ..., hidden1, ...; conv and hidden mean all such.",
+        any_case=True,
     )
     shortcuts: bool = setting(
         False, "From the second convolution on, add what goes into each two convolutions to what comes out of them."
@@ -164,7 +166,7 @@ class TrainingSettings:
     )
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(
         0,
         "Processor threads; auto takes one where steps are short, else four, on any machine.",

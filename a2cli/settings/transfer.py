@@ -18,12 +18,13 @@ Grid = Annotated[int, Ge(0), Le(256)]
 class BackboneSettings:
     """Backbone"""
 
-    backbone: str = setting("alexnet", "One of torchvision's networks by name, as alexnet or resnet18.")
+    backbone: str = setting("alexnet", "One of torchvision's networks by name, as alexnet or resnet18.", any_case=True)
     run: str | None = setting(None, "Instead, the network of a finished training run of a2's, by its folder.")
     weights: str = setting(
         "imagenet",
         "Its weights: imagenet (torchvision's download, checked, kept in its cache), a .safetensors or .pth file by "
         "torchvision's names, or none: random ones, and everything is stamped NOT PRETRAINED.",
+        words=(("imagenet", "imagenet"), ("none", "none")),
     )
     partial: bool = setting(False, "Take a file that lacks weights that are needed; they begin at random, listed.")
 
@@ -67,7 +68,7 @@ class FeatureSettings:
     )
     batch_size: Count = setting(32, "Images a forward.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
 
 
@@ -164,7 +165,9 @@ class StageSettings:
         True, "Compute what is frozen once for each image and keep it in the cache; --augment switches that off."
     )
     augment: tuple[str, ...] = setting(
-        (), "Random changes of each training image, as name or name=strength; see 'a2 train-cnn --help'."
+        (),
+        "Random changes of each training image, as name or name=strength; see 'a2 train-cnn --help'.",
+        any_case=True,
     )
 
 

@@ -25,11 +25,12 @@ class ViewSettings:
         (), "A training run's folder; of one over several seeds, a folder inside it. Repeatable: side by side.",
         repeatable=True,
     )  # fmt: skip
-    backbone: str | None = setting(None, "Instead, one of torchvision's networks by name, as alexnet.")
+    backbone: str | None = setting(None, "Instead, one of torchvision's networks by name, as alexnet.", any_case=True)
     weights: str | None = setting(
         None,
         "The weights of --backbone: imagenet (torchvision's download), a .safetensors or .pth file by torchvision's "
         "names, or none: random ones.",
+        words=(("imagenet", "imagenet"), ("none", "none")),
     )
     data: str | None = setting(
         None, "Images to excite units with, as for train-cnn, all of them; without it the run's own validation images."
@@ -54,7 +55,7 @@ class ViewSettings:
         16, "How often the network is drawn anew at random, to hold its weights against; for maps at most 5 times."
     )
     steps: Count = setting(32, "Steps of the ascent.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the networks drawn anew, and of where an ascent starts.")
 
