@@ -15,6 +15,7 @@ from a2cli.text import printable
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
 
+INSTALLED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "annotated_types": "annotated-types"}
 MOST_NAMES = 10_000  # of a folder that are looked through for one like a name that is not there
 
 # How libraries say that there is no memory, some of them while they are being imported.
@@ -127,6 +128,16 @@ def is_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def not_installed(error: Exception) -> str:
+    """Return how to install what an error says is missing, where it is a package that is not ours; else ''."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package in {"", "a2cli"}:
+        return ""
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        return f"{package} is not installed; install it with: pip install {INSTALLED_AS.get(package, package)}"
+    return f"{package} cannot be loaded ({error}); install it again, or see --debug"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 DOUBLE_PRESS_SECONDS = 0.5
-NAMED_OTHERWISE = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}  # where they are installed from
 
 
 def main() -> None:
@@ -82,6 +82,9 @@ class Interrupts:
 
 def run_command() -> int:
     """Run the command that the arguments name, and return its exit status; an error is one line."""
+    warnings.filterwarnings(
+        "ignore", "Failed to initialize NumPy"
+    )  # torch's; that numpy is missing is said in one line
     try:
         return _run_command()
     except KeyboardInterrupt:
@@ -156,7 +159,7 @@ def _help(command: str) -> str:
 
 def explained(error: Exception) -> tuple[int, str]:
     """Return the exit status that an error leads to, and its line."""
-    from a2cli.errors import A2Error, DataError, SettingsError, is_memory
+    from a2cli.errors import A2Error, DataError, SettingsError, is_memory, not_installed
 
     if isinstance(error, A2Error):
         return error.exit_status, str(error)
@@ -164,10 +167,6 @@ def explained(error: Exception) -> tuple[int, str]:
         return SettingsError.exit_status, "not enough memory; use a smaller --batch-size, --image-size or network"
     if isinstance(error, OSError):
         return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
-    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
-    if package and package != "a2cli":
-        if isinstance(error, ModuleNotFoundError) and error.name == package:
-            named = NAMED_OTHERWISE.get(package, package)
-            return SettingsError.exit_status, f"{package} is not installed; install it with: pip install {named}"
-        return SettingsError.exit_status, f"{package} cannot be loaded ({error}); install it again, or see --debug"
+    if missing := not_installed(error):
+        return SettingsError.exit_status, missing
     return 1, f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)"

@@ -160,6 +160,7 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple
     known = {item.name: item for item in declared(settings)}
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
+        setting = f"{setting}_" if f"{setting}_" in known else setting  # class
         if setting not in known:
             raise SettingsError(f"{path.name}: unknown setting {key!r}{setting_like(setting, known)}")
         values[setting] = checked(known[setting], value, f"{path.name}: {setting}")

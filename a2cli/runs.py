@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from a2cli import storage
-from a2cli.errors import A2Error, DataError, is_memory
+from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher, plain, report_from, to_json
@@ -316,6 +316,8 @@ def reason_of(error: Exception) -> str:
     """Return on one line what a library says that went wrong."""
     if is_memory(error):
         return "not enough memory"
+    if missing := not_installed(error):
+        return missing
     return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 

@@ -52,9 +52,17 @@ DAMAGED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "HTML": ("x.jpg", lambda: b"<!doctype html><title>404</title>", "a web page or XML, not an image"),
     "no pixels": ("x.png", lambda: png(0, 0, 0), "not an image"),
     "65,000 a side": ("x.png", lambda: png(65_000, 65_000, 9), "65000x65000 pixels"),
-    "bomb": ("x.png", lambda: png(20_000, 6_000, 20_001 * 6_000), "20000x6000 pixels"),
+    "bomb": (
+        "x.png",
+        lambda: png(20_000, 6_000, 20_001 * 6_000),
+        "20000x6000 pixels, more than 100,000,000 (save it smaller)",
+    ),
     "text bomb": ("x.png", lambda: png(8, 8, 72, text=100_000_000), "Decompressed data too large"),
-    "thin": ("x.png", lambda: png(1, 300_000, 2 * 300_000), "1x300000 pixels, a side of more than 100,000"),
+    "thin": (
+        "x.png",
+        lambda: png(1, 300_000, 2 * 300_000),
+        "1x300000 pixels, a side of more than 100,000 (save it smaller)",
+    ),
     "comment": (
         "x.ppm",
         lambda: b"P6\n#" + b"x" * 70_000 + b"\n1 1\n255\n" + bytes(3),

@@ -285,12 +285,23 @@ main()
         ("typer", "error: typer is not installed; install it with: pip install typer\n"),
         ("rich", "error: rich is not installed; install it with: pip install rich\n"),
         ("yaml", "error: yaml is not installed; install it with: pip install pyyaml\n"),
+        ("numpy", "error: numpy is not installed; install it with: pip install numpy\n"),
+        ("PIL", "error: PIL is not installed; install it with: pip install pillow\n"),
+        ("annotated_types", "error: annotated_types is not installed; install it with: pip install annotated-types\n"),
     ],
 )
 def test_a_package_that_is_not_installed(missing: str, line: str, data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT, missing, "train-cnn", *TINY, "-p", "1.4-dropout", "--data", "set"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+def test_figures_are_left_out_without_matplotlib(data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT, "matplotlib", "train-cnn", *TINY, "--data", "set", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    line = "matplotlib is not installed; install it with: pip install matplotlib"
+    assert (done.returncode, done.stdout) == (0, "out\n")
+    assert done.stderr == f"warning: figures could not be drawn ({line})\n"
 
 
 HOMELESS = """

@@ -143,12 +143,13 @@ def tell_edited(presets: Sequence[str]) -> None:
 
 def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
     values = flat(resolved.settings)
+    rows = [(name.rstrip("_"), value, resolved.sources[name]) for name, value in values.items()]
     plan = [*plan, *plan_data(values.get("data"))]
     if as_json:
-        settings = {name: {"value": value, "from": resolved.sources[name]} for name, value in values.items()}
+        settings = {name: {"value": value, "from": source} for name, value, source in rows}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
         return
-    console.show_plan([(name, options.shown(value), resolved.sources[name]) for name, value in values.items()], plan)
+    console.show_plan([(name, options.shown(value), source) for name, value, source in rows], plan)
     for warning in warnings:
         console.note(f"warning: {warning}")
 

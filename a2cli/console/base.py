@@ -4,6 +4,7 @@ Whatever is printed is text: `console_on` parses no markup and makes control cha
 from. So each string given to it is one line.
 """
 
+import re
 import shutil
 import sys
 import textwrap
@@ -112,6 +113,24 @@ def table_of(*columns: str) -> "Table":
     return table
 
 
+def add_layers(table: "Table", rows: Sequence[Sequence[str]], width: int) -> None:
+    """Add rows that begin with a layer's name to a table for so wide a screen, columns close together.
+
+    A name that leaves no room for the other columns goes on several lines, broken after dots.
+    """
+    from rich.text import Text
+
+    table.padding = (0, 1, 0, 0)
+    cells = [[str(column.header) for column in table.columns], *rows]
+    others = sum(max(len(row[i]) for row in cells) + 2 for i in range(1, len(table.columns)))
+    for name, *rest in rows:
+        lines = [""]
+        for part in re.findall(r"[^.]*\.?", printable(name)):
+            fits = len(lines[-1] + part) <= width - others - 3
+            lines = [*lines[:-1], lines[-1] + part] if fits or not lines[-1] else [*lines, f"  {part}"]
+        table.add_row(Text("\n".join(lines), overflow="fold"), *rest)
+
+
 def say_data(console: "Console", report: Report) -> None:
     """Print how many images there were, once it is known."""
     if report.data:
@@ -125,7 +144,7 @@ def say_where(console: "Console", report: Report, folder: Path) -> None:
     """Print the run's folder and the figures in it."""
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
     figures = list(dict.fromkeys(path.stem for path in drawn))
-    lines = ["", f"Run: {folder}", f"Figures, in its folder figures: {', '.join(figures)}"]
+    lines = ["", f"Run: {folder}", *[f"Figures, in its folder figures: {', '.join(figures)}"] * bool(figures)]
     console.print(*lines, sep="\n", soft_wrap=True)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.base import add_layers, results_console, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.fields import EffectiveField, FieldResults, MapCone
 
@@ -24,7 +24,7 @@ def show_fields(report: Report, folder: Path | None) -> None:
     say(*results.derivation)
     known = results.image_size is not None
     table = table_of("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
-    table.columns[0].overflow = "fold"
+    rows = []
     for one in results.layers:
         windows = [_by(*pair) if pair else "" for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
         cells = [_by(*(one.size or one.size_formula or ("", ""))), one.status, "", ""]
@@ -36,7 +36,8 @@ def show_fields(report: Report, folder: Path | None) -> None:
         shares = []
         if one.size and one.share is not None and one.padded_units is not None:
             shares = [f"{one.share:.0%}", f"{one.padded_units / (one.size[0] * one.size[1]):.0%}"]
-        table.add_row(one.name, *windows, *cells, *shares)
+        rows.append([one.name, *windows, *cells, *(shares or [""] * 2 * known)])
+    add_layers(table, rows, console.width)
     console.print(table)
     if known:
         say("image: the field's share of it; padded: the share of units that see padding.")
@@ -62,24 +63,23 @@ def show_fields(report: Report, folder: Path | None) -> None:
             where = f"unit {top},{left}" if seen.units == 1 else many
         say(*[""] * (i == 0), f"The pixel is seen in {seen.layer} by {where}.")
     if results.effective:
-        console.print(_effective(results.effective))
+        console.print(_effective(results.effective, console.width))
     say("", results.verdict)
     if folder:
         say_where(console, report, folder)
 
 
-def _effective(found: Sequence[EffectiveField]) -> "Table":
+def _effective(found: Sequence[EffectiveField], width: int) -> "Table":
     table = table_of("unit", "weights", "pixels", *(f"{share}% in" for share in ("50", "90", "99")), "deviation")
-    table.columns[0].overflow = "fold"
-    for other in table.columns[1:]:
-        other.no_wrap = True
+    rows = []
     for one in found:
         row, column = one.unit
         cells = ["no gradient", "", "", ""]
         if one.shares and one.deviation:
             cells = [*(f"{share:.0%}" for share in one.shares.values()), ""]
             cells[-1] = _by(*(float(f"{value:.3g}") for value in one.deviation))
-        table.add_row(f"{one.layer},{row},{column}", one.weights, str(one.pixels), *cells)
+        rows.append([f"{one.layer},{row},{column}", one.weights, str(one.pixels), *cells])
+    add_layers(table, rows, width)
     return table
 
 

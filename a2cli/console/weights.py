@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.base import add_layers, results_console, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.invariance import by_reason
 from a2cli.results.weights import LayerWeights, Look, ViewedNetwork, WeightResults
@@ -15,7 +15,8 @@ MOST_UNITS = 8
 LEGEND = (
     "In brackets: networks drawn anew. dead: units that answer all images alike; same: groups of units with equal "
     "weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
-    "from where the training began, over the length there; random: like its initialisation."
+    "from where the training began, over the length there; as begun: like its initialisation by these measures, which "
+    "does not mean that it learned nothing or is of no use."
 )
 
 
@@ -33,7 +34,7 @@ def show_weights(report: Report, folder: Path) -> None:
         images = f", on {one.source} ({one.images} images)" if one.images else ""
         say(f"{one.name}, weights {one.weights}{images}")
         if one.layers:
-            console.print(_layers(one))
+            console.print(_layers(one, console.width))
         say(*_units(one), *(f"Left out: {', '.join(parts)}, as {why}." for parts, why in by_reason(one.skipped)))
     if any(one.layers for one in results.networks):
         say(LEGEND)
@@ -48,13 +49,11 @@ def show_weights(report: Report, folder: Path) -> None:
     say_where(console, report, folder)
 
 
-def _layers(network: ViewedNetwork) -> "Table":
+def _layers(network: ViewedNetwork, width: int) -> "Table":
     table = table_of("layer", "units", "dead", "same", "rank", "smooth", "moved", "verdict")
-    table.padding = (0, 1, 0, 0)
-    for column in table.columns:
+    for column in table.columns[1:]:
         column.no_wrap = True
-    for one in network.layers:
-        table.add_row(*_cells(one))
+    add_layers(table, [_cells(one) for one in network.layers], width)
     return table
 
 
@@ -64,7 +63,7 @@ def _cells(one: LayerWeights) -> list[str]:
     moved = "" if one.moved is None else f"{one.moved:.2f}"
     same = f"{len(one.duplicates)} ({one.duplicates_random})"
     measures = [found.get(name, "") for name in ("effective rank", "smoothness")]
-    verdict = "learned" if one.verdict == "learned" else "random"
+    verdict = "learned" if one.verdict == "learned" else "as begun"
     return [one.layer, str(one.units), dead, same, *measures, moved, verdict]
 
 

@@ -122,9 +122,9 @@ def read_image(file: str | bytes) -> Decoded:
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+                raise DamagedImageError(f"{width}x{height} pixels, more than {MAX_PIXELS:,} (save it smaller)")
             if max(width, height) > MAX_SIDE:
-                raise DamagedImageError(f"{width}x{height} pixels, a side of more than {MAX_SIDE:,}")
+                raise DamagedImageError(f"{width}x{height} pixels, a side of more than {MAX_SIDE:,} (save it smaller)")
             mode = _stored_mode(image)
             image.load()
             return _upright(image, mode)

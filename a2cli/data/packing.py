@@ -75,6 +75,13 @@ class Packed:
             found.append(self.scaling)
         if count := sum(map(is_cut_to_8_bits, self.modes)):
             found.append(f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read")
+        side = self.images.shape[1]
+        if enlarged := [i for i, size in enumerate(self.sizes) if 2 * max(size) <= side]:
+            width, height = self.sizes[enlarged[0]]
+            found.append(
+                f"{len(enlarged)} of {len(self.names)} images are enlarged to {side}x{side} pixels, as "
+                f"{self.names[enlarged[0]]} of {width}x{height}"
+            )
         if count := len(self.constant):
             found.append(f"{count} image{'s' * (count > 1)} of one single value, as {self.constant[0]}")
         if count := len(self.skipped):

@@ -158,6 +158,9 @@ def invariance_verdict(
     return " ".join([f"{name}: accuracy {_measured(unchanged)} unchanged.", *said])
 
 
+NOT_FOUND = "no difference was found, which does not mean that nothing was learned"
+
+
 def weights_verdict(networks: Sequence[ViewedNetwork], looks: Sequence[Look]) -> str:
     """Return what was found of each network's weights, and of the maps of what they look at."""
     said = []
@@ -166,7 +169,7 @@ def weights_verdict(networks: Sequence[ViewedNetwork], looks: Sequence[Look]) ->
             learned = [layer.layer for layer in one.layers if layer.verdict == "learned"]
             others = [layer.layer for layer in one.layers if layer.verdict != "learned"]
             words = [f"learned: {', '.join(learned)}"] * bool(learned)
-            words += [f"like its initialisation: {', '.join(others)}"] * bool(others)
+            words += [f"like its initialisation: {', '.join(others)} ({NOT_FOUND})"] * bool(others)
             said.append(f"{one.name}: {'; '.join(words)}.")
     for look in looks:
         empty = [one.method for one in look.maps if one.says_nothing]

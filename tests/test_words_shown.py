@@ -1,0 +1,42 @@
+"""What is printed in 80 columns, and what is said of images: no name is cut, nothing enlarged without a word."""
+
+from pathlib import Path
+
+import pytest
+from conftest import A2, draw_classes
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize(
+    ("model", "lines"),
+    [
+        ("resnet18", ["layer1.0.conv1  ", "layer4.0.downsample.0  "]),
+        ("densenet121", ["features.denseblock1.  1", "  denselayer1.conv1"]),
+    ],
+)
+def test_names_of_layers_are_broken_after_dots_alone(model: str, lines: list[str], a2: A2) -> None:
+    shown = a2("receptive-field", "--model", model).out.splitlines()
+    assert max(map(len, shown)) <= 80
+    for line in lines:
+        assert any(one.removeprefix(" ").startswith(line) for one in shown), line
+
+
+def test_images_that_are_much_enlarged_are_said(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", side=8)
+    small = ["--channels", "2", "--epochs", "1", "--threads", "1", "--quiet", "--data", "set"]
+    a2("train-cnn", *small, "--image-size", "16").done(
+        "10 of 10 images are enlarged to 16x16 pixels, as ada/0.png of 8x8"
+    )
+    a2("train-cnn", *small, "--image-size", "15", "--kernel-size", "3").done()
+
+
+def test_a_setting_has_its_flags_name_in_a_plan_and_a_preset(a2: A2, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("class: ada\n")
+    ended = a2("visualize-weights", "--backbone", "alexnet", "-p", "mine.yaml", "--dry-run")
+    assert ended.status == 0, ended.err
+    assert "class_" not in ended.out
+    assert " class      ada" in ended.out
