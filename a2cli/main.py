@@ -146,6 +146,18 @@ def _no_such_option(command: str, flag: str, words: "Sequence[str]") -> str:
     return f"No such option: {flag}{instead_of(flag, command, items)}"
 
 
+def _smaller() -> str:
+    """Return what takes less memory, by the flags that the command has."""
+    commands = getattr(sys.modules.get("a2cli.cli.app"), "WITH_SETTINGS", {})  # there may be no memory to load it
+    flags = []
+    if sys.argv[1:] and sys.argv[1] in commands:
+        from a2cli.settings import declared_in
+
+        items = declared_in(*commands[sys.argv[1]][0])
+        flags = [item.flag for item in items if item.name in {"batch_size", "image_size"}]
+    return f"a smaller {', '.join(flags)} or network" if flags else "a smaller network or fewer images"
+
+
 def _help(command: str) -> str:
     from a2cli import options
     from a2cli.cli.app import WITH_SETTINGS
@@ -164,7 +176,7 @@ def explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, A2Error):
         return error.exit_status, str(error)
     if is_memory(error):
-        return SettingsError.exit_status, "not enough memory; use a smaller --batch-size, --image-size or network"
+        return SettingsError.exit_status, f"not enough memory; use {_smaller()}"
     if isinstance(error, OSError):
         return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
     if missing := not_installed(error):

@@ -212,7 +212,9 @@ def test_out_where_no_run_can_be(out: str, words: tuple[str, ...], data: Path, t
 def test_divergence(data: Path, train: A2, tmp_path: Path) -> None:
     flags = "--optimizer sgd --learning-rate 1000 --activation elu --hidden 8,8 --batch-size 1 --epochs 9 --out run"
     ended = train("--data", "set", *flags.split())
-    ended.refused(4, "training diverged: the loss is ", " of 8 in epoch 1, learning rate 1000", "--learning-rate")
+    ended.refused(
+        4, "training diverged: the loss is ", " of 8 in epoch 1, learning rate 1000", "try a smaller learning rate"
+    )
     assert len((tmp_path / "run/metrics.csv").read_text().splitlines()) == 1, "no epoch was finished"
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["status"] == "diverged"
@@ -227,7 +229,7 @@ def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatc
     train("--data", "set").refused(2, "not enough memory", "--batch-size")
 
 
-NO_MEMORY = "error: not enough memory; use a smaller --batch-size, --image-size or network\n"
+NO_MEMORY = "error: not enough memory; use a smaller --image-size, --batch-size or network\n"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,8 @@ def test_every_form_of_too_little_memory(error: Exception, a2: A2, monkeypatch: 
 
     monkeypatch.setattr("a2cli.options.preset_names", full)
     ended = a2("presets")
-    assert (ended.status, ended.out, ended.err) == (2, "", NO_MEMORY)
+    line = "error: not enough memory; use a smaller network or fewer images\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", line)
 
 
 @pytest.mark.parametrize("megabytes", [80, 300])

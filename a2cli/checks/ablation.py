@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
@@ -23,7 +24,7 @@ def ingredients_of(settings: AnyAblation) -> list[Ingredient]:
     whole = whole_of(settings)
     found = [_ingredient(words, whole) for words in settings.ablation.without]
     if not found:
-        raise SettingsError("--without: name an ingredient at least, as --without shortcuts=off")
+        raise SettingsError(f"--without: name an ingredient at least, as --without {_example(whole)}")
     if twice := [name for name, count in Counter(one.name for one in found).items() if count > 1]:
         raise SettingsError(f"--without: {twice[0]} comes twice")
     for one, other in combinations(found, 2):
@@ -44,7 +45,7 @@ def _ingredient(words: str, whole: AnyTraining) -> Ingredient:
         if not equals and last:
             texts[last] += f" {word}"
         elif not equals or not value:
-            raise SettingsError(f"--without: expected setting=value, as shortcuts=off, got {word!r}")
+            raise SettingsError(f"--without: expected setting=value, as {_example(whole)}, got {word!r}")
         elif plain not in known:
             raise SettingsError(f"--without {word}: no setting {plain!r}{nearest(plain, known)}")
         elif plain in FIXED:
@@ -63,11 +64,23 @@ def _ingredient(words: str, whole: AnyTraining) -> Ingredient:
     names = [name.replace("_", " ") for name in values]
     names += [str(item).partition("=")[0] for gone in items.values() for item in gone]
     if not names:
-        raise SettingsError("--without: expected setting=value, as shortcuts=off, got nothing")
+        raise SettingsError(f"--without: expected setting=value, as {_example(whole)}, got nothing")
     found = Ingredient(" + ".join(names), values, items)
     for name in items:  # a list that may not be empty, or too short
         checked(known[name], found.taken_from(now)[name], f"--without {words}")
     return found
+
+
+def _example(whole: AnyTraining) -> str:
+    """Return an ingredient that can be taken away."""
+    now = flat(whole)
+    for text in ("augment=none", "dropout=0", "hidden=none", "weight_decay=0"):
+        name, _, value = text.partition("=")
+        item = next((item for item in declared(type(whole)) if item.name == name), None)
+        with suppress(SettingsError):
+            if item and checked(item, value, "") != now[name]:
+                return text
+    return "optimizer=sgd" if now["optimizer"] != "sgd" else "optimizer=adam"
 
 
 def _item(word: str, value: str, name: str, has: object) -> object:

@@ -9,6 +9,7 @@ from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
 from a2cli.settings import ABLATIONS, TRAINING, TrialOptions
+from a2cli.settings.flag_names import hyphenated
 
 COMMAND = "ablate"
 
@@ -43,7 +44,7 @@ def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
     presets = presets_of(chosen, COMMAND)
     said = [options.said_by(name, "trains", "") or options.said_by(name, "command", "train-cnn") for name in presets]
-    trains = flags["trains"] or (said[-1] if said else "train-cnn")
+    trains = hyphenated(flags["trains"] or "") or (said[-1] if said else "train-cnn")
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]

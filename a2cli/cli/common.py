@@ -115,7 +115,8 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
     with saved_config("--resume", chosen.resume) as config:
         of = options.said_by(config, "command", command)
     if of != command:
-        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'; to begin with its settings use -p {config}")
+        hint = f"; to begin with its settings use -p {config}" if of in TRAINING else ""
+        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}', not of 'a2 {command}'{hint}")
     return [config]
 
 

@@ -67,7 +67,7 @@ def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     presets = presets_of(chosen, COMMAND)
     says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
-    network = flags["network"] or ("mlp" if is_mlp else "cnn")
+    network = (flags["network"] or "").lower() or ("mlp" if is_mlp else "cnn")
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
     if chosen.resume is not None and (network == "mlp") == is_mlp:
         saved_settings("--resume", chosen.resume, kind, COMMAND)

@@ -75,6 +75,7 @@ class Packer:
     skip_damaged: bool
     threads: int
     watch: Watcher
+    may_skip: bool
 
     def write(self, folder: Path, value_range: ValueRange | None) -> None:
         """Pack into a new folder; raises DataError, OSError."""
@@ -94,7 +95,9 @@ class Packer:
                     else:
                         file.write(one.pixels.tobytes())
                         kept.append(replace(one, pixels=NO_PIXELS))
-                _judge(self.source, items, damaged, kept, self.skip_damaged)
+                if damaged and not self.skip_damaged:
+                    raise _refused(self.source, items, damaged, self.may_skip)
+                _judge(self.source, items, kept)
                 if extremes := [one.extremes for one in kept if one.extremes]:
                     value_range = value_range_of(min(low for low, _ in extremes), max(high for _, high in extremes))
                     self._fill_in(items, kept, value_range, file)
@@ -206,15 +209,13 @@ def _not_compared(kept: Sequence[_Square]) -> list[str]:
     return [f"near duplicates were not looked for: {len(kept):,} images are more than {MOST_COMPARED:,}"]
 
 
-def _judge(
-    source: Source, items: Items, damaged: Sequence[_Damaged], kept: Sequence[_Square], skip_damaged: bool
-) -> None:
-    if damaged and not skip_damaged:
-        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-        raise DataError(
-            f"--data {source.label}: {items.names[damaged[0].number]}: {damaged[0].reason}{more}; "
-            "mend or remove it, or use --skip-damaged"
-        )
+def _refused(source: Source, items: Items, damaged: Sequence[_Damaged], may_skip: bool) -> DataError:
+    first, more = damaged[0], f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+    advice = "mend or remove it, or use --skip-damaged" if may_skip else "mend or remove it"
+    return DataError(f"--data {source.label}: {items.names[first.number]}: {first.reason}{more}; {advice}")
+
+
+def _judge(source: Source, items: Items, kept: Sequence[_Square]) -> None:
     if len(items.class_names) < 2:
         raise DataError(
             f"--data {source.label}: expected at least two classes, found only {', '.join(items.class_names)}"

@@ -97,11 +97,14 @@ def pack(
     threads: int,
     watch: Watcher,
     value_range: ValueRange | None = None,
+    *,
+    may_skip: bool = True,
 ) -> Packed:
     """Return the source's images as squares of `size` pixels, decoding them only if they are not in the cache.
 
     Images of more than 8 bits are scaled by `value_range`, or all by one that the data set itself gives.
-    Raises DataError for a file that cannot be used (with `skip_damaged`, for none left), and for a cache that
+    Raises DataError for a file that cannot be used (with `skip_damaged`, for none left; `may_skip` says whether the
+    command has that flag), and for a cache that
     cannot be read or written; what could not be read is left as it is.
     """
     recipe = f"{PACKER_VERSION}\n{size}\n{fit}\n{skip_damaged}\n{value_range}\n{source.key}"
@@ -112,7 +115,7 @@ def pack(
             if folder.exists():
                 watch.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
-            Packer(source, size, fit, skip_damaged, threads, watch).write(folder, value_range)
+            Packer(source, size, fit, skip_damaged, threads, watch, may_skip).write(folder, value_range)
             packed = _open(folder)
     except OSError as error:
         raise DataError(

@@ -46,7 +46,7 @@ class Networks:
 def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3)."""
     dataset, seed = sample.dataset, sample.training.seed
-    packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch)
+    packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val

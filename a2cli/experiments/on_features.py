@@ -219,7 +219,8 @@ def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
     of = file.about
-    packed = pack(find_source(data), card.image_size, card.fit, bool(of.skipped), cores(), watch, of.value_range)
+    source, skip = find_source(data), bool(of.skipped)
+    packed = pack(source, card.image_size, card.fit, skip, cores(), watch, of.value_range, may_skip=False)
     if packed.fingerprint != file.about.fingerprint:
         ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
         raise DataError(

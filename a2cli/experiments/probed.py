@@ -153,7 +153,7 @@ def _packed(
         ) from None
     value_range = None if data is None else card.value_range  # its own images give the same once more
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch, value_range)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch, value_range, may_skip=False)
         for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:

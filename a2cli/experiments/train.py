@@ -84,13 +84,14 @@ def train_network(
         ground = ground_of(settings, warnings, watch)
         for note in ground.warnings:
             watch.warn(note)
-        alone_in = repeats(settings)
+        alone_in, began = repeats(settings), (run.folder / "config.yaml").exists()
         for alone in alone_in.values():
             with naming(title_of(alone) if alone != settings else ""):
                 split = ground.check(alone)
             if final and not len(split.test):
-                raise SettingsError(f"--final: {ground.source} has no test images; hold some out with --test-fraction")
-        if not (run.folder / "config.yaml").exists():  # all that can be wrong beforehand was checked: the run begins
+                advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
+                raise SettingsError(f"--final: {ground.source} has no test images; {advice}")
+        if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
         if previous and previous.status == "done" and not final:

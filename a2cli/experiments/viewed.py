@@ -198,7 +198,7 @@ def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: s
 def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
     """Return all images of a set, their files' names and classes, and the set's name; raises DataError."""
     source = find_source(data)
-    packed = pack(source, card.image_size, card.fit, False, cores(), watch)
+    packed = pack(source, card.image_size, card.fit, False, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)
     rows: NDArray[np.int64] = np.arange(len(packed.labels))

@@ -148,7 +148,7 @@ def _accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def _diverged(loss: float, where: str, rate: float) -> DivergedError:
     return DivergedError(
-        f"training diverged: the loss is {loss} at {where}, learning rate {rate:g}; try a smaller --learning-rate"
+        f"training diverged: the loss is {loss} at {where}, learning rate {rate:g}; try a smaller learning rate"
     )
 
 
