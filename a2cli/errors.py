@@ -16,6 +16,7 @@ from a2cli.text import printable
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
 
 INSTALLED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "annotated_types": "annotated-types"}
+NOT_ON_MPS = ("not currently implemented for the MPS", "doesn't support float64", "not supported on MPS")
 MOST_NAMES = 10_000  # of a folder that are looked through for one like a name that is not there
 
 # How libraries say that there is no memory, some of them while they are being imported.
@@ -128,6 +129,12 @@ def is_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_missing_on_mps(error: BaseException) -> bool:
+    """Return whether an error is that Apple's GPUs cannot compute something, as torch says it."""
+    lacks = isinstance(error, NotImplementedError | TypeError | RuntimeError)
+    return lacks and "MPS" in str(error) and any(words in str(error) for words in NOT_ON_MPS)
 
 
 def not_installed(error: Exception) -> str:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ class Interrupts:
     def _unraisable(self, unraisable: "UnraisableHookArgs") -> None:
         """Send a signal again whose exception was raised where none can leave, such as in an object's finalizer."""
         if self.status and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
-            again = threading.Timer(0.05, os.kill, (os.getpid(), self.status - 128))
+            send = signal.raise_signal if sys.platform == "win32" else partial(os.kill, os.getpid())
+            again = threading.Timer(0.05, send, (self.status - 128,))  # Windows' os.kill ends the process at once
             self.last, again.daemon = 0.0, True
             again.start()
         elif not isinstance(unraisable.exc_value, MemoryError):  # which the next line of code meets again, and says
@@ -146,6 +148,10 @@ def _no_such_option(command: str, flag: str, words: "Sequence[str]") -> str:
     return f"No such option: {flag}{instead_of(flag, command, items)}"
 
 
+def _beginning(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]
+
+
 def _smaller() -> str:
     """Return what takes less memory, by the flags that the command has."""
     commands = getattr(sys.modules.get("a2cli.cli.app"), "WITH_SETTINGS", {})  # there may be no memory to load it
@@ -171,7 +177,7 @@ def _help(command: str) -> str:
 
 def explained(error: Exception) -> tuple[int, str]:
     """Return the exit status that an error leads to, and its line."""
-    from a2cli.errors import A2Error, DataError, SettingsError, is_memory, not_installed
+    from a2cli.errors import A2Error, DataError, SettingsError, is_memory, is_missing_on_mps, not_installed
 
     if isinstance(error, A2Error):
         return error.exit_status, str(error)
@@ -179,6 +185,8 @@ def explained(error: Exception) -> tuple[int, str]:
         return SettingsError.exit_status, f"not enough memory; use {_smaller()}"
     if isinstance(error, OSError):
         return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
+    if is_missing_on_mps(error):
+        return SettingsError.exit_status, f"--device mps cannot compute this ({_beginning(error)}); use --device cpu"
     if missing := not_installed(error):
         return SettingsError.exit_status, missing
     return 1, f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)"

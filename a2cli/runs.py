@@ -261,7 +261,7 @@ class Run:
         """
         files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         return sorted(
-            str(p)
+            p.as_posix()
             for p in files
             if not p.name.startswith(".") and p.name != "report.json" and not UNLISTED & {*p.parts}
         )

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,9 @@ from a2cli.errors import DataError, missing
 from a2cli.report import to_json
 from a2cli.text import printable
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 DIGEST_KEY = "sha256"
@@ -27,6 +30,7 @@ TEMPORARY = ".writing-"
 MOST_JSON = 256 << 20  # bytes; a report of a thousand runs has some ten millions
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as file systems of clusters answer
 MOST_COMMAND = 1000  # bytes of a config's first line, which names the command
+WINDOWS_TRIES = 20  # at replacing a file that is being read, over two seconds
 YAML_DIGEST = b" sha256: "
 
 
@@ -45,12 +49,22 @@ def durable(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
         sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give a file another's name and place; raises OSError."""
+    for _ in range(WINDOWS_TRIES if sys.platform == "win32" else 0):  # where no file is replaced while it is read
+        with suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(0.1)
+    temporary.replace(path)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -108,7 +122,7 @@ def lock(file: IO[Any], *, wait: bool) -> bool:
     Raises BlockingIOError where another process holds it, unless `wait`, and OSError.
     """
     if sys.platform == "win32":
-        return False
+        return _lock_on_windows(file, wait=wait)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
@@ -116,6 +130,24 @@ def lock(file: IO[Any], *, wait: bool) -> bool:
             raise
         return False
     return True
+
+
+def _lock_on_windows(file: IO[Any], *, wait: bool) -> bool:
+    """Lock a file's first byte, which need not be there."""
+    if sys.platform == "win32":
+        position = file.seek(0, os.SEEK_CUR)
+        while True:
+            file.seek(0)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except PermissionError as error:
+                if not wait:
+                    raise BlockingIOError(error.errno, error.strerror) from None
+                time.sleep(0.1)
+            else:
+                file.seek(position)
+                return True
+    return False
 
 
 def never_began(folder: Path) -> bool:

@@ -1,6 +1,8 @@
 """What all commands share: settling the settings, resuming a run, showing what it found."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,6 +157,11 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
         console.note(f"warning: {warning}")
 
 
+def _quoted(word: str) -> str:
+    """Return a word as the shell takes it."""
+    return subprocess.list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
+
+
 @contextmanager
 def resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
     """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
@@ -163,7 +170,7 @@ def resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         show.close()
         if (run.folder / "config.yaml").exists():
-            console.note(f"interrupted; go on with: a2 {command} --resume {shlex.quote(str(run.folder))}")
+            console.note(f"interrupted; go on with: a2 {command} --resume {_quoted(str(run.folder))}")
         raise
     except MissingDataError as error:
         if (run.folder / "config.yaml").exists() and not Path(error.data).is_absolute():

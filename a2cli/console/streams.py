@@ -43,7 +43,10 @@ def open_streams() -> None:
     """Make standard output and standard error as above; those closed from the start are opened onto nothing."""
     encodings = [stream.encoding if stream else "utf-8" for stream in (sys.stdout, sys.stderr)]
     _open_closed_descriptors()
-    if os.name != "posix":  # on Windows a console is no file
+    if os.name != "posix":  # on Windows a console is no file, and a pipe is seldom UTF-8
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         return
     # A folder's name need not be text in the terminal's encoding; a pipe gets its bytes as they are.
     errors = "surrogateescape" if encodings[0].lower() == "utf-8" else "backslashreplace"

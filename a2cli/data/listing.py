@@ -89,6 +89,8 @@ class Walk:
         Raises DataError where it was read for another class or part, and OSError.
         """
         stat = Path(folder).stat()
+        if not stat.st_ino:  # a file system without such numbers
+            return True
         other, other_place = self._places.setdefault((stat.st_dev, stat.st_ino), (folder, place))
         if other == folder:
             return True

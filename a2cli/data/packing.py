@@ -134,7 +134,7 @@ def pack(
 def _open(folder: Path) -> Packed | None:
     """Return what is packed in a folder, or None where it is damaged; raises OSError where it cannot be read."""
     try:
-        text = (folder / "index.json").read_text()
+        text = (folder / "index.json").read_text("utf-8")
         if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
             return None
         index: dict[str, Any] = json.loads(text)

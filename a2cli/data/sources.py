@@ -68,7 +68,7 @@ def _from_listing(label: Path, root: Path, listing: Listing, notes: list[str]) -
     paths = [path for path, _, _ in listing.files]
     items = Items(
         class_names=tuple(map(printable, classes)),
-        names=[printable(os.path.relpath(path, root)) for path in paths],
+        names=[printable(_below(path, root)) for path in paths],
         labels=[index[name] for _, name, _ in listing.files],
         splits=[split for _, _, split in listing.files],
         image=lambda i: read_image(paths[i]),
@@ -81,6 +81,14 @@ def _from_listing(label: Path, root: Path, listing: Listing, notes: list[str]) -
         unused=listing.unused,
         notes=[*notes, *listing.notes],
     )
+
+
+def _below(path: str, root: Path) -> str:
+    """Return a file's path from a folder on, the same on each system; from the root on where it is on another drive."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # Windows
+        return Path(path).as_posix()
 
 
 def _stamp(path: str) -> str:

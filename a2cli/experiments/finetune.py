@@ -208,7 +208,7 @@ class Finetuning:
             val=result.val,
             val_loss=result.val_loss,
             kept=False,
-            folder=str(child.folder.relative_to(run.folder)),
+            folder=child.folder.relative_to(run.folder).as_posix(),
         )
         return Staged(staged, result, logs)
 

@@ -84,7 +84,7 @@ def _progress(folder: Path, settings: AnyTraining, ended: bool) -> RunProgress:
 
 def _rows(file: Path) -> Sequence[Mapping[str, str]]:
     try:
-        whole_lines = file.read_text().rpartition("\n")[0]
+        whole_lines = file.read_text("utf-8").rpartition("\n")[0]
     except OSError:
         return []
     return list(csv.DictReader(whole_lines.splitlines()))
