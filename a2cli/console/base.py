@@ -144,8 +144,9 @@ def say_where(console: "Console", report: Report, folder: Path) -> None:
     """Print the run's folder and the figures in it."""
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
     figures = list(dict.fromkeys(path.stem for path in drawn))
-    lines = ["", f"Run: {folder}", *[f"Figures, in its folder figures: {', '.join(figures)}"] * bool(figures)]
-    console.print(*lines, sep="\n", soft_wrap=True)
+    console.print("", f"Run: {folder}", sep="\n", soft_wrap=True)  # a path stays whole, to be copied
+    if figures:
+        console.print(f"Figures, in its folder figures: {', '.join(figures)}")
 
 
 def help_text(command: str, about: str, items: Sequence[Declared], describe: Any, width: int = 0) -> str:
