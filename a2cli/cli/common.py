@@ -1,7 +1,6 @@
 """What all commands share: settling the settings, resuming a run, showing what it found."""
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,7 +158,11 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
 
 def _quoted(word: str) -> str:
     """Return a word as the shell takes it."""
-    return subprocess.list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
+    if sys.platform != "win32":
+        return shlex.quote(word)
+    import subprocess
+
+    return subprocess.list2cmdline([word])
 
 
 @contextmanager
