@@ -5,6 +5,7 @@ from dataclasses import replace
 from a2cli.analysis.statistics import spread, wilson
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.results.training import TrainingResult
+from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings
 
 RESULT = TrainingResult(
     seed=0,
@@ -50,6 +51,16 @@ def test_unfinished_learning_is_named() -> None:
     assert "after epoch 20 of 20: " in said
     assert "The last epoch was the best: more --epochs may gain." in said
     assert "Training accuracy is 0.760, no higher." in said
+    perfect = training_verdict([replace(last, val=wilson(50, 50))], "val-loss")
+    assert "may gain" not in perfect
+
+
+def test_advice_is_what_the_settings_take() -> None:
+    last = replace(RESULT, kept_epoch=20, best_epoch=20)
+    assert "more --epochs may gain" in training_verdict([last], "val-loss", settings=TrainCnnSettings())
+    assert "more epochs in --stages may gain" in training_verdict([last], "val-loss", settings=FinetuneSettings())
+    fold = TrainCnnSettings(split=SplitSettings(folds=3, fold=0))
+    assert "no result: --folds without --fold gives" in training_verdict([RESULT], "val-loss", settings=fold)
 
 
 def test_of_several_seeds_with_the_test() -> None:

@@ -181,7 +181,7 @@ def _several(
     last_val = spread([r.last_val_accuracy for r in runs])
     test = _spread_of_all([r.test for r in runs])
     without = [r.val_without_duplicates for r in runs], [r.test_without_duplicates for r in runs]
-    verdict = training_verdict(runs, settings.training.monitor, val, train, test)
+    verdict = training_verdict(runs, settings.training.monitor, val, train, test, settings)
     history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
                for logs in report.history.values()}  # fmt: skip
     transfer = combined([report.transfer for report in reports if report.transfer])

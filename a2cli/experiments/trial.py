@@ -99,10 +99,11 @@ def _run(
     test = evaluate(progress.model, job.test, job.training, device) if final else None
     result = _result(progress, val, test, device)
     history = {str(job.training.seed): progress.history}
+    verdict = training_verdict([result], job.training.monitor, settings=job.settings)
     report = replace(
         report,
         status="done",
-        results=TrainingResults([result], None, None, None, None, training_verdict([result], job.training.monitor)),
+        results=TrainingResults([result], None, None, None, None, verdict),
         history=history,
         seconds={"training": trained - began, "evaluating": time.perf_counter() - trained},
     )

@@ -7,6 +7,7 @@ from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
 from a2cli.results.training import Accuracy, Spread, TrainingResult, repeated_by
 from a2cli.results.weights import Look, ViewedNetwork
+from a2cli.settings import AnyTraining, FinetuneSettings
 
 
 def training_verdict(
@@ -15,11 +16,12 @@ def training_verdict(
     val: Spread | None = None,
     train: Spread | None = None,
     test: Spread | None = None,
+    settings: AnyTraining | None = None,
 ) -> str:
     """Return a verdict on training runs of one setting, with their spreads from two runs on.
 
-    It says what was measured (`monitor` chose the best epoch), whether that beats always answering the largest class,
-    and how far training is ahead.
+    What it advises can be done with `settings`. It says what was measured (`monitor` chose the best epoch), whether
+    that beats always answering the largest class, and how far training is ahead.
     """
     only, what = runs[0], repeated_by(runs)
     found: Accuracy | Spread = val or only.val
@@ -37,12 +39,17 @@ def training_verdict(
         f"Training accuracy is {_value(train or only.train):.3f}, "
         + (f"{100 * gap:.0f} points higher." if gap >= 0.005 else "no higher.")
     )
-    if all(run.best_epoch == run.epochs for run in runs):
-        sentences.append("The last epoch was the best: more --epochs may gain.")
+    if all(run.best_epoch == run.epochs for run in runs) and _value(found) < 1:
+        more = "more epochs in --stages" if isinstance(settings, FinetuneSettings) else "more --epochs"
+        sentences.append(f"The last epoch was the best: {more} may gain.")
     if final := test or only.test:
         sentences.append(f"Accuracy on the sealed test images: {_measured(final, what)}.")
     if val is None:
-        sentences.append("One run is no result: --seeds 5 gives the spread over seeds.")
+        is_fold = settings is not None and settings.split.fold is not None
+        more = (
+            "--folds without --fold gives the spread over folds" if is_fold else "--seeds 5 gives the spread over seeds"
+        )
+        sentences.append(f"One run is no result: {more}.")
     return " ".join(sentences)
 
 
