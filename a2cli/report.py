@@ -66,7 +66,8 @@ class DataSummary:
 class Report:
     """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase.
 
-    `transfer` is what the training of a network on a backbone has besides. Version 1 of the schema had no `sha256`.
+    `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
+    `test_curve_reads` those after each epoch by --test-curve. Version 1 of the schema had no `sha256`.
     """
 
     command: str
@@ -82,6 +83,7 @@ class Report:
     artifacts: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     test_reads: int = 0
+    test_curve_reads: int = 0
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""  # of all the rest, filled in as it is written
 

@@ -9,6 +9,7 @@ from conftest import A2, draw_classes
 
 from a2cli.experiments import train, trial
 from a2cli.runs import Run
+from a2cli.training import loop
 
 CNN = "train-cnn --image-size 8 --channels 2 --kernel-size 3 --hidden none --epochs 2 --test-fraction 0.2 --data set"
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
     "finetune": "finetune --run base --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --batch-size 8",
 }
 HERE = ["--threads", "1", "--device", "cpu", "--quiet"]
+EVALUATE = loop.evaluate
 
 
 class Killed(BaseException):
@@ -77,3 +79,51 @@ def test_a_final_that_is_killed_and_goes_on_counts_once(
         assert session > 1 and is_done(reads)
         runs = json.loads((tmp_path / "out/report.json").read_text())["results"]["runs"]
         assert all(run["test"]["count"] > 1 for run in runs)
+
+
+@pytest.mark.parametrize("kind", ["train-cnn", "train-mlp"])
+def test_final_reads_the_test_images_once(kind: str, a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    command, *flags = COMMANDS[kind].split()
+    evaluated: list[int] = []
+    monkeypatch.setattr(loop, "evaluate", lambda model, data, *rest: evaluated.append(len(data.labels)) or EVALUATE(
+        model, data, *rest))  # fmt: skip
+    assert a2(command, *flags, *HERE, "--test-fraction", "0.3", "--final", "--out", "out").status == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert 6 not in evaluated, "the test is not read while training"
+    assert (report["test_reads"], report["test_curve_reads"]) == (1, 0)
+    assert {log["test_accuracy"] for log in report["history"]["0"]} == {None}
+    assert report["results"]["runs"][0]["test"]["count"] == 6
+
+
+def test_a_curve_on_the_test_images_is_asked_for_said_and_counted(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    flags = [*CNN.split(), *HERE[:-1], "--epochs", "3", "--test-curve"]
+    ended = a2(*flags, "--final", "--out", "out")
+    folder = tmp_path / "out"
+    report = json.loads((folder / "report.json").read_text())
+    assert "warning: --test-curve: the test images are read after every epoch" in ended.err
+    assert any("--test-curve" in text for text in report["warnings"])
+    assert (report["test_reads"], report["test_curve_reads"]) == (1, 3)
+    curve = [log["test_accuracy"] for log in report["history"]["0"]]
+    assert None not in curve and len(curve) == 3
+    assert "test, read 4 times" in ended.out
+    kept = report["results"]["runs"][0]
+    assert curve[kept["kept_epoch"] - 1] == kept["test"]["value"]
+    again = a2("train-cnn", "--resume", "out", "--final", "--quiet").done("--test-curve")
+    report = json.loads((again / "report.json").read_text())
+    assert (report["test_reads"], report["test_curve_reads"]) == (2, 3)
+
+
+def test_where_a_test_curve_cannot_be(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    without_test = [word for word in CNN.split() if word not in ("--test-fraction", "0.2")]
+    ended = a2(*without_test, *HERE, "--test-curve")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.endswith("error: --test-curve: set has no test images; hold some out with --test-fraction\n")
+    finetuning = "finetune --backbone resnet18 --weights none --data set --test-curve"
+    a2(*finetuning.split()).refused(2, "--test-curve: acts in train-cnn and train-mlp only")
+    a2("compare-optimizers", "--data", "set", "--test-curve").refused(2, "--test-curve: a comparison reads no test")
+    a2("ablate", "--data", "set", "--test-curve", "-w", "dropout=0.5").refused(
+        2, "--test-curve: an ablation reads no test"
+    )

@@ -25,6 +25,7 @@ ARCHIVES = sorted((Path(__file__).parent / "old_runs").glob("*.tar.xz"))
 CLOCK = {"seconds", "created", "images_per_second", "seconds_to_target", "trial_seconds"}
 # Words may be put better and files named otherwise; which machine it was decides how exactly numbers are compared.
 ASIDE = CLOCK | {"verdict", "folder", "environment", "warnings", "artifacts", "schema_version", "sha256", "reason"}
+ASIDE |= {"test_accuracy"}  # once, --final read the test after every epoch as well
 RUNS = ["cnn", "cnn-seeds", "cnn-folds", "mlp", "head", "tuned", "tuned-own", "compared", "ablated"]
 LOOKS = ["probed", "probed-head", "viewed", "fields"]
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from a2cli.analysis.statistics import spread, wilson
-from a2cli.experiments.verdicts import training_verdict
-from a2cli.results.training import TrainingResult
+from a2cli.experiments.verdicts import still_rising, training_verdict
+from a2cli.results.training import EpochLog, TrainingResult
 from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings
 
 RESULT = TrainingResult(
@@ -28,8 +30,15 @@ RESULT = TrainingResult(
 )
 
 
+def epochs(*accuracies: float) -> list[EpochLog]:
+    return [EpochLog(i + 1, 0.1, 1.0, 0.5, 1.0, accuracy, 10.0) for i, accuracy in enumerate(accuracies)]
+
+
+LEVEL = [epochs(*[0.78, 0.8] * 10)]
+
+
 def test_of_one_run() -> None:
-    said = training_verdict([RESULT], "val-loss")
+    said = training_verdict([RESULT], LEVEL, "val-loss")
     assert said.startswith(
         "Validation accuracy 0.800 [0.670, 0.888] on 50 images after epoch 12 of 20, the best by val-loss"
     )
@@ -41,32 +50,63 @@ def test_of_one_run() -> None:
 
 
 def test_what_chance_could_have_done_is_not_called_better() -> None:
-    said = training_verdict([replace(RESULT, val=wilson(14, 50))], "val-loss")
+    said = training_verdict([replace(RESULT, val=wilson(14, 50))], LEVEL, "val-loss")
     assert "not shown to be better than always answering the largest class" in said
 
 
 def test_unfinished_learning_is_named() -> None:
     last = replace(RESULT, kept_epoch=20, best_epoch=20, train=wilson(38, 50))
-    said = training_verdict([last], "val-loss")
+    rising = [epochs(*[0.3 + 0.02 * i for i in range(20)])]
+    said = training_verdict([last], rising, "val-loss")
     assert "after epoch 20 of 20: " in said
-    assert "The last epoch was the best: more --epochs may gain." in said
+    assert "Validation accuracy was still rising at the end: more --epochs may gain." in said
     assert "Training accuracy is 0.760, no higher." in said
-    perfect = training_verdict([replace(last, val=wilson(50, 50))], "val-loss")
-    assert "may gain" not in perfect
+    perfect = replace(last, val=wilson(50, 50), last_val_accuracy=1.0)
+    assert "may gain" not in training_verdict([perfect], rising, "val-loss")
 
 
 def test_advice_is_what_the_settings_take() -> None:
-    last = replace(RESULT, kept_epoch=20, best_epoch=20)
-    assert "more --epochs may gain" in training_verdict([last], "val-loss", settings=TrainCnnSettings())
-    assert "more epochs in --stages may gain" in training_verdict([last], "val-loss", settings=FinetuneSettings())
+    rising = [epochs(*[0.3 + 0.02 * i for i in range(20)])]
+    assert "more --epochs may gain" in training_verdict([RESULT], rising, "val-loss", settings=TrainCnnSettings())
+    staged = training_verdict([RESULT], rising, "val-loss", settings=FinetuneSettings())
+    assert "more epochs in --stages may gain" in staged
     fold = TrainCnnSettings(split=SplitSettings(folds=3, fold=0))
-    assert "no result: --folds without --fold gives" in training_verdict([RESULT], "val-loss", settings=fold)
+    said = training_verdict([RESULT], LEVEL, "val-loss", settings=fold)
+    assert "no result: --folds without --fold gives" in said
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "rising"),
+    [
+        ([0.5] * 20, False),
+        ([0.02 * i for i in range(20)], True),
+        ([0.5 + 0.0005 * i for i in range(20)], False),  # a fifth of a point
+        ([0.5, 0.7] * 8 + [0.5, 0.7, 0.7, 0.7], False),  # higher at the end, but not beyond its scatter
+        ([0.02 * i for i in range(10)] + [0.2] * 10, False),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], False),  # too few to tell
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], True),
+        ([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], False),
+    ],
+)
+def test_rising_at_the_end(accuracies: list[float], rising: bool) -> None:
+    assert still_rising([epochs(*accuracies)]) is rising
+    assert still_rising([epochs(*accuracies), epochs(*accuracies)]) is rising
+
+
+def test_a_last_epoch_that_was_better_than_the_kept_one_is_named() -> None:
+    better = replace(RESULT, last_val_accuracy=0.86)
+    said = training_verdict([better], LEVEL, "val-loss")
+    assert "Validation accuracy was higher after the last epoch, 0.860; --monitor val-loss kept another." in said
+    assert "after the last epoch" not in training_verdict([RESULT], LEVEL, "val-loss")
+    runs = [replace(better, val=wilson(n, 50)) for n in (38, 40, 42)]
+    several = training_verdict(runs, LEVEL * 3, "val-loss", *(spread([0.76, 0.8, 0.84]),) * 2)
+    assert "was higher after the last epoch, 0.860; --monitor val-loss kept others." in several
 
 
 def test_of_several_seeds_with_the_test() -> None:
     runs = [replace(RESULT, val=wilson(n, 50), test=wilson(n - 5, 50)) for n in (35, 40, 45)]
     val, train, test = (spread([getattr(run, part).value for run in runs]) for part in ("val", "train", "test"))
-    said = training_verdict(runs, "val-loss", val, train, test)
+    said = training_verdict(runs, LEVEL * 3, "val-loss", val, train, test)
     assert said.startswith("Validation accuracy 0.800 ± 0.100 over 3 seeds [0.552, 1.000]: better")
     assert "Accuracy on the sealed test images: 0.700 ± 0.100 over 3 seeds" in said
     assert "One run" not in said

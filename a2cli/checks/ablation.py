@@ -15,7 +15,7 @@ from a2cli.settings import AnyAblation, AnyTraining, FinetuneSettings, declared,
 
 # What decides on which images, or how often, is judged: without it nothing could be compared.
 FIXED = {"data", "split", "val_fraction", "val_count", "test_fraction", "folds", "fold", "seed", "seeds", "threads",
-         "device"}  # fmt: skip
+         "test_curve", "device"}  # fmt: skip
 MOST_FOR_ALL = 10
 
 
@@ -100,6 +100,8 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
     settings, count = resolved.settings, len(ingredients)
     if settings.split.folds:
         raise SettingsError("--folds: an ablation is over --seeds, each with a split of its own")
+    if settings.training.test_curve:
+        raise SettingsError("--test-curve: an ablation reads no test images")
     if resolved.by_flag("threads"):
         raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
     if settings.ablation.design == "all" and count > MOST_FOR_ALL:

@@ -23,6 +23,8 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
             raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {list_flag(name)}")
     if settings.split.folds:
         raise SettingsError("--folds: a comparison is over --seeds, each with a split of its own")
+    if settings.training.test_curve:
+        raise SettingsError("--test-curve: a comparison reads no test images")
     if resolved.by_flag("threads"):
         raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
     if lists.tuning == "grid" and resolved.by_flag("learning_rate"):

@@ -33,6 +33,8 @@ def check_training(resolved: Resolved[Any]) -> list[str]:
         found = past_the_end(settings)
     else:
         found = contradictions(settings)
+    if settings.training.test_curve:
+        found.append("--test-curve: the test images are read after every epoch; what is chosen by them is not tested")
     return [*told(resolved, without_effect), *found]
 
 

@@ -66,6 +66,8 @@ def finetuning_contradictions(resolved: Resolved[FinetuneSettings]) -> list[str]
     settings = resolved.settings
     check_backbone(resolved)
     check_folds(settings)
+    if settings.training.test_curve:
+        raise SettingsError("--test-curve: acts in train-cnn and train-mlp only; --final reads the test images once")
     found = []
     for stage in stages_of(settings):
         training = replace(settings.training, epochs=stage.epochs, learning_rate=stage.learning_rate)

@@ -22,7 +22,8 @@ def show_training(report: Report, folder: Path) -> None:
     if report.transfer:
         say(*backbone_lines(report.transfer.backbone))
     say(f"{data.source}: {data.train + data.val + data.test} images of {_classes(list(data.classes))}")
-    read = f"test, read {'once' if report.test_reads == 1 else f'{report.test_reads} times'}"
+    reads = report.test_reads + report.test_curve_reads
+    read = f"test, read {'once' if reads == 1 else f'{reads} times'}"
     if len(results.runs) == 1:
         table = table_of("images", "correct", "accuracy", "95% interval")
         only = results.runs[0]

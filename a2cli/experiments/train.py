@@ -88,9 +88,10 @@ def train_network(
         for alone in alone_in.values():
             with naming(title_of(alone) if alone != settings else ""):
                 split = ground.check(alone)
-            if final and not len(split.test):
+            if (final or settings.training.test_curve) and not len(split.test):
                 advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
-                raise SettingsError(f"--final: {ground.source} has no test images; {advice}")
+                flag = "--final" if final else "--test-curve"
+                raise SettingsError(f"{flag}: {ground.source} has no test images; {advice}")
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
@@ -181,9 +182,9 @@ def _several(
     last_val = spread([r.last_val_accuracy for r in runs])
     test = _spread_of_all([r.test for r in runs])
     without = [r.val_without_duplicates for r in runs], [r.test_without_duplicates for r in runs]
-    verdict = training_verdict(runs, settings.training.monitor, val, train, test, settings)
     history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
                for logs in report.history.values()}  # fmt: skip
+    verdict = training_verdict(runs, list(history.values()), settings.training.monitor, val, train, test, settings)
     transfer = combined([report.transfer for report in reports if report.transfer])
     report = Report(
         command=command_of(settings),
@@ -198,6 +199,7 @@ def _several(
         warnings=list(ground.warnings),
         seconds={"all runs": time.perf_counter() - began},
         test_reads=max(report.test_reads for report in reports),
+        test_curve_reads=max(report.test_curve_reads for report in reports),
     )
 
     def draw() -> None:

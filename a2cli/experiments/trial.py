@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from a2cli.analysis.statistics import wilson
-from a2cli.data.dataset import ImageSet
 from a2cli.errors import DivergedError
 from a2cli.experiments.job import Job, Progress
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
@@ -68,6 +67,7 @@ def under_way(
         data=summary,
         warnings=list(warnings),
         test_reads=reads + (final and not goes_on),
+        test_curve_reads=previous.test_curve_reads if previous else 0,
     )
     run.write_report(report)
     try:
@@ -89,7 +89,7 @@ def _run(
     run.start_metrics(progress.history)
     watch.start(job.title, job.training.epochs, len(progress.history))
     if not progress.finished:
-        _train(progress, run, device, watch, job.test if final else None)
+        _train(progress, run, device, watch)
         run.start_metrics(progress.history)  # lines are appended without waiting for the disk
     trained = time.perf_counter()
     watch.phase("evaluating")
@@ -99,12 +99,13 @@ def _run(
     test = evaluate(progress.model, job.test, job.training, device) if final else None
     result = _result(progress, val, test, device)
     history = {str(job.training.seed): progress.history}
-    verdict = training_verdict([result], job.training.monitor, settings=job.settings)
+    verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
     report = replace(
         report,
         status="done",
         results=TrainingResults([result], None, None, None, None, verdict),
         history=history,
+        test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
         seconds={"training": trained - began, "evaluating": time.perf_counter() - trained},
     )
 
@@ -115,7 +116,7 @@ def _run(
     return run.finish(report, watch, draw if figures else None)
 
 
-def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, test: ImageSet | None) -> None:
+def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -> None:
     job = progress.job
     streams = Streams(job.training.seed, job.epochs_before)
     saved, film = time.perf_counter(), progress.first_layer
@@ -130,7 +131,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher, t
         device,
         watch,
         first_epoch=len(progress.history),
-        test=test,
+        test=job.test if job.training.test_curve else None,
         average=progress.average,
     )
     for log in epochs:

@@ -1,27 +1,33 @@
 """What the figures of a training run, a comparison, an ablation or a probe say, in words."""
 
+import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
-from a2cli.results.training import Accuracy, Spread, TrainingResult, repeated_by
+from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, repeated_by
 from a2cli.results.weights import Look, ViewedNetwork
 from a2cli.settings import AnyTraining, FinetuneSettings
+
+LEAST_RISE = 0.005  # of accuracy, from one fifth of the epochs to the next
 
 
 def training_verdict(
     runs: Sequence[TrainingResult],
+    histories: Sequence[Sequence[EpochLog]],
     monitor: str,
     val: Spread | None = None,
     train: Spread | None = None,
     test: Spread | None = None,
     settings: AnyTraining | None = None,
 ) -> str:
-    """Return a verdict on training runs of one setting, with their spreads from two runs on.
+    """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
     What it advises can be done with `settings`. It says what was measured (`monitor` chose the best epoch), whether
-    that beats always answering the largest class, and how far training is ahead.
+    that beats always answering the largest class, how far training is ahead, whether validation accuracy was higher
+    after the last epoch than after the kept one, and whether it was still rising at the end.
     """
     only, what = runs[0], repeated_by(runs)
     found: Accuracy | Spread = val or only.val
@@ -39,9 +45,13 @@ def training_verdict(
         f"Training accuracy is {_value(train or only.train):.3f}, "
         + (f"{100 * gap:.0f} points higher." if gap >= 0.005 else "no higher.")
     )
-    if all(run.best_epoch == run.epochs for run in runs) and _value(found) < 1:
+    last = statistics.mean(run.last_val_accuracy for run in runs)
+    if last > _value(found) and any(run.kept_epoch < run.epochs for run in runs):
+        kept = f"--monitor {monitor} kept {'others' if val else 'another'}"
+        sentences.append(f"Validation accuracy was higher after the last epoch, {last:.3f}; {kept}.")
+    if _value(found) < 1 and still_rising(histories):
         more = "more epochs in --stages" if isinstance(settings, FinetuneSettings) else "more --epochs"
-        sentences.append(f"The last epoch was the best: {more} may gain.")
+        sentences.append(f"Validation accuracy was still rising at the end: {more} may gain.")
     if final := test or only.test:
         sentences.append(f"Accuracy on the sealed test images: {_measured(final, what)}.")
     if val is None:
@@ -51,6 +61,22 @@ def training_verdict(
         )
         sentences.append(f"One run is no result: {more}.")
     return " ".join(sentences)
+
+
+def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
+    """Return whether validation accuracy rose from the last fifth but one of the epochs to the last fifth.
+
+    It did where the means of the two differ by half a point and by twice the difference's standard error, as the
+    scatter within each fifth has it. Of several runs, the mean curve counts, as far as all go. From 6 epochs on.
+    """
+    epochs = min(map(len, histories))
+    curve = [statistics.mean(logs[i].val_accuracy for logs in histories) for i in range(epochs)]
+    part = max(3, epochs // 5)
+    if epochs < 2 * part:
+        return False
+    before, end = curve[-2 * part : -part], curve[-part:]
+    error = math.sqrt((statistics.variance(before) + statistics.variance(end)) / part)
+    return statistics.mean(end) - statistics.mean(before) >= max(LEAST_RISE, 2 * error)
 
 
 def _value(found: Accuracy | Spread) -> float:

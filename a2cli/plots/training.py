@@ -28,7 +28,7 @@ History = Mapping[str, Sequence[EpochLog]]
 
 
 def learning_curves(history: History, results: Sequence[TrainingResult], stages: Mapping[int, str]) -> Figure:
-    """Loss and accuracy over the epochs, training and validation, the best epoch marked; of several seeds the mean.
+    """Loss and accuracy over the epochs, training and validation, the kept epoch marked; of several seeds the mean.
 
     `stages` are the names of stages by their first epoch.
     """
@@ -39,11 +39,13 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
             runs = [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()]
             _draw_runs(axes, runs, color, {"train": "training", "val": "validation"}[part])
         tests = [[log.test_accuracy for log in logs if log.test_accuracy is not None] for logs in history.values()]
-        if quantity == "accuracy" and all(tests):
+        if quantity == "accuracy" and all(
+            len(test) == len(logs) for test, logs in zip(tests, history.values(), strict=True)
+        ):
             _draw_runs(axes, tests, TEST, "test")
         if len(history) == 1:
-            best = results[0].best_epoch
-            axes.axvline(best, color=INK, linewidth=1, linestyle=":", label=f"best epoch ({best})")
+            kept = results[0].kept_epoch
+            axes.axvline(kept, color=INK, linewidth=1, linestyle=":", label=f"kept epoch ({kept})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(0, 1.05 * axes.dataLim.y1 or 1)  # all wrong, every epoch: accuracy is zero throughout
         for first, name in stages.items():

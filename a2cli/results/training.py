@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class EpochLog:
     """One epoch: losses are means over images, accuracies in [0, 1]; `train_*` are averaged as training went on.
 
-    `test_accuracy` is there where --final was given from the start; nothing acts on it.
+    `test_accuracy` is there with --test-curve; nothing acts on it.
     """
 
     epoch: int

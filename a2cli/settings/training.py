@@ -164,6 +164,12 @@ class TrainingSettings:
         0.0,
         "Judge and keep a running mean of the weights, which keeps this share of itself each step, as 0.99; 0: none.",
     )
+    test_curve: bool = setting(
+        False,
+        "Evaluate the sealed test images after every epoch, for a learning curve; every read is counted, and nothing "
+        "acts on it.",
+        before=False,
+    )
     restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
@@ -190,7 +196,7 @@ class RunOptions:
     jobs: CountOrOff = setting(
         0, "Runs of --seeds or --folds side by side, which changes no result; 0 takes as many as keep every core busy."
     )
-    final: bool = setting(False, "Read the sealed test images, once, with the finished network.")
+    final: bool = setting(False, "Evaluate once on the sealed test images, with the finished network.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the run's folder alone.")
