@@ -99,6 +99,15 @@ def test_a_given_split_that_shares_images_is_said_with_the_accuracy_without_them
     assert result["test_without_duplicates"]["count"] == 2
 
 
+def test_several_seeds_have_the_spread_without_them(train: A2, leaking: Path) -> None:
+    assert train("--data", leaking, "--final", "--seeds", "2", "--jobs", "1", "--out", "run").status == 0
+    results = report_of(Path("run"))["results"]
+    for part in ("val", "test"):
+        each = [run[f"{part}_without_duplicates"]["value"] for run in results["runs"]]
+        found = results[f"{part}_without_duplicates"]
+        assert (found["n"], found["mean"]) == (2, sum(each) / 2)
+
+
 def test_the_table_has_the_accuracy_without_them(a2: A2, leaking: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
     small = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--epochs", "1", "--threads", "1"]
@@ -149,6 +158,14 @@ def test_features_remember_which_images_are_identical(a2: A2, copied: Path) -> N
     ended = a2("train-mlp", *head, "--out", "run")
     assert "4 identical images in 2 groups" in ended.err
     assert len(report_of(Path("run"))["data"]["identical"]) == 2
+
+
+def test_a_head_on_features_has_the_accuracy_without_duplicates(a2: A2, leaking: Path) -> None:
+    a2("extract-features", *EXTRACT.split(), "--data", leaking, "--out", "features.safetensors", "--quiet")
+    head = ["--features", "features.safetensors", "--epochs", "1", "--threads", "1", "--quiet"]
+    assert a2("train-mlp", *head, "--final", "--out", "run").status == 0
+    result = report_of(Path("run"))["results"]["runs"][0]
+    assert (result["val_without_duplicates"]["count"], result["test_without_duplicates"]["count"]) == (2, 2)
 
 
 def test_fine_tuning_has_the_accuracy_without_duplicates(a2: A2, leaking: Path) -> None:

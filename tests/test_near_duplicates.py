@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image, ImageEnhance
 from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
+from a2cli.experiments.duplicates import near_pairs
 from a2cli.report import Nobody
 
 SIDE = 50
@@ -148,8 +150,17 @@ def test_near_duplicates_are_warned_of_listed_and_drawn(a2: A2, data: Path) -> N
     assert "figures/near-duplicates.png" in report["artifacts"]
     with (run / "figures/near-duplicates.csv").open() as file:
         assert [row["first"] for row in csv.DictReader(file)] == [one["first"] for one in listed]
-    crossing = [one["first_part"] != one["second_part"] for one in listed]
-    assert crossing == sorted(crossing, reverse=True)
+    tune = "finetune --run run --layer conv1 --head-grid 1 --stages head:1@0.01 --batch-size 4 --threads 1 --device cpu"
+    tuned = a2(*tune.split(), "--data", data, "--quiet", "--out", "tuned")
+    assert tuned.status == 0, tuned.err
+    assert "figures/near-duplicates.png" in json.loads(Path("tuned/report.json").read_text())["artifacts"]
+
+
+def test_pairs_in_two_parts_come_first_then_the_most_similar() -> None:
+    near = [(0, 1, 0.99), (2, 3, 0.95), (4, 5, 0.97), (0, 2, 0.96)]
+    packed = SimpleNamespace(names=list("abcdef"), labels=np.zeros(6, dtype=int), near=near)
+    pairs = near_pairs(packed, ["train", "train", "val", "train", "test", "train"])
+    assert [(pair.first, pair.second) for pair in pairs] == [("e", "f"), ("a", "c"), ("c", "d"), ("a", "b")]
 
 
 def test_without_any_there_is_no_figure(a2: A2, tmp_path: Path) -> None:

@@ -200,3 +200,29 @@ def test_a_stage_whose_last_batch_is_one_image(a2: A2, tmp_path: Path) -> None:
     assert nothing_begun()
     larger = a2(*flags[:-1], "head:1", "--image-size", "32", "--batch-size", "16")  # only frozen norms
     assert larger.status == 0, larger.err
+
+
+def test_features_side_by_side_are_one_after_the_other_to_the_bit(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=8)
+    extract = "--backbone squeezenet1_1 --weights none --layer features.3.cat --grid 1 --image-size 32 --threads 1"
+    assert a2("extract-features", *extract.split(), "--data", "set", "--out", "f.safetensors", "--quiet").status == 0
+    flags = [
+        "train-mlp",
+        "--features",
+        "f.safetensors",
+        "--epochs",
+        "2",
+        "--seeds",
+        "3",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
+    for jobs in ("2", "1"):
+        ended = a2(*flags, "--jobs", jobs, "--out", f"with-{jobs}")
+        assert ended.status == 0, ended.err
+    assert weights(Path("with-2")) == weights(Path("with-1"))
+    assert len(weights(Path("with-2"))) == 3
+    assert report(Path("with-2"))["results"] == report(Path("with-1"))["results"]

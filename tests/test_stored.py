@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import random
 import re
@@ -22,6 +23,7 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError
 from a2cli.experiments.extract_features import extract_features
+from a2cli.models.files import load_model, save_model
 from a2cli.report import Nobody, to_json
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
@@ -259,9 +261,11 @@ CARDS: dict[str, tuple[dict[str, Any], str]] = {
         "a network of at least 3 layers with 9,895,635,058,688 weights, where",
     ),
     "deep": ({"network": {"hidden": [1] * 30_000}}, "at most 1000 items"),
+    "deep but light": ({"network": {"hidden": [1] * 60}}, "a network of at least 62 layers"),
     "less deep": ({"network": {"hidden": [1] * 900}}, "a network of at least 902 layers"),
     "large image": ({"image_size": 10**6}, "image_size: expected 1 to 4096 pixels"),
     "two means": ({"mean": [0.5, 0.5]}, "mean: expected a number for each of 3 channels"),
+    "no number": ({"mean": [math.nan, 0.5, 0.5]}, "mean: expected a number for each of 3 channels, got [nan,"),
     "no deviation": ({"std": [0, 0.5, 0.5]}, "std: expected a number for each of 3 channels"),
     "other network": ({"architecture": "mlp"}, "network: not the settings of architecture mlp"),
     "a head without a trunk": ({"architecture": "transfer"}, "unknown architecture 'transfer'"),
@@ -284,6 +288,26 @@ def test_a_card_of_no_network(kind: str, version: str, place: Path, a2: A2, monk
     monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", None)  # nothing is built
     ended = a2("predict", "--run", "run", "set/ada/0.png", "--quiet")
     ended.refused(3, "run/model/model.json: not a network's card", reason)
+
+
+def test_the_card_of_a_network_within_is_checked(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a2cli.experiments.finetune.draw_run", lambda *_: None)
+    tune = "finetune --run run --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --threads 1 --device cpu"
+    assert a2(*tune.split(), "--val-count", "2", "--out", "tuned", "--quiet").status == 0
+    assert a2("predict", "--run", "tuned", "set/ada/0.png", "--quiet").status == 0
+    path = place / "tuned/model/model.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "trunk": {**values["trunk"], "fit": "pae"}}))
+    sign(path)
+    ended = a2("predict", "--run", "tuned", "set/ada/0.png", "--quiet")
+    ended.refused(3, "tuned/model/model.json: not a network's card (fit: expected squash")
+
+
+def test_a_network_with_nan_is_refused(place: Path, a2: A2) -> None:
+    model, card = load_model(place / "run/model")
+    next(iter(model.parameters())).data[0] = math.nan
+    save_model(place / "run/model", card, model)
+    a2("predict", "--run", "run", "set/ada/0.png", "--quiet").refused(3, "run/model: ", "holds NaN or infinite values")
 
 
 def test_reading_json_is_bounded(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,11 @@ def check_batch_norms(part: nn.Module, image_size: int, plan: StagePlan) -> None
             single.append(norms[norm])
 
     hooks = [norm.register_forward_pre_hook(look) for norm in learning]
-    part(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
+    try:
+        part(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
+    finally:
+        for hook in hooks:
+            hook.remove()
     if single:
         raise SettingsError(
             f"--batch-size: stage {plan.stage.what} would train on a last batch of one image, of which {single[0]} "
