@@ -150,6 +150,8 @@ def test_near_duplicates_are_warned_of_listed_and_drawn(a2: A2, data: Path) -> N
     assert "figures/near-duplicates.png" in report["artifacts"]
     with (run / "figures/near-duplicates.csv").open() as file:
         assert [row["first"] for row in csv.DictReader(file)] == [one["first"] for one in listed]
+    order = [(one["first_part"] == one["second_part"], -one["similarity"]) for one in listed]
+    assert order == sorted(order) and order[0] != order[1]
     tune = "finetune --run run --layer conv1 --head-grid 1 --stages head:1@0.01 --batch-size 4 --threads 1 --device cpu"
     tuned = a2(*tune.split(), "--data", data, "--quiet", "--out", "tuned")
     assert tuned.status == 0, tuned.err
