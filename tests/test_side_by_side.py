@@ -52,7 +52,8 @@ def test_frozen_activations_do_not_depend_on_which_seed_came_first(
 ) -> None:
     """The last batch, of images that differ by seed, is filled up: a kernel's last bits go by the number of images."""
     draw_classes(tmp_path / "set", ["red", "green"], 11, side=24)
-    flags = [*RESNET.split(), "--val-count", "5", "--image-size", "32", "--batch-size", "16", "--stages", "head:2"]
+    tune = RESNET.replace("resnet18", "squeezenet1_1 --layer features.12.cat --head-grid 1").split()
+    flags = [*tune, "--val-count", "5", "--image-size", "32", "--batch-size", "16", "--stages", "head:2"]
     together = a2(*flags, "--seeds", "2", "--jobs", "2", "--out", "together")
     assert together.status == 0, together.err
     monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "another"))
