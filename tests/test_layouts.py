@@ -354,3 +354,21 @@ def test_swapped_files_and_changes_that_keep_the_time_are_seen(data: Path, train
     assert len(set(prints)) == 3
     copy = shutil.copytree(data, data.parent / "copy")
     assert summary(train("--data", copy))["fingerprint"] == prints[2], "the fingerprint is of pixels and labels alone"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "receptive-field --layers conv3 --image-size 16 --effective --images 2 --outputs 1 --data set",
+        "visualize-weights --backbone squeezenet1_1 --weights none --show evidence,patches --data set --units 0",
+    ],
+)
+def test_every_report_says_what_was_passed_over(command: str, a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=6)
+    (tmp_path / "set/ada/.ipynb_checkpoints").mkdir()
+    (tmp_path / "set/ada/0.png").rename(tmp_path / "set/ada/.ipynb_checkpoints/0.png")
+    ended = a2(*command.split(), "--quiet", "--out", "out")
+    assert ended.status == 0, ended.err
+    said = "passed over: 1 image in .ipynb_checkpoints/"
+    assert f"warning: {said}\n" in ended.err
+    assert said in json.loads((tmp_path / "out/report.json").read_text())["warnings"]

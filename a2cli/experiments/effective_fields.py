@@ -43,15 +43,17 @@ class Networks:
     warnings: Sequence[str] = ()
 
 
-def sample_images(sample: TrainCnnSettings, side: int, count: int, watch: Watcher) -> NDArray[np.uint8]:
-    """Return validation images, evenly spaced, at most `count`: (N, H, W, 3)."""
+def sample_images(
+    sample: TrainCnnSettings, side: int, count: int, watch: Watcher
+) -> tuple[NDArray[np.uint8], Sequence[str]]:
+    """Return validation images, evenly spaced, at most `count`: (N, H, W, 3), and warnings on the data."""
     dataset, seed = sample.dataset, sample.training.seed
     packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
-    return np.asarray(packed.images[chosen])
+    return np.asarray(packed.images[chosen]), packed.warnings
 
 
 def measure(

@@ -40,10 +40,11 @@ def receptive_field(
     if results.image_size and (run or settings.effective.effective):
         from a2cli.experiments import effective_fields
 
-        images = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
+        images, warnings = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
         if settings.effective.effective:
             measured = effective_fields.measure(settings, results, sample.training.seed, images, watch)
-            results, influences, warnings = measured
+            results, influences, more = measured
+            warnings = [*warnings, *more]
     elif settings.effective.effective:
         raise SettingsError("--effective: needs --image-size")
     report = Report(

@@ -27,8 +27,9 @@ from a2cli.runtime import Streams, cores
 from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
 
 Weighted = nn.Conv2d | nn.Linear
-Pictures = tuple[ImageSet, Sequence[str], Sequence[str], str]
-NO_PICTURES: Pictures = (ImageSet(torch.empty(0, 1, 1, 3), *[torch.empty(0, dtype=torch.int64)] * 2), [], [], "none")
+Pictures = tuple[ImageSet, Sequence[str], Sequence[str], str, Sequence[str]]
+NO_IMAGES = ImageSet(torch.empty(0, 1, 1, 3), *[torch.empty(0, dtype=torch.int64)] * 2)
+NO_PICTURES: Pictures = (NO_IMAGES, [], [], "none", [])
 WITHIN = re.compile(r"^(trunk\.body\.|body\.|head\.|block\d+\.body\.)")  # parts whose layers have names of their own
 BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
 
@@ -196,14 +197,14 @@ def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: s
 
 
 def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
-    """Return all images of a set, their files' names and classes, and the set's name; raises DataError."""
+    """Return all images of a set, their files' names and classes, the set's name, and warnings; raises DataError."""
     source = find_source(data)
     packed = pack(source, card.image_size, card.fit, False, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)
     rows: NDArray[np.int64] = np.arange(len(packed.labels))
     classes = [packed.class_names[label] for label in packed.labels]
-    return ImageSet.of(packed, rows), packed.names, classes, source.label
+    return ImageSet.of(packed, rows), packed.names, classes, source.label, packed.warnings
 
 
 def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
@@ -215,7 +216,8 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
     card, node = found.card, _reach(found.graph, found.weights.tensors if found.weights else None, found.flag)
     trunk = found.trunk(node, before_relu=False, grid=0, grid_pool="average")
     found.filled([trunk], watch, partial=False)
-    images, names, labels, label = _pictures(data, card, watch) if {*settings.show} - {"filters"} else NO_PICTURES
+    shows_images = bool({*settings.show} - {"filters"})
+    images, names, labels, label, notes = _pictures(data, card, watch) if shows_images else NO_PICTURES
     preprocess = Preprocess(card.mean, card.std)
 
     def cut(body: fx.GraphModule) -> fx.GraphModule:
@@ -244,5 +246,5 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
         baseline=tuple(card.mean),
         weights=card.weights,
         source=label,
-        notes=found.notes,
+        notes=[*found.notes, *notes],
     )
