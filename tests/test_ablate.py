@@ -162,7 +162,7 @@ def test_a_trial_is_train_cnn_alone(ablate: A2, a2: A2) -> None:
 
 @pytest.mark.slow
 def test_a_fine_tuning(a2: A2, tmp_path: Path) -> None:
-    draw_classes(tmp_path / "set", count=6)
+    draw_classes(tmp_path / "set", count=6, side=64)
     weights = real_weights("alexnet_features.safetensors")
     (tmp_path / "tune.yaml").write_text(
         f"command: finetune\nweights: {weights}\ndata: set\nlayer: pool2\nhead_grid: 1\nimage_size: 64\nfit: squash\n"

@@ -211,7 +211,7 @@ def test_figures_without_an_images_size(a2: A2, tmp_path: Path) -> None:
 
 
 def test_a_model_with_weights(a2: A2, tmp_path: Path) -> None:
-    draw_classes(tmp_path / "set")
+    draw_classes(tmp_path / "set", side=40)
     command = ["receptive-field", "--model", "squeezenet1_0", "--image-size", "40", "--data", "set", "--images", "1"]
     command += ["--unit", "features.3.squeeze,4,4", "--effective"]
     weights = build_torchvision("squeezenet1_0").state_dict()
