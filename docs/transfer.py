@@ -24,6 +24,7 @@ from a2cli.runs import DPI
 RUNS = Path("runs/transfer")
 SEEDS = 6
 FEWER = 4  # seeds, where a run takes minutes
+SHARES = ("--val-fraction", 0.1, "--test-fraction", 0.2)  # of the paintings
 SPLIT = ("--val-fraction", 0.1, "--test-fraction", 0.6)  # of faces: one a person to choose by, six to test on
 PER_PERSON = (1, 2, 3)
 MLPS = ("2.1-mlp", "2.1-mlp-batch-12", "2.1-mlp-no-dropout", "2.1-mlp-rate", "2.1-mlp-sgd", "2.1-mlp-momentum",
@@ -44,7 +45,7 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
     for count in PER_PERSON:
         probe(f"faces-probe-{count}", "faces-conv4", *SPLIT, "--train-per-class", count)
     probe("paintings-probe-91", "paintings-conv4", "--val-count", 91, "--test-fraction", 0, final=False)
-    probe("paintings-probe", "paintings-conv4", "--test-fraction", 0.2)
+    probe("paintings-probe", "paintings-conv4", *SHARES)
     extract("faces-whole", faces, weights, "-p", "2.2-extract", *squash)
     for preset in HEADS:
         train("train-mlp", preset, "-p", preset, "--features", RUNS / "faces-whole.safetensors", *few)
@@ -55,11 +56,11 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
                   "--stages", stages, *SPLIT, "--train-per-class", count, seeds=FEWER)  # fmt: skip
     for name, stages in STAGES.items():
         train("finetune", f"paintings-{name}", "--data", paintings, *tune, "--head-grid", 3, "--stages", stages,
-              "--test-fraction", 0.2, seeds=FEWER)  # fmt: skip
+              *SHARES, seeds=FEWER)  # fmt: skip
     extract("faces-layers", faces, weights, *squash, "--layer", LAYERS, "--grid", 3, "--baselines")
     extract("paintings-layers", paintings, weights, "--layer", LAYERS, "--grid", 3, "--baselines")
     probe("faces-layers", "faces-layers", *few, seeds=FEWER)
-    probe("paintings-layers", "paintings-layers", "--test-fraction", 0.2, seeds=FEWER)
+    probe("paintings-layers", "paintings-layers", *SHARES, seeds=FEWER)
     ask(RUNS / "faces-all-3/seeds/0", faces)
 
 

@@ -38,6 +38,8 @@ TUNED = (
     "head:20 conv4+:5@1e-4",
     "--val-fraction",
     0.1,
+    "--test-fraction",
+    0.1,
 )
 LOOKED_AT = 4  # images
 METHODS = ("gradient", "guided-backprop", "integrated-gradients", "grad-cam", "occlusion")

@@ -75,7 +75,7 @@ def test_a_run(a2: A2, tmp_path: Path) -> None:
     jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
     assert report["command"] == "train-mlp"
     assert report["results"]["runs"][0]["parameters"] == 3 * 64 * 6 + 6 + 6 * 2 + 2
-    assert (report["data"]["train"], report["data"]["val"], report["data"]["test"]) == (32, 4, 4)
+    assert (report["data"]["train"], report["data"]["val"], report["data"]["test"]) == (32, 8, 0)
     assert report["test_reads"] == 0
     model, card = Run(folder).load_model()
     assert isinstance(card, ModelCard) and card.network == MlpSettings(hidden=(6,))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
-from a2cli.checks.common import idle, told
+from a2cli.checks.common import idle, split_in_words, told
 from a2cli.checks.training import check_training
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
@@ -143,7 +143,7 @@ def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient]) -> l
     of_orders = f"at most {1 + count + (count > 1) + ablation.orders * max(0, count - 2)}"
     trials = {"one-out": str(1 + count), "orders": of_orders, "all": f"{1 << count:,}"}[ablation.design]
     epochs = "" if isinstance(settings, FinetuneSettings) else f", of {settings.training.epochs} epochs each"
-    return [*lines, f"Trials: {trials} with each of {seeds} seeds{epochs}"]
+    return [*lines, f"Trials: {trials} with each of {seeds} seeds{epochs}", split_in_words(settings.split)]
 
 
 def _as_words(one: Ingredient) -> str:

@@ -1,11 +1,12 @@
 """What all checks share: settings that another one switches off, folds, schedules past the last epoch."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import AnyTraining, TrainingSettings, declared, flat
+from a2cli.settings import AnyTraining, SplitSettings, TrainingSettings, declared, flat, split_flags
 
 
 def idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
@@ -88,6 +89,17 @@ def shown(value: object) -> str:
 def threads_in_words(threads: int, auto: tuple[int, str]) -> str:
     """Return how many processor threads a training has, and why where auto chooses them."""
     return f"Threads: {threads}" if threads else f"Threads: {auto[0]}, chosen by auto: {auto[1]}"
+
+
+def split_in_words(split: SplitSettings) -> str:
+    """Return which images are held out, and how other commands hold out the same ones."""
+    held = f"{split.val_count} images" if split.val_count else f"{100 * split.val_fraction:g}% of the images"
+    if split.folds:
+        held = f"part {split.fold} of {split.folds}" if split.fold is not None else f"each of {split.folds} parts"
+    test = f", {100 * split.test_fraction:g}% for the test" if split.test_fraction else ""
+    flags = split_flags(asdict(split))
+    same = f"; other commands hold out the same with {flags}" if flags else ", as every command does by default"
+    return f"Split: {held} for validation{test}, drawn by the seed{same}"
 
 
 def epochs_in_words(training: TrainingSettings) -> str:

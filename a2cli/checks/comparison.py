@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from a2cli.checks.common import idle, shown, told
+from a2cli.checks.common import idle, shown, split_in_words, told
 from a2cli.checks.training import contradictions
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
@@ -92,4 +92,4 @@ def plan_compare(settings: AnyComparison) -> list[str]:
     lines.append(
         f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, on {settings.dataset.data}"
     )
-    return lines
+    return [*lines, split_in_words(settings.split)]

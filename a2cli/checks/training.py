@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, threads_in_words, told
+from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, split_in_words, threads_in_words, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
 from a2cli.errors import SettingsError
 from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
@@ -60,12 +60,12 @@ def contradictions(settings: ImageTraining) -> list[str]:
 
 def plan_training(settings: AnyTraining) -> list[str]:
     """Return what a training would do, line by line."""
-    threads = threads_in_words(settings.training.threads, auto_threads(settings))
+    last = [split_in_words(settings.split), threads_in_words(settings.training.threads, auto_threads(settings))]
     if isinstance(settings, FinetuneSettings):
-        return [*plan_finetuning(settings), threads]
+        return [*plan_finetuning(settings), *last]
     if isinstance(settings, TrainFeaturesSettings):
-        return [*plan_features(settings), threads]
-    return [*_plan_on_images(settings), threads]
+        return [*plan_features(settings), *last]
+    return [*_plan_on_images(settings), *last]
 
 
 def _plan_on_images(settings: ImageTraining) -> list[str]:

@@ -1,6 +1,7 @@
 """The commands, each with its settings and the function that serves it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,12 +42,14 @@ from a2cli.settings import (
     ProbeOptions,
     ReceptiveFieldSettings,
     RunOptions,
+    SplitSettings,
     TrainCnnSettings,
     TrainFeaturesSettings,
     TrainMlpSettings,
     TrialOptions,
     ViewOptions,
     VisualizeWeightsSettings,
+    split_flags,
 )
 from a2cli.settings.flag_names import hyphenated
 
@@ -71,7 +74,10 @@ def presets(chosen: DebugOptions, flags: dict[str, Any]) -> None:
     """The presets, with one line each; or a preset's settings, as a file to begin with."""
     name = options.resolve(PresetsSettings, "presets", (), flags).settings.name
     if name is not None:
-        console.out(options.as_yaml(preset_of(name)))
+        preset = preset_of(name)
+        flags = split_flags({**asdict(SplitSettings()), **preset.values})
+        note = f"# not the default's split: other commands hold out the same images with {flags}\n" if flags else ""
+        console.out(options.as_yaml(preset) + note)
         return
     rows = [(name, preset_of(name).about) for name in options.preset_names()]
     console.show_rows(("preset", "what it is"), rows)

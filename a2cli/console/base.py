@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a2cli.report import Report, to_json
-from a2cli.settings import Declared
+from a2cli.settings import Declared, split_flags
 from a2cli.storage import with_digest
 from a2cli.text import printable
 
@@ -138,6 +138,12 @@ def say_data(console: "Console", report: Report) -> None:
             f"{report.data.source}: {report.data.train} images to train on, {report.data.val} to validate",
             soft_wrap=True,
         )
+
+
+def say_split(console: "Console", report: Report) -> None:
+    """Print how other commands hold out the same images, where their defaults do not."""
+    if flags := split_flags(report.config):
+        console.print(f"Not the default's split: other commands hold out the same images with {flags}.", soft_wrap=True)
 
 
 def say_where(console: "Console", report: Report, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.base import results_console, say_split, say_where, table_of
 from a2cli.console.transfer import backbone_lines, show_transfer
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, Spread, TrainingResults
@@ -59,6 +59,7 @@ def show_training(report: Report, folder: Path) -> None:
     if report.transfer:
         show_transfer(console, report.transfer)
     console.print(results.verdict)
+    say_split(console, report)
     say_where(console, report, folder)
 
 

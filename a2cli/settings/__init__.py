@@ -51,6 +51,7 @@ from a2cli.settings.training import (
     TrainingSettings,
     TrainMlpSettings,
     augmentations,
+    split_flags,
 )
 from a2cli.settings.transfer import (
     BackboneSettings,
@@ -158,5 +159,6 @@ __all__ = [
     "probes",
     "real_margin",
     "repeats",
+    "split_flags",
     "stages_of",
 ]

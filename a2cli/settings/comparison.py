@@ -8,7 +8,6 @@ from annotated_types import Ge, Gt, Le, Len
 from a2cli.settings.declare import Count, CountOrOff, Share, setting
 from a2cli.settings.training import (
     FACES,
-    TENTHS,
     DataSettings,
     MlpSettings,
     NetworkSettings,
@@ -111,7 +110,7 @@ class CompareMlpSettings:
 
     comparison: ComparisonSettings = ComparisonSettings(network="mlp")
     dataset: DataSettings = FACES
-    split: SplitSettings = TENTHS
+    split: SplitSettings = SplitSettings()
     network: MlpSettings = MlpSettings()
     training: TrainingSettings = replace(TrainMlpSettings().training, seeds=5)
 

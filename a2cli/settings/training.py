@@ -1,7 +1,8 @@
 """The settings of a training: data, network, training, and what to do with the run."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
@@ -214,15 +215,17 @@ class TrainCnnSettings:
 
 
 FACES = DataSettings(data="portraits", image_size=28)
-TENTHS = SplitSettings(val_fraction=0.1, test_fraction=0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMlpSettings:
-    """Everything that decides the result of `a2 train-mlp`; its defaults are the coursework's section 2.1."""
+    """Everything that decides the result of `a2 train-mlp`; its defaults are the coursework's section 2.1.
+
+    Its split is every command's, so that one seed holds out the same images; the preset 2.1-mlp has the coursework's.
+    """
 
     dataset: DataSettings = FACES
-    split: SplitSettings = TENTHS
+    split: SplitSettings = SplitSettings()
     network: MlpSettings = MlpSettings()
     training: TrainingSettings = TrainingSettings(
         learning_rate=1e-3, batch_size=32, scheduler="plateau", plateau_patience=6
@@ -230,6 +233,19 @@ class TrainMlpSettings:
 
 
 ImageTraining = TrainCnnSettings | TrainMlpSettings
+
+
+def split_flags(config: Mapping[str, Any]) -> str:
+    """Return the flags that have another command hold out the images of this one; empty where the defaults do.
+
+    config: a training's settings by name.
+    """
+    usual = asdict(SplitSettings())
+    unused = {"train_per_class", *(["val_fraction"] if config["val_count"] or config["folds"] else [])}
+    words = [f"--{name.replace('_', '-')} {config[name]}" for name in usual
+             if name not in unused and config.get(name, usual[name]) != usual[name]]  # fmt: skip
+    return " ".join(words)
+
 
 # Each augmentation's strength when none is given, and the largest that makes sense.
 AUGMENTATIONS = {

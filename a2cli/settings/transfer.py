@@ -138,7 +138,7 @@ class TrainFeaturesSettings:
     """Everything that decides the result of `a2 train-mlp --features`; the defaults are section 2.2's."""
 
     features: FeatureFileSettings = FeatureFileSettings()
-    split: SplitSettings = SplitSettings(val_fraction=0.1, test_fraction=0.1)
+    split: SplitSettings = SplitSettings()
     network: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings(learning_rate=5e-5, batch_size=32, weight_decay=1e-5)
 
@@ -176,7 +176,7 @@ class FinetuneSettings:
     """Everything that decides the result of `a2 finetune`."""
 
     dataset: PicturesSettings = PicturesSettings()
-    split: SplitSettings = SplitSettings(val_fraction=0.1, test_fraction=0.1)
+    split: SplitSettings = SplitSettings()
     backbone: BackboneSettings = BackboneSettings()
     stages: StageSettings = StageSettings()
     network: HeadSettings = HeadSettings()
