@@ -16,9 +16,10 @@ COMMANDS = {
     "train-cnn": CNN,
     "seeds": f"{CNN} --seeds 2",
     "folds": f"{CNN} --folds 2",
-    "train-mlp": "train-mlp --image-size 8 --hidden 2 --epochs 2 --data set",
-    "features": "train-mlp --features base.safetensors --probe --epochs 2",
-    "finetune": "finetune --run base --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --batch-size 8",
+    "train-mlp": "train-mlp --image-size 8 --hidden 2 --epochs 2 --data set --test-fraction 0.1",
+    "features": "train-mlp --features base.safetensors --probe --epochs 2 --test-fraction 0.1",
+    "finetune": "finetune --run base --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --batch-size 8"
+    " --test-fraction 0.1",
 }
 HERE = ["--threads", "1", "--device", "cpu", "--quiet"]
 EVALUATE = loop.evaluate

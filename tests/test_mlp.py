@@ -70,12 +70,12 @@ def test_dropout_rates_are_one_or_one_a_layer() -> None:
 
 def test_a_run(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=20)
-    folder = a2("train-mlp", *SMALL_FLAGS, "--out", "out").done()
+    folder = a2("train-mlp", *SMALL_FLAGS, "--test-fraction", "0.1", "--out", "out").done()
     report = json.loads((folder / "report.json").read_text())
     jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
     assert report["command"] == "train-mlp"
     assert report["results"]["runs"][0]["parameters"] == 3 * 64 * 6 + 6 + 6 * 2 + 2
-    assert (report["data"]["train"], report["data"]["val"], report["data"]["test"]) == (32, 8, 0)
+    assert (report["data"]["train"], report["data"]["val"], report["data"]["test"]) == (28, 8, 4)
     assert report["test_reads"] == 0
     model, card = Run(folder).load_model()
     assert isinstance(card, ModelCard) and card.network == MlpSettings(hidden=(6,))

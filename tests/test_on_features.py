@@ -24,6 +24,7 @@ from a2cli.settings import TrainFeaturesSettings
 
 CNN = "--data set --image-size 16 --channels 4,6 --kernel-size 3 --stride 1 --epochs 2 --threads 1 --device cpu --quiet"
 HEAD = "--epochs 4 --learning-rate 0.01 --batch-size 8 --threads 1 --device cpu --quiet"
+TENTHS = f"{HEAD} --val-fraction 0.1 --test-fraction 0.1"
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_the_run_is_a_network_on_images(a2: A2, features: str) -> None:
         answers = model(torch.from_numpy(packed.images[rows]).permute(0, 3, 1, 2)).argmax(1).numpy()
     found = report["results"]["runs"][0]
     assert int((answers == packed.labels[rows]).sum()) == found["val"]["correct"]
-    assert len(rows) == found["val"]["count"] == 6
+    assert len(rows) == found["val"]["count"] == 12
     assert found["parameters"] == (3 * 4 * 9 + 4) + (4 * 4 * 5 + 5) + (5 * 3 + 3)
     again = a2("train-mlp", "-p", folder / "config.yaml", "--quiet", "--out", "again").done()
     name = "model/model.safetensors"
@@ -70,7 +71,7 @@ def test_which_layer(a2: A2, features: str) -> None:
 
 
 def test_probes_stand_side_by_side(a2: A2, features: str) -> None:
-    folder = a2("train-mlp", "--features", features, *HEAD.split(), "--probe", "--final", "--out", "out").done()
+    folder = a2("train-mlp", "--features", features, *TENTHS.split(), "--probe", "--final", "--out", "out").done()
     probes = report_of(folder)["transfer"]["probes"]
     answers: dict[str, list[str]] = {}
     for one in probes:
@@ -149,7 +150,7 @@ def test_folds_hold_out_every_image_once(a2: A2, features: str) -> None:
 
 
 def test_resume_with_the_test(a2: A2, features: str) -> None:
-    folder = a2("train-mlp", "--features", features, *HEAD.split(), "--probe", "--out", "out").done()
+    folder = a2("train-mlp", "--features", features, *TENTHS.split(), "--probe", "--out", "out").done()
     assert all(probe["test"] is None for probe in report_of(folder)["transfer"]["probes"])
     assert a2("train-mlp", "--resume", folder, "--final", "--quiet").status == 0
     report = report_of(folder)
