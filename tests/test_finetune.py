@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from conftest import A2, ROOT, draw_classes, real_weights
 from torch import Tensor, nn
 
 from a2cli.experiments import job, trial
+from a2cli.experiments.backbone import find_backbone, place_of_head, random_in_words
 from a2cli.experiments.stages import learning_part, paces_of, plan_of
 from a2cli.experiments.train import train_network
 from a2cli.models.backbones import graph_of, resolve_layer, up_to
@@ -22,7 +24,7 @@ from a2cli.options import build, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import FinetuneSettings, HeadSettings, Stage, TrainCnnSettings, stages_of
+from a2cli.settings import BackboneSettings, FinetuneSettings, HeadSettings, Stage, TrainCnnSettings, stages_of
 
 CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
        "norm": "batch", "epochs": "2", "threads": "1"}  # fmt: skip
@@ -306,3 +308,65 @@ def test_what_is_cached_is_pooled_once(pool: str, a2: A2, base: str) -> None:
     found = [results_of(tune(a2, base, way[2:], way, *flags)) for way in ("--cache", "--no-cache")]
     cached, anew = (report["results"]["runs"][0]["val_loss"] for report in found)
     assert cached == pytest.approx(anew, rel=1e-4)
+
+
+CLASSIFIER = "classifier.1.weight, classifier.1.bias, classifier.4.weight and 1 more"
+RANDOM = (9216 * 4096 + 4096) + (4096 * 4096 + 4096)
+
+
+@pytest.mark.parametrize(
+    ("preset", "node", "inputs"), [("2.4-finetune", "flatten", 9216), ("best-transfer", "features.7", 3456)]
+)
+def test_presets_take_weights_without_a_classifier(
+    preset: str, node: str, inputs: int, a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head goes where the file's weights end, and it is said; nothing of the network begins at random."""
+    monkeypatch.setattr(Run, "_save_drawing", lambda *_: None)
+    weights, stages = real_weights("alexnet_features.safetensors"), ["head:1"]
+    draw_classes(tmp_path / "set", ("ada", "bea"), count=10, side=64)
+    stages += ["conv5+:1@1e-5", "all:1@1e-5"] if preset == "2.4-finetune" else []
+    flags = [
+        "--data",
+        "set",
+        "--weights",
+        weights,
+        "--image-size",
+        "64",
+        "--stages",
+        " ".join(stages),
+        "--threads",
+        "1",
+    ]
+    ended = a2("finetune", "-p", preset, *flags, "--quiet", "--out", "out")
+    assert ended.status == 0, ended.err
+    report = results_of("out")
+    backbone, first = report["transfer"]["backbone"], report["transfer"]["stages"][0]
+    assert (backbone["random"], backbone["pretrained"]) == ([], True)
+    assert first["learned_parameters"] == inputs * 2 + 2
+    if preset == "2.4-finetune":
+        said = f"lacks {CLASSIFIER}; so the new head is put behind {node}"
+        assert backbone["node"] == node and said in ended.err and f"these {RANDOM:,} weights" in ended.err
+        assert any(said in warning for warning in report["warnings"])
+        assert [stage["learned"][0] for stage in report["transfer"]["stages"]] == ["head", "conv5", "conv1"]
+    else:
+        assert "lacks" not in ended.err
+
+
+def test_what_stands_between_the_weights_and_the_head() -> None:
+    """With all weights, with --partial and of a network that ends in one linear layer the head stays at the top."""
+    file = str(real_weights("alexnet_features.safetensors"))
+    pictures = FinetuneSettings().dataset
+    lacking = find_backbone(BackboneSettings(weights=file), pictures)
+    assert place_of_head(lacking, partial=False)[0] == "flatten"
+    assert place_of_head(lacking, partial=True) == ("classifier.5", [])
+    assert lacking.weights is not None and lacking.weights.tensors is not None
+    sixth = {name: value for name, value in lacking.model.state_dict().items() if name.startswith("classifier.1.")}
+    more = replace(lacking, weights=replace(lacking.weights, tensors={**lacking.weights.tensors, **sixth}))
+    assert place_of_head(more, partial=False)[0] == "classifier.2"  # behind fc6 and its ReLU, and no dropout
+    assert place_of_head(find_backbone(BackboneSettings(weights="none"), pictures), partial=False)[1] == []
+    (tail,) = place_of_head(
+        find_backbone(BackboneSettings(backbone="resnet18", weights="none"), pictures), partial=False
+    )[:1]
+    assert tail == "flatten"
+    words = random_in_words(lacking.model, ["classifier.1.bias", "classifier.1.weight"])
+    assert words == "--partial: 37,752,832 weights begin at random: classifier.1.bias, classifier.1.weight"

@@ -133,10 +133,13 @@ def test_partial(a2: A2, files: Path, state: dict[str, Tensor]) -> None:
     save_file(part, files / "part.safetensors")
     flags = ["extract-features", "--data", "set", "--weights", "part.safetensors", *FAST]
     lack = "features.4.squeeze.bias, features.4.squeeze.weight"
+    count = 16 * 128 + 16
     a2(*flags).refused(
-        3, f"--weights part.safetensors: lacks {lack}; a lower --layer needs fewer; --partial draws them"
+        3,
+        f"--weights part.safetensors: lacks {lack}; a lower --layer needs fewer; --partial begins these {count:,} "
+        "weights at random",
     )
-    a2(*flags, "--partial").done(f"--partial: these weights are random: {lack}")
+    a2(*flags, "--partial").done(f"--partial: {count:,} weights begin at random: {lack}")
     assert read_features("features.safetensors").about.trunks["features.4"].random == tuple(lack.split(", "))
     below = [*flags[:5], "--backbone", "squeezenet1_1", "--layer", "features.3", *FAST[4:]]
     a2(*below, "--overwrite").done()  # what is missing is not needed there

@@ -88,7 +88,7 @@ def plan_features(settings: TrainFeaturesSettings) -> list[str]:
 def plan_finetuning(settings: FinetuneSettings) -> list[str]:
     """Return what a fine-tuning would do, line by line."""
     stages, backbone = settings.stages, settings.backbone
-    place = f"behind {stages.layer}" if stages.layer else "in place of the last linear layer"
+    place = f"behind {stages.layer}" if stages.layer else "in place of the last linear layer that its weights reach"
     lines = [f"Network: {_named(backbone)}, a new head {place}"]
     for stage in stages_of(settings):
         epochs = f"{stage.epochs} epoch{'s' * (stage.epochs > 1)}"

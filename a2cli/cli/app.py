@@ -75,8 +75,8 @@ def presets(chosen: DebugOptions, flags: dict[str, Any]) -> None:
     name = options.resolve(PresetsSettings, "presets", (), flags).settings.name
     if name is not None:
         preset = preset_of(name)
-        flags = split_flags({**asdict(SplitSettings()), **preset.values})
-        note = f"# not the default's split: other commands hold out the same images with {flags}\n" if flags else ""
+        same = split_flags({**asdict(SplitSettings()), **preset.values})
+        note = f"# not the default's split: other commands hold out the same images with {same}\n" if same else ""
         console.out(options.as_yaml(preset) + note)
         return
     rows = [(name, preset_of(name).about) for name in options.preset_names()]

@@ -1,21 +1,22 @@
 """A backbone, as extract-features and finetune begin with it: its graph with its weights, and where those are from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from a2cli import storage
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
-from a2cli.models.backbones import digest_of, graph_of, parameters_of, resolve_layer
+from a2cli.models.backbones import cuts, digest_of, graph_of, nodes_of, parameters_of, resolve_layer
 from a2cli.models.backbones import up_to as cut
+from a2cli.models.parts import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
-from a2cli.models.state_dict import few
+from a2cli.models.state_dict import UNTRACKED, few
 from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
@@ -62,8 +63,45 @@ class Backbone:
         for note in self.notes:
             watch.warn(note)
         if missing:
-            watch.warn(f"--partial: these weights are random: {', '.join(missing)}")
+            watch.warn(random_in_words(self.model, missing))
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
+
+
+def random_in_words(model: nn.Module, names: Sequence[str]) -> str:
+    """Return how many weights, and which, begin at random with --partial."""
+    state = model.state_dict()
+    return f"--partial: {sum(state[one].numel() for one in names):,} weights begin at random: {', '.join(names)}"
+
+
+def place_of_head(backbone: Backbone, *, partial: bool) -> tuple[str, list[str]]:
+    """Return the node behind which a new head goes: in place of the last linear layer, or the last place below it that
+    the file's weights reach; and what to say of that.
+
+    Raises SettingsError for a network without a linear layer.
+    """
+    wanted = before_last_linear(backbone.graph, backbone.flag)
+    tensors = backbone.weights.tensors if backbone.weights and backbone.weights.pretrained and not partial else None
+    if tensors is None or not (missing := lacking(backbone.graph, wanted, tensors)):
+        return wanted, []
+    modules, places = dict(backbone.graph.named_modules()), cuts(backbone.graph)
+    for node in reversed(places[: places.index(wanted)] if wanted in places else []):
+        is_dropout = isinstance(modules.get(str(nodes_of(backbone.graph)[node].target)), nn.Dropout)
+        if is_dropout or not parameters_of(cut(backbone.graph, [node])) or lacking(backbone.graph, node, tensors):
+            continue
+        count = sum(backbone.graph.state_dict()[name].numel() for name in missing)
+        assert backbone.weights is not None, "it has tensors"
+        return node, [
+            f"--weights {backbone.weights.source}: lacks {few(missing)}; so the new head is put behind {node}, the "
+            f"last place that the file's weights reach, instead of behind {wanted}; with --partial these {count:,} "
+            "weights begin at random"
+        ]
+    return wanted, []
+
+
+def lacking(graph: fx.GraphModule, node: str, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the weights needed up to a node that are not among these."""
+    needed = parameters_of(cut(graph, [node]))
+    return [name for name in needed if name not in tensors and not name.endswith(UNTRACKED)]
 
 
 def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch: Watcher | None = None) -> Backbone:

@@ -111,7 +111,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         status="done",
         created=created,
         data=data_summary(packed, dataset.data, len(packed.labels), 0, 0),
-        results=_results(out, cards, layers, len(packed.labels), computed),
+        results=_results(out, cards, layers, packed.groups, computed),
         warnings=notes,
         artifacts=[out],
         seconds={"all": time.perf_counter() - began},
@@ -164,9 +164,10 @@ def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
 
 
 def _results(
-    out: str, cards: dict[str, TrunkCard], layers: dict[str, Source], images: int, computed: int
+    out: str, cards: dict[str, TrunkCard], layers: dict[str, Source], groups: NDArray[np.int64], computed: int
 ) -> FeatureResults:
-    first = next(iter(cards.values()))
+    first, images, distinct = next(iter(cards.values())), len(groups), len(np.unique(groups))
+    repeated = f", {images - distinct} identical to another" if distinct < images else ""
     found = [
         LayerFeatures(
             name,
@@ -188,6 +189,6 @@ def _results(
         random=list(first.random),
         preprocessing=f"{first.image_size}x{first.image_size}, {first.fit}, mean {first.mean}, deviation {first.std}",
         computed=computed,
-        kept=images - computed,
-        verdict=f"{stamp}{images} images, {computed} computed now, {images - computed} kept from before.",
+        kept=distinct - computed,
+        verdict=f"{stamp}{images} images, {computed} computed now, {distinct - computed} kept from before{repeated}.",
     )

@@ -14,7 +14,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Rows, Split, split_of
-from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, tell_grey
+from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, tell_grey
 from a2cli.experiments.images import notes_on, summary_of, title_of
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.stages import (
@@ -30,7 +30,6 @@ from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.transferred import backbone_used
 from a2cli.experiments.trial import run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.models.parts import before_last_linear
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import Nobody, Report, Watcher
@@ -59,14 +58,17 @@ class Finetuning:
         """Return the backbone and the images that the settings name; raises SettingsError, DataError."""
         dataset, head = settings.dataset, settings.network
         backbone = find_backbone(settings.backbone, dataset)
-        layer = settings.stages.layer or before_last_linear(backbone.graph, backbone.flag)
+        layer, moved = settings.stages.layer or "", list[str]()
+        if not layer:
+            layer, moved = place_of_head(backbone, partial=settings.backbone.partial)
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
         (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
         source = find_source(dataset.data)
         packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
-        notes += [f"--partial: weights that are random: {', '.join(trunk.random)}"] if trunk.random else []
+        notes += [random_in_words(backbone.model, trunk.random)] if trunk.random else []
+        notes += moved
         notes += tell_grey(packed, source.label, Nobody())
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 

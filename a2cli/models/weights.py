@@ -178,7 +178,11 @@ def fill(model: nn.Module, weights: Weights, needed: Iterable[str], *, partial: 
     missing = sorted(wanted - weights.tensors.keys())
     missing = [name for name in missing if not name.endswith(UNTRACKED)]
     if missing and not partial:
-        raise DataError(f"{where}: lacks {few(missing)}; a lower --layer needs fewer; --partial draws them")
+        count = sum(state[name].numel() for name in missing)
+        raise DataError(
+            f"{where}: lacks {few(missing)}; a lower --layer needs fewer; --partial begins these {count:,} weights "
+            "at random"
+        )
     with torch.no_grad():
         for name, tensor in weights.tensors.items():  # load_state_dict of an MNASNet asks for its file's version
             state[name].copy_(tensor)

@@ -17,7 +17,8 @@ class LayerFeatures:
 
 @dataclass(frozen=True)
 class FeatureResults:
-    """A features file. `computed` images went through the network now, `kept` were in the cache from before.
+    """A features file. `computed` images went through the network now, `kept` were in the cache from before;
+    identical images are counted once.
 
     `weights` says where the backbone's are from and `sha256` is their file's; `random` names those that were not in it.
     """
