@@ -88,6 +88,17 @@ class Report:
     sha256: str = ""  # of all the rest, filled in as it is written
 
     @property
+    def sources(self) -> list[str]:
+        """The data that the results are of, as they were named."""
+        if self.data:
+            return [self.data.source]
+        if isinstance(self.results, InvarianceResults):
+            return list(dict.fromkeys(run.source for run in self.results.runs))
+        if isinstance(self.results, WeightResults):
+            return list(dict.fromkeys(network.source for network in self.results.networks if network.source))
+        return [str(self.config["data"])] if self.config.get("data") else []
+
+    @property
     def is_tested(self) -> bool:
         """Whether a training is done and its networks were tried on the test images."""
         results = self.results

@@ -24,7 +24,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher, plain, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.settings import completed, flat
-from a2cli.text import shortened
+from a2cli.text import printable, shortened
 from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
 from a2cli.versions import VERSION_KEY, NewerVersionError, upgraded, version_of
 
@@ -37,6 +37,7 @@ RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 MOST_PIXELS = 2000  # a side of a figure
+CAPTION = 0.17  # inches of a line below a figure
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 SAVING: dict[str, dict[str, Any]] = {
     "png": {"pil_kwargs": {"compress_level": 1}},
@@ -48,10 +49,12 @@ SAVING: dict[str, dict[str, Any]] = {
 class Run:
     """A run's folder."""
 
-    def __init__(self, folder: Path, made: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, made: Sequence[Path] = (), name: str = "") -> None:
         self.folder = folder
         self.made = made
-        self.stamp = ""  # what every figure says in a corner
+        self.name = name or folder.resolve().name
+        self.data: Sequence[str] = ()  # what the figures are of
+        self.stamp = ""  # what every figure says below it
         self.formats: Sequence[str] = ("png",)
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
 
@@ -88,7 +91,7 @@ class Run:
         """Return the run inside this one, such as seeds/3, its folder made."""
         folder = self.folder / name
         storage.make_folder(folder)
-        return Run(folder)
+        return Run(folder, name=f"{self.name}/{name}")
 
     @contextmanager
     def locked(self, watch: Watcher) -> Iterator[None]:
@@ -196,7 +199,7 @@ class Run:
             return report
         self.write_report(replace(report, status="running"))
         watch.phase("drawing figures")
-        began, self.undrawn = time.perf_counter(), {}
+        began, self.undrawn, self.data = time.perf_counter(), {}, report.sources
         try:
             draw()
         except (A2Error, OSError):  # a disk that is full, say, which is not about figures
@@ -237,9 +240,9 @@ class Run:
     def _save_drawing(self, name: str, draw: Callable[[], "Figure"]) -> None:
         def drawn() -> dict[str, bytes]:
             figure = draw()
-            if self.stamp:
-                figure.text(0.995, 0.005, self.stamp, color="#b00020", fontsize=7, ha="right", va="bottom")
-            return {kind: rendered(figure, kind) for kind in self.formats}
+            data = ", ".join(Path(source).name or source for source in self.data)
+            below = captioned(figure, f"run {self.name}{f' · data {data}' if data else ''}", self.stamp)
+            return {kind: rendered(figure, kind, below) for kind in self.formats}
 
         self._save_drawn(name, drawn)
 
@@ -302,13 +305,33 @@ class Run:
                 path.rmdir()
 
 
-def rendered(figure: "Figure", kind: str) -> bytes:
-    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels a side."""
+def captioned(figure: "Figure", caption: str, stamp: str = "") -> float:
+    """Write below a figure what it is of, and a stamp in red, each shortened to fit; return the inches that takes."""
+    width, height = figure.get_size_inches()
+    lines = [(line, color) for line, color in ((stamp, "#b00020"), (caption, "#707070")) if line]
+    for number, (line, color) in enumerate(lines, start=1):
+        at = (0.1 / width, (0.05 - CAPTION * number) / height)
+        words = figure.text(*at, printable(line), color=color, fontsize=7, va="baseline")
+        for most in range(min(len(line), 300), 8, -4):
+            words.set_text(shortened(printable(line), most))
+            if words.get_window_extent().width <= (width - 0.2) * figure.dpi:
+                break
+    return CAPTION * len(lines)
+
+
+def rendered(figure: "Figure", kind: str, below: float = 0.0) -> bytes:
+    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels a side.
+
+    `below` are the inches under it that are drawn as well.
+    """
+    from matplotlib.transforms import Bbox
+
     drawn = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
-        dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
-        figure.savefig(drawn, format=kind, dpi=dpi, **SAVING[kind])
+        width, height = figure.get_size_inches()
+        dpi = min(DPI, MOST_PIXELS / max(width, height + below))
+        figure.savefig(drawn, format=kind, dpi=dpi, bbox_inches=Bbox([[0, -below], [width, height]]), **SAVING[kind])
     return drawn.getvalue()
 
 

@@ -21,8 +21,8 @@ from a2cli.console import base as console
 from a2cli.console.progress import Show, Transfer
 from a2cli.plots import common
 from a2cli.plots import comparison as comparison_plots
+from a2cli.plots import spectra as spectra_plots
 from a2cli.plots import training as training_plots
-from a2cli.plots import weights as weight_plots
 from a2cli.results.comparison import Contender, PairVerdict, Table
 from a2cli.results.weights import LayerWeights
 from a2cli.runs import MOST_PIXELS, rendered
@@ -185,7 +185,7 @@ def test_any_name_can_be_drawn(name: str) -> None:
     assert rendered(figure, "png")
     assert rendered(figure, "svg")
     shown = words_in(figure)
-    assert common.readable(name) in shown
+    assert common.fitted(common.spaced(name), training_plots.NAME, 8) in shown
     assert common.in_legend(name) in shown, "left out of the legend"
     assert not any(STEERS.search(one) for one in shown)
     assert max(map(len, shown)) < 100
@@ -204,7 +204,7 @@ def test_a_confusion_of_many_classes_shows_the_most_confused(count: int) -> None
     assert len(shown) == min(count, 40)
     assert shown == sorted(shown, key=names.index)
     assert {f"class {i}" for i in (count - 1, count // 2, 0, count - 2)} <= {*shown}
-    assert (f": the 40 most confused of {count} classes" in figure.axes[0].get_title("left")) == (count > 40)
+    assert (f": the 40 most confused of {count} classes" in figure.texts[0].get_text()) == (count > 40)
     with Image.open(BytesIO(rendered(figure, "png"))) as image:
         assert max(image.size) <= MOST_PIXELS
     inside = sum(one.get_text().isdigit() for one in figure.axes[0].texts)
@@ -227,12 +227,12 @@ def test_figures_of_very_many_things_say_how_many_they_show() -> None:
     pairs = [PairVerdict(a, b, 3, 0.1, 0.0, 0.2, "better", None) for i, a in enumerate(names) for b in names[i + 1 :]]
     figure = comparison_plots.verdicts(Table("grid", contenders, pairs, ""), 0.02)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names[:20]
-    assert figure.axes[0].get_title("left").endswith(", 20 of 40 contenders")
+    assert figure.texts[0].get_text().endswith(", 20 of 40 contenders, the best")
     layers = [layer_weights(f"layer{i}") for i in range(150)]
     spectra = {layer.layer: (np.ones(3, np.float32),) * 3 for layer in layers}
-    figure = weight_plots.evidence("resnet152", layers, spectra)
+    figure = spectra_plots.evidence("resnet152", layers, spectra)
     shown = [axes.get_title("left") for axes in figure.axes]
-    assert (len(shown), shown[0], shown[-1]) == (21, "layer0: learned", "layer149: learned")
+    assert (len(shown), shown[0], shown[-1]) == (21, "layer0", "layer149")
     assert "21 of 150 layers" in figure.texts[0].get_text()
     assert common.evenly(range(5), 9) == [0, 1, 2, 3, 4]
     assert common.evenly(range(101), 5) == [0, 25, 50, 75, 100]

@@ -9,6 +9,7 @@ from a2cli.data.changes import Surroundings, changed
 from a2cli.data.dataset import ImageSet
 from a2cli.experiments.probed import Network, Subject
 from a2cli.experiments.probing import Setting
+from a2cli.plots import heat_maps
 from a2cli.plots import invariance as plots
 from a2cli.plots.common import readable
 from a2cli.results.invariance import InvarianceResults, ProbedRun
@@ -35,7 +36,7 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
     )  # fmt: skip
     run.save_figure(
         "classes",
-        partial(plots.classes, results.runs),
+        partial(heat_maps.classes, results.runs),
         ["run", "change", "strength", "class", "recognised", "images"],
         [(one.name, change.title, point.strength, name, right, count * point.accuracy.count // one.unchanged.count)
          for one, change, point in points
@@ -44,14 +45,14 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
     if any(one.translations for one in results.runs):
         run.save_figure(
             "translations",
-            partial(plots.translations, [one for one in results.runs if one.translations]),
+            partial(heat_maps.translations, [one for one in results.runs if one.translations]),
             ["run", "right", "down", "accuracy"],
             [(one.name, *cell) for one in results.runs for cell in one.translations],
         )
     if any(point.layers for _, _, point in points):
         run.save_figure(
             "layers",
-            partial(plots.layers, results.runs),
+            partial(heat_maps.layers, results.runs),
             ["run", "change", "strength", "layer", "moved", "off_course"],
             [(one.name, change.title, point.strength, layer.layer, layer.moved, layer.off_course)
              for one, change, point in points for layer in point.layers],
@@ -88,7 +89,9 @@ def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: Prob
             rows.append((probe.title, tiles))
     rows.insert(0, ("", plainly))
     title = f"{subject.name}: {readable(truth)}"
-    figure = partial(plots.sheet, title, rows)
+    falling = {probe.title for probe in probes(settings) if probe.change.identity is None and not probe.drawn}
+    shown_rows = [(change, tiles[::-1] if change in falling else tiles) for change, tiles in rows]  # mildest first
+    figure = partial(plots.sheet, title, shown_rows)
     cells = [(change or "-", tile.title, tile.answer, tile.is_right) for change, tiles in rows for tile in tiles]
     run.save_figure(name, figure, ["change", "strength", "answer", "right"], cells)
 

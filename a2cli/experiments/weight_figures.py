@@ -13,6 +13,7 @@ from a2cli.experiments.seen import Seen
 from a2cli.experiments.unit_views import Excited
 from a2cli.plots import looks as look_plots
 from a2cli.plots import weights as plots
+from a2cli.plots.spectra import evidence
 from a2cli.runs import Run
 from a2cli.settings import ViewSettings
 
@@ -107,7 +108,7 @@ def _draw_evidence(run: Run, name: str, seen: Seen) -> None:
     spectra = {key: (one.values.numpy(), one.low.numpy(), one.high.numpy()) for key, one in seen.spectra.items()}
     run.save_figure(
         name,
-        partial(plots.evidence, seen.viewed.name, seen.layers, spectra),
+        partial(evidence, seen.viewed.name, seen.layers, spectra),
         ["layer", "place", "singular_value", "least_drawn", "largest_drawn"],
         [(layer, place, *values) for layer, one in spectra.items()
          for place, values in enumerate(zip(*one, strict=True), start=1)],

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from a2cli.plots.common import INK, TRAIN, VAL, new_axes, new_figure, readable, shortened
+from a2cli.plots.common import INK, VERDICTS, fitted, page, place, readable, shortened
 from a2cli.results.weights import Look, Map
 
 WIDTH, FULL = 7.0, 99.5
@@ -29,37 +29,34 @@ class MapPair:
 def looks(look: Look, image: NDArray[np.uint8], maps: Sequence[MapPair]) -> Figure:
     """The image, then a column a method: the network's own map above, one of random weights below."""
     across = min(ACROSS, len(maps))
-    tile = min(1.4, WIDTH / (across + 1))
-    band = 2 * (tile + 0.22) + 0.3
+    tile = min(1.36, (WIDTH - 0.2) / (across + 1))
+    band = 2 * (tile + 0.05) + 0.55
     bands = -(-len(maps) // across)
-    figure = new_figure(WIDTH, 0.45 + bands * band)
-    axes = new_axes(figure, 0, 0, 0, 0)
-    axes.set_axis_off()
     of = "" if look.looked_for == look.answer else f"; maps for {readable(look.looked_for)}"
-    title = f"{shortened(look.image.rpartition('/')[2], 24)} by {shortened(look.network, 24)}: {readable(look.answer)}"
-    axes.text(0.05, 0.05, f"{title}, {look.probability:.2f}{of}", fontsize=9.5, color=INK, va="top")
+    title = f"{shortened(look.image.rpartition('/')[2], 24)} by {shortened(look.network, 40)}: {readable(look.answer)}"
     scale = f"a scale a map, full at percentile {FULL:g}: from dark, nothing, to bright; signed: red for, blue against"
-    axes.text(0.05, 0.28, scale, fontsize=7, color=INK, va="top")
+    alike = "alike: how much the map is like those of networks with random weights (rank correlation)"
+    figure, axes, head = page(WIDTH, bands * band, f"{title}, probability {look.probability:.2f}{of}", scale, alike)
     for number, one in enumerate(maps):
-        top = 0.62 + number // across * band
-        below, left = top + tile + 0.08, (number % across + 1) * tile
+        top = head + number // across * band + 0.18
+        below, left = top + tile + 0.03, 0.1 + (number % across + 1) * tile
         if number % across == 0:
-            axes.imshow(image, extent=(0.04, tile - 0.04, top + tile - 0.08, top), interpolation="nearest")
-            axes.text(0.06, below + tile / 2, "random\nweights", fontsize=8, color=INK, va="center")
-        axes.text(left, top - 0.02, one.said.method, fontsize=6.5, color=INK, va="bottom")
+            place(axes, image, 0.1, top, tile - 0.08, tile - 0.08)
+            axes.text(0.1, below + tile / 2, "random\nweights", fontsize=8, color=INK, va="center")
+        axes.text(left, top - 0.05, fitted(one.said.method, tile - 0.06, 7), fontsize=7, color=INK, va="baseline")
         for row, values in ((top, one.trained), (below, one.random)):
-            picture = coloured(values, signed=one.signed)
-            axes.imshow(picture, extent=(left, left + tile - 0.08, row + tile - 0.08, row), interpolation="nearest")
-        color = TRAIN if one.said.says_nothing else VAL
-        axes.text(left, below + tile - 0.05, _said(one), fontsize=6.5, color=color, va="top")
-    axes.set(xlim=(0, WIDTH), ylim=(0.45 + bands * band, 0), aspect="auto")
+            place(axes, coloured(values, signed=one.signed), left, row, tile - 0.08, tile - 0.08)
+        color = VERDICTS["worse" if one.said.says_nothing else "better"]["color"]
+        for i, line in enumerate(_said(one)):
+            axes.text(left, below + tile + 0.06 + 0.12 * i, line, fontsize=6.5, color=color, va="baseline")
     return figure
 
 
-def _said(one: MapPair) -> str:
+def _said(one: MapPair) -> tuple[str, ...]:
     if one.said.alike is None:
-        return "empty: nothing to\ncompare"
-    return f"alike {one.said.alike[0]:.2f}" + (": says\nnothing of learning" if one.said.says_nothing else "")
+        return "empty: nothing to", "compare"
+    alike = f"alike {one.said.alike[0]:.2f}"
+    return (f"{alike}: says", "nothing of learning") if one.said.says_nothing else (alike,)
 
 
 def coloured(values: Values, *, signed: bool) -> Values:

@@ -6,40 +6,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from a2cli.plots.common import TRAIN, VAL, new_axes, new_figure, plain, shortened
+from a2cli.plots.common import (
+    MARKERS,
+    SERIES,
+    TRAIN,
+    VAL,
+    evenly,
+    fitted,
+    in_legend,
+    legend_beside,
+    new_axes,
+    plain,
+    shortened,
+    some_of,
+    titled,
+    width_of,
+)
 from a2cli.results.training import Spread
 from a2cli.results.transfer import ProbeScore, TransferResults
 
-COLORS = {"this run's head": VAL, "logistic regression": TRAIN, "nearest neighbours": "#6a8f3c"}
-OTHER_COLOR = "#8c5fa8"
+LOOKS = {"this run's head": (VAL, "s"), "logistic regression": (TRAIN, "o"), "nearest neighbours": (SERIES[1], "^")}
 RANDOM, PIXELS = "random-", "pixels"
+MOST_LAYERS = 24
+NAME, BESIDE = 1.3, 2.9  # inches of a layer's name, and of the legend
 
 
 def probes(found: TransferResults) -> Figure:
     """Accuracy by layer, a colour for each answer, with 95% intervals; random weights hollow and dashed."""
-    figure = new_figure(9.2, 4.4)
     part = "test" if all(one.test for one in found.probes) else "val"
     names = list(dict.fromkeys(one.layer.removeprefix(RANDOM) for one in found.probes))
     names.sort(key=lambda name: name != PIXELS)
-    many = len(names) > 8
-    axes = new_axes(figure, 0.7, 1.6 if many else 0.55, 3.1, 0.45)
-    answers = list(dict.fromkeys(one.answer for one in found.probes))
+    of, names = len(names), evenly(names, MOST_LAYERS)
+    scores = [one for one in found.probes if one.layer.removeprefix(RANDOM) in names]
+    answers = list(dict.fromkeys(one.answer for one in scores))
     lines = [(answer, random) for answer in answers for random in (False, True)]
-    lines = [line for line in lines if _of(found.probes, *line)]
+    lines = [line for line in lines if _of(scores, *line)]
+    shown = [fitted(name, NAME, 8) for name in names]
+    width, left = 9.4, 0.8
+    turned = max(width_of(name, 8) for name in shown) + 0.1 > (width - left - BESIDE) / len(names)
+    below = 0.5 + (max(width_of(name, 8) for name in shown) if turned else 0.15)
+    where = {"val": "validation", "test": "test"}[part]
+    title = f"How well the layers of {shortened(found.backbone.backbone, 30)} serve{some_of(len(names), of, 'layers')}"
+    figure, head = titled(width, 3.3 + below, title, "points: accuracy with its 95% interval")
+    axes = new_axes(figure, left, below, BESIDE, head + 0.1)
     for number, (answer, random) in enumerate(lines):
         aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)
-        label = f"{answer}, random weights" if random else answer
-        color = COLORS.get(answer, OTHER_COLOR)
-        _line(axes, names, _of(found.probes, answer, random), part, aside, label, color, hollow=random)
-    every = -(-len(names) // 36)
-    shown = [shortened(name, 18) for name in names[::every]]
-    axes.set_xticks(range(0, len(names), every), shown, rotation=90 if many else 0, fontsize=8 if many else None)
+        label = in_legend(f"{answer}, random weights" if random else answer, BESIDE - 0.5)
+        i = answers.index(answer)
+        look = LOOKS.get(answer, (SERIES[(i + 3) % len(SERIES)], MARKERS[(i + 3) % len(MARKERS)]))
+        _line(axes, names, _of(scores, answer, random), part, aside, label, look, hollow=random)
+    axes.set_xticks(range(len(names)), shown, rotation=90 if turned else 0, fontsize=8)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    where = {"val": "validation", "test": "test"}[part]
-    plain(axes, f"How well the layers of {shortened(found.backbone.backbone, 30)} serve: {where} accuracy", "layer")
+    plain(axes, "", "layer", f"{where} accuracy")
     axes.grid(visible=False, axis="x")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    legend_beside(axes)
     return figure
 
 
@@ -54,7 +75,7 @@ def _line(
     part: str,
     aside: float,
     label: str,
-    color: str,
+    look: tuple[str, str],
     *,
     hollow: bool,
 ) -> None:
@@ -64,8 +85,8 @@ def _line(
     values = [found.mean if isinstance(found, Spread) else found.value for _, found in points]
     below = [max(0.0, value - found.low) for value, (_, found) in zip(values, points, strict=True)]
     above = [max(0.0, min(1.0, found.high) - value) for value, (_, found) in zip(values, points, strict=True)]
-    places = [place for place, _ in points]
-    axes.errorbar(places, values, yerr=(below, above), color=color, linestyle="", marker="o", markersize=5,
+    places, (color, marker) = [place for place, _ in points], look
+    axes.errorbar(places, values, yerr=(below, above), color=color, linestyle="", marker=marker, markersize=5,
                   markerfacecolor="white" if hollow else color, linewidth=1.2, capsize=2, label=label)  # fmt: skip
     layers = [i for i, place in enumerate(places) if names[round(place - aside)] != PIXELS]
     axes.plot([places[i] for i in layers], [values[i] for i in layers], color=color, linewidth=1.2, alpha=0.6,

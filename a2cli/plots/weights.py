@@ -11,31 +11,35 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from a2cli.plots.common import (
-    FAINT,
+    GREY,
     INK,
+    LARGEST,
     TRAIN,
     VAL,
     evenly,
-    new_axes,
-    new_figure,
-    plain,
+    fitted,
+    page,
+    place,
     readable,
     shortened,
     some_of,
+    spaced,
+    width_of,
+    wrapped,
 )
-from a2cli.results.weights import Frame, LayerWeights, UnitView
+from a2cli.results.weights import Frame, UnitView
 
 Pictures = NDArray[np.float32]
 WIDTH = 7.0
 FULL = 99.5  # the percentile of |w| that has full colour
 MOST_FILTERS = 256
-MOST_ROWS, MOST_UNITS, MOST_LAYERS = 20, 30, 21  # that a page has room for
-LINE = 0.17
-TITLE, NAME, CLASS, UNIT_CLASS = 88, 40, 15, 28  # letters that there is room for
+MOST_ROWS, MOST_UNITS = 17, 24  # that a page has room for
+MOST_NAMED = 20  # classes whose names are listed below their bars
+LINE, SPARE = 0.17, 1.2  # inches of a line, and for what is above and below the pictures of a page
+NAME = 40  # letters of a network's or a layer's name
 
 
 @dataclass(frozen=True)
@@ -73,46 +77,34 @@ def _mosaic(tiles: Pictures, columns: int) -> Pictures:
     return found[:-gap, :-gap]
 
 
-def _page(height: float) -> tuple[Figure, Axes]:
-    """Return a page of inches from the top left, with one axes for all pictures: axes of their own cost ten times."""
-    figure = new_figure(WIDTH, height)
-    axes = new_axes(figure, 0, 0, 0, 0)
-    axes.set_axis_off()
-    return figure, axes
-
-
-def _finish(axes: Axes, height: float) -> None:
-    axes.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="auto")
-
-
-def _place(axes: Axes, picture: NDArray[np.generic], left: float, top: float, width: float, height: float) -> None:
-    axes.imshow(picture, extent=(left, left + width, top + height, top), interpolation="nearest")
-
-
-def _head(axes: Axes, title: str, under: str) -> None:
-    title = shortened(title, TITLE)
-    axes.text(0.05, 0.05, title, fontsize=9.5, color=INK, va="top")
-    axes.text(0.05, 0.05 + 1.3 * LINE, under, fontsize=7, color=INK, va="top")
+def _fewer(banks: Sequence[Bank], heights: Sequence[float]) -> tuple[Sequence[Bank], str]:
+    """Return the first networks that a page has room for, and words that say how many those are."""
+    shown = max(1, int(np.searchsorted(np.cumsum(heights), LARGEST - SPARE, side="right")))
+    return banks[:shown], some_of(min(shown, len(banks)), len(banks), "networks")
 
 
 def filters(banks: Sequence[Bank]) -> Figure:
     """The first layer's filters of each network, by their number."""
+    room = WIDTH - 0.1
+
+    def shape(one: Bank) -> tuple[int, int, float]:
+        """Return the columns and rows of a network's filters, and the width of all."""
+        columns = 8 if len(one.units) <= 32 else 16
+        return columns, -(-len(one.units) // columns), room * min(1.0, len(one.units) / columns)
+
+    heights = [shape(one)[1] * room / shape(one)[0] + 1.4 * LINE for one in banks]
+    banks, some = _fewer(banks, heights)
     scale = scale_of([one.weights for one in banks])
-    columns = [8 if len(one.units) <= 32 else 16 for one in banks]
-    tall = [WIDTH / 16 * -(-len(one.units) // across) for one, across in zip(banks, columns, strict=True)]
-    height = 0.5 + sum(tall) + len(banks) * 1.4 * LINE
-    figure, axes = _page(height)
-    _head(axes, f"First filters, {_names(banks)}", _said(scale))
-    top = 0.5
-    for one, across, high in zip(banks, columns, tall, strict=True):
+    figure, axes, top = page(WIDTH, sum(heights[: len(banks)]) + 0.05, f"First filters, {_names(banks)}{some}",
+                             _said(scale))  # fmt: skip
+    for one, high in zip(banks, heights, strict=False):
+        columns, _, wide = shape(one)
         size = "x".join(map(str, one.weights.shape[2:]))
-        words = f"{shortened(one.name, NAME)}: {len(one.units)} filters of {size}, row by row"
-        axes.text(0.05, top, words, fontsize=7.5, color=INK, va="top")
-        picture = _mosaic(_coloured(one.weights, scale), across)
-        wide = WIDTH / 16 * across - 0.1
-        _place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
-        top += high + 1.4 * LINE
-    _finish(axes, height)
+        words = f": {len(one.units)} filters of {size}, row by row"
+        axes.text(0.1, top, fitted(one.name, room - width_of(words, 8), 8) + words, fontsize=8, color=INK, va="top")
+        picture = _mosaic(_coloured(one.weights, scale), min(columns, len(one.units)))
+        place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
+        top += high
     return figure
 
 
@@ -122,37 +114,49 @@ def _names(banks: Sequence[Bank]) -> str:
 
 def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figure:
     """Hidden units as pictures, each beside what it says for each class; the most used first."""
-    scale, of = scale_of([one.weights for one in banks]), max(len(one.units) for one in banks)
+    of = max(len(one.units) for one in banks)
     some = slice(MOST_UNITS)
     banks = [replace(one, units=one.units[some], weights=one.weights[some], views=one.views[some]) for one in banks]
     note += some_of(min(of, MOST_UNITS), of, "units")
-    across, tile, below = 3, 0.95, 0.34
-    rows = [-(-len(one.units) // across) for one in banks]
-    height = 0.6 + sum(rows) * (tile + below) + len(banks) * 1.5 * LINE
-    figure, axes = _page(height)
+    across, tile, below = 3, 0.95, 0.36
+    heights = [-(-len(one.units) // across) * (tile + below) + 1.5 * LINE for one in banks]
+    banks, fewer = _fewer(banks, heights)
+    scale = scale_of([one.weights for one in banks])
+    names = banks[0].class_names
+    key = f"classes from left to right: {', '.join(f'{i} {readable(name, 18)}' for i, name in enumerate(names))}"
+    if len(names) > MOST_NAMED:
+        key = f"classes from left to right: the {len(names)} of the run's model.json, in its order, from 0 on"
+    foot = wrapped(key, WIDTH - 0.2, 7)
     whose = f"the most used by {readable(class_name)} first" if class_name else "the most used first"
-    _head(axes, f"Hidden units, {_names(banks)}: {whose}{note}",
-          f"{_said(scale)}; bars: what it adds to each class, a scale a network")  # fmt: skip
-    top, cell = 0.6, WIDTH / across
-    for one, deep in zip(banks, rows, strict=True):
-        axes.text(0.05, top, shortened(one.name, 2 * NAME), fontsize=8.5, color=INK, va="top")
-        top += 1.5 * LINE
+    figure, axes, top = page(
+        WIDTH, sum(heights[: len(banks)]) + 0.13 * len(foot) + 0.1,
+        f"Hidden units, {_names(banks)}: {whose}{note}{fewer}",
+        _said(scale), "bars: what a unit adds to each class (up) or takes from it (down), one scale a network",
+    )  # fmt: skip
+    cell = WIDTH / across
+    for one, high in zip(banks, heights, strict=False):
+        axes.text(0.1, top, fitted(one.name, WIDTH - 0.2, 8.5), fontsize=8.5, color=INK, va="top")
         pictures = _coloured(one.weights, scale)
         most = max((abs(value) for view in one.views for value in view.classes), default=0) or 1.0
         for i, (picture, view) in enumerate(zip(pictures, one.views, strict=True)):
-            left, under = 0.05 + i % across * cell, top + i // across * (tile + below)
-            _place(axes, picture, left, under, tile, tile)
-            _bars(axes, view.classes, most, left + tile + 0.08, under, cell - tile - 0.28, tile)
-            axes.text(left, under + tile + 0.03, _unit_said(view, one.class_names), fontsize=6.5, color=INK, va="top")
-        top += deep * (tile + below)
-    _finish(axes, height)
+            left, under = 0.1 + i % across * cell, top + 1.5 * LINE + i // across * (tile + below)
+            place(axes, picture, left, under, tile, tile)
+            _bars(axes, view.classes, most, left + tile + 0.08, under, cell - tile - 0.38, tile)
+            for k, line in enumerate(_unit_said(view, one.class_names, cell - 0.2)):
+                axes.text(left, under + tile + 0.11 * (k + 1), line, fontsize=6.5, color=INK, va="baseline")
+        top += high
+    for i, line in enumerate(foot):
+        axes.text(0.1, top + 0.13 * (i + 0.5), line, fontsize=7, color=INK, va="center_baseline")
     return figure
 
 
-def _unit_said(view: UnitView, names: Sequence[str]) -> str:
+def _unit_said(view: UnitView, names: Sequence[str], room: float) -> tuple[str, str]:
     order = np.argsort(view.classes)
-    best, worst = (readable(names[int(order[i])], UNIT_CLASS) for i in (-1, 0))
-    return f"unit {view.unit}: most for {best}\nmost against {worst}"
+    best, worst = (int(order[i]) for i in (-1, 0))
+    starts = (f"unit {view.unit}: most for {best} ", f"most against {worst} ")
+    first, second = (start + fitted(spaced(names[number]), room - width_of(start, 6.5), 6.5)
+                     for start, number in zip(starts, (best, worst), strict=True))  # fmt: skip
+    return first, second
 
 
 def _bars(
@@ -166,6 +170,8 @@ def _bars(
     corners = np.stack([starts, base, starts + 0.85 * step, base, starts + 0.85 * step, ends, starts, ends], axis=1)
     colors = [VAL if value > 0 else TRAIN for value in values]
     axes.add_collection(PolyCollection(list(corners.reshape(-1, 4, 2)), facecolors=colors, linewidths=0), autolim=False)
+    for words, at, side in (("0", left, "left"), (f"class {len(values) - 1}", left + width, "right")):
+        axes.text(at, top + height + 0.005, words, fontsize=5.5, color=GREY, ha=side, va="center_baseline")
 
 
 def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pictures: Pictures | None,
@@ -176,78 +182,83 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
     """
     words, tile, of = 0.95, 0.6, len(views)
     views = views[:MOST_ROWS]
-    height = 0.55 + len(views) * (tile + 0.04)
-    figure, axes = _page(height)
     parts = ["the picture of an ascent"] * (pictures is not None)
     if cut.shape[1]:
         parts += [f"the {cut.shape[1]} strongest patches, one an image", "grey lies beyond the image"]
-    title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: what its units answer most to{_whose(class_name)}"
-    title += some_of(len(views), of, "units")
-    _head(axes, title, f"{'; '.join(parts)}; at the left the class that most are of")
+    title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: what its units answer most to"
+    title += f", those that {readable(class_name)} uses most first" if class_name else ""
+    figure, axes, head = page(WIDTH, len(views) * (tile + 0.04) + 0.05, title + some_of(len(views), of, "units"),
+                              f"{'; '.join(parts)}; at the left the class that most are of")  # fmt: skip
     for row, view in enumerate(views):
-        top, left = 0.55 + row * (tile + 0.04), words
-        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center")
+        top, left = head + row * (tile + 0.04), words
+        _say_patches(axes, view, top, words, tile)
         if pictures is not None:
-            _place(axes, pictures[row].transpose(1, 2, 0), left, top, tile, tile)
+            place(axes, pictures[row].transpose(1, 2, 0), left, top, tile, tile)
             left += tile + 0.06
         for column in range(cut.shape[1]):
-            _place(axes, cut[row, column], left + column * 0.595, top, tile - 0.03, tile - 0.03)
-    _finish(axes, height)
+            place(axes, cut[row, column], left + column * 0.595, top, tile - 0.03, tile - 0.03)
     return figure
 
 
-def _patches_said(view: UnitView) -> str:
-    if not view.patches:
-        return f"unit {view.unit}\nanswers to none"
+def _say_patches(axes: Axes, view: UnitView, top: float, wide: float, high: float) -> None:
+    """Write beside a unit's row which it is, and which class most of its patches are of."""
     truths = [one.truth for one in view.patches]
-    most = max(dict.fromkeys(truths), key=truths.count)
-    if truths.count(most) == 1:
-        return f"unit {view.unit}\n{len(truths)} classes"
-    return f"unit {view.unit}\n{truths.count(most)} of {len(truths)}:\n{readable(most, CLASS)}"
-
-
-def _whose(class_name: str | None) -> str:
-    return f", those that {readable(class_name)} uses most first" if class_name else ""
+    most = max(dict.fromkeys(truths), key=truths.count, default="")
+    lines = [f"unit {view.unit}"]
+    if not truths:
+        lines.append("answers to none")
+    elif truths.count(most) == 1:
+        lines.append(f"{len(truths)} classes")
+    else:
+        lines += [f"{truths.count(most)} of {len(truths)}:", fitted(spaced(most), wide - 0.15, 6.5)]
+    for i, line in enumerate(lines):
+        at = top + high / 2 + 0.12 * (i - (len(lines) - 1) / 2)
+        axes.text(0.1, at, line, fontsize=6.5, color=INK, va="center_baseline")
 
 
 def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str, Pictures]) -> Figure:
     """The images that units answer most to, whole, and in each the field that the unit sees."""
     words, tile, of = 0.95, 0.64, len(views)
     views = views[:MOST_ROWS]
-    height = 0.55 + len(views) * (tile + 0.04)
-    figure, axes = _page(height)
     title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: the images that its units answer most to"
-    _head(axes, title + some_of(len(views), of, "units"), "the square is what the unit sees there")
+    title += some_of(len(views), of, "units")
+    said = "the square is what the unit sees there; at the left the class that most are of"
+    figure, axes, head = page(WIDTH, len(views) * (tile + 0.04) + 0.05, title, said)
     for row, view in enumerate(views):
-        top = 0.55 + row * (tile + 0.04)
-        axes.text(0.05, top + tile / 2, _patches_said(view), fontsize=6.5, color=INK, va="center")
+        top = head + row * (tile + 0.04)
+        _say_patches(axes, view, top, words, tile)
         for column, patch in enumerate(view.patches):
             picture, left = images[patch.image], words + column * (tile + 0.02)
             side = picture.shape[0]
-            _place(axes, picture, left, top, tile, tile)
+            place(axes, picture, left, top, tile, tile)
             edges = [np.clip((ends[0], ends[1] + 1), 0, side) / side * tile for ends in (patch.columns, patch.rows)]
-            box = Rectangle((left + edges[0][0], top + edges[1][0]), np.ptp(edges[0]), np.ptp(edges[1]), fill=False,
-                            edgecolor="#ffd400", linewidth=0.9)  # fmt: skip
-            axes.add_patch(box)
-    _finish(axes, height)
+            for color, wide in (("#000000", 1.8), ("#ffd400", 0.9)):  # seen on light and on dark images
+                box = Rectangle((left + edges[0][0], top + edges[1][0]), np.ptp(edges[0]), np.ptp(edges[1]),
+                                fill=False, edgecolor=color, linewidth=wide)  # fmt: skip
+                axes.add_patch(box)
     return figure
 
 
 def film(frames: Sequence[tuple[Frame, Pictures]], name: str, shown: Sequence[int]) -> Figure:
     """The first layer's weights over the training: a row an epoch, a column a unit; weights (U, C, H, W)."""
-    scale = scale_of([weights[list(shown)] for _, weights in frames])
-    words = 1.0
+    words, of = 1.0, len(frames)
     tile = (WIDTH - words - 0.05) / max(8, len(shown))
-    height = 0.55 + len(frames) * (tile + 0.04)
-    figure, axes = _page(height)
-    _head(axes, f"First layer of {shortened(name, NAME)} over its training", _said(scale))
+    gap = 0.12 * tile
+    frames = evenly(frames, int((LARGEST - SPARE) / tile))
+    scale = scale_of([weights[list(shown)] for _, weights in frames])
+    title = f"First layer of {shortened(name, NAME)} over its training{some_of(len(frames), of, 'epochs')}"
+    said = "a column a unit, by its number; moved: the distance from where it began, over the length there"
+    figure, axes, top = page(WIDTH, len(frames) * tile + LINE + 0.05, title, _said(scale), said)
+    axes.text(0.1, top + LINE / 2, "unit", fontsize=7, color=INK, va="center_baseline")
+    for column, unit in enumerate(shown):
+        axes.text(words + column * tile + (tile - gap) / 2, top + LINE / 2, str(unit), fontsize=7, color=INK,
+                  ha="center", va="center_baseline")  # fmt: skip
+    top += LINE
     for row, (frame, weights) in enumerate(frames):
-        top = 0.55 + row * (tile + 0.04)
-        said = f"epoch {frame.epoch}\nmoved {frame.moved:.2f}"
-        axes.text(0.05, top + tile / 2, said, fontsize=7, color=INK, va="center")
+        for line, at in ((f"epoch {frame.epoch}", -0.07), (f"moved {frame.moved:.2f}", 0.07)):
+            axes.text(0.1, top + (row + 0.44) * tile + at, line, fontsize=7, color=INK, va="center_baseline")
         for column, picture in enumerate(_coloured(weights[list(shown)], scale)):
-            _place(axes, picture, words + column * tile, top, tile * 0.96, tile * 0.96)
-    _finish(axes, height)
+            place(axes, picture, words + column * tile, top + row * tile, tile - gap, tile - gap)
     return figure
 
 
@@ -261,35 +272,3 @@ def frames_of(frames: Sequence[tuple[Frame, Pictures]], shown: Sequence[int]) ->
         pixels = _mosaic(tiles.repeat(larger, axis=1).repeat(larger, axis=2), min(8, len(shown)))
         found.append((f"epoch {frame.epoch}", (255 * pixels).astype(np.uint8)))
     return found
-
-
-def evidence(
-    name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tuple[Pictures, Pictures, Pictures]]
-) -> Figure:
-    """Each layer's singular values, over the band of those of networks drawn anew."""
-    of, layers = len(layers), evenly(layers, MOST_LAYERS)
-    across = min(3, len(layers))
-    deep, wide, high = -(-len(layers) // across), WIDTH / across, 1.75
-    figure = new_figure(WIDTH, 0.5 + deep * high)
-    title = f"Singular values of each layer's weights, {shortened(name, NAME)}, in their order"
-    title += some_of(len(layers), of, "layers")
-    under = "grey: networks drawn anew, least to most; blue: its own, learned; red: its own, like its initialisation"
-    whole = 0.5 + deep * high
-    figure.text(0.05 / WIDTH, 1 - 0.18 / whole, title, fontsize=9.5, color=INK)
-    figure.text(0.05 / WIDTH, 1 - 0.38 / whole, under, fontsize=7, color=INK)
-    for i, layer in enumerate(layers):
-        left, top = i % across * wide, 0.5 + i // across * high
-        axes = new_axes(
-            figure, left + 0.42, (deep - 1 - i // across) * high + 0.42, WIDTH - left - wide + 0.1, top + 0.2
-        )
-        values, least, largest = spectra[layer.layer]
-        order = np.arange(1, len(values) + 1)
-        axes.fill_between(order, least, largest, color=FAINT)
-        axes.plot(order, values, color=VAL if layer.verdict == "learned" else TRAIN, linewidth=1.3)
-        plain(axes, "", "")
-        axes.set_title(f"{shortened(layer.layer, 24)}: {layer.verdict}", loc="left", fontsize=7.5, color=INK)
-        axes.tick_params(labelsize=6.5)
-        axes.set_ylim(0, None)
-        axes.set_xlim(1, max(2, len(values)))
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return figure
