@@ -311,11 +311,13 @@ def captioned(figure: "Figure", caption: str, stamp: str = "") -> float:
     lines = [(line, color) for line, color in ((stamp, "#b00020"), (caption, "#707070")) if line]
     for number, (line, color) in enumerate(lines, start=1):
         at = (0.1 / width, (0.05 - CAPTION * number) / height)
-        words = figure.text(*at, printable(line), color=color, fontsize=7, va="baseline")
-        for most in range(min(len(line), 300), 8, -4):
-            words.set_text(shortened(printable(line), most))
-            if words.get_window_extent().width <= (width - 0.2) * figure.dpi:
-                break
+        line, room = printable(line), width - 0.2
+        words = figure.text(*at, line, color=color, fontsize=7, va="baseline")
+        if len(line.encode()) * 0.08 > room:  # inches; else it fits, and measuring takes milliseconds
+            for most in range(min(len(line), 300), 8, -4):
+                words.set_text(shortened(line, most))
+                if words.get_window_extent().width <= room * figure.dpi:
+                    break
     return CAPTION * len(lines)
 
 

@@ -1,18 +1,23 @@
 """Every figure, with few and many of everything: named, whole, nothing over anything else, readable in any print."""
 
 import itertools
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
-from contact_sheet import CASES, RUN
+from conftest import A2, TINY
+from contact_sheet import CASES, RUN, VERDICTS, contributions, movements, runs
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
+from PIL import Image
 
-from a2cli.plots import common
-from a2cli.runs import MOST_PIXELS, captioned
+from a2cli.plots import common, invariance
+from a2cli.runs import MOST_PIXELS, Run, captioned, rendered
 
 # Machado, Oliveira & Fernandes 2009, severity 1, in linear RGB; then CIE 1976 L*a*b* under D65.
 SEEN_BY = {
@@ -109,3 +114,98 @@ def test_figure(case: str) -> None:
         assert axes.get_ylabel() or not any(text.get_text() for text in tick_labels(axes.yaxis))
         kinds = {label for label in axes.get_legend_handles_labels()[1] if not label.startswith("_")}
         assert len(kinds) < 2 or axes.get_legend() or figure.legends, "several kinds of lines, and no legend"
+
+
+def test_each_figure_names_its_run_and_its_data(a2: A2, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {}
+
+    def listen(figure: Figure, kind: str, below: float) -> bytes:
+        said[figure] = [text.get_text() for text in figure.texts]
+        return rendered(figure, kind, below)
+
+    monkeypatch.setattr("a2cli.runs.rendered", listen)
+    a2("train-cnn", "--data", data, *TINY, "--out", "runs/mine").done()
+    assert len(said) == 4
+    assert all("run mine · data set" in texts for texts in said.values())
+    assert Run(Path("runs/mine")).child("seeds/3").child("stages/1-head").name == "mine/seeds/3/stages/1-head"
+
+
+def test_what_is_below_a_figure() -> None:
+    """Lines of their own, none of them beyond the edges, however long names are; the figure stays as large."""
+    figure = common.new_figure(2, 1)
+    bare, below = rendered(figure, "png"), captioned(figure, "W" * 999, "NOT PRETRAINED")
+    with Image.open(BytesIO(bare)) as before, Image.open(BytesIO(rendered(figure, "png", below))) as after:
+        assert (before.size, after.size) == ((300, 150), (300, 150 + round(150 * below)))
+        pixels = np.asarray(after.convert("RGB")).astype(int)
+    assert (pixels[:150] == 255).all()
+    assert (pixels[:, :5] == 255).all() and (pixels[:, -5:] == 255).all()
+    red = pixels[150:, :, 0] - pixels[150:, :, 1] > 90
+    assert red[: len(red) // 2].any() and not red[len(red) // 2 :].any()
+    assert (pixels[-25:] < 200).any()
+
+
+@pytest.mark.parametrize("size", [6.5, 8, 11])
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_text_is_as_wide_as_it_is_said_to_be(size: float) -> None:
+    figure = common.new_figure(9, 1)
+    for words in ("class 7", "W" * 30, "画廊の肖像" * 4, "iIl1.,;" * 9, "conv1.0.weight"):
+        shown = figure.text(0, 0, words, fontsize=size).get_window_extent().width / figure.dpi
+        assert common.width_of(words, size) == pytest.approx(shown, abs=0.06 + 0.06 * shown)
+        for fit in (common.fitted, common.fitted_end):
+            assert fit(words, 99, size) == words
+            short = fit(words * 50, 1.0, size)
+            assert "…" in short and common.width_of(short, size) <= 1.0
+    assert common.fitted_end("folder/" * 90 + "7.png", 1.0, size).endswith("7.png")
+    assert common.wrapped("a bb " + "c" * 999, 1.0, size)[0] == "a bb"
+
+
+def test_an_axis_has_one_notation() -> None:
+    """1e-4 falling to its eighth was 0.0001 beside 8e-05."""
+    figure = common.new_figure(5, 3)
+    for largest, expected in ((1e-4, {"0", "2e-05", "1e-04"}), (1e-2, {"0", "0.002", "0.01"})):
+        axes = figure.add_subplot()
+        axes.set_ylim(0, 1.1 * largest)
+        common.small_numbers(axes.yaxis, largest)
+        figure.draw_without_rendering()
+        assert expected <= {text.get_text() for text in tick_labels(axes.yaxis)}
+        axes.remove()
+
+
+def test_verdicts_of_an_ablation_have_their_colours_and_shapes() -> None:
+    figure = contributions(4, 2, "", average=False)
+    points = [line for line in figure.axes[0].lines if line.get_marker() in {"^", "v", "s", "o"}]
+    shown = [(line.get_marker(), line.get_markerfacecolor()) for line in points]
+    assert shown == [(common.VERDICTS[word]["marker"], common.VERDICTS[word]["color"]) for word in VERDICTS]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {*labels} == {"helps", "hurts", "no difference", "undecided"}
+
+
+def test_shades_of_layers_reach_what_was_measured() -> None:
+    """Half of them were black: all from 1.2 on."""
+    figure = movements(1, 6)
+    grid = figure.axes[0].images[0]
+    assert grid.get_clim() == (0, pytest.approx(float(grid.get_array().max())))
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_label() == "<colorbar>"] == ["distance"]
+
+
+def test_several_probed_runs_without_strengths() -> None:
+    """Two changes: side by side, not at the ends of an empty axis; the dashes are in the legend."""
+    some = [replace(run, changes=[one for one in run.changes if one.name.startswith("flip")]) for run in runs(2)]
+    figure = invariance.curves(some, 0.02)
+    (axes,) = figure.axes
+    assert axes.get_window_extent().width / figure.dpi < 3
+    assert {"same answer as unchanged", "unchanged"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_qualities_of_jpeg_are_in_the_order_of_their_curve(
+    a2: A2, train: A2, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+    draw = invariance.sheet
+    monkeypatch.setattr(invariance, "sheet", lambda title, rows: seen.update(rows) or draw(title, rows))
+    run = train("--data", data).done()
+    a2("probe-invariance", "--run", run, "--changes", "jpeg,rotate", "--no-layers", "--quiet", "--out", "probe").done()
+    assert [tile.title for tile in seen["jpeg"]] == ["90", "70", "50", "30", "10", "5"]
+    assert seen["rotate"][0].title == "-90"
+    rows = (Path("probe") / "figures/sheet-1-1.csv").read_text().splitlines()
+    assert [row.split(",")[1] for row in rows if row.startswith("jpeg")] == ["5", "10", "30", "50", "70", "90"]
