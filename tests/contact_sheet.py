@@ -377,7 +377,8 @@ EPOCHS = [(epochs, seeds) for epochs in (1, 30, 500) for seeds in (1, 20)]
 CLASSES = [(count, kind) for count in (2, 11, 40, 136, 1000) for kind in NAMES]
 CASES: dict[str, Callable[[], Figure]] = {
     **cases("curves, {} epochs, {} seeds", curves, *EPOCHS),
-    **cases("curves, {} epochs, {} seeds, stages at {}", curves, (30, 1, (1, 11, 21)), (3, 1, (1, 2, 3))),
+    **cases("curves, {} epochs, {} seeds, stages at {}", curves, (30, 1, (1, 11, 21)), (3, 1, (1, 2, 3)),
+            (500, 1, (1, 2, 3, 200))),
     "curves, test": partial(curves, 30, 1, test=True),
     "curves, stages, 20 seeds, test": partial(curves, 500, 20, (1, 101), test=True),
     **cases("learning rate, {} epochs, {} seeds, {} decades", learning_rate,

@@ -90,8 +90,14 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in shown + others if text.get_text().strip()]
 
 
+# What others of the kind show as well, and takes long: for the eye, in `contact_sheet.py`.
+LOOKED_AT = ("confusion, 11", "confusion, 136 classes, wide", "confusion, 1000 classes,", "verdicts, 12", "verdicts, 20",
+             "recognised, 2 runs", "recognised, 1 runs of 1000", "movements, 20", "translations, 2 runs")  # fmt: skip
+LOOKED_AT += ("confusion, 40 classes, long", "film, 30", "evidence, 7", "predictions, 25", "filters, 6")
+
+
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith(LOOKED_AT)])
 def test_figure(case: str) -> None:
     figure = CASES[case]()
     width, height = figure.get_size_inches()
