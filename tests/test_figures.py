@@ -91,8 +91,14 @@ def texts(figure: Figure) -> list[Text]:
 
 
 # What others of the kind show as well, and takes long: for the eye, in `contact_sheet.py`.
-LOOKED_AT = ("confusion, 11", "confusion, 136 classes, wide", "confusion, 1000 classes,", "verdicts, 12",
-             "verdicts, 20", "recognised, 2 runs", "recognised, 1 runs of 1000", "movements, 20", "translations, 2 runs")  # fmt: skip
+LOOKED_AT = (
+    "confusion, 11",
+    "confusion, 136 classes, wide",
+    "confusion, 1000 classes,",
+    "verdicts, 12",
+    "verdicts, 20",
+)
+LOOKED_AT += ("recognised, 2 runs", "recognised, 1 runs of 1000", "movements, 20", "translations, 2 runs")
 LOOKED_AT += ("confusion, 40 classes, long", "film, 30", "evidence, 7", "predictions, 25", "filters, 6")
 
 
