@@ -174,14 +174,14 @@ def test_an_ascent_excites_more_than_any_image(view: A2, tmp_path: Path) -> None
 
 
 def test_figures_come_in_the_formats_asked_for_and_twice_the_same(view: A2, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        view("--run", "mlp", "--format", "png,svg,pdf", "--out", tmp_path / name).done()
-    first = sorted((tmp_path / "one/figures").iterdir())
+    for name in ("one", "two"):  # below a figure stands the name of its run
+        view("--run", "mlp", "--format", "png,svg,pdf", "--out", tmp_path / name / "out").done()
+    first = sorted((tmp_path / "one/out/figures").iterdir())
     assert {path.suffix for path in first} == {".png", ".svg", ".pdf", ".csv", ".npz"}
     for path in first:
         if path.suffix in {".png", ".pdf", ".csv", ".npz"}:
-            assert path.read_bytes() == (tmp_path / "two/figures" / path.name).read_bytes(), path.name
-    assert (tmp_path / "one/figures/units.svg").read_text().startswith("<?xml")
+            assert path.read_bytes() == (tmp_path / "two/out/figures" / path.name).read_bytes(), path.name
+    assert (tmp_path / "one/out/figures/units.svg").read_text().startswith("<?xml")
 
 
 def test_networks_side_by_side_share_one_scale(view: A2, place: Path, tmp_path: Path) -> None:
