@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -64,7 +66,9 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report; `history` holds each seed's epochs, `seconds` the time spent by phase.
+    """The whole report; `history` holds each seed's epochs.
+
+    `seconds` is what the last session's time was spent on, and `all` of it; earlier versions had only some of it.
 
     `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
     `test_curve_reads` those after each epoch by --test-curve. Version 1 of the schema had no `sha256`.
@@ -116,11 +120,54 @@ class RunProgress:
     ended: bool
 
 
-class Watcher(Protocol):
-    """Who looks on while an experiment runs: the console, or in scripts and tests nobody."""
+class Clock:
+    """Adds up the time that passes by what it is spent on, so that the parts make up the whole."""
 
-    def phase(self, text: str) -> None:
-        """Say what begins now."""
+    def __init__(self) -> None:
+        self._spent: dict[str, float] = {}
+        self._on, self._since = "starting", time.perf_counter()
+
+    def turn(self, spent_on: str) -> None:
+        """Count what passes from now on for this."""
+        now = time.perf_counter()
+        self._spent[self._on] = self._spent.get(self._on, 0.0) + now - self._since
+        self._on, self._since = spent_on, now
+
+    def seconds(self, before: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Return the seconds spent on each thing and on `all`, since the clock began or since those `before`."""
+        self.turn(self._on)
+        found = {name: spent - (before or {}).get(name, 0.0) for name, spent in self._spent.items()}
+        found = {name: spent for name, spent in found.items() if spent > 0}
+        return {**found, "all": sum(found.values())}
+
+
+class Watcher(Protocol):
+    """Who looks on while an experiment runs: the console, or in scripts and tests nobody.
+
+    Its clock turns as it is told what begins.
+    """
+
+    clock: Clock
+
+    def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
+        """Say what begins now, and what its time counts for; `brief` if it is over at once, as a rule."""
+
+    def step(self, text: str) -> None:
+        """Say which step of the phase begins now."""
+
+    def at(self, done: float, total: float | None, unit: str = "") -> None:
+        """Say how far the phase is."""
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        """Pass batches or other equal pieces on, `count` in all, 0 if that is not known, looking on."""
+        ...
+
+    def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
+        """Yield the names of the parts that a whole is made of, each as it begins; without `lengths` all are equal.
+
+        How far one is goes by its training, or by its batches.
+        """
+        ...
 
     def warn(self, text: str, because: BaseException | None = None) -> None:
         """Say what the user should know before it goes on, and which error it is due to, if one is."""
@@ -131,40 +178,54 @@ class Watcher(Protocol):
     def epoch(self, log: EpochLog) -> None:
         """Say that an epoch has ended."""
 
-    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        """Pass an epoch's batches on, `count` in all, looking on."""
-        ...
-
     def runs(self, runs: Sequence[RunProgress]) -> None:
         """Say how far runs side by side are."""
 
-    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
-        """Say how many of a round's trials are done, and how each contender stands: its name, its trials, its best."""
+    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+        """Say how many of a round's trials are done, and how each contender stands: its name, its trials, its best.
+
+        `later` are the trials of the rounds after it.
+        """
 
 
 class Nobody:
-    """A watcher that looks away."""
+    """A watcher that looks away, but for the time."""
 
-    def phase(self, text: str) -> None: ...
+    def __init__(self) -> None:
+        self.clock = Clock()
 
-    def warn(self, text: str, because: BaseException | None = None) -> None: ...
+    def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
+        self.clock.turn(spent_on)
 
-    def start(self, title: str, epochs: int, done: int) -> None: ...
+    def step(self, text: str) -> None: ...
 
-    def epoch(self, log: EpochLog) -> None: ...
+    def at(self, done: float, total: float | None, unit: str = "") -> None: ...
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
         return batches
 
-    def runs(self, runs: Sequence[RunProgress]) -> None: ...
+    def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
+        return iter(names)
 
-    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None: ...
+    def warn(self, text: str, because: BaseException | None = None) -> None: ...
+
+    def start(self, title: str, epochs: int, done: int) -> None:
+        self.clock.turn("training")
+
+    def epoch(self, log: EpochLog) -> None: ...
+
+    def runs(self, runs: Sequence[RunProgress]) -> None:
+        self.clock.turn("training")
+
+    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+        self.clock.turn("training")
 
 
 class Listening(Nobody):
     """A watcher that keeps what is warned of."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.warnings: list[str] = []
 
     def warn(self, text: str, because: BaseException | None = None) -> None:
@@ -208,6 +269,11 @@ def machine() -> dict[str, str | int]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def report_from(values: object) -> Report:

@@ -21,7 +21,7 @@ from a2cli import storage
 from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Report, Watcher, plain, report_from, to_json
+from a2cli.report import Nobody, Report, Watcher, plain, report_from, to_json
 from a2cli.results.training import EpochLog
 from a2cli.settings import completed, flat
 from a2cli.text import printable, shortened
@@ -57,6 +57,8 @@ class Run:
         self.stamp = ""  # what every figure says below it
         self.formats: Sequence[str] = ("png",)
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
+        self.watch: Watcher = Nobody()  # who is told which figure is drawn
+        self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
 
     @classmethod
     def create(cls, command: str, out: str | None) -> "Run":
@@ -87,11 +89,13 @@ class Run:
             raise DataError(f"{folder}: {storage.no_run(Path(folder))}")
         return cls(Path(folder))
 
-    def child(self, name: str) -> "Run":
-        """Return the run inside this one, such as seeds/3, its folder made."""
+    def child(self, name: str, watch: Watcher | None = None) -> "Run":
+        """Return the run inside this one, such as seeds/3, its folder made; its time counts from now on."""
         folder = self.folder / name
         storage.make_folder(folder)
-        return Run(folder, name=f"{self.name}/{name}")
+        run = Run(folder, name=f"{self.name}/{name}")
+        run.spent_before = watch.clock.seconds() if watch else {}
+        return run
 
     @contextmanager
     def locked(self, watch: Watcher) -> Iterator[None]:
@@ -193,13 +197,13 @@ class Run:
         A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
         drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
         """
-        report = replace(report, artifacts=self.artifacts())
+        report = replace(report, artifacts=self.artifacts(), seconds=watch.clock.seconds(self.spent_before))
         if draw is None:
             self.write_report(report)
             return report
         self.write_report(replace(report, status="running"))
-        watch.phase("drawing figures")
-        began, self.undrawn, self.data = time.perf_counter(), {}, report.sources
+        watch.phase("drawing figures", "drawing")
+        self.watch, self.undrawn, self.data = watch, {}, report.sources
         try:
             draw()
         except (A2Error, OSError):  # a disk that is full, say, which is not about figures
@@ -214,7 +218,7 @@ class Run:
             report,
             artifacts=self.artifacts(),
             warnings=[*report.warnings, *warned],
-            seconds={**report.seconds, "drawing": time.perf_counter() - began},
+            seconds=watch.clock.seconds(self.spent_before),
         )
         self.write_report(report)
         return report
@@ -247,6 +251,7 @@ class Run:
         self._save_drawn(name, drawn)
 
     def _save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
+        self.watch.step(name)
         try:
             drawn = draw()
         except Exception as error:  # whatever matplotlib fails with; `finish` says so

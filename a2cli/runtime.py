@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
+from a2cli.report import cores as cores
 from a2cli.report import machine
 
 
@@ -72,11 +72,6 @@ def _keep_freed_memory() -> None:
         if hasattr(libc, "mallopt"):  # musl has none
             libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, at its largest
             libc.mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
-
-
-def cores() -> int:
-    """Return the number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment(device: torch.device, before: Mapping[str, str | int] | None = None) -> dict[str, str | int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from a2cli.errors import DataError, missing
-from a2cli.report import to_json
+from a2cli.report import Nobody, Watcher, to_json
 from a2cli.text import printable
 
 if sys.platform == "win32":
@@ -32,6 +32,7 @@ UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as
 MOST_COMMAND = 1000  # bytes of a config's first line, which names the command
 WINDOWS_TRIES = 20  # at replacing a file that is being read, over two seconds
 YAML_DIGEST = b" sha256: "
+HASHED_BYTES = 1 << 20  # of a large file at a time
 
 
 # Writing
@@ -65,6 +66,19 @@ def _replace(temporary: Path, path: Path) -> None:
             return
         time.sleep(0.1)
     temporary.replace(path)
+
+
+def hashed(path: Path, watch: Watcher | None = None) -> "hashlib._Hash":
+    """Return the SHA-256 of a file so far, for more to be added; raises OSError.
+
+    It is read as a file, as a failed read of mapped memory ends the process.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        pieces = -(-os.fstat(file.fileno()).st_size // HASHED_BYTES)
+        for piece in (watch or Nobody()).batches(iter(lambda: file.read(HASHED_BYTES), b""), pieces):
+            digest.update(piece)
+    return digest
 
 
 def write(path: Path, content: bytes) -> None:

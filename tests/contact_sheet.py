@@ -135,7 +135,8 @@ def contender_curves(count: int, seeds: int, epochs: int, over: str, names: str)
     of = {one.name: {int(seed): [(log, log.epoch * (1 + i / 9)) for log in logs]
                      for seed, logs in history(epochs, seeds).items()}
           for i, one in enumerate(table(count, 3, names).contenders)}  # fmt: skip
-    return comparison.curves(of, over)
+    kept = {name: (max(1.0, epochs * 2 / 3), 2.0 * epochs, 0.6) for name in of}
+    return comparison.curves(of, kept, over)
 
 
 def contributions(count: int, seeds: int, names: str, average: bool) -> Figure:

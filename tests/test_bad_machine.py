@@ -264,7 +264,7 @@ def test_too_little_memory_to_begin(megabytes: int, tmp_path: Path) -> None:
     """Python starts, and the libraries cannot be loaded."""
     limit = f"ulimit -v {megabytes * 1024} && exec {sys.executable} -m a2cli train-cnn --data atelier"
     done = subprocess.run(["sh", "-c", limit], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr.removeprefix("starting\n")) == (2, "", NO_MEMORY)
+    assert (done.returncode, done.stdout, done.stderr.removeprefix("loading PyTorch\n")) == (2, "", NO_MEMORY)
     assert list(tmp_path.iterdir()) == []
 
 

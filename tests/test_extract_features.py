@@ -231,6 +231,7 @@ class Impatient(Nobody):
     """Interrupts after so many batches."""
 
     def __init__(self, batches: int) -> None:
+        super().__init__()
         self.left = batches
 
     def batches(self, batches: Iterable[Any], count: int) -> Iterable[Any]:

@@ -441,5 +441,5 @@ def test_no_more_is_read_than_soon_needed(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_long_prediction_says_how_many(predict: A2) -> None:
-    assert predict("--run", "alone", "set", "--batch-size", "8", "--json").err == "36 images\n"
+    assert predict("--run", "alone", "set", "--batch-size", "8", "--json").err == "answering 36 images\n"
     assert predict("--run", "alone", "set", "--batch-size", "8", "--json", "--quiet").err == ""

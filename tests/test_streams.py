@@ -96,7 +96,7 @@ def interrupted(tmp_path: Path, after: float, number: int) -> tuple[int, str]:
 def test_ctrl_c_while_it_starts(after: float, data: Path, tmp_path: Path) -> None:
     status, errors = interrupted(tmp_path, after, signal.SIGINT)
     assert status == 130
-    assert not [line for line in errors.splitlines() if not line.startswith(("starting", "packing", "interrupted; go"))]
+    assert not [line for line in errors.splitlines() if not line.startswith(("loading", "packing", "interrupted; go"))]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

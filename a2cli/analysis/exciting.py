@@ -10,6 +10,7 @@ from torch import Tensor, fx
 
 from a2cli.analysis.attribution import run_keeping
 from a2cli.models.backbones import up_to
+from a2cli.report import Nobody, Watcher
 from a2cli.runtime import Streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -102,7 +103,13 @@ def to_classes(graph: fx.GraphModule, name: str, batches: Batches, classes: int)
 
 
 def ascend(
-    graph: fx.GraphModule, name: str, units: Sequence[int], side: int, steps: int, streams: Streams
+    graph: fx.GraphModule,
+    name: str,
+    units: Sequence[int],
+    side: int,
+    steps: int,
+    streams: Streams,
+    watch: Watcher | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return for each unit a picture (U, 3, side, side) in [0, 1] that excites it, and its answer there (U,).
 
@@ -128,7 +135,7 @@ def ascend(
             values = values[:, :, values.shape[2] // 2, values.shape[3] // 2]
         return values[rows, list(units)]
 
-    for _ in range(steps):
+    for _ in (watch or Nobody()).batches(range(steps), steps):
         shifts = torch.randint(-jitter, jitter + 1, (2,), generator=draw).tolist()
         moved = torch.roll(rendered(), shifts, dims=(2, 3))
         (slope,) = torch.autograd.grad(answers(moved).sum(), picture)

@@ -11,6 +11,7 @@ from a2cli.checks.training import check_training
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
 from a2cli.options import Resolved, checked, shown
+from a2cli.report import cores
 from a2cli.settings import AnyAblation, AnyTraining, FinetuneSettings, declared, flat
 
 # What decides on which images, or how often, is judged: without it nothing could be compared.
@@ -135,15 +136,16 @@ def _check_without(whole: AnyTraining, gone: Sequence[Ingredient]) -> None:
         raise SettingsError(f"without {', '.join(one.name for one in gone)}: {error}") from None
 
 
-def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient]) -> list[str]:
-    """Return what an ablation would run, line by line."""
+def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient], jobs: int = 0) -> list[str]:
+    """Return what an ablation would run, line by line; `jobs` trials side by side, 0: one for each core."""
     ablation, count, seeds = settings.ablation, len(ingredients), settings.training.seeds
     lines = [f"Ingredient {one.name}: taken away, {_as_words(one)}" for one in ingredients]
     # All, none and those that lack one are the same in every order.
     of_orders = f"at most {1 + count + (count > 1) + ablation.orders * max(0, count - 2)}"
     trials = {"one-out": str(1 + count), "orders": of_orders, "all": f"{1 << count:,}"}[ablation.design]
     epochs = "" if isinstance(settings, FinetuneSettings) else f", of {settings.training.epochs} epochs each"
-    return [*lines, f"Trials: {trials} with each of {seeds} seeds{epochs}", split_in_words(settings.split)]
+    trials += f" with each of {seeds} seeds{epochs}, {jobs or cores()} side by side"
+    return [*lines, f"Trials: {trials}", split_in_words(settings.split)]
 
 
 def _as_words(one: Ingredient) -> str:

@@ -8,6 +8,7 @@ from a2cli.checks.training import contradictions
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
 from a2cli.options import Resolved
+from a2cli.report import cores
 from a2cli.settings import AnyComparison, ComparisonOptions, TrialOptions, flat
 
 
@@ -78,8 +79,8 @@ def list_flag(name: str) -> str:
     return f"--{name.replace('_', '-')}s"
 
 
-def plan_compare(settings: AnyComparison) -> list[str]:
-    """Return what a comparison would run, line by line."""
+def plan_compare(settings: AnyComparison, jobs: int = 0) -> list[str]:
+    """Return what a comparison would run, line by line; `jobs` trials side by side, 0: one for each core."""
     lists, training = settings.comparison, settings.training
     choices = contenders_of(settings)
     lines = [f"Contenders: {', '.join(choice.name for choice in choices)}"]
@@ -90,6 +91,7 @@ def plan_compare(settings: AnyComparison) -> list[str]:
         trials += len(choices) * lists.rates * lists.tuning_seeds
     judged = len(choices) * training.seeds * (2 if lists.tuning == "both" else 1)
     lines.append(
-        f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, on {settings.dataset.data}"
+        f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, "
+        f"{jobs or cores()} side by side, on {settings.dataset.data}"
     )
     return [*lines, split_in_words(settings.split)]

@@ -5,8 +5,10 @@ from typing import Any
 from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, split_in_words, threads_in_words, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
 from a2cli.errors import SettingsError
+from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.options import Resolved
+from a2cli.report import cores
 from a2cli.settings import (
     AnyTraining,
     FinetuneSettings,
@@ -15,6 +17,7 @@ from a2cli.settings import (
     TrainFeaturesSettings,
     augmentations,
     flat,
+    repeats,
 )
 
 
@@ -58,14 +61,26 @@ def contradictions(settings: ImageTraining) -> list[str]:
     return [*larger, *past_the_end(settings)]
 
 
-def plan_training(settings: AnyTraining) -> list[str]:
-    """Return what a training would do, line by line."""
+def plan_training(settings: AnyTraining, jobs: int = 0) -> list[str]:
+    """Return what a training would do, line by line; `jobs` are those of several runs, 0 if it is left open."""
     last = [split_in_words(settings.split), threads_in_words(settings.training.threads, auto_threads(settings))]
+    if (runs := len(repeats(settings))) > 1:
+        last.append(f"Runs: {runs}, {_side_by_side(runs, jobs, settings.training.device)}")
     if isinstance(settings, FinetuneSettings):
         return [*plan_finetuning(settings), *last]
     if isinstance(settings, TrainFeaturesSettings):
         return [*plan_features(settings), *last]
     return [*_plan_on_images(settings), *last]
+
+
+def _side_by_side(runs: int, jobs: int, device: str) -> str:
+    """Return how many runs would be trained at the same time."""
+    if jobs or device == "cpu":
+        jobs = min(runs, jobs or jobs_for(runs, cores()))
+        return f"{jobs} side by side" if jobs > 1 else "one after the other"
+    if device == "auto":
+        return f"{jobs_for(runs, cores())} side by side on a CPU, one after the other on a GPU"
+    return "one after the other"
 
 
 def _plan_on_images(settings: ImageTraining) -> list[str]:

@@ -21,10 +21,10 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     warnings = checks.check_ablation(resolved, ingredients)
     checks.check_trial_options(chosen)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_ablation(resolved.settings, ingredients), chosen.json, warnings)
+        show_dry_run(resolved, checks.plan_ablation(resolved.settings, ingredients, chosen.jobs), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         from a2cli.experiments.ablate import ablate as run_experiment
         from a2cli.experiments.workers import Workers
         from a2cli.runs import Run

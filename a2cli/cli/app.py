@@ -19,7 +19,7 @@ from a2cli.cli.training import finetune, train_cnn, train_mlp
 from a2cli.cli.transfer import extract_features
 from a2cli.cli.weights import visualize_weights
 from a2cli.console import base as console
-from a2cli.console.progress import Transfer
+from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
 from a2cli.settings import (
     ABLATIONS,
@@ -100,9 +100,11 @@ def data_get(chosen: DebugOptions, flags: dict[str, Any]) -> None:
         got = "nothing" if settings.name is None else repr(settings.name)
         raise SettingsError(f"a2 data get: expected paintings, got {got}")
     name = settings.name
-    with Transfer(name) as transfer:
+    folder = Path(settings.to) if settings.to else data_folder() / name
+    with Show() as show:
+        show.phase(f"fetching {name}", brief=True)
         result = get_paintings(
-            Path(settings.to) if settings.to else data_folder() / name, report=transfer.say, progress=transfer.progress
+            folder, report=show.say, progress=lambda done, total: show.at(done / 1e6, total and total / 1e6, "MB")
         )
     console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
     console.out(str(result.folder))

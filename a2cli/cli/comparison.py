@@ -24,10 +24,10 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
     warnings = checks.check_compare(resolved)
     budget = checks.check_comparison_options(chosen)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_compare(resolved.settings), chosen.json, warnings)
+        show_dry_run(resolved, checks.plan_compare(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
         from a2cli.experiments.workers import Workers
         from a2cli.runs import Run

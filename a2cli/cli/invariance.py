@@ -20,7 +20,7 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
         show_dry_run(resolved, checks.plan_probe(resolved.settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         from a2cli.experiments.probe_invariance import probe_invariance as run_experiment
         from a2cli.experiments.probed import Trained
         from a2cli.runs import Run

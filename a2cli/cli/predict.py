@@ -19,6 +19,7 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     resolved = options.resolve(PredictSettings, "predict", (), flags)
     config_of("--run", checks.check_prediction(resolved, chosen))
     with Show(chosen.quiet) as show:
+        show.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments.predict import predict as run_experiment
 
         found = run_experiment(resolved.settings.prediction, chosen.picture, show, overwrite=chosen.overwrite)

@@ -33,10 +33,10 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     if chosen.jobs and len(repeats(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_training(resolved.settings), chosen.json, warnings)
+        show_dry_run(resolved, checks.plan_training(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         if len(repeats(resolved.settings)) > 1 and chosen.jobs != 1:
             from a2cli.experiments.workers import start_server
 

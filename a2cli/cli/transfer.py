@@ -18,7 +18,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
         show_dry_run(resolved, checks.plan_extraction(resolved.settings, chosen.out), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         from a2cli.experiments.extract_features import extract_features as run_experiment
 
         report = run_experiment(resolved.settings, chosen.out, show, overwrite=chosen.overwrite)

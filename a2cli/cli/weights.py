@@ -20,7 +20,7 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
         show_dry_run(resolved, checks.plan_view(resolved.settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
-        show.phase("starting")
+        show.phase("loading PyTorch", "starting")
         from a2cli.experiments.probed import Trained
         from a2cli.experiments.visualize_weights import visualize_weights as run_experiment
         from a2cli.runs import Run

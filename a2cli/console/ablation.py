@@ -41,7 +41,7 @@ def show_ablation(report: Report, folder: Path) -> None:
 def _points(pair: PairVerdict | None) -> str:
     if pair is None:
         return ""
-    return f"{100 * pair.difference + 0.0:+.1f}  {100 * pair.low:+.1f} to {100 * pair.high:+.1f}"
+    return f"{100 * pair.difference:+z.1f}  {100 * pair.low:+z.1f} to {100 * pair.high:+z.1f}"
 
 
 def _accuracy(one: Combination) -> tuple[str, str, str, str]:

@@ -77,7 +77,7 @@ def _contenders(table: Table, target: float | None) -> "RichTable":
 def _accuracy(one: Contender) -> tuple[str, str]:
     if one.accuracy:
         found = one.accuracy
-        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{found.low:.2f} to {found.high:.2f}"
+        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{max(0.0, found.low):.2f} to {min(1.0, found.high):.2f}"
     known = [run.accuracy for run in one.runs if run.accuracy is not None]
     return (f"{known[0]:.3f}" if known else "none"), ""
 

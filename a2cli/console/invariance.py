@@ -59,7 +59,7 @@ def _changes(run: ProbedRun) -> "Table":
 
 
 def _accuracy(point: StrengthPoint) -> str:
-    return f"{point.accuracy.value:.3f} {100 * point.difference:+.1f}"
+    return f"{point.accuracy.value:.3f} {100 * point.difference:+z.1f}"
 
 
 def _verdict(one: ChangeResult) -> str:
@@ -73,6 +73,6 @@ def _verdict(one: ChangeResult) -> str:
 def _against(comparisons: Sequence[RunComparison]) -> "Table":
     table = table_of("change", "points", "interval", "")
     for one in comparisons:
-        points = f"{100 * one.difference:+.1f}", f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
+        points = f"{100 * one.difference:+z.1f}", f"{100 * one.low:+z.1f} to {100 * one.high:+z.1f}"
         table.add_row(one.change, *points, one.verdict)
     return table

@@ -1,188 +1,320 @@
-"""Progress for people, on standard error."""
+"""Progress for people, on standard error: what is being done, how far it is and how long it will take."""
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from a2cli.console.base import clock, note, people, show_traceback, table_of
-from a2cli.report import RunProgress
+from a2cli.report import Clock, RunProgress
 from a2cli.results.training import EpochLog
 from a2cli.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.live import Live
-    from rich.progress import Progress, TaskID
     from rich.table import Table
 
 T = TypeVar("T")
-LIVE_SECONDS = 0.1
-PLAIN_LINES = 10
+PLAIN_SECONDS = 20.0  # between lines in a pipe, at the most
+PLAIN_LINES = 10  # of a training or a round of trials, in a pipe
+BAR = 8
+SHORTEST = 20  # columns of a title, or there is no bar
+
+
+@dataclass
+class Activity:
+    """What goes on: its title and step, how far it is, and what else is known, the most important first."""
+
+    title: str = ""
+    step: str = ""
+    done: float = 0.0
+    total: float | None = None
+    counted: str = ""  # how far it is in words, else in per cent
+    details: Sequence[str] = ()
+    is_training: bool = False
+    began: float = field(default_factory=lambda: time.monotonic())
+    began_with: float = 0.0
+    later: float = 0.0  # what comes after it, in the units of `total`
+
+    def left(self) -> float | None:
+        """Return the seconds until all is done, as fast as it was so far; None where that is not known."""
+        passed, ran = time.monotonic() - self.began, self.done - self.began_with
+        return passed / ran * (self.total - self.done + self.later) if self.total and ran > 0 else None
+
+    def how_far(self) -> str:
+        return self.counted or (f"{min(1.0, self.done / self.total):.0%}" if self.total else "")
+
+
+@dataclass
+class Part:
+    """One of the parts of a whole, such as a seed: which of how many, what lies before it, the share of it done."""
+
+    name: str
+    number: int
+    count: int
+    before: float
+    length: float
+    total: float
+    by_batches: bool
+    done: float = 0.0
 
 
 class Show:
-    """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI."""
+    """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI.
+
+    With `quiet` there is only the live line, and only where standard output goes elsewhere, as in
+    `run=$(a2 train-cnn --quiet)`.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = people()
-        self.quiet = quiet
-        self.live = (
-            self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("CI") and not quiet
-        )
-        self.progress: Progress | None = None
-        self.task: TaskID | None = None
-        self.table: Live | None = None
-        self.title, self.epochs, self.done = "", 0, 0
-        self.round, self.round_began, self.round_done = "", 0.0, 0
-        self.several, self.tenths = False, 0  # whether runs side by side are shown, and the share of them last told
+        self.console, self.clock = people(), Clock()
+        terminal = self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("CI")
+        self.is_live = terminal and not (quiet and sys.stdout.isatty())
+        self.is_plain = not terminal and not quiet
+        self.live: Live | None = None
+        self.now = Activity()
+        self.whole: list[Part] = []
+        self.whole_began: tuple[float, float] | None = None  # when work on the whole began, and the share done then
+        self.table: Sequence[Sequence[str]] = ()
+        self.said, self.told = time.monotonic(), -1  # when the last plain line was printed, and how far it was
+        self.ended = threading.Event()
 
     def __enter__(self) -> "Show":
+        if self.is_plain:
+            with suppress(RuntimeError):  # no memory for a thread
+                threading.Thread(target=self._keep_saying, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
         self.close()
 
-    def phase(self, text: str) -> None:
-        self.close()
+    def close(self) -> None:
+        """Take the live line away."""
         if self.live:
-            self._open(text, "")
-        elif not self.quiet:
-            note(text)
+            self.live.stop()
+        self.live, self.now, self.table = None, Activity(), ()
+
+    # What is told
+
+    def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
+        self.clock.turn(spent_on)
+        self._begin(Activity(text))
+        if not brief:
+            self._say(self._title())
+
+    def step(self, text: str) -> None:
+        self._begin(Activity(self.now.title, text))
+
+    def at(self, done: float, total: float | None, unit: str = "") -> None:
+        self.now.done, self.now.total = done, total
+        if unit:
+            self.now.counted = f"{done:,.1f}{f' of {total:,.1f}' if total else ''} {unit}"
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        now = self.now
+        if now.is_training:
+            epochs = now.done
+            for number, batch in enumerate(batches, start=1):
+                yield batch
+                self._advance(epochs + number / count)
+            return
+        now.began, now.began_with, now.total = time.monotonic(), 0.0, count or None
+        part = self.whole[-1] if self.whole and self.whole[-1].by_batches else None
+        if part and self.whole_began is None:
+            self.whole_began = now.began, self._share()
+        for number, batch in enumerate(batches, start=1):
+            yield batch
+            now.done = number
+            if part and count:
+                part.done = number / count
+
+    def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
+        lengths = lengths or [1.0] * len(names)
+        before, total = 0.0, sum(lengths)
+        if not self.whole:
+            self.whole_began = None
+        for number, (name, length) in enumerate(zip(names, lengths, strict=True), start=1):
+            part = Part(name, number, len(names), before, length, total, by_batches)
+            self.whole.append(part)
+            try:
+                yield name
+            finally:
+                self.whole.remove(part)
+            before += length
+            if self.whole:  # this whole is itself a part
+                self.whole[-1].done = before / total if total else 1.0
 
     def warn(self, text: str, because: BaseException | None = None) -> None:
         self.console.print("warning:", text, style="yellow", soft_wrap=True)
         if because is not None and "--debug" in sys.argv:
             show_traceback(because)
 
+    def say(self, text: str) -> None:
+        """Print a line, in a terminal above the live one."""
+        self.console.print(text, soft_wrap=True)
+        self.said = time.monotonic()
+
     def start(self, title: str, epochs: int, done: int) -> None:
-        self.close()
-        self.title, self.epochs, self.done = title, epochs, done
-        if self.live:
-            self._open(title, f"{done}/{epochs}", total=epochs, done=done)
-        elif not self.quiet and done:
-            note(f"{title}: going on after epoch {done} of {epochs}")
+        self.clock.turn("training")
+        counted = f"{done}/{epochs}"
+        self._begin(Activity(title, "", done, epochs, counted, is_training=True, began_with=done))
+        self._advance(done)
+        if self.whole_began is None and self.whole:
+            self.whole_began = time.monotonic(), self._share()
+        if done:
+            self._say(f"{self._title()}: going on after epoch {done} of {epochs}")
 
     def epoch(self, log: EpochLog) -> None:
-        self.done = log.epoch
-        line = (
-            f"{log.epoch}/{self.epochs} loss {log.train_loss:.3f} train {log.train_accuracy:.3f} "
-            f"val {log.val_accuracy:.3f} lr {log.learning_rate:.0e} {log.images_per_second:.0f}/s"
+        now, epochs = self.now, int(self.now.total or 0)
+        self._advance(log.epoch)
+        now.counted = f"{log.epoch}/{epochs}"
+        now.details = (
+            f"val {log.val_accuracy:.3f}",
+            f"loss {log.train_loss:.3f}",
+            f"train {log.train_accuracy:.3f}",
+            f"lr {log.learning_rate:.0e}",
+            f"{log.images_per_second:.0f}/s",
         )
-        if self.progress and self.task is not None:
-            self.progress.update(self.task, completed=log.epoch, line=line)
-        elif not self.quiet and (log.epoch % max(1, self.epochs // PLAIN_LINES) == 0 or log.epoch == self.epochs):
-            note(f"{self.title}: epoch {line}")
-
-    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        if not self.progress or self.task is None:
-            yield from batches
-            return
-        if not self.epochs:
-            self.progress.update(self.task, total=count)
-        shown = time.monotonic()
-        for number, batch in enumerate(batches):
-            yield batch
-            if time.monotonic() - shown > LIVE_SECONDS:
-                share = self.done + (number + 1) / count if self.epochs else number + 1
-                self.progress.update(self.task, completed=share)
-                shown = time.monotonic()
+        if log.epoch % max(1, epochs // PLAIN_LINES) == 0 or log.epoch == epochs:
+            self._say(self._plain())
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
+        self.clock.turn("training")
         done, total = sum(one.done for one in runs), sum(one.epochs for one in runs)
-        ended = sum(one.ended for one in runs)
+        now = self._going_on(f"{len(runs)} runs", done)
+        now.done, now.total, now.counted = done, total, f"epoch {done}/{total}"
         under_way = [one for one in runs if one.done and not one.ended]
-        each = ", ".join(f"{one.title} {one.done}/{one.epochs} val {one.accuracy:.3f}" for one in under_way)
-        line = f"{ended} of {len(runs)} done" + (f"; {each}" if each else "")
-        if self.live:
-            if self.progress is None or not self.several:
-                self.close()
-                self.several = True
-                self._open(f"{len(runs)} runs", line, total=total, done=done)
-            elif self.task is not None:
-                self.progress.update(self.task, completed=done, line=line)
-        elif not self.quiet and done * PLAIN_LINES // total > self.tenths:
-            self.tenths = done * PLAIN_LINES // total
-            note(f"{len(runs)} runs: epoch {done}/{total}, {line}")
+        now.details = [
+            f"{sum(one.ended for one in runs)} of {len(runs)} done",
+            *(f"{one.title} {one.done}/{one.epochs} val {one.accuracy:.3f}" for one in under_way),
+        ]
+        if done and done * PLAIN_LINES // total > self.told:
+            self.told = done * PLAIN_LINES // total
+            self._say(self._plain())
 
-    def standing(self, title: str, done: int, total: int, rows: Sequence[Sequence[str]]) -> None:
-        if title != self.round:
-            self.close()
-            self.round, self.round_began, self.round_done = title, time.monotonic(), done
-        ran = done - self.round_done
-        left = (time.monotonic() - self.round_began) / ran * (total - done) if ran else None
-        ahead = f"{title}: {done} of {total} trials" + (f", {clock(left)} left" if left else "")
-        if self.live:
+    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+        self.clock.turn("training")
+        now = self._going_on(title, done)
+        now.done, now.total, now.later, now.counted = done, total, later, f"{int(done)} of {total} trials"
+        self.table, best = rows, max(rows, key=lambda row: row[2], default=("", "", ""))
+        now.details = [f"{best[0]} ahead, {best[2]}"] if best[2] else []
+        if int(done) > self.told and (int(done) == total or int(done) % max(1, total // PLAIN_LINES) == 0):
+            self.told = int(done)
+            self._say(self._plain())
+
+    # How it is shown
+
+    def _begin(self, activity: Activity) -> None:
+        self.now, self.table, self.told = activity, (), -1
+        if self.is_live and self.live is None:
             from rich.live import Live
 
-            if self.table is None:
-                self.table = Live(console=self.console, refresh_per_second=4, transient=True)
-                self.table.start()
-            self.table.update(_standing(ahead, rows))
-        elif not self.quiet and total and (done == total or done % max(1, total // PLAIN_LINES) == 0):
-            best = max(rows, key=lambda row: row[2])
-            note(f"{ahead}; {best[0]} ahead, {best[2]}" if best[2] else ahead)
+            self.live = Live(console=self.console, get_renderable=self._shown, transient=True, redirect_stdout=False)
+            self.live.start(refresh=True)
+        elif self.live:
+            self.live.refresh()  # before something that may let no other thread run
 
-    def _open(self, title: str, line: str, total: float | None = None, done: int = 0) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def _going_on(self, title: str, done: float) -> Activity:
+        """Return the activity of this title, begun now if it is not under way."""
+        if self.now.title != title:
+            self._begin(Activity(title, began_with=done))
+        return self.now
 
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None if total is None else 8),
-            TextColumn("{task.fields[line]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=self.console,
-            refresh_per_second=4,
-            transient=True,
-        )
-        self.progress.start()
-        self.task = self.progress.add_task(printable(title), total=total, completed=done, line=line)
+    def _advance(self, epochs: float) -> None:
+        """Take down how many epochs of a training are done."""
+        self.now.done = epochs
+        if self.whole and self.now.total:
+            self.whole[-1].done = epochs / self.now.total
 
-    def close(self) -> None:
-        if self.progress:
-            self.progress.stop()
-        if self.table:
-            self.table.stop()
-        self.table, self.several = None, False
-        self.progress, self.task, self.epochs, self.done = None, None, 0, 0
+    def _share(self) -> float:
+        """Return the share of the whole that is done, with parts within parts."""
+        share = 0.0
+        for part in reversed(self.whole):
+            share = (part.before + part.length * max(share, part.done)) / (part.total or 1.0)
+        return share
+
+    def _say(self, line: str) -> None:
+        if self.is_plain:
+            note(line)
+            self.said = time.monotonic()
+
+    def _keep_saying(self) -> None:
+        """Print where things stand whenever nothing was printed for a while."""
+        while not self.ended.wait(max(0.01, self.said + PLAIN_SECONDS - time.monotonic())):
+            if time.monotonic() < self.said + PLAIN_SECONDS:
+                continue
+            if self.now.title:
+                self._say(self._plain())
+            self.said = time.monotonic()
+
+    def _title(self) -> str:
+        """Return what goes on, with the seed, fold or stage that it is of."""
+        title = f"{self.now.title}: {self.now.step}" if self.now.step else self.now.title
+        parts = ", ".join(f"{part.name} ({part.number} of {part.count})" for part in self.whole if part.count > 1)
+        if parts:
+            return parts if self.now.is_training else f"{parts}: {title}"
+        return title
+
+    def _time(self) -> str:
+        """Return how long it will take, all parts together where it is one of several; else how long it has taken."""
+        if self.now.total and self.now.done >= self.now.total and not self.now.later:
+            return ""
+        left, all_of_it, share = self.now.left(), bool(self.now.later), self._share()
+        by_batches = any(part.by_batches for part in self.whole)
+        if self.whole and self.whole_began and (self.now.is_training or left is None or by_batches):
+            began, before = self.whole_began
+            if before < share < 1:
+                left, all_of_it = (time.monotonic() - began) / (share - before) * (1 - share), True
+        if left is None:
+            return f"{clock(time.monotonic() - self.now.began)} so far"
+        several = all_of_it and (self.now.later or any(part.count > 1 for part in self.whole))
+        return f"{clock(left)} left{' in all' * bool(several)}"
+
+    def _plain(self) -> str:
+        known = [self.now.how_far(), *self.now.details, self._time()]
+        known[0] = f"epoch {known[0]}" if self.now.is_training else known[0]
+        return f"{self._title()}: {', '.join(filter(None, known))}"
+
+    def _shown(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        line = Text(self._line(self.console.width), no_wrap=True, overflow="crop")
+        return Group(line, _standing(self.table)) if self.table else line
+
+    def _line(self, width: int) -> str:
+        """Return the live line, cut to so many columns: details go first, then the title's end."""
+        from rich.cells import cell_len, set_cell_size
+
+        now, title = self.now, printable(self._title())
+        if not title:
+            return ""
+        filled = round(BAR * min(1.0, now.done / now.total)) if now.total else 0
+        full, empty, cut = "━╌…" if self.console.encoding.startswith("utf") else "#-~"
+        bar = [full * filled + empty * (BAR - filled)] if now.total else []
+        shown, end = [*bar, *filter(None, [now.how_far()])], self._time()
+        if bar and width - cell_len(" ".join(["", *shown, end])) < min(SHORTEST, cell_len(title)):
+            shown = shown[1:]
+        room = max(2, width - cell_len(" ".join(["", *shown, end])))
+        if cell_len(title) > room:
+            title = set_cell_size(title, room - 1) + cut
+        for detail in map(printable, now.details):
+            if cell_len(" ".join([title, *shown, detail, end])) > width:
+                break
+            shown.append(detail)
+        return " ".join(filter(None, [title, *shown, end]))
 
 
-def _standing(title: str, rows: Sequence[Sequence[str]]) -> "Table":
+def _standing(rows: Sequence[Sequence[str]]) -> "Table":
     table = table_of("contender", "trials", "mean accuracy")
-    table.title, table.title_justify = title, "left"
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
     for row in sorted(rows, key=lambda row: row[2], reverse=True):
         table.add_row(*row)
     return table
-
-
-class Transfer:
-    """Looks on while something is downloaded."""
-
-    def __init__(self, title: str) -> None:
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-        console = people()
-        live = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
-        self.bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            console=console,
-            transient=True,
-            disable=not live,
-        )
-        self.task = self.bar.add_task(printable(title), total=None)
-
-    def __enter__(self) -> "Transfer":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def say(self, text: str) -> None:
-        self.bar.console.print(text, soft_wrap=True)
-
-    def progress(self, done: int, total: int | None) -> None:
-        self.bar.update(self.task, completed=done, total=total)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from a2cli.data import brushes, subjects
 from a2cli.data.drawing import DrawnSet, Floats, color, draw_set, mix, to_image
+from a2cli.report import Watcher
 
 SIDE = 128
 BORROWED = 0.55  # the largest share of another painter's palette in a picture
@@ -60,9 +61,9 @@ PAINTERS = (
 # fmt: on
 
 
-def draw_atelier(seed: int = 0) -> DrawnSet:
+def draw_atelier(seed: int = 0, watch: Watcher | None = None) -> DrawnSet:
     """Draw all canvases: images (451, 128, 128, 3), the same for the same seed."""
-    return draw_set([(painter.name, painter.canvases) for painter in PAINTERS], seed, _paint)
+    return draw_set([(painter.name, painter.canvases) for painter in PAINTERS], seed, _paint, watch)
 
 
 def _paint(number: int, rng: np.random.Generator) -> Image.Image:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2cli.data.decode import Decoded
+from a2cli.report import Watcher
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Source:
 
     label: str
     key: str
-    items: Callable[[], Items]
+    items: Callable[[Watcher], Items]
     passed_over: Mapping[str, int] = field(default_factory=dict)
     unused: Sequence[str] = ()
     notes: Sequence[str] = ()

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from a2cli.report import Nobody, Watcher
+
 Rows = NDArray[np.int64]
 Floats = NDArray[Any]  # float32
 SIDE = 32
@@ -58,26 +60,30 @@ def perceptual_hash(small: NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def near_duplicates(small: NDArray[np.uint8], hashes: NDArray[np.uint64]) -> list[tuple[int, int, float]]:
+def near_duplicates(
+    small: NDArray[np.uint8], hashes: NDArray[np.uint64], watch: Watcher | None = None
+) -> list[tuple[int, int, float]]:
     """Return pairs of rows that are near duplicates with their similarity, the most similar first.
 
     `small` (N, S, S) are the images' thumbnails, `hashes` (N,) their hashes.
     """
     rows = np.flatnonzero(small.std(axis=(1, 2)) >= FLAT)
-    pairs = _candidates(hashes[rows], _coarse(small[rows]))
-    alike = _alike(small[rows], pairs)
+    watch = watch or Nobody()
+    pairs = _candidates(hashes[rows], _coarse(small[rows]), watch)
+    alike = _alike(small[rows], pairs, watch)
     pairs, alike = pairs[alike >= SIMILARITY], alike[alike >= SIMILARITY]
     involved, at = np.unique(pairs, return_inverse=True)
     content = np.stack([without_bars(small[row]) for row in rows[involved]]) if len(pairs) else small[:0]
-    kept = _alike(content, at.reshape(-1, 2)) >= CONTENT_SIMILARITY  # else only their bars are alike
+    kept = _alike(content, at.reshape(-1, 2), watch) >= CONTENT_SIMILARITY  # else only their bars are alike
     found = zip(*rows[pairs[kept]].T.tolist(), alike[kept].round(3).tolist(), strict=True)
     return sorted(found, key=lambda pair: (-pair[2], pair))
 
 
-def _alike(small: NDArray[np.uint8], pairs: Rows) -> NDArray[np.float64]:
+def _alike(small: NDArray[np.uint8], pairs: Rows, watch: Watcher) -> NDArray[np.float64]:
     """Return each pair's similarity, some pairs at a time."""
     found = np.zeros(len(pairs))
-    for start in range(0, len(pairs), PAIRS_AT_A_TIME):
+    starts = range(0, len(pairs), PAIRS_AT_A_TIME)
+    for start in watch.batches(starts, len(starts)):
         part = slice(start, start + PAIRS_AT_A_TIME)
         found[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]])
     return found
@@ -93,9 +99,9 @@ def _coarse(small: NDArray[np.uint8]) -> Floats:
     return coarse
 
 
-def _candidates(hashes: NDArray[np.uint64], coarse: Floats) -> Rows:
+def _candidates(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> Rows:
     """Return pairs (P, 2) of which few bits differ and whose coarse pixels agree; of very many, the nearest."""
-    found = [(pairs, bits) for pairs, bits in _close(hashes, coarse) if len(pairs)]
+    found = [(pairs, bits) for pairs, bits in _close(hashes, coarse, watch) if len(pairs)]
     if not found:
         return np.empty((0, 2), dtype=np.int64)
     pairs, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -103,9 +109,10 @@ def _candidates(hashes: NDArray[np.uint64], coarse: Floats) -> Rows:
     return pairs if len(pairs) <= most else pairs[np.argsort(bits, kind="stable")[:most]]
 
 
-def _close(hashes: NDArray[np.uint64], coarse: Floats) -> Iterator[tuple[Rows, NDArray[np.uint8]]]:
+def _close(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> Iterator[tuple[Rows, NDArray[np.uint8]]]:
     """Yield pairs and the number of bits in which they differ, block by block: about a nanosecond a pair."""
-    for top in range(0, len(hashes), BLOCK):
+    tops = range(0, len(hashes), BLOCK)
+    for top in watch.batches(tops, len(tops)):
         for left in range(top, len(hashes), 16 * BLOCK):
             differ = np.bitwise_count(hashes[top : top + BLOCK, None] ^ hashes[None, left : left + 16 * BLOCK])
             above, beside = np.divmod(np.flatnonzero(differ <= MOST_BITS), differ.shape[1])

@@ -32,13 +32,9 @@ STALE_SECONDS = 86_400
 NO_PIXELS = np.zeros(0, np.uint8)
 
 
-def fingerprint_of(path: Path, shape: Sequence[int], labels: Sequence[int]) -> str:
-    """Return the SHA-256 of packed pixels and their labels; raises OSError.
-
-    The pixels are read as a file: a failed read of mapped memory ends the process.
-    """
-    with path.open("rb", buffering=0) as file:
-        digest = hashlib.file_digest(file, "sha256")
+def fingerprint_of(path: Path, shape: Sequence[int], labels: Sequence[int], watch: Watcher) -> str:
+    """Return the SHA-256 of packed pixels and their labels; raises OSError."""
+    digest = storage.hashed(path, watch)
     digest.update(json.dumps([list(shape), labels]).encode())
     return digest.hexdigest()
 
@@ -79,8 +75,8 @@ class Packer:
 
     def write(self, folder: Path, value_range: ValueRange | None) -> None:
         """Pack into a new folder; raises DataError, OSError."""
-        self.watch.phase(f"packing {self.source.label} at {self.size}x{self.size} pixels (once)")
-        items = self.source.items()
+        self.watch.phase(f"packing {self.source.label} at {self.size}x{self.size} pixels (once)", "packing")
+        items = self.source.items(self.watch)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         kept: list[_Square] = []
@@ -105,6 +101,9 @@ class Packer:
                 os.fsync(file.fileno())
             shape, labels = (len(kept), self.size, self.size, 3), [items.labels[one.number] for one in kept]
             groups = groups_of(one.digest for one in kept)
+            self.watch.step("SHA-256")
+            fingerprint = fingerprint_of(path, shape, labels, self.watch)
+            self.watch.step("near duplicates")
             index = {
                 "shape": shape,
                 "labels": labels,
@@ -112,9 +111,9 @@ class Packer:
                 "splits": [items.splits[one.number] for one in kept],
                 "class_names": items.class_names,
                 "skipped": [f"{items.names[one.number]}: {one.reason}" for one in damaged],
-                "fingerprint": fingerprint_of(path, shape, labels),
+                "fingerprint": fingerprint,
                 "identical": identical(groups),
-                "near": _near(kept, groups),
+                "near": _near(kept, groups, self.watch),
                 "modes": [one.mode for one in kept],
                 "sizes": [one.size for one in kept],
                 "constant": [items.names[one.number] for one in kept if one.is_constant],
@@ -192,13 +191,13 @@ class Packer:
         )
 
 
-def _near(kept: Sequence[_Square], groups: NDArray[np.int64]) -> list[tuple[int, int, float]]:
+def _near(kept: Sequence[_Square], groups: NDArray[np.int64], watch: Watcher) -> list[tuple[int, int, float]]:
     """Return the near duplicates among the images that differ, as rows and similarity."""
     if len(kept) > MOST_COMPARED:
         return []
     rows = np.flatnonzero(groups == np.arange(len(groups))).tolist()
     hashes = np.array([kept[row].perceptual_hash for row in rows], dtype=np.uint64)
-    pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes)
+    pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes, watch)
     return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
 
 

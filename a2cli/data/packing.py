@@ -110,13 +110,13 @@ def pack(
     recipe = f"{PACKER_VERSION}\n{size}\n{fit}\n{skip_damaged}\n{value_range}\n{source.key}"
     folder = cache_folder() / "packed" / hashlib.sha256(recipe.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     try:
-        packed = _open(folder) if folder.exists() else None
+        packed = _open(folder, source, watch) if folder.exists() else None
         if packed is None:
             if folder.exists():
                 watch.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
             Packer(source, size, fit, skip_damaged, threads, watch, may_skip).write(folder, value_range)
-            packed = _open(folder)
+            packed = _open(folder, source, watch)
     except OSError as error:
         raise DataError(
             f"cache {error.filename or folder}: {error.strerror}; set A2_CACHE_DIR to another folder"
@@ -131,15 +131,16 @@ def pack(
     )
 
 
-def _open(folder: Path) -> Packed | None:
+def _open(folder: Path, source: Source, watch: Watcher) -> Packed | None:
     """Return what is packed in a folder, or None where it is damaged; raises OSError where it cannot be read."""
+    watch.phase(f"reading the packed images of {source.label}", "reading images", brief=True)
     try:
         text = (folder / "index.json").read_text("utf-8")
         if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
             return None
         index: dict[str, Any] = json.loads(text)
         images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=tuple(index.pop("shape")))
-        fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"])
+        fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"], watch)
         if fingerprint != index["fingerprint"]:
             return None
         index["labels"] = np.array(index["labels"], dtype=np.int64)

@@ -19,7 +19,7 @@ from a2cli.experiments.train import ground_of
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import Nobody, Report, Watcher
+from a2cli.report import Report, Watcher
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
@@ -57,13 +57,15 @@ class Ablation:
 
     def check(self, device: str) -> None:
         """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
-        for kept in dict.fromkeys(kept for combinations in self.kept.values() for kept in combinations):
+        watch, wanted = self.board.watch, dict.fromkeys(kept for several in self.kept.values() for kept in several)
+        watch.phase("checking the trials' settings on the data", "checking", brief=True)
+        for kept in watch.batches(wanted, len(wanted)):
             ground = None
             for seed in (seed for seed, combinations in self.kept.items() if kept in combinations):
                 trial = self._trial(kept, seed, device)
                 gone = ", ".join(name for name in self.names if name not in kept)
                 with naming(f"without {gone}, seed {seed}" if gone else f"seed {seed}"):
-                    ground = ground or ground_of(trial, (), Nobody())
+                    ground = ground or ground_of(trial, (), watch)
                     ground.check(trial)
 
     def _trial(self, kept: Kept, seed: int, device: str) -> AnyTraining:

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from statistics import fmean
 
+from a2cli.experiments.side_by_side import followed, run_progress
 from a2cli.experiments.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
 from a2cli.experiments.workers import Workers
 from a2cli.report import Watcher
@@ -26,8 +27,8 @@ class Board:
     ended: dict[Key, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
 
-    def run(self, title: str, wanted: Mapping[Key, Trial]) -> None:
-        """Run the trials that have not ended yet, in this or an earlier session."""
+    def run(self, title: str, wanted: Mapping[Key, Trial], later: int = 0) -> None:
+        """Run the trials that have not ended yet, in this or an earlier session; so many come in later rounds."""
         waiting: dict[str, tuple[Trial, Key]] = {}
         for key, new in wanted.items():
             if key not in self.ended:
@@ -36,13 +37,23 @@ class Board:
                     self.ended[key] = before
                 else:
                     waiting[trial.name] = trial, key
-        done = len(wanted) - len(waiting)
-        if waiting:
-            self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
-        for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
-            self.ended[waiting[ended.trial.name][1]] = ended
-            done += 1
-            self.watch.standing(title, done, len(wanted), self._rows(list(wanted)))
+        if not waiting:
+            return
+        trials = {name: trial.settings for name, (trial, _) in waiting.items()}
+        begun = frozenset(trials)  # and not ended
+        rows = self._rows(list(wanted))
+
+        def look() -> None:
+            under_way = [run_progress(self.folder / name, trials[name], False) for name in begun]
+            done = len(wanted) - len(begun) + sum(one.done / one.epochs for one in under_way)
+            self.watch.standing(title, done, len(wanted), rows, later)
+
+        look()
+        with followed(look):
+            for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
+                self.ended[waiting[ended.trial.name][1]] = ended
+                begun, rows = begun - {ended.trial.name}, self._rows(list(wanted))
+                look()
 
     def _placed(self, trial: Trial) -> Trial:
         """Return a trial under the name of the folder that has it already, or else under one that no other has."""

@@ -1,6 +1,5 @@
 """`a2 data check`: what a data set holds, and what is wrong with it. Needs no torch."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 
@@ -9,7 +8,7 @@ from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_parts
-from a2cli.report import Watcher
+from a2cli.report import Watcher, cores
 from a2cli.results.data import DataCheck
 from a2cli.settings import CheckSettings
 
@@ -19,9 +18,8 @@ def check_data(settings: CheckSettings, watch: Watcher) -> DataCheck:
 
     Writes nothing but the packed images in the cache.
     """
-    source = find_source(settings.data or "")
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    packed = pack(source, settings.image_size, settings.fit, True, threads, watch)
+    source = find_source(settings.data or "", watch)
+    packed = pack(source, settings.image_size, settings.fit, True, cores(), watch)
     by_class = {name: dict[str, int]() for name in packed.class_names}
     for label, part in zip(packed.labels.tolist(), packed.splits, strict=True):
         parts = by_class[packed.class_names[label]]

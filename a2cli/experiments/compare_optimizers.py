@@ -148,15 +148,31 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
     for table in results.tables:
         suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
         histories = {one.name: _histories(comparison, one) for one in table.contenders}
+        kept_epochs = {
+            one.name: {run_.seed: found.kept_epoch for run_ in one.runs
+                       if (found := comparison.result((one.name, one.learning_rate, run_.seed)))}
+            for one in table.contenders
+        }  # fmt: skip
         rows: list[tuple[Any, ...]] = [
-            (name, seed, log.epoch, log.train_accuracy, log.val_accuracy, log.val_loss, seconds)
+            (
+                name,
+                seed,
+                log.epoch,
+                log.train_accuracy,
+                log.val_accuracy,
+                log.val_loss,
+                seconds,
+                log.epoch == kept_epochs[name][seed],
+            )
             for name, runs in histories.items()
             for seed, logs in runs.items()
             for log, seconds in logs
         ]
-        columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds"]
-        run.save_figure(f"curves{suffix}", partial(plots.curves, histories, "epoch"), columns, rows)
-        run.save_figure(f"time{suffix}", partial(plots.curves, histories, "seconds"), columns, rows)
+        columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds", "kept"]
+        kept = {one.name: point for one in table.contenders
+                if (point := _kept(one, histories[one.name], kept_epochs[one.name]))}  # fmt: skip
+        run.save_figure(f"curves{suffix}", partial(plots.curves, histories, kept, "epoch"), columns, rows)
+        run.save_figure(f"time{suffix}", partial(plots.curves, histories, kept, "seconds"), columns, rows)
         cells = [
             (p.first, p.second, p.seeds, p.difference, p.low, p.high, p.verdict, p.more_seeds) for p in table.pairs
         ]
@@ -172,6 +188,15 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
             ]
             columns = ["contender", "learning_rate", "seed", "status", "accuracy"]
             run.save_figure("rates", partial(plots.rates, table), columns, points)
+
+
+def _kept(
+    contender: Contender, histories: Mapping[int, list[tuple[EpochLog, float]]], kept: Mapping[int, int]
+) -> tuple[float, float, float] | None:
+    """Return the mean epoch that a contender's runs kept, the seconds until then, and the accuracy it is judged by."""
+    accuracy = contender.accuracy.mean if contender.accuracy else _only(contender)
+    seconds = [histories[seed][epoch - 1][1] for seed, epoch in kept.items()]
+    return (fmean(kept.values()), fmean(seconds), accuracy) if kept else None
 
 
 def _histories(comparison: Comparison, contender: Contender) -> dict[int, list[tuple[EpochLog, float]]]:

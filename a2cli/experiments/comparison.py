@@ -40,47 +40,53 @@ class Comparison(Board):
         """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
         tuned = self.settings.comparison.tuning != "none"
         contenders = {choice.values.get("batch_size"): choice for choice in reversed(self.choices)}
-        for seed in [*self.judged_seeds, *(self.tuning_seeds if tuned else [])]:
+        seeds = [*self.judged_seeds, *(self.tuning_seeds if tuned else [])]
+        self.watch.phase("checking the trials' settings on the data", "checking", brief=True)
+        for seed in self.watch.batches(seeds, len(seeds)):
             for choice in contenders.values():  # a split and its last batch depend on no other setting of theirs
                 rate = self.settings.training.learning_rate
                 with naming(f"{choice.name}, seed {seed}"):
                     images.check(trial_settings(self.settings, choice, rate, seed, self.device))
 
-    def run_choices(self, title: str, wanted: Sequence[tuple[Choice, float, int]]) -> None:
-        """Run the contenders' trials that have not ended yet."""
+    def run_choices(self, title: str, wanted: Sequence[tuple[Choice, float, int]], later: int) -> None:
+        """Run the contenders' trials that have not ended yet; so many come in later rounds."""
         trials = {}
         for choice, rate, seed in wanted:
             settings = trial_settings(self.settings, choice, rate, seed, self.device)
             trials[choice.name, rate, seed] = Trial(trial_name(choice, settings), settings)
-        self.run(title, trials)
+        self.run(title, trials, later)
 
 
 def judged(comparison: Comparison) -> dict[Tuning, Chosen]:
     """Run all trials, and return for each way of tuning the learning rate that each contender is judged at."""
     tuning = comparison.settings.comparison.tuning
     tables: dict[Tuning, Chosen] = {}
+    one_table = len(comparison.judged_seeds) * len(comparison.choices)
+    later = 2 * one_table if tuning == "both" else one_table
     if tuning != "none":
-        tables["grid"] = _tuned(comparison)
+        tables["grid"] = _tuned(comparison, later)
     if tuning != "grid":
         rate = comparison.settings.training.learning_rate
         tables["none"] = {choice.name: rate for choice in comparison.choices}
     for kind, chosen in tables.items():
+        later -= one_table
         title = "judging, tuned" if kind == "grid" else "judging, one rate"
         comparison.run_choices(
             title,
             [(choice, chosen[choice.name], seed) for seed in comparison.judged_seeds for choice in comparison.choices],
+            later,
         )
     return tables
 
 
-def _tuned(comparison: Comparison) -> Chosen:
+def _tuned(comparison: Comparison, later: int) -> Chosen:
     """Return each contender's best learning rate over the tuning seeds; a best one at its range's end extends that."""
     settings = comparison.settings.comparison
     rates = {choice.name: rate_grid(choice, settings) for choice in comparison.choices}
     for extension in range(settings.extend + 1):
         wanted = [(one, rate, seed) for one in comparison.choices for rate in rates[one.name]
                   for seed in comparison.tuning_seeds]  # fmt: skip
-        comparison.run_choices("tuning" if not extension else f"tuning, range extended {extension}", wanted)
+        comparison.run_choices("tuning" if not extension else f"tuning, range extended {extension}", wanted, later)
         best = {one.name: _best_rate(comparison, one.name, rates[one.name]) for one in comparison.choices}
         edges = {name for name, rate in best.items() if rate in (rates[name][0], rates[name][-1])}
         if not edges or extension == settings.extend:

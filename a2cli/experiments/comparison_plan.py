@@ -3,10 +3,11 @@
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from a2cli.analysis.comparisons import detectable, half_width
 from a2cli.experiments.contenders import contenders_of, trial_settings
@@ -17,20 +18,29 @@ from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings import AnyComparison
 
+T = TypeVar("T")
 EPOCHS = 4
 SEEDS = (2, 3, 5, 8, 12, 20, 30, 50)
 MOST_SEEDS = 1000
 LIKELY = 0.65  # accuracy at which an unknown deviation is taken
 
 
-class _Clock(Nobody):
-    """Notes when each epoch ends."""
+class _Timed(Nobody):
+    """Notes when each epoch ends, and passes on how far the training is."""
 
-    def __init__(self) -> None:
-        self.times: list[float] = []
+    def __init__(self, watch: Watcher) -> None:
+        super().__init__()
+        self.watch, self.times = watch, list[float]()
+
+    def start(self, title: str, epochs: int, done: int) -> None:
+        self.watch.start("timing one trial", epochs, done)
+
+    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
+        return self.watch.batches(batches, count)
 
     def epoch(self, log: EpochLog) -> None:
         self.times.append(time.perf_counter())
+        self.watch.epoch(log)
 
 
 def plan_comparison(
@@ -42,7 +52,7 @@ def plan_comparison(
     `train_network` does.
     """
     watch.phase("timing one trial")
-    seconds, val_images = _trial_seconds(settings)
+    seconds, val_images = _trial_seconds(settings, watch)
     deviation, source = _deviation(before, val_images)
     choices, lists = len(contenders_of(settings)), settings.comparison
     pairs = choices * (choices - 1) // 2
@@ -63,13 +73,13 @@ def plan_comparison(
     return Plan(seconds, jobs, deviation, source, budget, rows, best, _verdict(rows, budget, best, tuning, choices))
 
 
-def _trial_seconds(settings: AnyComparison) -> tuple[float, int]:
+def _trial_seconds(settings: AnyComparison, watch: Watcher) -> tuple[float, int]:
     """Return how long a whole trial takes, from the epochs of a short one, and how many images validate."""
     first = contenders_of(settings)[0]
     training = settings.training
     trial = trial_settings(settings, first, training.learning_rate, training.seed, training.device)
     short = replace(trial, training=replace(trial.training, epochs=EPOCHS, warmup_epochs=0, early_stopping=0))
-    clock = _Clock()
+    clock = _Timed(watch)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         report = train_network(short, Run(Path(folder)), clock, figures=False)

@@ -48,7 +48,8 @@ def sample_images(
 ) -> tuple[NDArray[np.uint8], Sequence[str]]:
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3), and warnings on the data."""
     dataset, seed = sample.dataset, sample.training.seed
-    packed = pack(find_source(dataset.data), side, dataset.fit, dataset.skip_damaged, cores(), watch, may_skip=False)
+    source = find_source(dataset.data, watch)
+    packed = pack(source, side, dataset.fit, dataset.skip_damaged, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
@@ -69,9 +70,11 @@ def measure(
     kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
     units = {one.layer: one for one in [*results.middle, *([results.unit] if results.unit else [])]}
     found, influences = [], Influences()
-    for name, unit in _places(settings, results).items():
+    places = _places(settings, results)
+    for name in watch.parts([*places], by_batches=True):
+        unit = places[name]
         for kind, map_of in kinds.items():
-            watch.phase(f"the gradient of {name}, {kind}")
+            watch.phase(f"the gradient of {name}, {kind}", "measuring")
             batches = _batches(pixels, watch)
             spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread

@@ -1,6 +1,5 @@
 """`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +41,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     Raises SettingsError for a layer or backbone that does not exist, DataError for images, weights or a file that
     cannot be used.
     """
-    began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    created = datetime.now(UTC).isoformat(timespec="seconds")
     if Path(out).suffix != ".safetensors":
         raise DataError(f"--out {out}: expected a file that ends in .safetensors")
     check_absent("--out", out, overwrite=overwrite)
@@ -97,11 +96,11 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         near=tuple(packed.near),
         value_range=packed.value_range,
     )
-    watch.phase(f"writing {out}")
+    watch.phase(f"writing {out}", "writing")
     state = backbone.graph.state_dict()
     names = parameters_of(up_to(backbone.graph, [card.node for card in cards.values()]))
     try:
-        write_features(out, about, layers, packed.labels, {name: state[name] for name in names})
+        write_features(out, about, layers, packed.labels, {name: state[name] for name in names}, watch)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
     return Report(
@@ -114,7 +113,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         results=_results(out, cards, layers, packed.groups, computed),
         warnings=notes,
         artifacts=[out],
-        seconds={"all": time.perf_counter() - began},
+        seconds=watch.clock.seconds(),
     )
 
 
@@ -133,7 +132,7 @@ def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequ
 def _packed(
     data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher, value_range: ValueRange | None
 ) -> Packed:
-    return pack(find_source(data), size, fit, skip_damaged, cores(), watch, value_range)
+    return pack(find_source(data, watch), size, fit, skip_damaged, cores(), watch, value_range)
 
 
 def _computed(
@@ -148,7 +147,7 @@ def _computed(
     preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
     arithmetic = (chosen.precision, device.type, torch.get_num_threads(), chosen.batch_size)
     kept = Kept(backbone.graph, preprocess, cards, arithmetic)
-    watch.phase(f"{', '.join(cards)} of {card.backbone}")
+    watch.phase(f"{', '.join(cards)} of {card.backbone}", "computing features")
     return kept.compute(
         packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, watch
     )

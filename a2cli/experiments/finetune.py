@@ -1,6 +1,5 @@
 """`a2 finetune`: a pretrained network with a new head, trained in stages, each a run of its own in stages/N-WHAT."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,13 +56,13 @@ class Finetuning:
     def find(cls, settings: FinetuneSettings, warnings: Sequence[str], watch: Watcher) -> "Finetuning":
         """Return the backbone and the images that the settings name; raises SettingsError, DataError."""
         dataset, head = settings.dataset, settings.network
-        backbone = find_backbone(settings.backbone, dataset)
+        backbone = find_backbone(settings.backbone, dataset, watch)
         layer, moved = settings.stages.layer or "", list[str]()
         if not layer:
             layer, moved = place_of_head(backbone, partial=settings.backbone.partial)
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
         (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
-        source = find_source(dataset.data)
+        source = find_source(dataset.data, watch)
         packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
@@ -120,8 +119,9 @@ class Finetuning:
         final: bool,
         figures: bool,
     ) -> Report:
-        began, network = time.perf_counter(), self._network(alone)
-        stages = [self._stage(alone, i, network, run, device, watch) for i in range(len(stages_of(alone)))]
+        network, wanted = self._network(alone), stages_of(alone)
+        parts = watch.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
+        stages = [self._stage(alone, i, network, run, device, watch) for i, _ in enumerate(parts)]
         kept = _kept(stages, alone)
         load(network, run.child(stages[kept].result.folder))
         run.save_model(self._card(alone), network)
@@ -140,7 +140,6 @@ class Finetuning:
             results=TrainingResults([result], None, None, None, None, verdict),
             transfer=TransferResults(backbone_used(self.trunk), said, []),
             history=history,
-            seconds={"all stages": time.perf_counter() - began},
         )
 
         def draw() -> None:
@@ -155,9 +154,9 @@ class Finetuning:
         self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher
     ) -> tuple[Accuracy, Accuracy | None]:
         """Return the test's accuracy, on all of its images and without those seen before."""
-        watch.phase("reading the sealed test images")
+        watch.phase("reading the sealed test images", "evaluating")
         split = split_of(self.packed, alone)
-        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device)
+        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, watch)
         _, repeated = split.repeated(self.packed.groups)
         return wilson(found.correct, len(found.labels)), without_duplicates(found, repeated)
 
@@ -183,14 +182,14 @@ class Finetuning:
         plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
         upto = " ".join(map(str, stages[: number + 1]))
         config = replace(alone, stages=replace(alone.stages, stages=upto))
-        child = run.child(f"stages/{number + 1}-{plan.stage.what}")
+        child = run.child(f"stages/{number + 1}-{plan.stage.what}", watch)
         child.write_config(COMMAND, flat(config))
         frozen = frozen_weights(network.trunk.body, plan.cut)
         untouched = is_untouched(network.trunk.body, self.pretrained, frozen)
         cached = bool(plan.cut and untouched and alone.stages.cache and not alone.stages.augment)
         report = child.previous_report(config, self.packed.fingerprint)
         if report is None or report.status != "done":
-            watch.phase(plan.title)
+            watch.phase(plan.title, "computing features" if cached else "preparing")
             job = self._job(config, plan, network, device, watch, cached=cached)
             report = run_trial(job, child, device, watch, figures=False)
         load(network, child)

@@ -34,7 +34,7 @@ class Images:
     @classmethod
     def find(cls, settings: ImageTraining, warnings: Sequence[str], watch: Watcher) -> "Images":
         """Return the packed images; raises DataError."""
-        dataset, source = settings.dataset, find_source(settings.dataset.data)
+        dataset, source = settings.dataset, find_source(settings.dataset.data, watch)
         packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
         return cls(packed, source.label, [*warnings, *notes_on(packed, settings)])
 

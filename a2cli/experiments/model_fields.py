@@ -21,7 +21,9 @@ from a2cli.experiments.fields import (
     unit_field,
     verdict,
 )
+from a2cli.experiments.stack_fields import PROVING
 from a2cli.models.pretrained import build_torchvision
+from a2cli.report import Nobody, Watcher
 from a2cli.results.fields import FieldResults, LayerField, MapCone, UnitField
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
@@ -30,18 +32,27 @@ USUAL_SIZE = {"inception_v3": 299}
 
 
 def model_fields(
-    name: str, image_size: int | None, unit: str | None = None, pixel: str | None = None, *, prove: bool = False
+    name: str,
+    image_size: int | None,
+    unit: str | None = None,
+    pixel: str | None = None,
+    *,
+    prove: bool = False,
+    watch: Watcher | None = None,
 ) -> FieldResults:
     """Return what the units of every convolution and pooling of a network see, on images of 224 pixels unless said.
 
     Weights play no part, so none are loaded. Raises SettingsError for a name that torchvision does not have, an image
     that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
     """
-    side = image_size or USUAL_SIZE.get(name, 224)
+    side, watch = image_size or USUAL_SIZE.get(name, 224), watch or Nobody()
+    watch.phase(f"building {name}", brief=True)
     model = build_torchvision(name, "--model")
     graph = traced(model)
     last_proven = unit.partition(",")[0] if unit else None
-    fields, seen = _derived(name, graph, side, prove, last_proven) if graph else _measured_only(name, model, side)
+    fields, seen = (
+        _derived(name, graph, side, prove, last_proven, watch) if graph else _measured_only(name, model, side, watch)
+    )
     sees = {"image": last} if (last := next((one.field for one in reversed(fields) if one.field), None)) else {}
     tip = unit_field(unit, fields, seen) if unit else None
     middle = middle_units(fields, seen)
@@ -69,9 +80,10 @@ def traced(model: nn.Module) -> fx.GraphModule | None:
 
 
 def _derived(
-    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None
+    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None, watch: Watcher
 ) -> tuple[list[LayerField], list[Views | None]]:
     """Return the layers along the graph; `prove` measures them, up to the one named `last_proven` if it is given."""
+    watch.phase(f"deriving what the units of {name} see", "measuring", brief=True)
     with _taking(name, side):
         derivation = graphs.derive(graph, side)
     names = list(derivation.layers)
@@ -79,7 +91,8 @@ def _derived(
         names = names[: names.index(last_proven) + 1]
     measured: Measured = {}
     if prove:
-        measured = probing.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side)
+        watch.step(PROVING)
+        measured = probing.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, watch)
     fields, seen = [], []
     for layer_name, found in derivation.layers.items():
         spatial = found.known if isinstance(found.known, graphs.Spatial) else None
@@ -114,10 +127,13 @@ def _cone(
     return cone
 
 
-def _measured_only(name: str, model: nn.Module, side: int) -> tuple[list[LayerField], list[Views | None]]:
+def _measured_only(
+    name: str, model: nn.Module, side: int, watch: Watcher
+) -> tuple[list[LayerField], list[Views | None]]:
     """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
     with _taking(name, side):
-        measured = probing.trusted(model, probing.of_modules(model, WINDOWED), side)
+        watch.phase(PROVING, "measuring", brief=True)
+        measured = probing.trusted(model, probing.of_modules(model, WINDOWED), side, watch)
     modules = dict(model.named_modules())
     fields = []
     for layer_name, (rows, columns) in measured.items():

@@ -28,7 +28,7 @@ from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
-from a2cli.report import Nobody, Report, Watcher
+from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run
@@ -53,7 +53,7 @@ class Features:
         """Return the file's features; raises DataError, and SettingsError for a layer that it does not have."""
         chosen = settings.features
         assert chosen.features is not None, "it was asked for"
-        file = read_features(chosen.features)
+        file = read_features(chosen.features, watch)
         layer = file.layer(chosen.layer)
         if layer not in file.about.trunks:
             some = ", ".join(file.about.trunks)
@@ -62,7 +62,7 @@ class Features:
         first = (
             f", the first of {others + 1} layers in it; --layer names another" if others and not chosen.layer else ""
         )
-        watch.phase(f"learning from {layer}{first}")
+        watch.phase(f"learning from {layer}{first}", "reading features")
         card = file.about.trunks[layer]
         if chosen.data is not None:
             _check_images(file, chosen.data, card, watch)
@@ -159,13 +159,15 @@ class Features:
         assert isinstance(report.results, TrainingResults), "it was trained"
         split, found = split_of(self.packed, alone), []
         trained = report.results.runs[0]
-        for layer in self.file.layers:
-            watch.phase(f"probing {layer}")
+        for layer in watch.parts([*self.file.layers]):
+            watch.phase("probing", "probing")
             if layer == self.layer:
                 found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
-                found.append(self._mlp(alone, run, device, final=final))
+                found.append(self._mlp(alone, run, device, watch, final=final))
+                watch.phase("probing", "probing", brief=True)
             parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
+            watch.step("standard answers")
             for answer in standard_answers(parts[0], parts[1], parts[2:]):
                 scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
                 test = scores[2] if final else None
@@ -176,7 +178,9 @@ class Features:
         values = self.file.layers[layer].flatten(1)
         return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
 
-    def _mlp(self, alone: TrainFeaturesSettings, run: Run, device: torch.device, *, final: bool) -> ProbeScore:
+    def _mlp(
+        self, alone: TrainFeaturesSettings, run: Run, device: torch.device, watch: Watcher, *, final: bool
+    ) -> ProbeScore:
         """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
         usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
         training = replace(usual.training, seed=alone.training.seed, device=str(device), threads=alone.training.threads)
@@ -184,9 +188,9 @@ class Features:
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
         job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
-        child = run.child(PIXELS)
+        child = run.child(PIXELS, watch)
         child.write_config(job.command, job.config)
-        report = run_trial(job, child, device, Nobody(), final=final, figures=False)
+        report = run_trial(job, child, device, watch, final=final, figures=False)
         assert isinstance(report.results, TrainingResults), "it was trained"
         found = report.results.runs[0]
         hidden = ", ".join(map(str, usual.network.hidden))
@@ -219,7 +223,7 @@ def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
     of = file.about
-    source, skip = find_source(data), bool(of.skipped)
+    source, skip = find_source(data, watch), bool(of.skipped)
     packed = pack(source, card.image_size, card.fit, skip, cores(), watch, of.value_range, may_skip=False)
     if packed.fingerprint != file.about.fingerprint:
         ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]

@@ -54,6 +54,7 @@ def predict(
     already, unless `overwrite`.
     """
     assert settings.run is not None, "checked before"
+    watch.phase(f"loading the networks of {settings.run}", brief=True)
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
     named = find_images(settings.image)
@@ -65,7 +66,7 @@ def predict(
         watch.warn(note)
     count = settings.batch_size
     if len(images) > count:  # else it is over before anyone has read it
-        watch.phase(f"{len(images)} images")
+        watch.phase(f"answering {len(images)} images", "predicting")
     predictions: list[Prediction] = []
     thumbnails: list[Pixels] = []
     assumed = 0
@@ -94,6 +95,7 @@ def predict(
         picture=picture if thumbnails else None,
     )
     if found.picture:
+        watch.phase("drawing the picture", "drawing", brief=True)
         try:
             sheet = _drawn(found, thumbnails)
         except Exception as error:  # whatever matplotlib fails with; no answer is lost for it

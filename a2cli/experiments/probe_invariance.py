@@ -70,7 +70,8 @@ def probe_invariance(
         for subject in subjects:
             for names, reason in by_reason(_skipped(subject, probe)):
                 watch.warn(f"skipped: {', '.join(names)}, as {reason}")
-        outcomes = [probe_subject(subject, probe, device, watch) for subject in subjects]
+        parts = watch.parts([subject.name for subject in subjects], by_batches=True)
+        outcomes = [probe_subject(subject, probe, device, watch) for subject, _ in zip(subjects, parts, strict=True)]
         pairs = list(combinations(outcomes, 2))
         apart = [note for pair in pairs if (note := _apart(*pair))]
         for note in apart:
@@ -135,8 +136,10 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
     keys = settings_of(wanted, settings, side)
     margin = real_margin(settings, side)
     found = []
-    for number, network in enumerate(subject.networks):
-        watch.phase(f"probing {subject.name}" + f", network {number + 1}" * (len(subject.networks) > 1))
+    numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
+    for number, _ in enumerate(watch.parts(numbers, by_batches=True)):
+        network = subject.networks[number]
+        watch.phase(f"probing {subject.name}", "probing")
         found.append(
             probe_network(network, number, keys, settings.border, margin, streams, training.training.precision, device,
                           watch, layers=settings.layers)
@@ -217,7 +220,15 @@ def _result(
             (key.right / side, key.down / side, _together([one.after[key] for one in found]).accuracy.value)
             for key in shifts
         ],
-        verdict=invariance_verdict(subject.name, changes, before.accuracy, majority, margin),
+        verdict=invariance_verdict(
+            subject.name,
+            changes,
+            before.accuracy,
+            majority,
+            margin,
+            len(np.unique(before.images)),
+            len(found),
+        ),
     )
 
 

@@ -141,7 +141,7 @@ def _packed(
     fingerprint = report.data.fingerprint.partition("/")[0]
     trained_on, skip_damaged = trained.images(report)
     try:
-        source = find_source(data or trained_on)
+        source = find_source(data or trained_on, watch)
     except DataError as error:
         if data is not None:
             raise

@@ -33,11 +33,12 @@ def receptive_field(
 
     `sample` is the training whose validation images are averaged over and drawn on. Raises SettingsError, DataError.
     """
-    results = _derived(settings)
+    results = _derived(settings, watch)
     influences: Influences = {}
     warnings: Sequence[str] = ()
     images = None
     if results.image_size and (run or settings.effective.effective):
+        watch.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments import effective_fields
 
         images, warnings = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
@@ -55,6 +56,7 @@ def receptive_field(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         results=results,
         warnings=list(warnings),
+        seconds=watch.clock.seconds(),
     )
     if run is None:
         return report
@@ -73,17 +75,22 @@ def _environment() -> dict[str, str | int]:
     return environment(torch.device("cpu"))
 
 
-def _derived(settings: ReceptiveFieldSettings) -> FieldResults:
+def _derived(settings: ReceptiveFieldSettings, watch: Watcher) -> FieldResults:
     stack = settings.stack
     if stack.model is not None:
+        watch.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments.model_fields import model_fields
 
-        return model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
+        return model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove, watch=watch)
     if stack.layers is not None:
-        return stack_fields(parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove)
+        return stack_fields(
+            parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove, watch=watch
+        )
     assert stack.image_size is not None, "the ConvNet has its image size"
     layers = layers_of(settings.network, stack.image_size)
-    return stack_fields(layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove)
+    return stack_fields(
+        layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove, watch=watch
+    )
 
 
 def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "NDArray[np.uint8] | None") -> None:

@@ -33,7 +33,11 @@ def train_side_by_side(
     """
     workers, ended = Workers(jobs), set[str]()
     try:
-        with _followed(runs, folder, ended, watch), workers.results(train, list(calls.values())) as results:
+
+        def look() -> None:
+            watch.runs([run_progress(folder / name, one, name in ended) for name, one in runs.items()])
+
+        with followed(look), workers.results(train, list(calls.values())) as results:
             import_module("a2cli.plots.training")  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
                 ended.add(name)
@@ -50,12 +54,9 @@ def train_side_by_side(
 
 
 @contextmanager
-def _followed(runs: Mapping[str, AnyTraining], folder: Path, ended: set[str], watch: Watcher) -> Iterator[None]:
-    """Tell the watcher how far the runs are until this ends."""
+def followed(look: Callable[[], None]) -> Iterator[None]:
+    """Look how far runs are now and then until this ends, and once more at the end."""
     stop = threading.Event()
-
-    def look() -> None:
-        watch.runs([_progress(folder / name, one, name in ended) for name, one in runs.items()])
 
     def follow() -> None:
         while not stop.wait(SECONDS_BETWEEN_LOOKS):
@@ -71,7 +72,8 @@ def _followed(runs: Mapping[str, AnyTraining], folder: Path, ended: set[str], wa
         thread.join()
 
 
-def _progress(folder: Path, settings: AnyTraining, ended: bool) -> RunProgress:
+def run_progress(folder: Path, settings: AnyTraining, ended: bool) -> RunProgress:
+    """Return how far the run in a folder is, by its metrics.csv."""
     files, total = [folder / "metrics.csv"], settings.training.epochs
     if isinstance(settings, FinetuneSettings):
         total = sum(stage.epochs for stage in stages_of(settings))

@@ -16,10 +16,12 @@ from a2cli.experiments.fields import (
     unit_field,
     verdict,
 )
+from a2cli.report import Nobody, Watcher
 from a2cli.results.fields import FieldResults, MapCone, UnitField
 from a2cli.settings import NetworkSettings
 
 MOST_DRAWN = 1024
+PROVING = "sending NaN through the network"
 
 
 def stack_fields(
@@ -30,6 +32,7 @@ def stack_fields(
     network: NetworkSettings | None = None,
     *,
     prove: bool = False,
+    watch: Watcher | None = None,
 ) -> FieldResults:
     """Return what the units of every layer see; `unit` is LAYER,ROW,COLUMN, `pixel` is ROW,COLUMN.
 
@@ -37,7 +40,7 @@ def stack_fields(
     layers. Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
     """
     found = views(layers, image_size)
-    measured = _measured(layers, image_size, network) if prove else None
+    measured = _measured(layers, image_size, network, watch or Nobody()) if prove else None
     global_from = 1 if network and network.norm == "group" else len(layers)  # group norm looks at whole maps
     last_sees = {"image": field_of(found[-1])}
     for i in range(len(layers) - 1, 0, -1):
@@ -65,9 +68,12 @@ def stack_fields(
     )
 
 
-def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None) -> Measured:
+def _measured(
+    layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None, watch: Watcher
+) -> Measured:
     if image_size is None:
         raise SettingsError("--prove: needs --image-size")
+    watch.phase("loading PyTorch", "starting", brief=True)
     from a2cli.analysis import probing
     from a2cli.models.convnet import build_convnet
     from a2cli.runtime import Streams
@@ -75,7 +81,8 @@ def _measured(layers: Sequence[Layer], image_size: int | None, network: NetworkS
     model = probing.built(layers)
     if network:
         model = build_convnet(network, image_size, 2, (0.5,) * 3, (0.5,) * 3, Streams(0))
-    return probing.trusted(model, probing.of_sequence(model, [layer.name for layer in layers]), image_size)
+    watch.phase(PROVING, "measuring", brief=True)
+    return probing.trusted(model, probing.of_sequence(model, [layer.name for layer in layers]), image_size, watch)
 
 
 def _cone(layers: Sequence[Layer], image_size: int | None, tip: UnitField | None) -> list[MapCone]:

@@ -1,6 +1,5 @@
 """Every training command: a network trained in a run's folder, on one seed, several, or on folds."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -85,7 +84,8 @@ def train_network(
         for note in ground.warnings:
             watch.warn(note)
         alone_in, began = repeats(settings), (run.folder / "config.yaml").exists()
-        for alone in alone_in.values():
+        watch.phase("checking the settings on the data", "checking", brief=True)
+        for alone in watch.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
                 split = ground.check(alone)
             if (final or settings.training.test_curve) and not len(split.test):
@@ -147,7 +147,7 @@ def _several(
     warnings: Sequence[str],
 ) -> Report:
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
-    began, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    created = datetime.now(UTC).isoformat(timespec="seconds")
     reports, alone_in = [], repeats(settings)
     previous = run.read_report()
     reads = previous.test_reads if previous and previous.status == "done" else 0
@@ -161,11 +161,12 @@ def _several(
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
         calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
-        watch.phase(f"{len(left)} runs, {jobs} side by side")
+        watch.phase(f"{len(left)} runs, {jobs} side by side", "training")
         train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, watch)
         reading = dict.fromkeys(reading, False)
-    for folder, alone in alone_in.items():
-        child = run.child(folder)
+    parts = watch.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])
+    for folder, _ in zip(alone_in, parts if jobs == 1 else alone_in, strict=True):
+        alone, child = alone_in[folder], run.child(folder, watch)
         child.write_config(command_of(alone), flat(alone))
         with naming(title_of(alone)):
             earlier = child.previous_report(alone, ground.packed.fingerprint)
@@ -197,7 +198,6 @@ def _several(
         transfer=transfer,
         history=history,
         warnings=list(ground.warnings),
-        seconds={"all runs": time.perf_counter() - began},
         test_reads=max(report.test_reads for report in reports),
         test_curve_reads=max(report.test_curve_reads for report in reports),
     )

@@ -63,8 +63,9 @@ def draw_training(
     """Write the learning curves and the learning rate of one run or several."""
     from a2cli.plots import training as plots
 
-    rows = [(seed, *asdict(log).values()) for seed, logs in history.items() for log in logs]
+    kept = dict(zip(history, (one.kept_epoch for one in results), strict=True))
+    rows = [(seed, *asdict(log).values(), log.epoch == kept[seed]) for seed, logs in history.items() for log in logs]
     curves = partial(plots.learning_curves, history, results, stages or {})
-    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__], rows)
+    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__, "kept"], rows)
     rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
     run.save_figure("learning-rate", partial(plots.learning_rate, history), ["seed", "epoch", "learning_rate"], rates)

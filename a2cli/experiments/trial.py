@@ -83,7 +83,6 @@ def under_way(
 def _run(
     job: Job, run: Run, device: torch.device, watch: Watcher, report: Report, final: bool, figures: bool
 ) -> Report:
-    began = time.perf_counter()
     progress = Progress(job, device)
     progress.restore(run, watch)
     run.start_metrics(progress.history)
@@ -91,13 +90,17 @@ def _run(
     if not progress.finished:
         _train(progress, run, device, watch)
         run.start_metrics(progress.history)  # lines are appended without waiting for the disk
-    trained = time.perf_counter()
-    watch.phase("evaluating")
+    watch.phase("evaluating", "evaluating")
     progress.model.load_state_dict(progress.best_weights if job.training.restore_best else progress.judged.state_dict())
     run.save_model(job.card, progress.whole)
-    val = evaluate(progress.model, job.val, job.training, device)
-    test = evaluate(progress.model, job.test, job.training, device) if final else None
-    result = _result(progress, val, test, device)
+    watch.step("validation images")
+    val = evaluate(progress.model, job.val, job.training, device, watch)
+    if final:
+        watch.step("test images")
+    test = evaluate(progress.model, job.test, job.training, device, watch) if final else None
+    watch.step("training images")
+    train = evaluate(progress.model, job.train.data, job.training, device, watch)
+    result = _result(progress, train, val, test)
     history = {str(job.training.seed): progress.history}
     verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
     report = replace(
@@ -106,7 +109,6 @@ def _run(
         results=TrainingResults([result], None, None, None, None, verdict),
         history=history,
         test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
-        seconds={"training": trained - began, "evaluating": time.perf_counter() - trained},
     )
 
     def draw() -> None:
@@ -148,9 +150,8 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
     progress.save(run)
 
 
-def _result(progress: Progress, val: Evaluation, test: Evaluation | None, device: torch.device) -> TrainingResult:
+def _result(progress: Progress, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
     job, names = progress.job, progress.job.card.class_names
-    train = evaluate(progress.model, job.train.data, job.training, device)
     confusion = torch.bincount(val.labels * len(names) + val.answers, minlength=len(names) ** 2).view(len(names), -1)
     largest = int(torch.bincount(job.train.data.labels, minlength=len(names)).argmax())
     return TrainingResult(

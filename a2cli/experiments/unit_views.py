@@ -12,7 +12,7 @@ from a2cli.analysis.receptive_field import View
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.viewed import Viewed
 from a2cli.models.backbones import up_to
-from a2cli.report import Watcher
+from a2cli.report import Nobody, Watcher
 from a2cli.results.weights import Patch, UnitView
 from a2cli.runtime import Streams
 from a2cli.settings import ViewSettings
@@ -51,7 +51,7 @@ def class_number(viewed: Viewed, name: str) -> int:
 
 
 def most_used(
-    viewed: Viewed, layer: str, settings: ViewSettings, device: torch.device
+    viewed: Viewed, layer: str, settings: ViewSettings, device: torch.device, watch: Watcher
 ) -> tuple[list[int], Tensor | None]:
     """Return the units to show, and how much each unit of the layer is used (U,), where there is an answer to use it.
 
@@ -65,7 +65,7 @@ def most_used(
         if not len(rows):
             raise SettingsError(f"--class: no image of {settings.class_!r} is among those that {viewed.name} is shown")
         rows = rows[:: -(-len(rows) // MOST_USE_IMAGES)]
-        batches = viewed.batches(device, rows.tolist())
+        batches = viewed.batches(device, rows.tolist(), watch)
         used = use(viewed.graph, viewed.layers[layer].answer, batches, target)
     if settings.units:
         return list(settings.units), used
@@ -75,14 +75,18 @@ def most_used(
     return used.argsort(descending=True, stable=True)[:count].tolist(), used
 
 
-def pixel_units(viewed: Viewed, settings: ViewSettings, device: torch.device) -> list[UnitView]:
+def pixel_units(
+    viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher | None = None
+) -> list[UnitView]:
     """Return the units of a first linear layer, with what they say for each class."""
-    units, used = most_used(viewed, viewed.first, settings, device)
+    watch = watch or Nobody()
+    watch.phase(f"finding what the units of {viewed.name} say", "looking into weights", brief=True)
+    units, used = most_used(viewed, viewed.first, settings, device, watch)
     assert used is not None, "an MLP answers"
     count = len(viewed.images)
     rows = [i * count // min(count, MOST_USE_IMAGES) for i in range(min(count, MOST_USE_IMAGES))]
     answer = viewed.layers[viewed.first].answer
-    speaks = to_classes(viewed.graph, answer, viewed.batches(device, rows), len(viewed.class_names))
+    speaks = to_classes(viewed.graph, answer, viewed.batches(device, rows, watch), len(viewed.class_names))
     return [UnitView(viewed.first, unit, float(used[unit]), speaks[unit].tolist(), [], None) for unit in units]
 
 
@@ -90,10 +94,10 @@ def excited(
     viewed: Viewed, layers: Sequence[str], settings: ViewSettings, device: torch.device, watch: Watcher
 ) -> list[Excited]:
     """Return each layer's units with the patches of images that excite them most, and by how much."""
-    chosen = {name: most_used(viewed, name, settings, device) for name in layers}
+    watch.phase(f"finding what excites {', '.join(layers)} of {viewed.name}", "looking into weights")
+    chosen = {name: most_used(viewed, name, settings, device, watch) for name in layers}
     nodes = {viewed.layers[name].answer: chosen[name][0] for name in layers}
-    watch.phase(f"finding what excites {', '.join(layers)} of {viewed.name}")
-    tops = strongest(viewed.graph, nodes, viewed.batches(device), TOP)
+    tops = strongest(viewed.graph, nodes, viewed.batches(device, watch=watch), TOP)
     sees = _views(viewed, layers)
     found = []
     for name in layers:
@@ -110,13 +114,13 @@ def excited(
 
 def ascended(viewed: Viewed, one: Excited, settings: ViewSettings, watch: Watcher) -> Excited:
     """Return a layer's units with the picture that an ascent found for each, of the size that a unit sees."""
-    watch.phase(f"ascending to {one.layer} of {viewed.name}")
+    watch.phase(f"ascending to {one.layer} of {viewed.name}", "looking into weights")
     sees = _views(viewed, [one.layer])[one.layer]
     side = viewed.image_size if sees is None else min(viewed.image_size, max(view.field for view in sees))
     units = [view.unit for view in one.views]
     streams = Streams(settings.seed)
     node = viewed.layers[one.layer].node  # before the activation, whose gradient may be zero
-    pictures, answers = ascend(viewed.graph, node, units, side, settings.steps, streams)
+    pictures, answers = ascend(viewed.graph, node, units, side, settings.steps, streams, watch)
     views = [replace(view, ascent=float(value)) for view, value in zip(one.views, answers, strict=True)]
     return replace(one, views=views, pictures=pictures.cpu())
 

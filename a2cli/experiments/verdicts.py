@@ -83,11 +83,14 @@ def _value(found: Accuracy | Spread) -> float:
     return found.mean if isinstance(found, Spread) else found.value
 
 
+def _interval(found: Accuracy | Spread) -> str:
+    return f"[{max(0.0, found.low):.3f}, {min(1.0, found.high):.3f}]"
+
+
 def _measured(found: Accuracy | Spread, what: str = "seeds") -> str:
-    interval = f"[{max(0.0, found.low):.3f}, {min(1.0, found.high):.3f}]"
     if isinstance(found, Spread):
-        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} {what} {interval}"
-    return f"{found.value:.3f} {interval} on {found.count} images"
+        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} {what} {_interval(found)}"
+    return f"{found.value:.3f} {_interval(found)} on {found.count} images"
 
 
 def comparison_verdict(
@@ -146,8 +149,8 @@ def ablation_verdict(found: AblationResults) -> str:
     if helping:
         (name, most), *_ = helping
         sentences.append(
-            f"Of those shown to help {ways[found.design]}, {name} brings most: {100 * most.difference:+.1f} points "
-            f"[{100 * most.low:+.1f}, {100 * most.high:+.1f}]."
+            f"Of those shown to help {ways[found.design]}, {name} brings most: {100 * most.difference:+z.1f} points "
+            f"[{100 * most.low:+z.1f}, {100 * most.high:+z.1f}]."
         )
     elif known:
         sentences.append(f"None is shown to help {ways[found.design]}.")
@@ -170,12 +173,20 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def invariance_verdict(
-    name: str, changes: Sequence[ChangeResult], unchanged: Accuracy, majority: Accuracy, margin: float
+    name: str,
+    changes: Sequence[ChangeResult],
+    unchanged: Accuracy,
+    majority: Accuracy,
+    margin: float,
+    images: int,
+    networks: int,
 ) -> str:
     """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
+    measured = f"{unchanged.value:.3f} {_interval(unchanged)} on {images} images"
+    measured += f" by {networks} networks" if networks > 1 else ""
     if unchanged.low <= majority.value:
         return (
-            f"{name}: accuracy {_measured(unchanged)} is not shown to be better than always answering the largest "
+            f"{name}: accuracy {measured} is not shown to be better than always answering the largest "
             f"class ({majority.value:.3f}), so nothing is said of what it survives."
         )
     kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
@@ -188,7 +199,7 @@ def invariance_verdict(
         "undecided": "Undecided",
     }
     said = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
-    return " ".join([f"{name}: accuracy {_measured(unchanged)} unchanged.", *said])
+    return " ".join([f"{name}: accuracy {measured} unchanged.", *said])
 
 
 NOT_FOUND = "no difference was found, which does not mean that nothing was learned"

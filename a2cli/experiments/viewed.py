@@ -21,7 +21,7 @@ from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard, TrunkCard
-from a2cli.report import Watcher
+from a2cli.report import Nobody, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
 from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
@@ -103,10 +103,13 @@ class Viewed:
         """Return another network's layers of the same architecture, by this one's names."""
         return dict(zip(self.layers, weight_layers(graph).values(), strict=True))
 
-    def batches(self, device: torch.device, rows: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, device: torch.device, rows: Sequence[int] | None = None, watch: Watcher | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B, 3, H, W) uint8 and labels, all or some, by their numbers."""
         chosen = self.images if rows is None else self.images.reordered(torch.tensor(rows, dtype=torch.int64))
-        for images, labels in chosen.batches(BATCH if self.image_size <= LARGE_SIDE else LARGE_BATCH):
+        size = BATCH if self.image_size <= LARGE_SIDE else LARGE_BATCH
+        for images, labels in (watch or Nobody()).batches(chosen.batches(size), -(-len(chosen) // size)):
             yield images.to(device), labels.to(device)
 
     def filters(self, weight: Tensor) -> Tensor:
@@ -198,7 +201,7 @@ def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: s
 
 def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
     """Return all images of a set, their files' names and classes, the set's name, and warnings; raises DataError."""
-    source = find_source(data)
+    source = find_source(data, watch)
     packed = pack(source, card.image_size, card.fit, False, cores(), watch, may_skip=False)
     for note in packed.warnings:
         watch.warn(note)

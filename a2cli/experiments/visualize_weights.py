@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 
@@ -48,13 +49,15 @@ def visualize_weights(
         run.stamp = notes[0] if notes else ""
         for viewed in networks:
             _check(viewed, settings)
-        seen = [_look_into(viewed, view, device, watch) for viewed in networks]
+        names = watch.parts([viewed.name for viewed in networks])
+        seen = [_look_into(viewed, view, device, watch) for viewed, _ in zip(networks, names, strict=True)]
         if look_at.image:
-            watch.phase(f"asking what they look at in {', '.join(look_at.image)}")
+            watch.phase(f"asking what they look at in {', '.join(look_at.image)}", "explaining images")
+        asked = [(file, viewed) for file in look_at.image for viewed in networks]
+        parts = watch.parts([f"{Path(file).name} by {viewed.name}" for file, viewed in asked], by_batches=True)
         looked = [
             look(viewed, file, look_at.methods, view.class_, view.redraws, device, watch)
-            for file in look_at.image
-            for viewed in networks
+            for (file, viewed), _ in zip(asked, parts, strict=True)
         ]
         found, looks = [_result(one) for one in seen], [one.look for one in looked]
         results = WeightResults(found, looks, weights_verdict(found, looks))
@@ -109,13 +112,13 @@ def _look_into(viewed: Viewed, settings: ViewSettings, device: torch.device, wat
         raise SettingsError(f"--show {part}: {viewed.name}: {why}")
     seen.film = film if seen.shows("film", settings) else []
     if seen.shows("units", settings):
-        seen.units = pixel_units(viewed, settings, device)
+        seen.units = pixel_units(viewed, settings, device, watch)
     if seen.shows("patches", settings) or seen.shows("ascent", settings):
         seen.excited = excited(viewed, _deep(viewed, settings), settings, device, watch)
     if seen.shows("ascent", settings):
         seen.excited = [ascended(viewed, one, settings, watch) for one in seen.excited]
     if seen.shows("evidence", settings):
-        watch.phase(f"holding {viewed.name} against {settings.redraws} drawn anew")
+        watch.phase(f"holding {viewed.name} against {settings.redraws} drawn anew", "looking into weights")
         seen.layers, seen.spectra = evidence(viewed, settings.redraws, device, watch)
     return seen
 

@@ -46,7 +46,8 @@ def evidence(
         if number == 0:
             twice = {name: len(duplicates(one.weight)) for name, one in viewed.layers_of(graph).items()}
             silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
-    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows))
+    watch.step("dead units")
+    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows, watch))
     measures = {
         name: [
             judged(value, drawn[name][kind], kind)

@@ -1,6 +1,5 @@
 """Weights that come from elsewhere: torchvision's download, .safetensors, .pth; reading them never runs code."""
 
-import hashlib
 import math
 import pickle
 import warnings
@@ -12,11 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from a2cli.data.download_progress import told_to
 from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
 from a2cli.report import Nobody, Watcher
+from a2cli.storage import hashed
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,15 @@ def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weigh
     """
     if weights == "none":
         return WeightsFile((), "none", "")
+    watch = watch or Nobody()
     known = torchvision_weights(name)
     by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
     if weights.lower() in by_name and not Path(weights).exists():
-        return _downloaded(by_name[weights.lower()], watch or Nobody())
+        return _downloaded(by_name[weights.lower()], watch)
     if not Path(weights).exists() and not Path(weights).suffix and Path(weights).name == weights:
         choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
-    return WeightsFile(read_weights(weights), weights, _digest(Path(weights)))
+    return WeightsFile(read_weights(weights), weights, _digest(Path(weights), watch))
 
 
 def fit(model: nn.Module, file: WeightsFile) -> Weights:
@@ -102,16 +104,17 @@ def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
     file = folder / Path(found.url).name
     try:
         if not file.is_file():
-            watch.phase(f"fetching {found.url} into {folder} (once)")
+            watch.phase(f"fetching {found.url} into {folder} (once)", "downloading")
             folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(found.url, str(file), _beginning(file), progress=False)
+            with told_to(watch, torch.hub):
+                torch.hub.download_url_to_file(found.url, str(file), _beginning(file))
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         reason = " ".join(str(error).split())[:80]
         raise DataError(
             f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have; "
             "TORCH_HOME moves that folder"
         ) from None
-    digest = _digest(file)
+    digest = _digest(file, watch)
     if not digest.startswith(_beginning(file)):
         raise DataError(f"--weights: {file} is damaged (SHA-256 {digest[:8]}, expected {_beginning(file)}); remove it")
     return WeightsFile(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest, published=True)
@@ -122,9 +125,9 @@ def _beginning(file: Path) -> str:
     return file.stem.rpartition("-")[2]
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def _digest(file: Path, watch: Watcher) -> str:
+    watch.phase(f"reading {file}", "reading weights", brief=True)
+    return hashed(file, watch).hexdigest()
 
 
 def read_weights(path: str) -> list[tuple[str, Tensors]]:

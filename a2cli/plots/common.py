@@ -31,6 +31,7 @@ INK, FAINT, GREY = "#333333", "#dddddd", "#707070"
 # Colours that are told apart by the colour-blind and in grey print, as `test_figures.py` measures; markers and dashes
 # tell the same.
 TRAIN, VAL, TEST = "#d1495b", "#1d4e89", "#d9a404"
+KEPT = "*"  # marks the epochs whose weights are kept
 PARTS: dict[str, dict[str, Any]] = {
     "train": {"color": TRAIN, "marker": "o"},
     "val": {"color": VAL, "marker": "s"},

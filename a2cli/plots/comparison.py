@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from a2cli.plots.common import (
     INK,
+    KEPT,
     LARGEST,
     VERDICTS,
     epochs,
@@ -35,10 +36,11 @@ NAME = 2.0  # inches of a name
 WORDS = ("better", "equivalent", "undecided", "worse")
 
 
-def curves(histories: Mapping[str, History], over: str) -> Figure:
+def curves(histories: Mapping[str, History], kept: Mapping[str, tuple[float, float, float]], over: str) -> Figure:
     """Validation accuracy of each contender, its mean over seeds with a band of one deviation, over epochs or seconds.
 
-    Where seeds stopped at different epochs, over as many as all have; seconds are the seeds' mean at each epoch.
+    `kept` is the mean of the epochs whose weights are kept, of the seconds until then, and the accuracy compared. Where
+    seeds stopped at different epochs, over as many as all have; seconds are the seeds' mean at each epoch.
     """
     seeds = max((len(runs) for runs in histories.values()), default=0)
     title = "Validation accuracy of contenders, "
@@ -59,6 +61,11 @@ def curves(histories: Mapping[str, History], over: str) -> Figure:
         look = series(i)
         axes.plot(places, mean, **look, linewidth=1.6, markersize=4, markevery=every(shared), label=in_legend(name))
         axes.fill_between(places, mean - deviation, mean + deviation, color=look["color"], alpha=0.1, lw=0)
+        if name in kept:
+            epoch, second, accuracy = kept[name]
+            at = second if over == "seconds" else epoch
+            axes.plot(at, accuracy, KEPT, markersize=9, markeredgecolor=INK, color=look["color"])
+    axes.plot([], [], KEPT, markersize=9, markeredgecolor=INK, color="white", label="compared: epochs kept")
     axes.set_ylim(0, 1.02)
     percent(axes.yaxis)
     plain(axes, "", "seconds of training" if over == "seconds" else "epoch", "validation accuracy")
@@ -122,7 +129,7 @@ def verdicts(table: Table, margin: float) -> Figure:
             column, points = names.index(other), 100 * pair.difference
             grid[row, column] = WORDS.index(pair.verdict)
             look = VERDICTS[pair.verdict]
-            axes.text(column, row, f"{points:+.1f}\n{look['sign']}", ha="center", va="center", fontsize=size,
+            axes.text(column, row, f"{points:+z.1f}\n{look['sign']}", ha="center", va="center", fontsize=size,
                       color=on_color(to_rgb(look["color"])))  # fmt: skip
     axes.imshow(grid, cmap=ListedColormap(colors), vmin=-0.5, vmax=len(WORDS) - 0.5)
     axes.set_xticks(range(count), labels, rotation=90, fontsize=size)

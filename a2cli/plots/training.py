@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from a2cli.plots.common import (
     GREY,
     INK,
+    KEPT,
     LARGEST,
     MAPS,
     PARTS,
@@ -65,6 +66,11 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
         if not several:
             kept = results[0].kept_epoch
             axes.axvline(kept, color=INK, linewidth=1, linestyle=":", label=f"kept epoch ({kept})")
+        else:
+            kept_epochs = [one.kept_epoch for one in results]
+            values = [getattr(logs[kept - 1], f"val_{quantity}")
+                      for logs, kept in zip(history.values(), kept_epochs, strict=True)]  # fmt: skip
+            axes.plot(kept_epochs, values, KEPT, markersize=9, markeredgecolor=INK, color=VAL, label="kept epochs")
         axes.set_ylim(0, 1.05 * axes.dataLim.y1 or 1)  # all wrong, every epoch: accuracy is zero throughout
         epochs(axes, last)
         _draw_stages(axes, list(stages), last)

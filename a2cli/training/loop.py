@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
-from a2cli.report import Watcher
+from a2cli.report import Nobody, Watcher
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings import TrainingSettings
@@ -125,11 +125,18 @@ def fit(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, data: ImageSet, settings: TrainingSettings, device: torch.device) -> Evaluation:
+def evaluate(
+    model: nn.Module,
+    data: ImageSet,
+    settings: TrainingSettings,
+    device: torch.device,
+    watch: Watcher | None = None,
+) -> Evaluation:
     """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
     loss_of = LOSSES[settings.loss]
     model.eval()
-    batches = data.batches(EVALUATION_BATCH if data.images[0].numel() < LARGE_IMAGE else LARGE_EVALUATION_BATCH)
+    size = EVALUATION_BATCH if data.images[0].numel() < LARGE_IMAGE else LARGE_EVALUATION_BATCH
+    batches = (watch or Nobody()).batches(data.batches(size), -(-len(data) // size))
     logits = torch.cat([logits_of(model, images, settings.precision, device) for images, _ in batches])
     loss = loss_of(logits, data.labels, settings.label_smoothing).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)
