@@ -24,7 +24,7 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError
 from a2cli.experiments.extract_features import extract_features
 from a2cli.models.files import load_model, save_model
-from a2cli.report import Nobody, to_json
+from a2cli.report import Listening, to_json
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
 from a2cli.settings import ExtractFeaturesSettings
@@ -56,16 +56,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Bits
 
 
-class Ears(Nobody):
-    """A watcher that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def warn(self, text: str, because: BaseException | None = None) -> None:
-        self.heard.append(text)
-
-
 def as_bytes(value: Any) -> bytes:
     """Return what was read, so that it can be compared."""
     if isinstance(value, torch.Tensor):
@@ -75,51 +65,51 @@ def as_bytes(value: Any) -> bytes:
     return repr(value).encode()
 
 
-def model(place: Path, _: Ears) -> bytes:
+def model(place: Path, _: Listening) -> bytes:
     network, card = Run(place / "run").load_model()
     return as_bytes([card]) + as_bytes(dict(network.state_dict()))
 
 
-def checkpoint(place: Path, ears: Ears) -> bytes:
+def checkpoint(place: Path, ears: Listening) -> bytes:
     found = load_checkpoint(place / "run/checkpoints")
     assert found is not None
-    ears.heard += found[2]
+    ears.warnings += found[2]
     return as_bytes(found[0]) + as_bytes(found[1])
 
 
-def report(place: Path, _: Ears) -> bytes:
+def report(place: Path, _: Listening) -> bytes:
     return to_json(Run(place / "run").read_report()).encode()
 
 
-def config(place: Path, _: Ears) -> bytes:
+def config(place: Path, _: Listening) -> bytes:
     return as_bytes(training_of("--run", str(place / "run")))
 
 
-def film(place: Path, _: Ears) -> bytes:
+def film(place: Path, _: Listening) -> bytes:
     return as_bytes(Run(place / "run").load_frames())
 
 
-def features(place: Path, _: Ears, name: str = "features.safetensors") -> bytes:
+def features(place: Path, _: Listening, name: str = "features.safetensors") -> bytes:
     found = read_features(str(place / name))
     return as_bytes([found.about]) + as_bytes({**found.layers, **found.weights, "labels": found.labels})
 
 
-def packed(place: Path, ears: Ears) -> bytes:
+def packed(place: Path, ears: Listening) -> bytes:
     found = pack(find_source("set"), 8, "squash", False, 1, ears)
     return found.images.tobytes() + as_bytes([found.labels.tolist(), list(found.names), found.fingerprint])
 
 
-def activations(place: Path, ears: Ears) -> bytes:
+def activations(place: Path, ears: Listening) -> bytes:
     flags = {flag[2:].replace("-", "_"): value for flag, value in zip(EXTRACT[1:-1:2], EXTRACT[2::2], strict=True)}
     flags |= {"run": str(place / "run"), "data": "set"}
     settings = options.resolve(ExtractFeaturesSettings, "extract-features", [], flags).settings
     report = extract_features(settings, str(place / "again.safetensors"), ears, overwrite=True)
     assert isinstance(report.results, FeatureResults)
-    ears.heard += ["computed again"] * (report.results.computed > 0)
+    ears.warnings += ["computed again"] * (report.results.computed > 0)
     return features(place, ears, "again.safetensors")
 
 
-READERS: dict[str, Callable[[Path, Ears], bytes]] = {
+READERS: dict[str, Callable[[Path, Listening], bytes]] = {
     "run/model/model.safetensors": model,
     "run/model/model.json": model,
     "run/checkpoints/*.safetensors": checkpoint,
@@ -141,7 +131,7 @@ def test_any_flipped_bit_is_noticed_or_repaired(made: Path, monkeypatch: pytest.
     monkeypatch.setenv("A2_CACHE_DIR", str(made / "cache"))
     monkeypatch.chdir(made)
     draw, silent, refused, repaired = random.Random(17), [], 0, 0
-    whole = {reader: reader(made, Ears()) for reader in READERS.values()}
+    whole = {reader: reader(made, Listening()) for reader in READERS.values()}
     for i in range(FLIPS):
         pattern = [*READERS][i % len(READERS)]
         reader, path = READERS[pattern], draw.choice(sorted(made.glob(pattern)))
@@ -151,15 +141,15 @@ def test_any_flipped_bit_is_noticed_or_repaired(made: Path, monkeypatch: pytest.
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
-        ears = Ears()
+        ears = Listening()
         try:
             found = reader(made, ears)
         except DataError as error:
             refused += 1
             assert "\n" not in str(error)
         else:
-            repaired += bool(ears.heard)
-            older = reader is checkpoint and ears.heard  # which gave way to the one before
+            repaired += bool(ears.warnings)
+            older = reader is checkpoint and ears.warnings  # which gave way to the one before
             if found != whole[reader] and not older:
                 silent.append(f"{path.name}: bit {bit}")
         for file, content in beside.items():
