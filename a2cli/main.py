@@ -43,7 +43,8 @@ def main() -> None:
             raise
     status = interrupts.status or status
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # everything is safe
+        # Everything is safe, and the second half of a double press must not change the exit status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if interrupts.status else signal.SIG_DFL)
     atexit._run_exitfuncs()  # temporary folders are removed
     os._exit(status)  # all is written and flushed; taking torch and torchvision down would take up to a second
 

@@ -104,6 +104,17 @@ def test_other_signals_while_it_starts(number: int, status: int, data: Path, tmp
     assert interrupted(tmp_path, 0.4, number)[0] == status
 
 
+def test_ctrl_c_pressed_again_as_it_ends_leaves_the_status() -> None:
+    interrupted_at_its_end = """
+import atexit, os, signal
+from a2cli import main
+main.run_command = lambda: os.kill(os.getpid(), signal.SIGINT)
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main.main()
+"""
+    assert subprocess.run([sys.executable, "-c", interrupted_at_its_end], timeout=60).returncode == 130
+
+
 def test_ctrl_c_twice_while_it_trains(data: Path, tmp_path: Path, a2: A2) -> None:
     process = started(tmp_path)
     while not list((tmp_path / "run").glob("metrics.csv")):
