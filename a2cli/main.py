@@ -64,6 +64,9 @@ class Interrupts:
         sys.unraisablehook = self._unraisable
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
+        if _is_loading_torch():  # its C++ aborts the process where an exception reaches it
+            _send_again(number)
+            return
         now = time.monotonic()
         if self.status and now - self.last < DOUBLE_PRESS_SECONDS:
             return  # pressed twice: let what the first one began, such as writing the report, come to its end
@@ -75,12 +78,22 @@ class Interrupts:
     def _unraisable(self, unraisable: "UnraisableHookArgs") -> None:
         """Send a signal again whose exception was raised where none can leave, such as in an object's finalizer."""
         if self.status and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
-            send = signal.raise_signal if sys.platform == "win32" else partial(os.kill, os.getpid())
-            again = threading.Timer(0.05, send, (self.status - 128,))  # Windows' os.kill ends the process at once
-            self.last, again.daemon = 0.0, True
-            again.start()
+            self.last = 0.0
+            _send_again(self.status - 128)
         elif not isinstance(unraisable.exc_value, MemoryError):  # which the next line of code meets again, and says
             sys.__unraisablehook__(unraisable)
+
+
+def _is_loading_torch() -> bool:
+    return getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False)
+
+
+def _send_again(number: int) -> None:
+    """Send this process a signal in a moment."""
+    send = signal.raise_signal if sys.platform == "win32" else partial(os.kill, os.getpid())
+    again = threading.Timer(0.05, send, (number,))  # Windows' os.kill ends the process at once
+    again.daemon = True
+    again.start()
 
 
 def run_command() -> int:

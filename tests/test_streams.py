@@ -104,6 +104,29 @@ def test_other_signals_while_it_starts(number: int, status: int, data: Path, tmp
     assert interrupted(tmp_path, 0.4, number)[0] == status
 
 
+def test_ctrl_c_while_torch_is_loaded_waits_for_it() -> None:
+    pressed_within = """
+import os, signal, sys
+from a2cli import main
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch._C":  # compiled; an exception raised in it aborts the process
+            os.kill(os.getpid(), signal.SIGINT)
+def load():
+    sys.meta_path.insert(0, Press())
+    try:
+        import torch
+    except KeyboardInterrupt:
+        sys.stderr.write("raised while loading")
+        raise
+    signal.sigtimedwait([], 10)
+main.run_command = load
+main.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", pressed_within], timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
 def test_ctrl_c_pressed_again_as_it_ends_leaves_the_status() -> None:
     interrupted_at_its_end = """
 import atexit, os, signal
