@@ -256,7 +256,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, str):  # bytes of a file's name that are no text, which JSON in UTF-8 cannot hold
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
+        return {_finite(str(key)): _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return value

@@ -20,10 +20,27 @@ def _only_checked(values: Values) -> Values:
     return values
 
 
+def _by_class(values: Values) -> Values:
+    """The version that has a training's results by class of whichever part is judged, and no zeros of the confusion."""
+    results = values.get("results")
+    for run in results.get("runs", []) if isinstance(results, dict) else []:
+        if isinstance(run, dict) and "confusion" in run:
+            names = [one["name"] for one in run["classes"]]
+            run["judged"] = {
+                "part": "val",
+                "majority": run["majority"],
+                "classes": run.pop("classes"),
+                "confusion": {truth: {answer: n for answer, n in zip(names, row, strict=True) if n}
+                              for truth, row in zip(names, run.pop("confusion"), strict=True) if any(row)},
+                "most_wrong": run.pop("most_wrong"),
+            }  # fmt: skip
+    return values
+
+
 # Each function makes what one version stored into what the next one does, beginning with version 1. What has a default
 # in its dataclass can be added without a new version. Caches have theirs in the names of their folders.
 UPGRADES: Mapping[Kind, Sequence[Callable[[Values], Values]]] = {
-    "report": [_only_checked],
+    "report": [_only_checked, _by_class],
     "model card": [_only_checked],
     "checkpoint": [],
     "film": [_only_checked],

@@ -72,18 +72,26 @@ class Ended:
     def refused(self, status: int, *words: str) -> None:
         """Hold an error to the promise: the status, one line that has these words, and nothing else printed."""
         assert (self.status, self.out) == (status, ""), self
-        assert self.err.startswith("error: "), self.err
-        assert self.err.count("\n") == 1, self.err
+        lines = apart_from_few(self.err)
+        assert len(lines) == 1 and lines[0].startswith("error: "), self.err
         for word in words:
-            assert word in self.err
+            assert word in lines[0]
 
     def done(self, *warnings: str) -> Path:
-        """Hold a success to it, with these words in as many warnings, and return the run's folder."""
+        """Hold a success to it, with these words in as many warnings, and return the run's folder.
+
+        Tiny sets have classes of few images, which is said each time, and tested once (`test_by_class.py`).
+        """
         assert self.status == 0, self.err
-        lines = self.err.splitlines()
+        lines = apart_from_few(self.err)
         assert len(lines) == len(warnings), self.err
         assert all(line.startswith("warning: ") and word in line for line, word in zip(lines, warnings, strict=True))
         return Path(self.out.rstrip("\n"))
+
+
+def apart_from_few(errors: str) -> list[str]:
+    """Return the lines without those that warn of classes with few images."""
+    return [line for line in errors.splitlines() if "how well these are recognised" not in line]
 
 
 A2 = Callable[..., Ended]

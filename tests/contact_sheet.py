@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from a2cli.analysis.by_class import judged_part
 from a2cli.plots import (
     ablation,
     comparison,
@@ -36,7 +38,7 @@ from a2cli.results.data import NearDuplicate
 from a2cli.results.fields import EffectiveField, LayerField, MapCone, UnitField
 from a2cli.results.invariance import ChangeResult, LayerMovement, Mean, ProbedRun, StrengthPoint
 from a2cli.results.predictions import Answer, Prediction, Predictions
-from a2cli.results.training import Accuracy, EpochLog, Mistake, Spread, TrainingResult
+from a2cli.results.training import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
 from a2cli.results.transfer import BackboneUsed, ProbeScore, TransferResults
 from a2cli.results.weights import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
 from a2cli.runs import captioned, rendered
@@ -89,8 +91,16 @@ def history(epochs: int, seeds: int, *, test: bool = False, decay: float = 0.0) 
 
 def result(kept: int) -> TrainingResult:
     half = accuracy(0.6)
-    return TrainingResult(0, 10_000, kept, kept, kept, False, half, half, 1.0, 0.9, 0.6, accuracy(0.1), None, [], [],
-                          [], "")  # fmt: skip
+    return TrainingResult(0, 10_000, kept, kept, kept, False, half, half, 1.0, 0.9, 0.6, accuracy(0.1), None,
+                          JudgedPart("val", accuracy(0.1), [], {}, []), "")  # fmt: skip
+
+
+def judged(part: Literal["val", "test"], classes: int, names: str, images: int = 400) -> JudgedPart:
+    """Return what a network with probabilities between right and random did on so many images of many classes."""
+    labels = torch.from_numpy(RNG.integers(0, classes, images))
+    logits = torch.from_numpy(RNG.normal(0, 1, (images, classes)))
+    logits[torch.arange(images), labels] += torch.from_numpy(RNG.normal(2, 2, images))
+    return judged_part(part, logits.softmax(dim=1), labels, 0, named(classes, names), [""] * images)
 
 
 def curves(epochs: int, seeds: int, stages: Sequence[int] = (), *, test: bool = False) -> Figure:
@@ -101,13 +111,21 @@ def curves(epochs: int, seeds: int, stages: Sequence[int] = (), *, test: bool = 
 def confusion(classes: int, names: str) -> Figure:
     matrix = np.diag(RNG.integers(0, 40, classes)) + RNG.integers(0, 3, (classes, classes)) * (classes < 500)
     matrix[RNG.integers(0, classes, 400), RNG.integers(0, classes, 400)] += 5
-    return training.confusion(matrix, named(classes, names))
+    return training.confusion(matrix, named(classes, names), "val")
 
 
 def most_wrong(count: int, names: str, grey: bool) -> Figure:
     some = named(40, names)
     wrong = [Mistake(f"{some[i]}/{i}.png", some[i], some[-i - 1], 0.99 - i / 50) for i in range(count)]
-    return training.most_wrong(pictures(count, grey=grey), wrong)
+    return training.most_wrong(pictures(count, grey=grey), wrong, "test")
+
+
+def class_scores(part: Literal["val", "test"], classes: int, names: str, images: int) -> Figure:
+    return training.class_scores(judged(part, classes, names, images))
+
+
+def reliability(part: Literal["val", "test"], classes: int, images: int) -> Figure:
+    return training.reliability(judged(part, classes, "", images))
 
 
 # Comparisons and ablations
@@ -385,6 +403,10 @@ CASES: dict[str, Callable[[], Figure]] = {
     **cases("learning rate, {} epochs, {} seeds, {} decades", learning_rate,
             (1, 1, 0), (500, 1, 0), (30, 20, 1.1), (500, 1, 3), (30, 1, 0.5), (30, 1, 12)),
     **cases("confusion, {} classes{}", confusion, *CLASSES),
+    **cases("classes, {} of {}{}, {} images", class_scores, *(("val", *one, 400) for one in CLASSES),
+            ("test", 11, "", 20)),
+    **cases("reliability, {} of {} classes, {} images", reliability,
+            ("val", 2, 3), ("test", 11, 90), ("val", 40, 50_000)),
     **cases("most wrong, {}{}, grey {}", most_wrong, (0, "", False), (3, LONG, True), (16, "", False),
             (16, WIDE, False)),
     **cases("contenders, {}, {} seeds, {} epochs over {}{}", contender_curves, (2, 1, 1, "epoch", ""),

@@ -172,6 +172,25 @@ def of_artifacts(report: Values, folder: Path) -> None:
             assert {name[:-3] + "csv", name[:-3] + "npz"} & {*report["artifacts"]}, name
 
 
+def judged_agrees(run: Values) -> None:
+    """Whether the results by class are the same numbers as the accuracy of the part that they are of."""
+    judged, part = run["judged"], run[run["judged"]["part"]]
+    classes, confusion = judged["classes"], judged["confusion"]
+    assert (judged["part"] == "test") == (run["test"] is not None)
+    assert sum(one["count"] for one in classes) == part["count"] == judged["majority"]["count"]
+    assert sum(one["correct"] for one in classes) == part["correct"]
+    assert sum(one["answered"] for one in classes) == part["count"]
+    for one in classes:
+        row = confusion.get(one["name"], {})
+        assert (sum(row.values()), row.get(one["name"], 0)) == (one["count"], one["correct"])
+        assert sum(other.get(one["name"], 0) for other in confusion.values()) == one["answered"]
+    (largest,) = [one for one in classes if one["name"] == judged["largest_class"]]
+    assert largest["count"] == judged["majority"]["correct"]
+    assert sum(one["count"] for one in judged["calibration"]) == part["count"]
+    assert same(sum(one["count"] * one["accuracy"] for one in judged["calibration"]), part["correct"])
+    assert len(judged["most_wrong"]) == min(part["count"] - part["correct"], 16)
+
+
 def of_training(report: Values, folder: Path) -> None:
     if not report["results"] or "runs" not in report["results"] or report["command"] == "probe-invariance":
         return
@@ -186,12 +205,7 @@ def of_training(report: Values, folder: Path) -> None:
         assert same(run["last_val_accuracy"], last["val_accuracy"])
         assert same(run["last_train_accuracy"], last["train_accuracy"])
         assert run["kept_epoch"] == (run["best_epoch"] if report["config"]["restore_best"] else run["epochs"])
-        assert sum(one["count"] for one in run["classes"]) == run["val"]["count"]
-        assert sum(one["correct"] for one in run["classes"]) == run["val"]["correct"]
-        assert [sum(row) for row in run["confusion"]] == [one["count"] for one in run["classes"]]
-        assert [row[i] for i, row in enumerate(run["confusion"])] == [one["correct"] for one in run["classes"]]
-        wrong = run["val"]["count"] - run["val"]["correct"]
-        assert len(run["most_wrong"]) == min(wrong, 16)
+        judged_agrees(run)
         own = [row for row in rows if row["seed"] == name]
         if rows:
             assert all(same(row[key], log[key]) for row, log in zip(own, logs, strict=True)
@@ -206,18 +220,23 @@ def of_training(report: Values, folder: Path) -> None:
     assert sum(data["classes"].values()) == data["train"] + data["val"] + data["test"] == 3 * IMAGES
     if len(several) == 1:
         (run,), (logs,) = several, report["history"].values()
+        judged = run["judged"]
         metrics = table(folder / "metrics.csv")
         assert all(same(row[key], log[key]) for row, log in zip(metrics, logs, strict=True) for key in log)
         assert f" after epoch {run['kept_epoch']} of {run['epochs']}" in results["verdict"]
         assert f"Validation accuracy {run['val']['value']:.3f} [" in results["verdict"]
         if report_has(report, "confusion"):
-            cells = [
-                [int(row[one["name"]]) for one in run["classes"]] for row in table(folder / "figures/confusion.csv")
-            ]
-            assert cells == run["confusion"]
+            cells = {row.pop("truth"): {name: int(n) for name, n in row.items() if n != "0"}
+                     for row in table(folder / "figures/confusion.csv")}  # fmt: skip
+            assert {truth: row for truth, row in cells.items() if row} == judged["confusion"]
+        for name, key in (("classes", "classes"), ("reliability", "calibration")):
+            if report_has(report, name):
+                rows = table(folder / f"figures/{name}.csv")
+                assert rows == [{column: "" if value is None else str(value) for column, value in one.items()}
+                                for one in judged[key]]  # fmt: skip
         if report_has(report, "most-wrong"):
             shown = table(folder / "figures/most-wrong.csv")
-            assert [row["image"] for row in shown] == [one["image"] for one in run["most_wrong"]]
+            assert [row["image"] for row in shown] == [one["image"] for one in judged["most_wrong"]]
         return
     for name, key in (("train", "train"), ("val", "val"), ("test", "test")):
         of_spread(results[name], [run[key]["value"] for run in several if run[key]])
@@ -417,10 +436,11 @@ def test_what_is_printed_is_what_is_reported(done: Mapping[str, Done], reports: 
     for name in ("cnn", "mlp", "head", "tuned"):
         (run,), lines = reports[place / name]["results"]["runs"], done[name].out.splitlines()
         named = {"training": "train", f"validation, epoch {run['kept_epoch']}": "val", "test, read once": "test"}
-        named["always the largest class"] = "majority"
+        named["  always the largest class"] = "majority"
         for title, key in named.items():
             if found := run[key]:
-                (line,) = [line for line in lines if line.startswith(f" {title} ")]
+                line, *others = [line for line in lines if line.startswith(f" {title} ")]
+                assert len(others) == (key == "majority" and run["test"] is not None)
                 assert f" {found['correct']} of {found['count']} " in line
                 assert f" {found['value']:.3f} " in line
                 assert f"{found['low']:.3f} to {found['high']:.3f}" in line
@@ -449,7 +469,7 @@ def test_what_is_printed_is_what_is_reported(done: Mapping[str, Done], reports: 
 def test_what_is_answered_is_what_was_reported(done: Mapping[str, Done], reports: Mapping[Path, Values],
                                                place: Path) -> None:  # fmt: skip
     answers = {one["image"]: one for one in json.loads(done["predicted"].out)["predictions"]}
-    mistakes = reports[place / "cnn"]["results"]["runs"][0]["most_wrong"]
+    mistakes = reports[place / "cnn"]["results"]["runs"][0]["judged"]["most_wrong"]
     assert mistakes
     for one in mistakes:
         answer = answers[f"set/{one['image']}"]

@@ -92,11 +92,11 @@ def test_a_given_split_that_shares_images_is_said_with_the_accuracy_without_them
         "2 of 4 test images are also among those for training or validation",
     )
     result = report_of(run)["results"]["runs"][0]
-    wrong = {one["image"] for one in result["most_wrong"]}
-    right_of_copies = "val/ada/copy.png" not in wrong
+    wrong = {one["image"] for one in result["judged"]["most_wrong"]}
+    copies = {"test/ada/copy.png", "test/bea/copy.png"}
     assert result["val_without_duplicates"]["count"] == 2
-    assert result["val_without_duplicates"]["correct"] == result["val"]["correct"] - right_of_copies
     assert result["test_without_duplicates"]["count"] == 2
+    assert result["test_without_duplicates"]["correct"] == result["test"]["correct"] - len(copies - wrong)
 
 
 def test_several_seeds_have_the_spread_without_them(train: A2, leaking: Path) -> None:

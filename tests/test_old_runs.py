@@ -51,8 +51,8 @@ def command_of(old: Path, name: str) -> list[str]:
 
 
 def report_of(run: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((run / "report.json").read_text())
-    return report
+    """Return a run's report as this version has it, whichever wrote it."""
+    return versions.upgraded("report", json.loads((run / "report.json").read_text()), run)
 
 
 def is_exact(report: dict[str, Any]) -> bool:
@@ -67,6 +67,8 @@ def agree(now: Any, then: Any, exact: bool, where: str = "") -> None:
     There may be more now, as later versions find more.
     """
     if isinstance(then, dict):
+        if then.get("part", "") != now.get("part", ""):
+            return  # earlier versions had the results by class of the validation images even of a run that is tested
         for key in then.keys() - ASIDE:
             agree(now[key], then[key], exact, f"{where}.{key}")
     elif isinstance(then, list):

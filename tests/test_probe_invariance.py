@@ -40,8 +40,8 @@ def test_a_run_on_its_own_validation_images(a2: A2, trained: Path) -> None:
     training = json.loads((trained / "report.json").read_text())["results"]["runs"][0]
     assert run["unchanged"] == training["val"]
     assert run["majority"] == training["majority"]
-    assert run["by_class"] == [one["correct"] for one in training["classes"]]
-    assert run["counts"] == {one["name"]: one["count"] for one in training["classes"]}
+    assert run["by_class"] == [one["correct"] for one in training["judged"]["classes"]]
+    assert run["counts"] == {one["name"]: one["count"] for one in training["judged"]["classes"]}
     padded = {name for name in CHANGES if "padding" in name}
     assert [one["name"] for one in run["changes"]] == [name for name in CHANGES if name not in padded]
     assert set(run["skipped"]) == padded

@@ -6,7 +6,7 @@ import pytest
 
 from a2cli.analysis.statistics import spread, wilson
 from a2cli.experiments.verdicts import still_rising, training_verdict
-from a2cli.results.training import EpochLog, TrainingResult
+from a2cli.results.training import EpochLog, JudgedPart, TrainingResult
 from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings
 
 RESULT = TrainingResult(
@@ -23,9 +23,7 @@ RESULT = TrainingResult(
     last_val_accuracy=0.78,
     majority=wilson(10, 50),
     test=None,
-    classes=[],
-    confusion=[],
-    most_wrong=[],
+    judged=JudgedPart("val", wilson(10, 50), [], {}, []),
     folder=".",
 )
 

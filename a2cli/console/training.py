@@ -2,11 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_split, say_where, table_of
 from a2cli.console.transfer import backbone_lines, show_transfer
 from a2cli.report import Report
-from a2cli.results.training import Accuracy, Spread, TrainingResults
+from a2cli.results.training import Accuracy, JudgedPart, Spread, TrainingResults
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+MOST_CLASSES, MOST_MISTAKES = 12, 3
+PARTS = {"val": "validation", "test": "test"}
+MEASURES = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "top5": "top-5 accuracy",
+    "calibration_error": "calibration error",
+}
 
 
 def show_training(report: Report, folder: Path) -> None:
@@ -27,35 +42,55 @@ def show_training(report: Report, folder: Path) -> None:
     if len(results.runs) == 1:
         table = table_of("images", "correct", "accuracy", "95% interval")
         only = results.runs[0]
-        rows: list[tuple[str, Accuracy | None]] = [
-            ("training", only.train),
-            (f"validation, epoch {only.kept_epoch}", only.val),
-            ("  without duplicates", only.val_without_duplicates),
-            (read, only.test),
-            ("  without duplicates", only.test_without_duplicates),
-            ("always the largest class", only.majority),
+        judged = only.judged
+        parts: list[tuple[str, dict[str, Accuracy | None]]] = [
+            ("", {"training": only.train}),
+            (
+                "val",
+                {
+                    f"validation, epoch {only.kept_epoch}": only.val,
+                    "  without duplicates": only.val_without_duplicates,
+                    "  always the largest class": only.majority,
+                },
+            ),
+            (
+                "test",
+                {
+                    read: only.test,
+                    "  without duplicates": only.test_without_duplicates,
+                    "  always the largest class": judged.majority if only.test else None,
+                },
+            ),
         ]
+        for part, rows in parts:
+            for name, share in rows.items():
+                if share:
+                    add_share(table, name, share)
+            if part == judged.part:
+                add_measures(table, judged)
         classes = len(data.classes)
-        for name, share in rows:
-            if share:
-                interval = f"{share.low:.3f} to {share.high:.3f}"
-                table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
         table.add_row("chance", f"1 of {classes} classes", f"{1 / classes:.3f}", "")
     else:
         table = table_of("", results.repeated, "mean ± deviation", "95% interval of the mean")
+        of_judged = {f"  {MEASURES[name]}": one for name, one in results.judged.items()}
+        part = results.runs[0].judged.part
         spreads: list[tuple[str, Spread | None]] = [
             ("training", results.train),
             ("validation", results.val),
             ("  without duplicates", results.val_without_duplicates),
+            *(of_judged.items() if part == "val" else ()),
             ("validation, last epoch", results.last_val),
             (read, results.test),
             ("  without duplicates", results.test_without_duplicates),
+            *(of_judged.items() if part == "test" else ()),
         ]
         for name, found in spreads:
             if found:
                 middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
                 table.add_row(name, str(found.n), middle, f"{max(0.0, found.low):.3f} to {min(1.0, found.high):.3f}")
     console.print(table)
+    if len(results.runs) == 1:
+        show_classes(console, results.runs[0].judged)
     if report.transfer:
         show_transfer(console, report.transfer)
     console.print(results.verdict)
@@ -67,3 +102,43 @@ def _classes(names: Sequence[str]) -> str:
     """Return how many classes there are and the first ones' names, so that a wrong folder shows."""
     shown = ", ".join(names[:2])
     return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
+
+
+def add_share(table: "Table", name: str, share: Accuracy) -> None:
+    interval = f"{share.low:.3f} to {share.high:.3f}"
+    table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+
+
+def add_measures(table: "Table", judged: JudgedPart) -> None:
+    """Add the rows of what is measured by class and of the probabilities, below those of the part that is judged."""
+    balanced = judged.balanced_accuracy
+    for name, value in judged.measures.items():
+        title = f"  {MEASURES[name]}"
+        if name == "top5" and judged.top5:
+            add_share(table, title, judged.top5)
+        elif name == "balanced_accuracy" and balanced:
+            known = f"{sum(one.count > 0 for one in judged.classes)} of {len(judged.classes)} classes"
+            table.add_row(title, known, f"{value:.3f}", f"{balanced.low:.3f} to {balanced.high:.3f}")
+        else:
+            table.add_row(title, "", f"{value:.3f}", "")
+
+
+def show_classes(console: "Console", judged: JudgedPart) -> None:
+    """Print the results by class, of many classes the worst, and which class is most often taken for which."""
+    scores = [one for one in judged.classes if one.precision is not None or one.recall is not None]
+    if not scores:
+        return  # a report of an earlier version
+    some = sorted(scores, key=lambda one: one.f1 or 0.0)[:MOST_CLASSES] if len(scores) > MOST_CLASSES else scores
+    table = table_of(f"{PARTS[judged.part]} by class", "images", "precision", "recall", "F1")
+    for one in some:
+        values = ("-" if value is None else f"{value:.3f}" for value in (one.precision, one.recall, one.f1))
+        table.add_row(one.name, str(one.count), *values)
+    console.print(table)
+    if len(some) < len(scores):
+        console.print(f"The {len(some)} of {len(judged.classes)} classes with the lowest F1; all: figures/classes.csv.")
+    mistakes = [(n, sum(row.values()), truth, answer) for truth, row in judged.confusion.items()
+                for answer, n in row.items() if answer != truth and n > 1]  # fmt: skip
+    if mistakes:
+        most = sorted(mistakes, key=lambda one: (-one[0], one[1]))[:MOST_MISTAKES]
+        said = ", ".join(f"{truth} as {answer} ({n} of {count})" for n, count, truth, answer in most)
+        console.print(f"Most frequent mistakes: {said}.")

@@ -27,12 +27,12 @@ from a2cli.experiments.stages import (
 )
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.transferred import backbone_used
-from a2cli.experiments.trial import run_trial, under_way, without_duplicates
+from a2cli.experiments.trial import judged, largest_class, run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import Nobody, Report, Watcher
-from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
+from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
@@ -127,8 +127,7 @@ class Finetuning:
         run.save_model(self._card(alone), network)
         result = _on_the_whole(stages, kept)
         if final:
-            test, without = self._test(alone, network, device, watch)
-            result = replace(result, test=test, test_without_duplicates=without)
+            result = self._tested(result, alone, network, device, watch)
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
         run.start_metrics(history[str(result.seed)])
@@ -150,15 +149,21 @@ class Finetuning:
 
         return run.finish(report, watch, draw if figures else None)
 
-    def _test(
-        self, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher
-    ) -> tuple[Accuracy, Accuracy | None]:
-        """Return the test's accuracy, on all of its images and without those seen before."""
+    def _tested(
+        self, result: TrainingResult, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher
+    ) -> TrainingResult:
+        """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         watch.phase("reading the sealed test images", "evaluating")
-        split = split_of(self.packed, alone)
+        split, names = split_of(self.packed, alone), self.packed.class_names
         found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, watch)
         _, repeated = split.repeated(self.packed.groups)
-        return wilson(found.correct, len(found.labels)), without_duplicates(found, repeated)
+        largest = largest_class(torch.from_numpy(self.packed.labels[split.train]), len(names))
+        return replace(
+            result,
+            test=wilson(found.correct, len(found.labels)),
+            test_without_duplicates=without_duplicates(found, repeated),
+            judged=judged("test", found, split.test, names, self.packed.names, largest),
+        )
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:
         head, trunk = replace(alone.network, head_grid=0), self.trunk  # the trunk pools, so that it is cached pooled
@@ -241,7 +246,7 @@ class Finetuning:
             val=val,
             test=ImageSet.of(packed, split.test[:0]),
             names=packed.names,
-            held_out=split.val,
+            held_out=(split.val, split.test),
             repeated=split.repeated(packed.groups),
             pictures=packed.images,
             summary=summary_of(packed, split, self.source),

@@ -43,8 +43,8 @@ class Job:
 
     `settings` are the run's, `training` what this training of them has.
     `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
-    `held_out` are the validation images' numbers in the data set, `repeated` tells which of the validation and test
-    images are seen before (`Split.repeated`); `pictures` (M, H, W, 3) uint8 are all images, where
+    `held_out` are the rows of the validation and of the test images in the data set, `repeated` tells which of them
+    are seen before (`Split.repeated`); `pictures` (M, H, W, 3) uint8 are all images, where
     there are any to show. `epochs_before` are those of stages before this one.
     """
 
@@ -56,7 +56,7 @@ class Job:
     val: ImageSet
     test: ImageSet
     names: Sequence[str]
-    held_out: NDArray[np.int64]
+    held_out: tuple[NDArray[np.int64], NDArray[np.int64]]
     repeated: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     pictures: NDArray[np.uint8] | None
     summary: DataSummary

@@ -138,7 +138,7 @@ class Features:
             val=ImageSet.of(packed, split.val),
             test=ImageSet.of(packed, split.test),
             names=packed.names,
-            held_out=split.val,
+            held_out=(split.val, split.test),
             repeated=split.repeated(packed.groups),
             pictures=None,
             summary=summary_of(packed, split, self.source),

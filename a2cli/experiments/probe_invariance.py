@@ -195,7 +195,8 @@ def _result(
                      for strength, (first, second) in zip(strengths, pairs, strict=True)])
         )  # fmt: skip
     counts = np.bincount(before.truths, minlength=classes).tolist()
-    majority = wilson(max(counts), sum(counts), size=before.size)
+    baseline = sum(int((network.images.labels == network.largest).sum()) for network in subject.networks)
+    majority = wilson(baseline, sum(counts), size=before.size)
     trained = list(augmentations(augment_of(subject.trained.settings)))
     knows = before.accuracy.low > majority.value
     changes = judged_changes(probed, before, margin, trained, counts=knows)

@@ -56,11 +56,15 @@ class Trained:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, the images it is probed on (with a margin around), and how many it recognised in training."""
+    """A trained network, the images it is probed on (with a margin around), and how many it recognised in training.
+
+    `largest` is the number of the class with the most training images.
+    """
 
     model: nn.Module
     card: ModelCard
     images: ImageSet
+    largest: int
     recognised: int | None
 
 
@@ -111,7 +115,11 @@ def find_subject(
         labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
         same = data is None and not margin
-        networks.append(Network(model.to(device), card, images, report.results.runs[0].val.correct if same else None))
+        result = report.results.runs[0]
+        # Earlier versions did not store it; as parts are stratified it is the largest of all, but for ties.
+        largest = result.judged.largest_class or max(report.data.classes, key=report.data.classes.__getitem__)
+        recognised = result.val.correct if same else None
+        networks.append(Network(model.to(device), card, images, card.class_names.index(largest), recognised))
     assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
         watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")

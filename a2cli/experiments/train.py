@@ -20,7 +20,7 @@ from a2cli.experiments.verdicts import training_verdict
 from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads
 from a2cli.report import Listening, Nobody, Report, Watcher
-from a2cli.results.training import Accuracy, Spread, TrainingResults
+from a2cli.results.training import Accuracy, Spread, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores, environment, set_up
 from a2cli.settings import (
@@ -182,7 +182,8 @@ def _several(
     train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
     last_val = spread([r.last_val_accuracy for r in runs])
     test = _spread_of_all([r.test for r in runs])
-    without = [r.val_without_duplicates for r in runs], [r.test_without_duplicates for r in runs]
+    val_without = _spread_of_all([r.val_without_duplicates for r in runs])
+    test_without = _spread_of_all([r.test_without_duplicates for r in runs])
     history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
                for logs in report.history.values()}  # fmt: skip
     verdict = training_verdict(runs, list(history.values()), settings.training.monitor, val, train, test, settings)
@@ -194,7 +195,9 @@ def _several(
         status="done",
         created=created,
         data=reports[0].data,
-        results=TrainingResults(runs, train, val, last_val, test, verdict, *map(_spread_of_all, without)),
+        results=TrainingResults(
+            runs, train, val, last_val, test, verdict, val_without, test_without, _spread_of_measures(runs)
+        ),
         transfer=transfer,
         history=history,
         warnings=list(ground.warnings),
@@ -213,3 +216,13 @@ def _spread_of_all(found: Sequence[Accuracy | None]) -> Spread | None:
     """Return the spread of what every run has; None where one lacks it."""
     values = [accuracy.value for accuracy in found if accuracy]
     return spread(values) if len(values) == len(found) else None
+
+
+def _spread_of_measures(runs: Sequence[TrainingResult]) -> dict[str, Spread]:
+    """Return the spread of what was measured by class; nothing where not all runs were judged on the same part."""
+    if len({run.judged.part for run in runs}) > 1:
+        return {}
+    measures = [run.judged.measures for run in runs]
+    return {
+        name: spread([one[name] for one in measures]) for name in measures[0] if all(name in one for one in measures)
+    }

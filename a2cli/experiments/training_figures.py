@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.results.data import NearDuplicate
-from a2cli.results.training import EpochLog, Mistake, TrainingResult
+from a2cli.results.training import CalibrationBin, ClassScore, EpochLog, Mistake, TrainingResult
 from a2cli.runs import Run
 
 MOST_SHOWN = 12  # pairs of nearly identical images
@@ -31,15 +31,22 @@ def draw_run(
     from a2cli.plots import training as plots
 
     draw_training(run, history, [result], stages)
-    matrix = np.array(result.confusion)
-    cells = ([name, *row] for name, row in zip(names, result.confusion, strict=True))
-    run.save_figure("confusion", partial(plots.confusion, matrix, names), ["truth", *names], cells)
+    judged = result.judged
+    matrix = judged.matrix
+    cells = ([name, *row] for name, row in zip(names, matrix, strict=True))
+    run.save_figure(
+        "confusion", partial(plots.confusion, np.array(matrix), names, judged.part), ["truth", *names], cells
+    )
+    scores = (asdict(one).values() for one in judged.classes)
+    run.save_figure("classes", partial(plots.class_scores, judged), list(ClassScore.__annotations__), scores)
+    bins = (asdict(one).values() for one in judged.calibration)
+    run.save_figure("reliability", partial(plots.reliability, judged), list(CalibrationBin.__annotations__), bins)
     if pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
-    shown = pictures[[row_of[one.image] for one in result.most_wrong]]
-    sheet = partial(plots.most_wrong, shown, result.most_wrong)
-    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in result.most_wrong))
+    shown = pictures[[row_of[one.image] for one in judged.most_wrong]]
+    sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
+    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in judged.most_wrong))
 
 
 def draw_near_duplicates(

@@ -5,25 +5,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from a2cli.analysis.by_class import judged_part
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import DivergedError
 from a2cli.experiments.job import Job, Progress
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import DataSummary, Report, Watcher
-from a2cli.results.training import Accuracy, ClassScore, Mistake, TrainingResult, TrainingResults
+from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings import AnyTraining, command_of, flat
 from a2cli.training.loop import Evaluation, evaluate, fit
 
 CHECKPOINT_SECONDS = 1.0
-MOST_WRONG = 16
 
 
 def run_trial(
@@ -152,8 +154,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
 
 def _result(progress: Progress, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
     job, names = progress.job, progress.job.card.class_names
-    confusion = torch.bincount(val.labels * len(names) + val.answers, minlength=len(names) ** 2).view(len(names), -1)
-    largest = int(torch.bincount(job.train.data.labels, minlength=len(names)).argmax())
+    largest = largest_class(job.train.data.labels, len(names))
     return TrainingResult(
         seed=job.training.seed,
         parameters=sum(p.numel() for p in progress.whole.parameters()),
@@ -168,16 +169,31 @@ def _result(progress: Progress, train: Evaluation, val: Evaluation, test: Evalua
         last_val_accuracy=progress.history[-1].val_accuracy,
         majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
         test=wilson(test.correct, len(test.labels)) if test else None,
-        classes=[
-            ClassScore(name, int(row.sum()), int(row[i]))
-            for i, (name, row) in enumerate(zip(names, confusion, strict=True))
-        ],
-        confusion=confusion.tolist(),
-        most_wrong=[_mistake(job, val, i) for i in _most_wrong(val)],
+        judged=judged("test", test, job.held_out[1], names, job.names, largest)
+        if test
+        else judged("val", val, job.held_out[0], names, job.names, largest),
         folder=".",
         val_without_duplicates=without_duplicates(val, job.repeated[0]),
         test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
     )
+
+
+def largest_class(labels: Tensor, classes: int) -> int:
+    """Return the class of the most training images, the first among equals: what the baseline always answers."""
+    return int(torch.bincount(labels, minlength=classes).argmax())
+
+
+def judged(
+    part: Literal["val", "test"],
+    found: Evaluation,
+    rows: NDArray[np.int64],
+    classes: Sequence[str],
+    names: Sequence[str],
+    largest: int,
+) -> JudgedPart:
+    """Return the results by class of what a network answered to these rows of the images that have these names."""
+    own = [names[row] for row in rows.tolist()]
+    return judged_part(part, found.probabilities, found.labels, largest, classes, own)
 
 
 def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
@@ -186,16 +202,3 @@ def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accura
         return None
     right = (found.answers == found.labels).numpy()[~repeated]
     return wilson(int(right.sum()), len(right))
-
-
-def _most_wrong(val: Evaluation) -> list[int]:
-    """Return the images answered wrongly, the most confident answers first."""
-    wrong = (val.answers != val.labels).nonzero().flatten()
-    confidence = val.probabilities.amax(dim=1)[wrong]
-    return [int(i) for i in wrong[confidence.argsort(descending=True, stable=True)][:MOST_WRONG]]
-
-
-def _mistake(job: Job, val: Evaluation, i: int) -> Mistake:
-    names, answer = job.card.class_names, int(val.answers[i])
-    name = job.names[int(job.held_out[i])]
-    return Mistake(name, names[int(val.labels[i])], names[answer], float(val.probabilities[i, answer]))

@@ -6,9 +6,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from a2cli.analysis.statistics import wilson
 from a2cli.plots.common import (
     GREY,
     INK,
@@ -35,7 +36,7 @@ from a2cli.plots.common import (
     titled,
     width_of,
 )
-from a2cli.results.training import EpochLog, Mistake, TrainingResult, repeated_by
+from a2cli.results.training import ClassScore, EpochLog, JudgedPart, Mistake, TrainingResult, repeated_by
 
 MOST_CONFUSED = 40  # classes whose names and counts can be read in one figure
 NAME = 1.9  # inches of a class name beside a matrix
@@ -127,7 +128,7 @@ def learning_rate(history: History) -> Figure:
     return figure
 
 
-def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+def confusion(matrix: NDArray[np.int64], class_names: Sequence[str], part: str) -> Figure:
     """Truth by row, answer by column, as shares of each row, with counts; of many classes those most confused."""
     shown = most_confused(matrix, MOST_CONFUSED)
     count = len(shown)
@@ -136,7 +137,9 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     words = max(width_of(name, size) for name in names) + 0.45
     side = max(3.2, cell * count)
     some = f": the {count} most confused of {len(class_names)} classes" if count < len(class_names) else ""
-    figure, head = titled(words + side + 1.0, side + words + 0.1, f"Validation images by truth and answer{some}")
+    figure, head = titled(
+        words + side + 1.0, side + words + 0.1, f"{CALLED[part].capitalize()} images by truth and answer{some}"
+    )
     axes = new_axes(figure, words, words, 1.0, head + 0.1)
     of_each = np.maximum(matrix[shown].sum(axis=1, keepdims=True), 1)  # those answered with other classes as well
     matrix = matrix[np.ix_(shown, shown)]
@@ -172,12 +175,80 @@ def most_confused(matrix: NDArray[np.int64], most: int) -> list[int]:
     return sorted(list(dict.fromkeys([*pairs, *others]))[:most])
 
 
-def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake]) -> Figure:
+def class_scores(judged: JudgedPart) -> Figure:
+    """Recall with its interval and precision of each class; of many classes of those with the lowest F1."""
+    shown = lowest_f1(judged.classes, MOST_CONFUSED)
+    count, row = len(shown), 0.22
+    names = [fitted(spaced(one.name), NAME, 8) for one in shown]
+    words = max(width_of(name, 8) for name in names) + 0.45
+    some = f": the {count} of {len(judged.classes)} classes with the lowest F1" if count < len(judged.classes) else ""
+    title = f"{CALLED[judged.part].capitalize()} images by class{some}"
+    figure, head = titled(words + 4.6, row * count + 0.95, title)
+    axes = new_axes(figure, words, 0.5, 0.7, head + 0.35)
+    look = PARTS[judged.part]
+    for y, one in enumerate(shown):
+        if one.count:
+            recall = wilson(one.correct, one.count)
+            axes.plot([recall.low, recall.high], [y, y], color=look["color"], linewidth=1.4)
+        axes.text(1.03, y, f"{one.count}", fontsize=8, color=INK, va="center", transform=axes.get_yaxis_transform())
+    measured = {"recall": look, "precision": {"color": INK, "marker": "D", "markerfacecolor": "none"}}
+    for name, style in measured.items():
+        known = [(value, y) for y, one in enumerate(shown) if (value := getattr(one, name)) is not None]
+        axes.plot([value for value, _ in known], [y for _, y in known], **style, linestyle="none", markersize=5,
+                  label="recall, 95% interval" if name == "recall" else name, clip_on=False, zorder=3)  # fmt: skip
+    axes.text(1.03, -1, "images", fontsize=8, color=GREY, va="center", transform=axes.get_yaxis_transform())
+    axes.set(xlim=(0, 1), ylim=(count - 0.4, -0.6))
+    axes.set_yticks(range(count), names, fontsize=8)
+    percent(axes.xaxis)
+    plain(axes, "", x="share of the class's images (recall), of the answers that name it (precision)", y="class")
+    axes.xaxis.label.set_fontsize(8)
+    legend_above(figure, axes.get_legend_handles_labels()[0], head + 0.05)
+    return figure
+
+
+def lowest_f1(scores: Sequence[ClassScore], most: int) -> list[ClassScore]:
+    """Return at most so many classes, in their order: those with the lowest F1, and those without any at the end."""
+    by_f1 = sorted(scores, key=lambda one: (one.f1 is None, one.f1 or 0.0, -one.count))
+    kept = {one.name for one in by_f1[:most]}
+    return [one for one in scores if one.name in kept]
+
+
+def reliability(judged: JudgedPart) -> Figure:
+    """How often answers are right that are held to be so probable, over how many images are answered so surely."""
+    of = f"{sum(one.count for one in judged.calibration)} {CALLED[judged.part]} images"
+    error = "" if judged.calibration_error is None else f"expected calibration error {judged.calibration_error:.3f}"
+    figure, head = titled(4.75, 5.3, f"Reliability diagram, {of}", error)
+    top = head + 0.3
+    axes, below = new_axes(figure, 0.75, 1.95, 0.3, top), new_axes(figure, 0.75, 0.5, 0.3, top + 3.55)
+    look = PARTS[judged.part]
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--", label="perfectly calibrated")
+    shares = [wilson(round(one.accuracy * one.count), one.count) for one in judged.calibration]
+    sure = [one.confidence for one in judged.calibration]
+    for x, share in zip(sure, shares, strict=True):
+        axes.plot([x, x], [share.low, share.high], color=look["color"], linewidth=1.2)
+    axes.plot(sure, [share.value for share in shares], **look, linestyle="none", markersize=5, clip_on=False, zorder=3,
+              label="accuracy, 95% interval")  # fmt: skip
+    for one in judged.calibration:
+        below.bar(one.low, one.count, width=one.high - one.low, align="edge", color=look["color"], edgecolor="white")
+    for each in (axes, below):
+        each.set_xlim(0, 1)
+        percent(each.xaxis)
+    axes.set_ylim(0, 1)
+    percent(axes.yaxis)
+    plain(axes, "", x="probability of the answer", y="accuracy")
+    plain(below, "", x="probability of the answer", y="images")
+    below.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
+    legend_above(figure, axes.get_legend_handles_labels()[0], head)
+    return figure
+
+
+def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str) -> Figure:
     """The images answered wrongly with most confidence: what they are, what was answered, how surely."""
     columns, tile, words, gap = 4, 1.9, 0.42, 0.2
     rows, of = int((LARGEST - 1) / (tile + words)), len(mistakes)
     mistakes = mistakes[: rows * columns]
-    title = "The validation images answered wrongly with most confidence" if mistakes else "No mistake in validation"
+    title = f"The {CALLED[part]} images answered wrongly with most confidence"
+    title = title if mistakes else f"No {CALLED[part]} image is answered wrongly"
     title += some_of(len(mistakes), of, "images")
     height = -(-len(mistakes) // columns) * (tile + words) + 0.1
     figure, axes, head = page(columns * (tile + gap), height, title)

@@ -90,9 +90,9 @@ class ProbedRun:
     """One training run's networks, on one set of images each; `images` counts different ones.
 
     `by_network` are their accuracies unchanged; `counts` are the images of each class, once for each network that saw
-    them, and `by_class` how many of them were recognised unchanged; `majority` always answers the largest class.
-    `skipped` says which changes make no sense here. `translations` are accuracies over a grid of translations,
-    (right, down, accuracy), shares of the side.
+    them, and `by_class` how many of them were recognised unchanged; `majority` always answers the largest class in
+    training. `skipped` says which changes make no sense here. `translations` are accuracies over a grid of
+    translations, (right, down, accuracy), shares of the side.
     """
 
     name: str
