@@ -22,6 +22,7 @@ from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Nobody, Report, Watcher, plain, to_json
+from a2cli.results.best import ChosenRun
 from a2cli.results.training import EpochLog
 from a2cli.settings import completed, flat
 from a2cli.text import printable, shortened
@@ -57,6 +58,7 @@ class Run:
         self.formats: Sequence[str] = ("png",)
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
         self.watch: Watcher = Nobody()  # who is told which figure is drawn
+        self.chosen: Sequence[ChosenRun] = ()  # what was used in the place of runs that were named
         self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
 
     @classmethod
@@ -135,6 +137,7 @@ class Run:
         self.write("config.yaml", storage.yaml_with_digest(text.encode()))
 
     def write_report(self, report: Report) -> None:
+        report = replace(report, chosen=list(self.chosen))
         self.write("report.json", to_json(storage.with_digest(asdict(report))).encode())
 
     def read_report(self) -> Report | None:
@@ -176,7 +179,12 @@ class Run:
         A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
         drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
         """
-        report = replace(report, artifacts=self.artifacts(), seconds=watch.clock.seconds(self.spent_before))
+        report = replace(
+            report,
+            artifacts=self.artifacts(),
+            seconds=watch.clock.seconds(self.spent_before),
+            chosen=list(self.chosen),
+        )
         if draw is None:
             self.write_report(report)
             return report
