@@ -8,7 +8,7 @@ from statistics import fmean
 from a2cli import storage
 from a2cli.errors import DataError
 from a2cli.report import Report, Results
-from a2cli.results.ablation import AblationResults
+from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.best import BestRun, ChosenRun
 from a2cli.results.comparison import ComparisonResults, TrialOutcome
 from a2cli.results.training import TrainingResults
@@ -29,7 +29,7 @@ def best_run(results: Results | None) -> BestRun | None:
         contenders = [one for table in results.tables for one in table.contenders]
         return _best_trial([(one.name, f"{one.name} at {one.learning_rate:g}", one.runs) for one in contenders])
     if isinstance(results, AblationResults):
-        return _best_trial([(one.name, f"'{one.name}'", one.runs) for one in results.combinations])
+        return _best_trial([(one.name, f"the training {_kept(one)}", one.runs) for one in results.combinations])
     if not isinstance(results, TrainingResults) or len(results.runs) < 2:
         return None
     best = max(results.runs, key=lambda one: (one.val.value, -one.val_loss))
@@ -55,6 +55,12 @@ def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> B
         reason = f"{called} has the highest mean validation accuracy, {mean:.3f} over {count} seeds; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
+
+
+def _kept(combination: Combination) -> str:
+    """Return in words what a combination has or lacks."""
+    words = {"all": "with all ingredients", "none": "with no ingredient"}
+    return words.get(combination.name, combination.name.replace("only", "with only", 1))
 
 
 def _best(name: str, seed: int, accuracy: float, folder: str, reason: str) -> BestRun:

@@ -79,8 +79,9 @@ def test_bad_runs(a2: A2, train: A2, tmp_path: Path) -> None:
     flags = [*FLAGS[:7], "--layer", "conv1"]
     a2("extract-features", *flags, "--run", "set").refused(3, "set: not a run's folder")
     run = train("--data", "set", "--batch-size", "4", "--seeds", "2").done()
-    a2("extract-features", *flags, "--run", run).refused(3, "has no network of its own", f"{run}/seeds/0")
-    a2("extract-features", *flags, "--run", run / "seeds/0").done()
+    looked = a2("visualize-weights", "--run", run / "seeds/0", "--show", "filters", "--quiet").done()
+    refused = f"--run {looked}: of 'a2 visualize-weights', has no network of its own; name the one it looked at, {run}"
+    a2("extract-features", *flags, "--run", looked).refused(3, refused)
 
 
 @pytest.mark.parametrize("kind", ["text", "folder", "link", "features"])

@@ -50,16 +50,14 @@ def check_trial_options(chosen: TrialOptions) -> None:
     """Raise SettingsError for an option that could not act."""
     if chosen.cluster is not None and chosen.backend == "loky":
         raise SettingsError("--cluster: acts only with --backend dask or ray")
-    if chosen.best and (chosen.json or chosen.dry_run):
-        other = "json" if chosen.json else "dry-run"
-        raise SettingsError(f"--best: prints the best run's folder alone; leave out --{other}")
+    others = {"--json": chosen.json, "--dry-run": chosen.dry_run, "--plan": getattr(chosen, "plan", False)}
+    if chosen.best and (other := [flag for flag, given in others.items() if given]):
+        raise SettingsError(f"--best: prints the best run's folder alone; leave out {other[0]}")
 
 
 def check_comparison_options(chosen: ComparisonOptions) -> float | None:
     """Return --budget in seconds, if it was given; raises SettingsError for an option that could not act."""
     check_trial_options(chosen)
-    if chosen.best and chosen.plan:
-        raise SettingsError("--best: --plan trains nothing that could be the best; leave out one of the two")
     if chosen.budget is not None and not chosen.plan:
         raise SettingsError("--budget: acts only with --plan")
     if chosen.budget is None:

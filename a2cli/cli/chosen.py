@@ -21,9 +21,14 @@ def chosen_run(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     """Return the run that is meant by a folder, and say which where it is one inside it; raises DataError."""
     config_of(flag, run)
     chosen = best.choose(flag, run, several=several)
-    if chosen.reason:
-        console.note(f"{flag} {run}: its best run is used, {chosen.folder}: {chosen.reason}")
+    _tell(flag, [chosen])
     return chosen
+
+
+def _tell(flag: str, several: Sequence[ChosenRun]) -> None:
+    for one in several:
+        if one.reason:
+            console.note(f"{flag} {one.named}: its best run is used, {one.folder}: {one.reason}")
 
 
 def chosen_trainings(runs: Sequence[str], *, several: bool) -> tuple[dict[str, AnyTraining], list[ChosenRun]]:
@@ -32,11 +37,15 @@ def chosen_trainings(runs: Sequence[str], *, several: bool) -> tuple[dict[str, A
     Raises DataError and SettingsError, also where two mean the same.
     """
     meant: dict[str, str] = {}
-    chosen = [chosen_run("--run", run, several=several) for run in runs]
+    for run in runs:
+        config_of("--run", run)
+    chosen = [best.choose("--run", run, several=several) for run in runs]
     for one in chosen:
         if (named := meant.setdefault(one.folder, one.named)) != one.named:
             raise SettingsError(f"--run: {named} and {one.named} are the same run, {one.folder}; leave out one")
-    return {folder: training_of("--run", folder) for folder in meant}, [one for one in chosen if one.reason]
+    trainings = {folder: training_of("--run", folder) for folder in meant}
+    _tell("--run", chosen)
+    return trainings, [one for one in chosen if one.reason]
 
 
 def chosen_backbone(resolved: Resolved[S], resume: str | None) -> tuple[Resolved[S], list[ChosenRun]]:

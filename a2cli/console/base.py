@@ -151,7 +151,8 @@ def say_best(console: "Console", best: BestRun | None, folder: Path) -> None:
     """Print the best run inside a run's folder, its config, and by what it is the best."""
     if best:
         lines = (f"Best run: {folder / best.folder}", f"Its settings: {folder / best.config}")
-        console.print("", *lines, f"{best.reason[0].upper()}{best.reason[1:]}.", sep="\n", soft_wrap=True)
+        console.print("", *lines, sep="\n", soft_wrap=True)  # paths stay whole, to be copied
+        console.print(f"It is the best as {best.reason}.")
 
 
 def say_where(console: "Console", report: Report, folder: Path) -> None:
