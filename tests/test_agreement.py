@@ -389,7 +389,8 @@ def of_fields(report: Values, folder: Path) -> None:
 
 
 RULES: tuple[Callable[[Values, Path], None], ...] = (
-    of_seconds, of_shares, of_artifacts, of_training, of_transfer, of_comparison, of_ablation, of_best, of_probe, of_fields,
+    of_seconds, of_shares, of_artifacts, of_training, of_transfer, of_comparison, of_ablation, of_best, of_probe,
+    of_fields,
 )  # fmt: skip
 
 
