@@ -164,7 +164,9 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         raise DataError(f"--run {folder}: {storage.no_run(Path(folder))}")
     folder = choose("--run", folder).folder
     report = Run.open(folder).read_report()
-    if report is not None and not (Path(folder) / "model").is_dir() and report.status == "done":
+    if not (Path(folder) / "model").is_dir():
+        if report is None or report.status != "done":
+            raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
         raise no_network("--run", folder, report)
     model, card = Run.open(folder).load_model()
     if pictures.image_size not in {None, card.image_size}:
