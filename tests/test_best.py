@@ -248,19 +248,29 @@ def timeless(found: Any) -> Any:
     return [timeless(value) for value in found] if isinstance(found, list) else found
 
 
-def test_what_was_chosen_stays_with_a_resumed_run(own: A2) -> None:
-    """Though the comparison has another best run by then."""
-    own(USES["finetune"], "--run", "seeds")
+def test_what_was_chosen_stays_with_a_resumed_run(own: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of the seeds may be another by then."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("a2cli.experiments.finetune.Finetuning._all_stages", stopped)
+        assert own(USES["finetune"], "--run", "seeds").status == 130
     report = read_report(Path("used"))
     assert report is not None
-    chosen, config = report.chosen, report.config
-    edit(Path("used/report.json"), '"done"', '"running"')
-    other = {"seeds/seeds/0": "1", "seeds/seeds/1": "0"}[chosen[0].folder]
+    assert (report.status, report.chosen) == ("interrupted", [choose("--run", "seeds")])
+    other = {"seeds/seeds/0": "1", "seeds/seeds/1": "0"}[report.chosen[0].folder]
     assert own("finetune --resume used --quiet").status == 0
     again = read_report(Path("used"))
     assert again is not None
-    assert (again.status, again.chosen, again.config) == ("done", chosen, config)
+    assert (again.status, again.chosen, again.config) == ("done", report.chosen, report.config)
     own("finetune --resume used --quiet", "--run", f"seeds/seeds/{other}").refused(2, "run is seeds/seeds/")
+
+
+def test_fields_without_a_folder_of_their_own(own: A2) -> None:
+    report = json.loads(own("receptive-field --json --run compared").out)
+    assert [one["folder"] for one in report["chosen"]] == [best_in("compared")]
 
 
 def test_folds_and_a_network_of_its_own(own: A2) -> None:
