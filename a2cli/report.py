@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from a2cli import __version__
 from a2cli.results.ablation import AblationResults
+from a2cli.results.best import ChosenRun
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.data import NearDuplicate
 from a2cli.results.fields import FieldResults
@@ -71,7 +72,8 @@ class Report:
     `seconds` is what the last session's time was spent on, and `all` of it; earlier versions had only some of it.
 
     `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
-    `test_curve_reads` those after each epoch by --test-curve. Version 1 of the schema had no `sha256`.
+    `test_curve_reads` those after each epoch by --test-curve. `chosen` are the runs that were used in
+    the place of those that --run named. Version 1 of the schema had no `sha256`.
     """
 
     command: str
@@ -88,6 +90,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     test_reads: int = 0
     test_curve_reads: int = 0
+    chosen: list[ChosenRun] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""  # of all the rest, filled in as it is written
 

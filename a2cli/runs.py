@@ -21,12 +21,12 @@ from a2cli import storage
 from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Nobody, Report, Watcher, plain, report_from, to_json
+from a2cli.report import Nobody, Report, Watcher, plain, to_json
+from a2cli.results.best import ChosenRun
 from a2cli.results.training import EpochLog
 from a2cli.settings import completed, flat
 from a2cli.text import printable, shortened
 from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
-from a2cli.versions import VERSION_KEY, NewerVersionError, upgraded, version_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +58,7 @@ class Run:
         self.formats: Sequence[str] = ("png",)
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
         self.watch: Watcher = Nobody()  # who is told which figure is drawn
+        self.chosen: Sequence[ChosenRun] = ()  # what was used in the place of runs that were named
         self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
 
     @classmethod
@@ -136,31 +137,12 @@ class Run:
         self.write("config.yaml", storage.yaml_with_digest(text.encode()))
 
     def write_report(self, report: Report) -> None:
+        report = replace(report, chosen=list(self.chosen))
         self.write("report.json", to_json(storage.with_digest(asdict(report))).encode())
 
     def read_report(self) -> Report | None:
-        """Return report.json, or None where there is none.
-
-        Raises DataError where it is not a report, or not as it was written; those of the schema's first version have
-        no SHA-256.
-        """
-        path = self.folder / "report.json"
-        try:
-            values = storage.read_json(path)
-            version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
-            if values.get(VERSION_KEY) != 1 or storage.DIGEST_KEY in values:
-                storage.without_digest(values, path)
-            return report_from(upgraded("report", values, path))
-        except FileNotFoundError:
-            return None
-        except NewerVersionError:
-            raise
-        except DataError as error:
-            raise DataError(
-                f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
-            ) from None
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
+        """Return report.json, or None where there is none; raises DataError for one that was edited."""
+        return storage.read_report(self.folder)
 
     def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
         """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
@@ -197,7 +179,12 @@ class Run:
         A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
         drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
         """
-        report = replace(report, artifacts=self.artifacts(), seconds=watch.clock.seconds(self.spent_before))
+        report = replace(
+            report,
+            artifacts=self.artifacts(),
+            seconds=watch.clock.seconds(self.spent_before),
+            chosen=list(self.chosen),
+        )
         if draw is None:
             self.write_report(report)
             return report

@@ -310,6 +310,22 @@ def of_comparison(report: Values, folder: Path) -> None:
         ]
 
 
+def of_best(report: Values, folder: Path) -> None:
+    """Hold the run that is called the best to what is said of it elsewhere."""
+    if report["command"] not in {"compare-optimizers", "ablate"}:
+        return
+    results = report["results"]
+    several = results.get("combinations") or [one for table in results["tables"] for one in table["contenders"]]
+    (of,) = [one for one in several if one["name"] == results["best"]["name"]]
+    assert of["accuracy"]["mean"] == max(one["accuracy"]["mean"] for one in several)
+    assert results["best"]["accuracy"] == max(run["accuracy"] for run in of["runs"])
+    assert results["best"]["folder"] in [
+        run["folder"] for run in of["runs"] if run["accuracy"] == results["best"]["accuracy"]
+    ]
+    assert f"{of['accuracy']['mean']:.3f} over {len(of['runs'])} seeds" in results["best"]["reason"]
+    assert (folder / results["best"]["config"]).is_file()
+
+
 def of_trial(run: Values, folder: Path) -> None:
     """Hold what is said of a trial to its own report."""
     own = json.loads((folder / run["folder"] / "report.json").read_text())
@@ -392,7 +408,8 @@ def of_fields(report: Values, folder: Path) -> None:
 
 
 RULES: tuple[Callable[[Values, Path], None], ...] = (
-    of_seconds, of_shares, of_artifacts, of_training, of_transfer, of_comparison, of_ablation, of_probe, of_fields,
+    of_seconds, of_shares, of_artifacts, of_training, of_transfer, of_comparison, of_ablation, of_best, of_probe,
+    of_fields,
 )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import A2, contents, draw_classes, text_file
+from conftest import A2, contents, draw_classes, edit, text_file
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -79,8 +80,13 @@ def test_bad_runs(a2: A2, train: A2, tmp_path: Path) -> None:
     flags = [*FLAGS[:7], "--layer", "conv1"]
     a2("extract-features", *flags, "--run", "set").refused(3, "set: not a run's folder")
     run = train("--data", "set", "--batch-size", "4", "--seeds", "2").done()
-    a2("extract-features", *flags, "--run", run).refused(3, "has no network of its own", f"{run}/seeds/0")
-    a2("extract-features", *flags, "--run", run / "seeds/0").done()
+    shutil.copytree(run / "seeds/0", tmp_path / "stopped")
+    shutil.rmtree(tmp_path / "stopped/model")
+    edit(tmp_path / "stopped/report.json", '"done"', '"running"')
+    a2("extract-features", *flags, "--run", "stopped").refused(3, "--run stopped: not finished (running)")
+    looked = a2("visualize-weights", "--run", run / "seeds/0", "--show", "filters", "--quiet").done()
+    refused = f"--run {looked}: of 'a2 visualize-weights', has no network of its own; name the one it looked at, {run}"
+    a2("extract-features", *flags, "--run", looked).refused(3, refused)
 
 
 @pytest.mark.parametrize("kind", ["text", "folder", "link", "features"])

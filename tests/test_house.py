@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
-    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry",), ("storage",),
+    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry", "best"), ("storage",),
     ("report", "settings"), ("results", "versions"), ("errors",), ("text",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
@@ -23,6 +23,7 @@ LIGHT = (
     "options",
     "console",
     "geometry",
+    "best",
     "storage",
     "report",
     "results",

@@ -231,3 +231,22 @@ def test_reports_of_every_version_are_upgraded(monkeypatch: pytest.MonkeyPatch, 
     for version in (0, -1, "2", True, None, 2.0):
         with pytest.raises(DataError, match="x: damaged"):
             versions.upgraded("report", {"schema_version": version}, "x")
+
+
+@pytest.mark.parametrize(("name", "command"), [("compared", "compare-optimizers"), ("ablated", "ablate")])
+def test_the_best_of_an_earlier_version(name: str, command: str, old: Path, a2: A2) -> None:
+    """It was not named then; what is stopped has none yet."""
+    before = (old / name / "report.json").read_bytes()
+    ended = a2(command, "--resume", name, "--best")
+    best = Path(ended.out.rstrip("\n"))
+    assert ended.status == 0, ended.err
+    trials = {path.parent: report_of(path.parent) for path in (old / name / "trials").glob("*/report.json")}
+    assert report_of(old / best)["results"]["runs"][0]["val"]["value"] in {
+        one["results"]["runs"][0]["val"]["value"] for one in trials.values()
+    }
+    assert (old / name / "report.json").read_bytes() == before
+    predicted = a2("predict", "--run", name, "set/ada", "--json", "--device", "cpu", "--threads", "1")
+    assert json.loads(predicted.out)["networks"] == [str(best)]
+    a2("predict", "--run", f"{name}-stopped", "set/ada").refused(
+        3, f"--run {name}-stopped: not finished (no report.json); go on with: a2 {command} --resume {name}-stopped"
+    )

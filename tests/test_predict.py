@@ -310,20 +310,12 @@ def as_of(folder: Path, command: str, **config: Any) -> None:
     shutil.rmtree(folder / "model")
 
 
-def hold_trial(run: Path) -> None:
-    shutil.copytree(run, run.parent / "trial")
-    shutil.copytree(run.parent / "trial", run / "trials/adam-0-4f2a")
-    as_of(run, "compare-optimizers")
-
-
 RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no run": (lambda r: (r / "config.yaml").unlink(), "--run run: not a run's folder"),
     "no report": (lambda r: (r / "report.json").unlink(), "--run run: not finished (no report.json)"),
     "under way": (lambda r: edit(r / "report.json", '"done"', '"running"'), "--run run: not finished (running)"),
     "no model": (lambda r: shutil.rmtree(r / "model"), "run/model/model.json: not there"),
     "damaged": (lambda r: flip(r / "model/model.safetensors"), "damaged"),
-    "a comparison": (hold_trial, "of 'a2 compare-optimizers', has no network of its own; name one inside it, as "
-                     "run/trials/adam-0-4f2a"),
     "a probe": (lambda r: as_of(r, "probe-invariance", run=["runs/a"]), "name the one it looked at, runs/a"),
     "a look": (lambda r: as_of(r, "receptive-field", run=None), "'a2 receptive-field', has no network of its own"),
 }  # fmt: skip
@@ -334,8 +326,6 @@ def test_runs_that_cannot_answer(kind: str, own: A2, tmp_path: Path) -> None:
     break_it, reason = RUNS[kind]
     break_it(tmp_path / "run")
     own("set", "--json").refused(3, reason)
-    if kind == "a comparison":
-        assert len(answers(own(*NAMES, "--json", "--run", "run/trials/adam-0-4f2a"))) == 36
 
 
 def test_a_run_is_needed_and_its_networks_agree(a2: A2, place: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def chain() -> list[list[str]]:
 
 
 def settings_of(a2: A2, *words: str) -> dict[str, Any]:
-    ended = a2(*(word for word in words if word not in ("--quiet", "--dry-run")), "--dry-run", "--json")
+    ended = a2(*(word for word in words if word not in ("--quiet", "--best", "--dry-run")), "--dry-run", "--json")
     assert ended.status == 0, ended.err
     return {name: found["value"] for name, found in json.loads(ended.out)["settings"].items()}
 

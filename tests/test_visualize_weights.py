@@ -34,7 +34,7 @@ MLP = {**SMALL, "hidden": "7", "val_fraction": "0.2", "test_fraction": "0"}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a set of noisy images, a ConvNet and an MLP trained on it, and a ConvNet over two seeds."""
+    """A folder with a set of noisy images, a ConvNet and an MLP trained on it."""
     place = tmp_path_factory.mktemp("weights")
     draw_classes(place / "set", ("ada", "bea", "cay"), count=10, side=14)
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +45,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, command, kind, flags in (
             ("cnn", "train-cnn", TrainCnnSettings, CNN),
             ("mlp", "train-mlp", TrainMlpSettings, MLP),
-            ("seeds", "train-cnn", TrainCnnSettings, {**CNN, "epochs": "1", "seeds": "2"}),
         ):
             settings = resolve(kind, command, [], {**flags, **data}).settings
             train.train_network(settings, Run.create(command, str(place / name)), Nobody())
@@ -330,7 +329,6 @@ def test_alexnets_first_filters_and_patches(a2: A2, paintings: Path, tmp_path: P
         ((), 2, ("--run", "neither")),
         (("--run", "nope"), 3, ("nope", "does not exist")),
         (("--run", "cnn", "--backbone", "alexnet"), 2, ("both",)),
-        (("--run", "seeds"), 3, ("seeds/seeds/0",)),
         (("--run", "cnn", "--units", "6"), 2, ("conv2", "0 to 5", "got 6")),
         (("--run", "mlp", "--units", "7"), 2, ("hidden1", "0 to 6")),
         (("--run", "cnn", "--units", "1,1"), 2, ("named twice",)),

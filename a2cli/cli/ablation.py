@@ -3,7 +3,8 @@
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run, show_report
+from a2cli.cli.chosen import chosen_backbone, is_finished, show_best, show_trials
+from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run
 from a2cli.console.ablation import show_ablation
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
@@ -16,14 +17,17 @@ COMMAND = "ablate"
 
 def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     """What each ingredient of a training brings: taken away alone, and on average over orders, with a verdict."""
-    resolved = _resolve(chosen, flags)
+    resolved, backbone = chosen_backbone(_resolve(chosen, flags), chosen.resume)
     ingredients = checks.ingredients_of(resolved.settings)
     warnings = checks.check_ablation(resolved, ingredients)
     checks.check_trial_options(chosen)
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_ablation(resolved.settings, ingredients, chosen.jobs), chosen.json, warnings)
         return
-    with Show(chosen.quiet) as show:
+    if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
+        show_best(chosen.resume)
+        return
+    with Show(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.experiments.ablate import ablate as run_experiment
         from a2cli.experiments.workers import Workers
@@ -33,11 +37,12 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
         workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
         workers.check()
         run = Run.create(COMMAND, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        run.chosen = backbone
         for warning in warnings:
             show.warn(warning)
         with resumable(run, show, COMMAND):
             report = run_experiment(resolved.settings, ingredients, run, workers, show, warnings=warnings)
-    show_report(report, run.folder, chosen, show_ablation)
+    show_trials(report, run.folder, chosen, show_ablation)
 
 
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:

@@ -103,7 +103,10 @@ def training_of(flag: str, run: str) -> AnyTraining:
         command = options.said_by(config, "command", "train-cnn")
         kind = kind_of(command, [config], {}) if command in TRAINING else None
     if kind is None:
-        raise SettingsError(f"{flag} {run}: is of 'a2 {command}'; expected a training, of {' or '.join(TRAINING)}")
+        raise SettingsError(
+            f"{flag} {run}: is of 'a2 {command}'; expected a training ({', '.join(TRAINING)}), "
+            "or a comparison or an ablation of trainings"
+        )
     return saved_settings(flag, run, kind, command).settings
 
 

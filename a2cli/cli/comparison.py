@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from a2cli import checks, options
-from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run, show_report
+from a2cli.cli.chosen import is_finished, show_best, show_trials
+from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run
 from a2cli.console import base as console
 from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.progress import Show
@@ -26,7 +27,10 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_compare(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
-    with Show(chosen.quiet) as show:
+    if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
+        show_best(chosen.resume)
+        return
+    with Show(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
         from a2cli.experiments.workers import Workers
@@ -44,7 +48,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
             with resumable(run, show, COMMAND):
                 report = run_experiment(resolved.settings, run, workers, show, warnings=warnings)
     if not chosen.plan:
-        show_report(report, run.folder, chosen, show_comparison)
+        show_trials(report, run.folder, chosen, show_comparison)
     elif chosen.json:
         console.out(to_json(plan))
     else:

@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from a2cli import checks, options
+from a2cli.cli.chosen import chosen_run
 from a2cli.cli.common import saved_config, saved_settings, show_report
 from a2cli.console.fields import show_fields
 from a2cli.console.progress import Show
 from a2cli.errors import RefutedError, SettingsError
+from a2cli.results.best import ChosenRun
 from a2cli.results.fields import FieldResults
 from a2cli.settings import (
     LookOptions,
@@ -22,7 +24,7 @@ COMMAND = "receptive-field"
 
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
-    settings, sample = _settings(chosen, flags)
+    settings, sample, used = _settings(chosen, flags)
     drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
     checks.check_receptive_field(settings, flags, drawn)
     from a2cli.experiments.receptive_field import receptive_field as run_experiment
@@ -32,20 +34,24 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
         from a2cli.runs import Run
 
         run = Run.create(COMMAND, chosen.out)
+        run.chosen = used
     try:
         with Show(chosen.quiet) as show:
             report = run_experiment(settings, sample, run, show)
     finally:
         if run:
             run.discard()
+    report = replace(report, chosen=used)
     show_report(report, run.folder if run else None, chosen, show_fields)
     assert isinstance(report.results, FieldResults), "that is what it found"
     if report.results.refuted:
         raise RefutedError(report.results.verdict)
 
 
-def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFieldSettings, TrainCnnSettings]:
-    """Return the settings, and the training whose images serve: a run's own, so that those held out do."""
+def _settings(
+    chosen: LookOptions, flags: dict[str, Any]
+) -> tuple[ReceptiveFieldSettings, TrainCnnSettings, list[ChosenRun]]:
+    """Return the settings, the training whose images serve: a run's own, so that those held out do; and which run."""
     trained = TrainCnnSettings()  # the network, its images and their split
     if chosen.preset and options.said_by(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
         settings = options.resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
@@ -59,8 +65,11 @@ def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFiel
         settings = options.resolve(ReceptiveFieldSettings, COMMAND, (), flags).settings
         settings = replace(settings, network=trained.network)
     stack = settings.stack
+    used = []
     if stack.run is not None:
-        trained = _trained(stack.run)
+        used = [chosen_run("--run", stack.run)]
+        stack = replace(stack, run=used[0].folder)
+        trained = _trained(used[0].folder)
         settings = replace(settings, network=trained.network)
     if stack.model is None and stack.layers is None:
         stack = replace(stack, image_size=stack.image_size or trained.dataset.image_size)
@@ -68,7 +77,7 @@ def _settings(chosen: LookOptions, flags: dict[str, Any]) -> tuple[ReceptiveFiel
     settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
     # Our own config.yaml repeats the look and holds no split: so only a run's own is taken, not a preset's.
     split = trained if stack.run is not None else TrainCnnSettings()
-    return settings, replace(split, dataset=replace(split.dataset, data=data))
+    return settings, replace(split, dataset=replace(split.dataset, data=data)), [one for one in used if one.reason]
 
 
 def _trained(run: str) -> TrainCnnSettings:

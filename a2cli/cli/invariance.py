@@ -1,9 +1,11 @@
 """`a2 probe-invariance`."""
 
+from dataclasses import replace
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import show_dry_run, show_report, training_of
+from a2cli.cli.chosen import chosen_trainings
+from a2cli.cli.common import show_dry_run, show_report
 from a2cli.console.invariance import show_probe
 from a2cli.console.progress import Show
 from a2cli.settings import ProbeInvarianceSettings, ProbeOptions
@@ -15,9 +17,12 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
     """Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict."""
     resolved = options.resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
     checks.check_probe(resolved)
-    trained = {run: training_of("--run", run) for run in resolved.settings.probe.run}
+    settings = resolved.settings
+    trained, chosen_runs = chosen_trainings(settings.probe.run, several=True)
+    settings = replace(settings, probe=replace(settings.probe, run=tuple(trained)))
+    resolved = replace(resolved, settings=settings)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_probe(resolved.settings), chosen.json, [])
+        show_dry_run(resolved, checks.plan_probe(settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
@@ -27,8 +32,9 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
 
         runs: list[Trained] = [Trained(name, settings) for name, settings in trained.items()]
         run = Run.create(COMMAND, chosen.out)
+        run.chosen = chosen_runs
         try:
-            report = run_experiment(resolved.settings, runs, run, show)
+            report = run_experiment(settings, runs, run, show)
         finally:
             run.discard()
     show_report(report, run.folder, chosen, show_probe)

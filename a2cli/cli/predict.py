@@ -1,11 +1,12 @@
 """`a2 predict`."""
 
+from dataclasses import replace
 from typing import Any
 
 import typer
 
 from a2cli import checks, options
-from a2cli.cli.common import config_of
+from a2cli.cli.chosen import chosen_run
 from a2cli.console import base as console
 from a2cli.console.predictions import show_predictions
 from a2cli.console.progress import Show
@@ -17,12 +18,14 @@ from a2cli.settings import PredictOptions, PredictSettings
 def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     """What a run's networks answer to images: the class, its probability, and the next ones."""
     resolved = options.resolve(PredictSettings, "predict", (), flags)
-    config_of("--run", checks.check_prediction(resolved, chosen))
+    of = chosen_run("--run", checks.check_prediction(resolved, chosen), several=True)
+    settings = replace(resolved.settings.prediction, run=of.folder)
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments.predict import predict as run_experiment
 
-        found = run_experiment(resolved.settings.prediction, chosen.picture, show, overwrite=chosen.overwrite)
+        found = run_experiment(settings, chosen.picture, show, overwrite=chosen.overwrite)
+    found = replace(found, chosen=of if of.reason else None)
     if found.predictions and chosen.json:
         console.out(to_json(found))
     elif found.predictions and chosen.quiet:

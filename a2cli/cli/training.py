@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2cli import checks
+from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import kind_of, own_flags, resolve, resumable, saved_config, show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.training import show_training
@@ -32,6 +33,7 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     warnings = checks.check_training(resolved)
     if chosen.jobs and len(repeats(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
+    resolved, backbone = chosen_backbone(resolved, chosen.resume)
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_training(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
@@ -45,6 +47,7 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
         from a2cli.runs import Run
 
         run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        run.chosen = backbone
         with resumable(run, show, command):
             report = train_network(
                 resolved.settings, run, show, final=chosen.final, warnings=warnings, jobs=chosen.jobs

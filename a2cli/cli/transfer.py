@@ -1,8 +1,10 @@
 """`a2 extract-features`, `a2 finetune`."""
 
+from dataclasses import replace
 from typing import Any
 
 from a2cli import checks, options
+from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import show_dry_run
 from a2cli.console import base as console
 from a2cli.console.progress import Show
@@ -14,6 +16,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
     """A pretrained network's activations as data: some layers, for all images of a set, in one file."""
     resolved = options.resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
     checks.check_extraction(resolved)
+    resolved, backbone = chosen_backbone(resolved, None)
     if chosen.dry_run:
         show_dry_run(resolved, checks.plan_extraction(resolved.settings, chosen.out), chosen.json, [])
         return
@@ -22,6 +25,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
         from a2cli.experiments.extract_features import extract_features as run_experiment
 
         report = run_experiment(resolved.settings, chosen.out, show, overwrite=chosen.overwrite)
+    report = replace(report, chosen=backbone)
     if chosen.json:
         console.show_report_json(report)
     elif chosen.quiet:

@@ -1,9 +1,11 @@
 """`a2 visualize-weights`."""
 
+from dataclasses import replace
 from typing import Any
 
 from a2cli import checks, options
-from a2cli.cli.common import show_dry_run, show_report, training_of
+from a2cli.cli.chosen import chosen_trainings
+from a2cli.cli.common import show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.weights import show_weights
 from a2cli.settings import ViewOptions, VisualizeWeightsSettings
@@ -15,9 +17,12 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
     """What networks learned, and whether they did: weights as pictures, what excites units, maps of an image."""
     resolved = options.resolve(VisualizeWeightsSettings, COMMAND, chosen.preset, flags)
     checks.check_view(resolved, chosen)
-    trained = {run: training_of("--run", run) for run in resolved.settings.view.run}
+    settings = resolved.settings
+    trained, chosen_runs = chosen_trainings(settings.view.run, several=False)
+    settings = replace(settings, view=replace(settings.view, run=tuple(trained)))
+    resolved = replace(resolved, settings=settings)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_view(resolved.settings), chosen.json, [])
+        show_dry_run(resolved, checks.plan_view(settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
@@ -27,9 +32,10 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
 
         runs = [Trained(name, settings) for name, settings in trained.items()]
         run = Run.create(COMMAND, chosen.out)
+        run.chosen = chosen_runs
         run.formats = chosen.format
         try:
-            report = run_experiment(resolved.settings, runs, run, show, animate=chosen.animate)
+            report = run_experiment(settings, runs, run, show, animate=chosen.animate)
         finally:
             run.discard()
     show_report(report, run.folder, chosen, show_weights)

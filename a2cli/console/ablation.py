@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from a2cli.console.base import results_console, say_data, say_split, say_where, table_of
+from a2cli.console.base import results_console, say_best, say_data, say_split, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import PairVerdict
@@ -35,6 +35,7 @@ def show_ablation(report: Report, folder: Path) -> None:
     said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
     console.print(said, "", results.verdict, sep="\n")
     say_split(console, report)
+    say_best(console, results.best, folder)
     say_where(console, report, folder)
 
 

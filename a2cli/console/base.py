@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a2cli.report import Report, to_json
+from a2cli.results.best import BestRun
 from a2cli.settings import Declared, split_flags
 from a2cli.storage import with_digest
 from a2cli.text import printable
@@ -144,6 +145,14 @@ def say_split(console: "Console", report: Report) -> None:
     """Print how other commands hold out the same images, where their defaults do not."""
     if flags := split_flags(report.config):
         console.print(f"Not the default's split: other commands hold out the same images with {flags}.", soft_wrap=True)
+
+
+def say_best(console: "Console", best: BestRun | None, folder: Path) -> None:
+    """Print the best run inside a run's folder, its config, and by what it is the best."""
+    if best:
+        lines = (f"Best run: {folder / best.folder}", f"Its settings: {folder / best.config}")
+        console.print("", *lines, sep="\n", soft_wrap=True)  # paths stay whole, to be copied
+        console.print(f"It is the best as {best.reason}.")
 
 
 def say_where(console: "Console", report: Report, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import clock, results_console, say_data, say_split, say_where, table_of
+from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.comparison import ComparisonResults, Contender, Plan, Table
 
@@ -38,6 +38,7 @@ def show_comparison(report: Report, folder: Path) -> None:
     for table in results.tables:
         console.print("", table.verdict, sep="\n")
     say_split(console, report)
+    say_best(console, results.best, folder)
     say_where(console, report, folder)
 
 

@@ -11,6 +11,7 @@ import torch
 from a2cli.analysis.comparisons import pair_verdict
 from a2cli.analysis.shapley import Kept, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.analysis.statistics import spread
+from a2cli.best import best_run
 from a2cli.errors import naming
 from a2cli.experiments.board import Board, Key
 from a2cli.experiments.images import summary_of
@@ -215,7 +216,7 @@ def _results(ablation: Ablation, resolution: float) -> AblationResults:
         combinations=combinations,
         verdict="",
     )
-    return replace(results, verdict=ablation_verdict(results))
+    return replace(results, verdict=ablation_verdict(results), best=best_run(results))
 
 
 def _draw(run: Run, results: AblationResults) -> None:

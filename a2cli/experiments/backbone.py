@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from a2cli import storage
+from a2cli.best import choose, no_network
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import cuts, digest_of, graph_of, nodes_of, parameters_of, resolve_layer
@@ -161,9 +162,12 @@ def _notes_on(weights: Weights, card: TrunkCard, *, published: bool) -> tuple[st
 def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     if not storage.is_run(Path(folder)):
         raise DataError(f"--run {folder}: {storage.no_run(Path(folder))}")
+    folder = choose("--run", folder).folder
     report = Run.open(folder).read_report()
-    if report is not None and not (Path(folder) / "model").is_dir() and report.status == "done":
-        raise DataError(f"--run {folder}: has no network of its own; name one inside it, as {folder}/seeds/0")
+    if not (Path(folder) / "model").is_dir():
+        if report is None or report.status != "done":
+            raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+        raise no_network("--run", folder, report)
     model, card = Run.open(folder).load_model()
     if pictures.image_size not in {None, card.image_size}:
         side = card.image_size

@@ -12,6 +12,7 @@ import torch
 
 from a2cli.analysis.comparisons import pair_verdicts
 from a2cli.analysis.statistics import spread
+from a2cli.best import best_run
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
 from a2cli.experiments.images import Images, make_job
@@ -78,7 +79,7 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution
                 means.append(fmean(known))
     target = settings.target or (TARGET_SHARE * max(means) if means else None)
     made = [_table(comparison, kind, chosen, target, resolution) for kind, chosen in tables.items()]
-    return ComparisonResults(
+    results = ComparisonResults(
         margin=settings.margin / 100,
         target=target,
         judged_seeds=comparison.judged_seeds,
@@ -86,6 +87,7 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution
         tables=made,
         verdict=" ".join(table.verdict for table in made),
     )
+    return replace(results, best=best_run(results))
 
 
 def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None, resolution: float) -> Table:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from a2cli.best import choose, no_network
 from a2cli.errors import DataError
 from a2cli.experiments.backbone import NOT_PRETRAINED
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Report
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.training.loop import logits_of
@@ -64,27 +64,19 @@ def find_ensemble(folder: str, device: torch.device) -> Ensemble:
 
     Raises DataError where it is not finished, trained none, or is damaged.
     """
-    report = Run.open(folder).read_report()
+    root = Path(choose("--run", folder, several=True).folder)
+    report = Run.open(root).read_report()
     if report is None or report.status != "done":
         raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
-    folders = _folders(folder, report)
+    if (root / "model").is_dir():
+        folders = [root]
+    elif isinstance(report.results, TrainingResults):
+        folders = [root / one.folder for one in report.results.runs]
+    else:
+        raise no_network("--run", folder, report)
     loaded = [Run(inner).load_model() for inner in folders]
     cards = [card for _, card in loaded]
     if len({(card.class_names, card.image_size, card.fit, card.value_range) for card in cards}) > 1:
         raise DataError(f"--run {folder}: its networks do not tell the same classes apart on the same kind of images")
     precision = str(report.config.get("precision", "fp32"))
     return Ensemble([str(inner) for inner in folders], [m.to(device) for m, _ in loaded], cards[0], precision)
-
-
-def _folders(folder: str, report: Report) -> list[Path]:
-    """Return where a run's networks are; raises DataError for a run that has none of its own."""
-    root, results = Path(folder), report.results
-    if (root / "model").is_dir():
-        return [root]
-    if isinstance(results, TrainingResults):
-        return [root / one.folder for one in results.runs]
-    inside = sorted(path.parent for path in root.glob("*/*/model"))
-    looked_at = report.config.get("run")
-    named = looked_at[0] if isinstance(looked_at, list) and looked_at else looked_at
-    hint = f"one inside it, as {inside[0]}" if inside else f"the one it looked at, {named}" if named else "a training"
-    raise DataError(f"--run {folder}: of 'a2 {report.command}', has no network of its own; name {hint}")

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from a2cli.data.dataset import ImageSet
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
-from a2cli.errors import DataError, SettingsError, nearest
+from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.backbone import find_backbone
 from a2cli.experiments.probed import Trained, find_subject
 from a2cli.models.backbones import friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
@@ -142,9 +142,6 @@ def find_viewed(settings: ViewSettings, runs: Sequence[Trained], device: torch.d
 
 def _trained(trained: Trained, name: str, settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
     folder = Path(trained.folder)
-    if len(trained.networks) > 1:
-        inside = next(iter(trained.networks))
-        raise DataError(f"--run {folder}: has no network of its own; name one inside it, as {inside}")
     subject = find_subject(trained, name, settings.data, lambda _: 0, device, watch)
     network = subject.networks[0]
     card, graph = network.card, graph_of(network.model.eval(), f"--run {folder}")

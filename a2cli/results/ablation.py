@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from a2cli.results.best import BestRun
 from a2cli.results.comparison import PairVerdict, TrialOutcome
 from a2cli.results.training import Spread
 
@@ -38,7 +39,8 @@ class Combination:
 class AblationResults:
     """What an ablation found; `ingredients` are in the order in which they bring most, `combinations` the whole first.
 
-    `margin` is the difference of accuracy within which an ingredient makes none.
+    `margin` is the difference of accuracy within which an ingredient makes none. `best` is the run that `--best`
+    prints, null where none has a network.
     """
 
     trains: str
@@ -48,3 +50,4 @@ class AblationResults:
     ingredients: list[Contribution]
     combinations: list[Combination]
     verdict: str
+    best: BestRun | None = None

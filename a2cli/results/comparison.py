@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from a2cli.results.best import BestRun
 from a2cli.results.training import Spread
 
 TrialStatus = Literal["done", "diverged", "failed"]
@@ -113,7 +114,10 @@ class Table:
 
 @dataclass(frozen=True)
 class ComparisonResults:
-    """What a comparison found: a table for each way of tuning, the target accuracy, the margin of equivalence."""
+    """What a comparison found: a table for each way of tuning, the target accuracy, the margin of equivalence.
+
+    `best` is the run that `--best` prints, null where none has a network.
+    """
 
     margin: float
     target: float | None
@@ -121,6 +125,7 @@ class ComparisonResults:
     tuning_seeds: list[int]
     tables: list[Table]
     verdict: str
+    best: BestRun | None = None
 
 
 @dataclass(frozen=True)

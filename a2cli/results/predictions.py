@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from a2cli.results.best import ChosenRun
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -35,6 +37,7 @@ class Predictions:
 
     `image_size` and `fit` are what was done to the images; `pretrained` is null for networks without a backbone, and
     where it is false `warnings` have the stamp. `picture` is the file with the contact sheet, if one was asked for.
+    `chosen` is the run used in the place of one that has several.
     """
 
     run: str
@@ -48,3 +51,4 @@ class Predictions:
     broken: list[Broken]
     warnings: list[str]
     picture: str | None
+    chosen: ChosenRun | None = None

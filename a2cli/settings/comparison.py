@@ -82,6 +82,11 @@ class TrialOptions:
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the run's folder alone.")
+    best: bool = setting(
+        False,
+        "Print only the folder of the best run inside, for the next command's --run: what has the highest mean "
+        "validation accuracy over seeds, with the seed that has the highest. With --resume of a finished run, at once.",
+    )
     debug: bool = setting(False, "Show the traceback of an error.")
 
 

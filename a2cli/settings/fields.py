@@ -38,7 +38,11 @@ class StackSettings:
     model: str | None = setting(
         None, "One of torchvision's image classifiers by name, as resnet50, instead.", any_case=True
     )
-    run: str | None = setting(None, "The network of a train-cnn run, by its folder, instead.")
+    run: str | None = setting(
+        None,
+        "The network of a train-cnn run, by its folder, instead; of a comparison, an ablation, or of several seeds or "
+        "folds, its best run.",
+    )
     image_size: Annotated[int, Ge(1), Le(4096)] | None = setting(
         None,
         "Side of the image in pixels; without it, sizes of --layers are formulas in A, and a --model sees 224 pixels.",

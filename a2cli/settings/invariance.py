@@ -80,9 +80,11 @@ class ProbeSettings:
     """What to probe"""
 
     run: Annotated[tuple[str, ...], Len(1)] = setting(
-        (), "A training run's folder; of a run over several seeds all its networks. Repeatable: runs are compared.",
+        (),
+        "A training run's folder; of one over several seeds or folds all its networks; of a comparison or an ablation "
+        "its best run, as their --best prints it. Repeatable: runs are compared.",
         repeatable=True,
-    )  # fmt: skip
+    )
     data: str | None = setting(
         None, "Other images, as for train-cnn, all of them; without it each network's own validation images."
     )

@@ -18,7 +18,7 @@ class PredictionSettings:
     run: str | None = setting(
         None,
         "The folder of a finished run that trained a network; of one over several seeds or folds, the mean of all its "
-        "networks' probabilities.",
+        "networks' probabilities; of a comparison or an ablation, its best run, as their --best prints it.",
     )
     top: Count = setting(5, "Answers to name for each image, the most probable first.")
     batch_size: Count = setting(64, "Images a forward; about three times as many are in memory at once.")

@@ -19,7 +19,11 @@ class BackboneSettings:
     """Backbone"""
 
     backbone: str = setting("alexnet", "One of torchvision's networks by name, as alexnet or resnet18.", any_case=True)
-    run: str | None = setting(None, "Instead, the network of a finished training run of a2's, by its folder.")
+    run: str | None = setting(
+        None,
+        "Instead, the network of a finished training run of a2's, by its folder; of a comparison, an "
+        "ablation, or of several seeds or folds, its best run.",
+    )
     weights: str = setting(
         "imagenet",
         "Its weights: imagenet (torchvision's download, checked, kept in its cache), a .safetensors or .pth file by "

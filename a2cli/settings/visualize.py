@@ -22,9 +22,11 @@ class ViewSettings:
     """What to look at"""
 
     run: tuple[str, ...] = setting(
-        (), "A training run's folder; of one over several seeds, a folder inside it. Repeatable: side by side.",
+        (),
+        "A training run's folder; of a comparison, an ablation, or of several seeds or folds, its best run. "
+        "Repeatable: side by side.",
         repeatable=True,
-    )  # fmt: skip
+    )
     backbone: str | None = setting(None, "Instead, one of torchvision's networks by name, as alexnet.", any_case=True)
     weights: str | None = setting(
         None,
