@@ -75,7 +75,7 @@ class Ended:
         lines = apart_from_few(self.err)
         assert len(lines) == 1 and lines[0].startswith("error: "), self.err
         for word in words:
-            assert word in lines[0]
+            assert word in lines[0] + "\n"
 
     def done(self, *warnings: str) -> Path:
         """Hold a success to it, with these words in as many warnings, and return the run's folder.

@@ -47,7 +47,7 @@ SETTINGS = {  # a command that is refused: what it is told, and what is given be
     "train-cnn --pool-size 2": ("acts only with --pool max or average", "--pool max"),
     "train-cnn --plateau-patience 3": ("acts only with --scheduler plateau", "--scheduler plateau"),
     "train-cnn --dropout-at conv1": ("acts only with --dropout above 0", "--dropout 0.1"),
-    "train-cnn --no-restore-best --monitor val-loss": ("--early-stopping, --restore-best or", "--early-stopping 3"),
+    "train-cnn --monitor val-loss": ("--early-stopping, --restore-best or", "--early-stopping 3"),
     "train-cnn --fold 0": ("acts only with --folds", "--folds 3"),
     "train-cnn --jobs 2": ("acts only with several --seeds or --folds", "--seeds 2"),
     "train-cnn --folds 3 --seeds 2": ("give one of the two", "--seeds 1"),

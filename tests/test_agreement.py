@@ -31,9 +31,9 @@ BACKBONE = "--backbone squeezenet1_1 --weights none --image-size 16 --fit squash
 TRIALS = "--data set --image-size 8 --device cpu --jobs 1 --seeds 2 --channels 2 --kernel-size 3 --hidden none"
 TRIALS += " --epochs 3"
 COMMANDS = {
-    "cnn": f"{CNN} --monitor val-loss --test-fraction 0.2 --final",
-    "seeds": f"{CNN} --learning-rate 0.5 --test-fraction 0.2 --seeds 2 --jobs 1 --final",
-    "folds": f"{CNN} --folds 2 --jobs 1 --no-restore-best --seed 2 --learning-rate 0.5",
+    "cnn": f"{CNN} --restore-best --monitor val-loss --test-fraction 0.2 --final",
+    "seeds": f"{CNN} --restore-best --learning-rate 0.5 --test-fraction 0.2 --seeds 2 --jobs 1 --final",
+    "folds": f"{CNN} --folds 2 --jobs 1 --seed 2 --learning-rate 0.5",
     "mlp": f"train-mlp {SMALL} --hidden 4 --epochs 2",
     "features.safetensors": f"extract-features {BACKBONE} --layer features.0,features.3.squeeze --grid 1",
     "head": "train-mlp --features features.safetensors --device cpu --threads 1 --epochs 3 --test-fraction 0.2 --probe "

@@ -54,7 +54,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "--plateau-patience 3": ("--plateau-patience", "--scheduler plateau"),
     "--dropout-at conv1": ("--dropout-at", "--dropout above 0"),
     "--dropout 0.5 --dropout-at hidden": ("--dropout-at hidden", "no such layer"),
-    "--no-restore-best --monitor val-loss": ("--monitor", "--early-stopping"),
+    "--monitor val-loss": ("--monitor", "--early-stopping"),
     "--folds 1": ("--folds", "2 parts at least"),
     "--folds 3 --seeds 2": ("--seeds", "--folds"),
     "--folds 3 --fold 3": ("--fold", "below 3"),

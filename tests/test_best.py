@@ -17,7 +17,7 @@ from a2cli.best import best_run, choose
 from a2cli.experiments import trial
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
-from a2cli.results.training import Accuracy, TrainingResult, TrainingResults
+from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.storage import read_report
 
 # Which it is
@@ -44,7 +44,8 @@ def ablated(*combinations: tuple[str, Sequence[TrialOutcome]]) -> AblationResult
 def trained(folder: str, correct: int, loss: float) -> TrainingResult:
     share = Accuracy(correct, 10, correct / 10, 0.0, 1.0)
     seed = int(Path(folder).name)
-    return TrainingResult(seed, 1, 1, 1, 1, False, share, share, loss, 0, 0, share, None, [], [], [], folder)
+    judged = JudgedPart("val", share, [], {}, [])
+    return TrainingResult(seed, 1, 1, 1, 1, False, share, share, loss, 0, 0, share, None, judged, folder)
 
 
 STEADY, LUCKY = (outcome(0, 0.8), outcome(1, 0.82)), (outcome(0, 0.9), outcome(1, 0.5))

@@ -210,7 +210,7 @@ def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: p
     ended = a2("finetune", *small.split(), "--stages", "head:1", "--threads", "1", "--out", "none")
     assert ended.status == 0, ended.err
     assert "NOT PRETRAINED" in ended.out and "NOT PRETRAINED" in ended.err
-    assert sum("NOT PRETRAINED" in text for text in drawn) == 4
+    assert sum("NOT PRETRAINED" in text for text in drawn) == 6
     report = results_of("none")
     assert report["transfer"]["backbone"]["pretrained"] is False
     assert any("NOT PRETRAINED" in warning for warning in report["warnings"])

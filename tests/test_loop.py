@@ -230,7 +230,8 @@ def whole_run(data: Path, folder: Path, **changed: Any) -> Report:
 @pytest.mark.parametrize("monitor", ["val-loss", "val-accuracy", "train-loss"])
 def test_early_stopping_and_the_best_weights(monitor: str, data_file: Path, tmp_path: Path) -> None:
     """Labels are random, so validation gets worse while training gets better."""
-    report = whole_run(data_file, tmp_path / "run", early_stopping=3, monitor=monitor, epochs=40, learning_rate=0.02)
+    report = whole_run(data_file, tmp_path / "run", early_stopping=3, monitor=monitor, epochs=40, learning_rate=0.02,
+                       restore_best=True)  # fmt: skip
     assert report.results
     result, history = report.results.runs[0], report.history["0"]
     metric = [
@@ -242,8 +243,8 @@ def test_early_stopping_and_the_best_weights(monitor: str, data_file: Path, tmp_
     assert result.val_loss == pytest.approx(history[result.best_epoch - 1].val_loss, rel=1e-5), "not the best weights"
 
 
-def test_the_last_weights_when_asked(data_file: Path, tmp_path: Path) -> None:
-    report = whole_run(data_file, tmp_path / "run", restore_best=False)
+def test_the_last_weights_by_default(data_file: Path, tmp_path: Path) -> None:
+    report = whole_run(data_file, tmp_path / "run")
     assert report.results
     assert report.results.runs[0].val_loss == pytest.approx(report.history["0"][-1].val_loss, rel=1e-5)
     assert report.results.runs[0].kept_epoch == 12

@@ -157,9 +157,9 @@ class TrainingSettings:
         0.0, "Where plateau and cosine stop lowering the rate.", acts_with=("scheduler", "plateau", "cosine")
     )
     warmup_epochs: CountOrOff = setting(0, "Epochs over which the rate rises to its full value.")
-    early_stopping: CountOrOff = setting(0, "Stop after this many epochs without improvement; 0 trains all epochs.")
+    early_stopping: CountOrOff = setting(0, "Stop after this many epochs without improvement of --monitor; 0: never.")
     monitor: Literal["val-loss", "val-accuracy", "train-loss"] = setting(
-        "val-loss", "What early stopping, plateau and the choice of the best epoch look at."
+        "val-loss", "What early stopping, plateau and --restore-best look at."
     )
     average_weights: Share = setting(
         0.0,
@@ -171,7 +171,7 @@ class TrainingSettings:
         "acts on it.",
         before=False,
     )
-    restore_best: bool = setting(True, "Keep the weights of the best epoch rather than of the last.")
+    restore_best: bool = setting(False, "Keep the weights of the best epoch, by --monitor, rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(

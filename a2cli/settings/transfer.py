@@ -184,7 +184,10 @@ class FinetuneSettings:
     backbone: BackboneSettings = BackboneSettings()
     stages: StageSettings = StageSettings()
     network: HeadSettings = HeadSettings()
-    training: TrainingSettings = TrainingSettings(learning_rate=1e-3, batch_size=32, weight_decay=1e-5)
+    # Of several stages the best is kept: one with too large a rate spoils what the one before it had learned.
+    training: TrainingSettings = TrainingSettings(
+        learning_rate=1e-3, batch_size=32, weight_decay=1e-5, restore_best=True
+    )
 
 
 @dataclass(frozen=True)
