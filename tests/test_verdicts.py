@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from a2cli.analysis.statistics import spread, wilson
-from a2cli.experiments.verdicts import still_rising, training_verdict
+from a2cli.experiments.verdicts import epochs_without_rate, still_rising, training_verdict
 from a2cli.results.training import EpochLog, JudgedPart, TrainingResult
-from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings
+from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings, TrainMlpSettings
 
 RESULT = TrainingResult(
     seed=0,
@@ -108,3 +108,22 @@ def test_of_several_seeds_with_the_test() -> None:
     assert said.startswith("Validation accuracy 0.800 ± 0.100 over 3 seeds [0.552, 1.000]: better")
     assert "Accuracy on the sealed test images: 0.700 ± 0.100 over 3 seeds" in said
     assert "One run" not in said
+
+
+def with_rates(*rates: float) -> list[list[EpochLog]]:
+    return [[replace(log, learning_rate=rate) for log, rate in zip(epochs(*[0.8] * len(rates)), rates, strict=True)]]
+
+
+def test_of_a_rate_that_fell_to_nothing() -> None:
+    """It is said from a tenth of the epochs on, with the flag that stops it where the scheduler has one."""
+    fallen = with_rates(*[1e-3] * 10, *[1e-5] * 4, *[9e-7] * 6)
+    plateau = TrainMlpSettings()
+    said = training_verdict([RESULT], fallen, "val-loss", settings=plateau)
+    assert (
+        "below a thousandth of its largest value, so the last 6 of 20 epochs hardly moved the weights; --min-l" in said
+    )
+    stepped = replace(plateau, training=replace(plateau.training, scheduler="step"))
+    assert "hardly moved the weights. " in training_verdict([RESULT], fallen, "val-loss", settings=stepped)
+    for rates in ([1e-3] * 10 + [1e-6] * 10, [1e-3] * 19 + [1e-9], [1e-9] * 10 + [1e-3] * 10):
+        assert "hardly moved" not in training_verdict([RESULT], with_rates(*rates), "val-loss", settings=plateau)
+    assert epochs_without_rate([*fallen, *with_rates(*[1e-3] * 15, *[1e-9] * 5)]) == 5

@@ -1,5 +1,6 @@
 """What the figures of a training run, a comparison, an ablation or a probe say, in words."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ def training_verdict(
     after the last epoch than after the kept one, and whether it was still rising at the end.
     """
     only, what = runs[0], repeated_by(runs)
+    in_stages = isinstance(settings, FinetuneSettings)  # each of which has a rate of its own
     found: Accuracy | Spread = val or only.val
     majority = max(run.majority.value for run in runs)
     better = "better than" if found.low > majority else "not shown to be better than"
@@ -50,8 +52,15 @@ def training_verdict(
         kept = f"--monitor {monitor} kept {'others' if val else 'another'}"
         sentences.append(f"Validation accuracy was higher after the last epoch, {last:.3f}; {kept}.")
     if _value(found) < 1 and still_rising(histories):
-        more = "more epochs in --stages" if isinstance(settings, FinetuneSettings) else "more --epochs"
+        more = "more epochs in --stages" if in_stages else "more --epochs"
         sentences.append(f"Validation accuracy was still rising at the end: {more} may gain.")
+    if not in_stages and (idle := epochs_without_rate(histories)):
+        stops = settings is not None and settings.training.scheduler in {"plateau", "cosine"}
+        least = "; --min-learning-rate sets where it stops falling" if stops else ""
+        sentences.append(
+            f"The learning rate fell below a thousandth of its largest value, so the last {idle} of {only.epochs} "
+            f"epochs hardly moved the weights{least}."
+        )
     if final := test or only.test:
         sentences.append(f"Accuracy on the sealed test images: {_measured(final, what)}.")
     if val is None:
@@ -77,6 +86,20 @@ def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
     before, end = curve[-2 * part : -part], curve[-part:]
     error = math.sqrt((statistics.variance(before) + statistics.variance(end)) / part)
     return statistics.mean(end) - statistics.mean(before) >= max(LEAST_RISE, 2 * error)
+
+
+def epochs_without_rate(histories: Sequence[Sequence[EpochLog]]) -> int:
+    """Return at how many epochs at the end the learning rate was below a thousandth of its largest value.
+
+    0 where that is less than a tenth of them, as at the end of a cosine. Of several runs, the fewest.
+    """
+    idle = []
+    for logs in histories:
+        largest = max(log.learning_rate for log in logs)
+        is_low = [1000 * log.learning_rate < largest for log in reversed(logs)]
+        low = len(list(itertools.takewhile(bool, is_low)))
+        idle.append(low if 10 * low >= len(logs) else 0)
+    return min(idle)
 
 
 def _value(found: Accuracy | Spread) -> float:
