@@ -69,7 +69,8 @@ class TrainingResult:
     `last_*` are the last epoch's, the training accuracy as averaged while training; `majority` always answers the
     largest class. `kept_epoch` is the one whose weights are kept, `best_epoch` the one the monitored metric chose.
     `*_without_duplicates` leave out the images that are also among those for training (of test: or for validation),
-    and are None where there are none, or no others.
+    and are None where there are none, or no others. `weights_sha256` is that of model/model.safetensors, of earlier
+    versions ''.
     """
 
     seed: int
@@ -91,6 +92,7 @@ class TrainingResult:
     folder: str
     val_without_duplicates: Accuracy | None = None
     test_without_duplicates: Accuracy | None = None
+    weights_sha256: str = ""
 
 
 def repeated_by(runs: Sequence[TrainingResult]) -> str:
