@@ -17,7 +17,7 @@ from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher
-from a2cli.results.training import TrainingResults
+from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores
 from a2cli.settings import AnyTraining, TrainFeaturesSettings, repeats
@@ -56,12 +56,15 @@ class Trained:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, the images it is probed on (with a margin around), and how many it recognised in training."""
+    """A trained network, the images it is probed on (with a margin around), and what it got there in training.
+
+    `result` is None where it is probed on other images, or on more of each.
+    """
 
     model: nn.Module
     card: ModelCard
     images: ImageSet
-    recognised: int | None
+    result: TrainingResult | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def find_subject(
         labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
         same = data is None and not margin
-        networks.append(Network(model.to(device), card, images, report.results.runs[0].val.correct if same else None))
+        networks.append(Network(model.to(device), card, images, report.results.runs[0] if same else None))
     assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
         watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")

@@ -20,11 +20,13 @@ from a2cli.analysis.statistics import wilson
 from a2cli.errors import DataError
 from a2cli.experiments.over_runs import over_runs
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import Report, Watcher
+from a2cli.report import Report, Watcher, plain
+from a2cli.results.ablation import AblationResults
+from a2cli.results.comparison import ComparisonResults
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, repeats
+from a2cli.settings import AnyTraining, flat, repeats
 from a2cli.storage import DIGEST_KEY, hashed, read_json
 from a2cli.training.loop import monitored
 from a2cli.versions import VERSION_KEY
@@ -36,6 +38,7 @@ NO_DIGEST = (
     "{}: of an earlier a2, without a SHA-256; its numbers agree with each other and with the run's other files, which "
     "is all that can be checked"
 )
+WORDS = {"verdict", "folder", "reason"}  # of a comparison, which other versions put otherwise
 WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
 
 
@@ -90,6 +93,49 @@ def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:
         yield from _over_several(run.folder, report, settings, reports)
 
 
+def check_results(run: Run, settings: Any, results: ComparisonResults | AblationResults) -> None:
+    """Raise DataError where a comparison or ablation is finished and its report says otherwise than its trials do.
+
+    `results` are what the trials say, none of which was run since. Of other settings the report is not held to them.
+    """
+    report = run.read_report()
+    if report is None or report.status != "done" or not isinstance(report.results, type(results)):
+        return
+    config, file = plain(flat(settings)), run.folder / "report.json"
+    if any(config.get(name) != value for name, value in report.config.items()):
+        return
+    unlike = _unlike(read_json(file)["results"], plain(asdict(results)), "results")
+    found = [one for one in unlike if one[0].rpartition(".")[2] not in WORDS]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise DataError(f"{Difference(file, *found[0], f'the reports in {run.folder}/trials')}{more}; {WHAT_TO_DO}")
+
+
+def check_measured(
+    name: str, result: TrainingResult, settings: AnyTraining, right: int, count: int, loss: float
+) -> tuple[str, str]:
+    """Return how a report is refuted by what its network's weights get on the same images, or what to know; '' if not.
+
+    `loss` is their mean cross entropy, which is compared where the report's is one as well.
+    """
+    coarse = 5 if settings.training.precision == "bf16" else 1
+    said, got = f"{result.val.correct} of {result.val.count}", f"{right} of {count}"
+    stated = f"{name}: the run's report says {said} validation images correct"
+    changed = "the report or the weights were changed"
+    if count != result.val.count or abs(right - result.val.correct) > coarse * max(1, ROUNDING_IMAGES * count):
+        return f"{stated}, its weights get {got} on the same images: {changed}", ""
+    if not isclose(result.val.value, right / count, abs_tol=coarse * max(1, ROUNDING_IMAGES * count) / count + 1e-9):
+        return f"{stated} and an accuracy of {result.val.value:.3f}, its weights get {right / count:.3f}: {changed}", ""
+    plain_loss = settings.training.loss == "cross-entropy" and not settings.training.label_smoothing
+    near = coarse * ROUNDING_LOSS
+    if plain_loss and isfinite(loss) and not isclose(result.val_loss, loss, rel_tol=near, abs_tol=near / 10):
+        said, got = f"{result.val_loss:.4g}", f"{loss:.4g}"
+        return f"{name}: the run's report says a validation loss of {said}, its weights get {got}: {changed}", ""
+    if right != result.val.correct:
+        return "", f"{stated}, its weights get {got} here: so little may be rounding on another machine or version"
+    return "", ""
+
+
 def _over_several(
     folder: Path, report: Report, settings: AnyTraining, reports: Mapping[str, Report]
 ) -> Iterator[Difference]:
@@ -97,15 +143,15 @@ def _over_several(
     assert isinstance(report.results, TrainingResults), "its caller looked"
     if report.test_reads < max(found.test_reads for found in reports.values()):  # a --final that was stopped
         reports = {name: _untested(found) for name, found in reports.items()}
-    of_all, file, by = over_runs(settings, reports), folder / "report.json", f"the reports in {folder}/*/"
+    of_all, file = over_runs(settings, reports), folder / "report.json"
     by = f"the reports in {folder / next(iter(reports)).partition('/')[0]}"
-    stated = replace(report.results, verdict=of_all.results.verdict)
-    for field, one, other in _unlike(stated, of_all.results, "results"):
-        yield Difference(file, field, one, other, by)
-    for field, one, other in _unlike(report.history, of_all.history, "history"):
-        yield Difference(file, field, one, other, by)
-    for field, one, other in _unlike(report.transfer, of_all.transfer, "transfer"):
-        yield Difference(file, field, one, other, by)
+    stated, derived = read_json(file), plain(asdict(of_all))
+    if missing := [name for name in of_all.history if name not in report.history]:
+        yield Difference(file, f"history.{missing[0]}", "not there", "there", by)
+    for name, value in derived.items():
+        for field, one, other in _unlike(stated.get(name), value, name):
+            if field != "results.verdict":
+                yield Difference(file, field, one, other, by)
     yield from _in_words(file, report.results.verdict, of_all.results)
 
 
@@ -337,8 +383,8 @@ def _unlike(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, object
     if is_dataclass(stated) and type(stated) is type(derived):
         for item in fields(stated):
             yield from _unlike(getattr(stated, item.name), getattr(derived, item.name), f"{where}.{item.name}")
-    elif isinstance(stated, dict) and isinstance(derived, dict) and stated.keys() == derived.keys():
-        for key, value in stated.items():
+    elif isinstance(stated, dict) and isinstance(derived, dict) and stated.keys() <= derived.keys():
+        for key, value in stated.items():  # of an earlier version, it may have fewer fields
             yield from _unlike(value, derived[key], f"{where}.{key}")
     elif isinstance(stated, list | tuple) and isinstance(derived, list | tuple) and len(stated) == len(derived):
         for i, (one, other) in enumerate(zip(stated, derived, strict=True)):
