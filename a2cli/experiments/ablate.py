@@ -15,7 +15,7 @@ from a2cli.errors import naming
 from a2cli.experiments.board import Board, Key
 from a2cli.experiments.images import summary_of
 from a2cli.experiments.ingredients import WHOLE, Ingredient, folder_of, name_of, trial_of, whole_of, without
-from a2cli.experiments.rechecked import check_results
+from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.train import ground_of
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict

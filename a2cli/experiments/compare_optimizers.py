@@ -15,7 +15,7 @@ from a2cli.analysis.statistics import spread
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
 from a2cli.experiments.images import Images, make_job
-from a2cli.experiments.rechecked import check_results
+from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import Report, Watcher

@@ -16,7 +16,7 @@ from a2cli.analysis.statistics import wilson
 from a2cli.errors import SettingsError
 from a2cli.experiments.probed import Subject, Trained, find_subject
 from a2cli.experiments.probing import Key, Probed, Setting, Shift, probe_network
-from a2cli.experiments.rechecked import check_measured
+from a2cli.experiments.remeasured import check_measured
 from a2cli.experiments.verdicts import invariance_verdict
 from a2cli.report import Report, Watcher
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason

@@ -7,26 +7,23 @@ rewrites all of it consistently is not noticed: only training or measuring again
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, replace
 from itertools import accumulate
-from math import isclose, isfinite
+from math import isclose
 from pathlib import Path
-from typing import Any
 
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import DataError
 from a2cli.experiments.over_runs import over_runs
+from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report, Watcher, plain
-from a2cli.results.ablation import AblationResults
-from a2cli.results.comparison import ComparisonResults
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, flat, repeats
+from a2cli.settings import AnyTraining, repeats
 from a2cli.storage import DIGEST_KEY, hashed, read_json
 from a2cli.training.loop import monitored
 from a2cli.versions import VERSION_KEY
@@ -38,22 +35,6 @@ NO_DIGEST = (
     "{}: of an earlier a2, without a SHA-256; its numbers agree with each other and with the run's other files, which "
     "is all that can be checked"
 )
-WORDS = {"verdict", "folder", "reason"}  # of a comparison, which other versions put otherwise
-WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A number or word in a file of a run, and what it has to be by others."""
-
-    file: Path
-    field: str
-    stated: object
-    derived: object
-    by: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.field} is {_shown(self.stated)}, but {_shown(self.derived)} by {self.by}"
 
 
 def check_training(run: Run, settings: AnyTraining, watch: Watcher | None = None) -> None:
@@ -61,10 +42,7 @@ def check_training(run: Run, settings: AnyTraining, watch: Watcher | None = None
 
     Says so where its report is of a version that had no SHA-256.
     """
-    found = list(differences(run, settings))
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise DataError(f"{found[0]}{more}; {WHAT_TO_DO}")
+    refuse(list(differences(run, settings)))
     report = run.read_report()
     if watch and report and report.status == "done" and not _has_digest(run.folder / "report.json"):
         watch.warn(NO_DIGEST.format(run.folder / "report.json"))
@@ -93,49 +71,6 @@ def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:
         yield from _over_several(run.folder, report, settings, reports)
 
 
-def check_results(run: Run, settings: Any, results: ComparisonResults | AblationResults) -> None:
-    """Raise DataError where a comparison or ablation is finished and its report says otherwise than its trials do.
-
-    `results` are what the trials say, none of which was run since. Of other settings the report is not held to them.
-    """
-    report = run.read_report()
-    if report is None or report.status != "done" or not isinstance(report.results, type(results)):
-        return
-    config, file = plain(flat(settings)), run.folder / "report.json"
-    if any(config.get(name) != value for name, value in report.config.items()):
-        return
-    unlike = _unlike(read_json(file)["results"], plain(asdict(results)), "results")
-    found = [one for one in unlike if one[0].rpartition(".")[2] not in WORDS]
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise DataError(f"{Difference(file, *found[0], f'the reports in {run.folder}/trials')}{more}; {WHAT_TO_DO}")
-
-
-def check_measured(
-    name: str, result: TrainingResult, settings: AnyTraining, right: int, count: int, loss: float
-) -> tuple[str, str]:
-    """Return how a report is refuted by what its network's weights get on the same images, or what to know; '' if not.
-
-    `loss` is their mean cross entropy, which is compared where the report's is one as well.
-    """
-    coarse = 5 if settings.training.precision == "bf16" else 1
-    said, got = f"{result.val.correct} of {result.val.count}", f"{right} of {count}"
-    stated = f"{name}: the run's report says {said} validation images correct"
-    changed = "the report or the weights were changed"
-    if count != result.val.count or abs(right - result.val.correct) > coarse * max(1, ROUNDING_IMAGES * count):
-        return f"{stated}, its weights get {got} on the same images: {changed}", ""
-    if not isclose(result.val.value, right / count, abs_tol=coarse * max(1, ROUNDING_IMAGES * count) / count + 1e-9):
-        return f"{stated} and an accuracy of {result.val.value:.3f}, its weights get {right / count:.3f}: {changed}", ""
-    plain_loss = settings.training.loss == "cross-entropy" and not settings.training.label_smoothing
-    near = coarse * ROUNDING_LOSS
-    if plain_loss and isfinite(loss) and not isclose(result.val_loss, loss, rel_tol=near, abs_tol=near / 10):
-        said, got = f"{result.val_loss:.4g}", f"{loss:.4g}"
-        return f"{name}: the run's report says a validation loss of {said}, its weights get {got}: {changed}", ""
-    if right != result.val.correct:
-        return "", f"{stated}, its weights get {got} here: so little may be rounding on another machine or version"
-    return "", ""
-
-
 def _over_several(
     folder: Path, report: Report, settings: AnyTraining, reports: Mapping[str, Report]
 ) -> Iterator[Difference]:
@@ -149,7 +84,7 @@ def _over_several(
     if missing := [name for name in of_all.history if name not in report.history]:
         yield Difference(file, f"history.{missing[0]}", "not there", "there", by)
     for name, value in derived.items():
-        for field, one, other in _unlike(stated.get(name), value, name):
+        for field, one, other in unlike(stated.get(name), value, name):
             if field != "results.verdict":
                 yield Difference(file, field, one, other, by)
     yield from _in_words(file, report.results.verdict, of_all.results)
@@ -185,9 +120,9 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
 
 def _by_counts(result: TrainingResult, report: Report) -> Iterator[tuple[str, object, object, str]]:
     """Yield each field that is otherwise than counts have it, what it is, what it has to be, and by what."""
-    for where, found in _accuracies(result, "results.runs[0]"):
+    for where, found in accuracies(result, "results.runs[0]"):
         yield from _by_its_counts(where, found)
-    for where, found in _accuracies(report.transfer, "transfer"):
+    for where, found in accuracies(report.transfer, "transfer"):
         yield from _by_its_counts(where, found)
     confusion, at = result.confusion, "results.runs[0]"
     right = [row[i] for i, row in enumerate(confusion)]
@@ -213,7 +148,7 @@ def _by_its_counts(where: str, found: Accuracy) -> Iterator[tuple[str, object, o
     if not 0 <= found.correct <= found.count or not found.count:
         yield f"{where}.correct", found.correct, f"at most {found.count}", f"{where}.count"
         return
-    for name, stated, derived in _unlike(found, wilson(found.correct, found.count), where):
+    for name, stated, derived in unlike(found, wilson(found.correct, found.count), where):
         yield name, stated, derived, by
 
 
@@ -240,7 +175,7 @@ def _by_epochs(
         stopped = bool(patience and len(history) - best >= patience)
         exact.append(("stopped_early", result.stopped_early, stopped))
     for name, stated, derived in exact:
-        for where, one, other in _unlike(stated, derived, f"{at}.{name}"):
+        for where, one, other in unlike(stated, derived, f"{at}.{name}"):
             yield where, one, other, by
     log = history[kept - 1]
     images = max(1, ROUNDING_IMAGES * result.val.count) + 1e-6
@@ -259,11 +194,11 @@ def _in_words(file: Path, stated: str, results: TrainingResults) -> Iterator[Dif
     derived, field = results.verdict, "results.verdict"
     if re.sub(r"\d", "0", stated) == re.sub(r"\d", "0", derived):
         if stated != derived:
-            numbers = zip(_numbers(stated), _numbers(derived), strict=True)
-            one, other = next((pair for pair in numbers if pair[0] != pair[1]), (stated, derived))
+            pairs = zip(numbers(stated), numbers(derived), strict=True)
+            one, other = next((pair for pair in pairs if pair[0] != pair[1]), (stated, derived))
             yield Difference(file, field, one, other, "its results")
         return
-    known = {f"{value:.3f}" for value in _floats(results)} | set(_numbers(derived))
+    known = {f"{value:.3f}" for value in floats(results)} | set(numbers(derived))
     for number in re.findall(r"\d\.\d{3}", stated):
         if number not in known:
             yield Difference(file, field, number, "none of its numbers", "its results")
@@ -308,7 +243,7 @@ def _in_checkpoint(folder: Path, history: Sequence[EpochLog]) -> Iterator[Differ
             logs = [EpochLog(**row) for row in rows]
         except (DataError, OSError, KeyError, TypeError):
             return
-        for field, one, other in _unlike(list(history), logs, "history"):
+        for field, one, other in unlike(list(history), logs, "history"):
             yield Difference(folder / "report.json", field, one, other, str(path))
 
 
@@ -342,12 +277,12 @@ def _in_stages(
         begin = end - stage.epochs
         logs = [replace(log, epoch=log.epoch - begin) for log in history[begin:end]]
         for name in ("epochs", "train", "val", "val_loss"):
-            for field, one, other in _unlike(getattr(stage, name), getattr(own, name), f"transfer.stages[{i}].{name}"):
+            for field, one, other in unlike(getattr(stage, name), getattr(own, name), f"transfer.stages[{i}].{name}"):
                 yield Difference(file, field, one, other, by)
-        for field, one, other in _unlike(logs, next(iter(report.history.values()), []), f"stage {stage.stage}: epochs"):
+        for field, one, other in unlike(logs, next(iter(report.history.values()), []), f"stage {stage.stage}: epochs"):
             yield Difference(file, field, one, other, by)
         for name in ("train", "val", "val_loss", "confusion", "most_wrong") if stage.kept else ():
-            for field, one, other in _unlike(getattr(result, name), getattr(own, name), f"results.runs[0].{name}"):
+            for field, one, other in unlike(getattr(result, name), getattr(own, name), f"results.runs[0].{name}"):
                 yield Difference(file, field, one, other, by)
 
 
@@ -364,60 +299,3 @@ def _downgraded(folder: Path) -> Iterator[Difference]:
 
 def _has_digest(file: Path) -> bool:
     return DIGEST_KEY in read_json(file)
-
-
-def _accuracies(value: Any, where: str) -> Iterator[tuple[str, Accuracy]]:
-    """Yield all accuracies in a dataclass, with the path to each."""
-    if isinstance(value, Accuracy):
-        yield where, value
-    elif is_dataclass(value):
-        for item in fields(value):
-            yield from _accuracies(getattr(value, item.name), f"{where}.{item.name}")
-    elif isinstance(value, list):
-        for i, one in enumerate(value):
-            yield from _accuracies(one, f"{where}[{i}]")
-
-
-def _unlike(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, object, object]]:
-    """Yield the path of all that differs, as it is and as it has to be; numbers may differ in the last bits."""
-    if is_dataclass(stated) and type(stated) is type(derived):
-        for item in fields(stated):
-            yield from _unlike(getattr(stated, item.name), getattr(derived, item.name), f"{where}.{item.name}")
-    elif isinstance(stated, dict) and isinstance(derived, dict) and stated.keys() <= derived.keys():
-        for key, value in stated.items():  # of an earlier version, it may have fewer fields
-            yield from _unlike(value, derived[key], f"{where}.{key}")
-    elif isinstance(stated, list | tuple) and isinstance(derived, list | tuple) and len(stated) == len(derived):
-        for i, (one, other) in enumerate(zip(stated, derived, strict=True)):
-            yield from _unlike(one, other, f"{where}[{i}]")
-    elif isinstance(stated, float) and isinstance(derived, float):
-        if not isclose(stated, derived, rel_tol=1e-9, abs_tol=1e-12) and (isfinite(stated) or isfinite(derived)):
-            yield where, stated, derived
-    elif stated != derived:
-        yield where, stated, derived
-
-
-def _floats(value: Any) -> Iterator[float]:
-    if is_dataclass(value) and not isinstance(value, type):
-        for item in fields(value):
-            yield from _floats(getattr(value, item.name))
-    elif isinstance(value, list):
-        for one in value:
-            yield from _floats(one)
-    elif isinstance(value, float):
-        yield value
-
-
-def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d+(?:\.\d+)?", text)
-
-
-def _shown(value: object) -> str:
-    """Return a value on one line, shortened."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    text = value if isinstance(value, str) else json.dumps(value)
-    if isinstance(value, list | dict):
-        return f"{len(value)} values" if len(text) > 60 else text
-    return f"{text[:57]}..." if len(text) > 60 else text
