@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["train-cnn", *RUN, "--seed", "1", "--out", "other"],
             ["train-cnn", *RUN, "--seeds", "2", "--jobs", "1", "--out", "seeds"],
             ["compare-optimizers", *trials, "--optimizers", "adam,sgd", "--tuning", "none", "--out", "compared"],
-            ["ablate", *trials, "--dropout", "0.2", "--weight-decay", "0.1", "--without", "dropout,weight-decay",
+            ["ablate", *trials, "--augment", "flip", "-w", "augment=none",
              "--out", "ablated"],
         ):  # fmt: skip
             patch.setattr(sys, "argv", ["a2", *command])

@@ -157,6 +157,8 @@ def _several(
                for folder, earlier in before.items()}  # fmt: skip
     left = [folder for folder, earlier in before.items()
             if reading[folder] or not (earlier and earlier.status == "done")]  # fmt: skip
+    if previous and previous.status == "done" and not left and not final:
+        return previous  # as it is, since it agrees with them
     jobs = min(jobs, len(left))
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
