@@ -46,7 +46,7 @@ def version_of(kind: Kind, values: Mapping[str, Any], path: str | Path) -> int:
     if type(version) is not int or version < 1:
         raise DataError(f"{path}: damaged ({VERSION_KEY} is {str(version)[:20]!r}, expected a number from 1)")
     if version == 1 and (later := [name for name in LATER.get(kind, ()) if name in values]):
-        raise DataError(f"{path}: edited ({VERSION_KEY} is 1, which has no {later[0]}); put it back as it was")
+        raise DataError(f"{path}: edited ({VERSION_KEY} is 1, which has no {later[0]})")
     if version > newest(kind):
         raise NewerVersionError(
             f"{path}: made by a newer a2 (version {version} of a {kind}, this a2 knows {newest(kind)}); update a2"
