@@ -263,9 +263,9 @@ class Run:
 
     # Weights
 
-    def save_model(self, card: ModelCard, model: "nn.Module") -> None:
-        """Write model/: the weights, and the card that rebuilds the network around them."""
-        save_model(self.folder / "model", card, model)
+    def save_model(self, card: ModelCard, model: "nn.Module") -> str:
+        """Write model/: the weights, whose SHA-256 is returned, and the card that rebuilds the network around them."""
+        return save_model(self.folder / "model", card, model)
 
     def load_model(self) -> tuple["nn.Module", ModelCard]:
         """Return the run's network with its weights, and its card; raises DataError."""

@@ -48,6 +48,10 @@ UPGRADES: Mapping[Kind, Sequence[Callable[[Values], Values]]] = {
 }
 
 
+# Fields that every later version writes, with a SHA-256, and the first one did not.
+LATER: Mapping[Kind, Sequence[str]] = {"report": ["test_curve_reads"]}
+
+
 def newest(kind: Kind) -> int:
     """Return the version that this a2 writes."""
     return 1 + len(UPGRADES[kind])
@@ -58,6 +62,8 @@ def version_of(kind: Kind, values: Mapping[str, Any], path: str | Path) -> int:
     version = values.get(VERSION_KEY, 1)
     if type(version) is not int or version < 1:
         raise DataError(f"{path}: damaged ({VERSION_KEY} is {str(version)[:20]!r}, expected a number from 1)")
+    if version == 1 and (later := [name for name in LATER.get(kind, ()) if name in values]):
+        raise DataError(f"{path}: edited ({VERSION_KEY} is 1, which has no {later[0]})")
     if version > newest(kind):
         raise NewerVersionError(
             f"{path}: made by a newer a2 (version {version} of a {kind}, this a2 knows {newest(kind)}); update a2"

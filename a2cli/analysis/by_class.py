@@ -48,7 +48,7 @@ def judged_part(
         balanced_accuracy=balanced_accuracy(scores),
         macro_f1=macro_f1(scores),
         top5=top,
-        calibration_error=sum(one.count * abs(one.accuracy - one.confidence) for one in bins) / len(labels),
+        calibration_error=calibration_error(bins),
         calibration=bins,
         classes=scores,
         confusion={
@@ -107,6 +107,12 @@ def calibration_bins(confidence: Tensor, right: Tensor) -> list[CalibrationBin]:
         mean, share = float(confidence[inside].mean()), float(right[inside].double().mean())
         found.append(CalibrationBin(float(edges[i]), float(edges[i + 1]), int(inside.sum()), mean, share))
     return found
+
+
+def calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """Return the expected calibration error (Guo et al. 2017, equation 3)."""
+    apart = sum(one.count * abs(one.accuracy - one.confidence) for one in bins)
+    return apart / sum(one.count for one in bins)
 
 
 def _most_wrong(

@@ -8,6 +8,8 @@ from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
 from a2cli.console.invariance import show_probe
 from a2cli.console.progress import Show
+from a2cli.errors import RefutedError
+from a2cli.results.invariance import InvarianceResults
 from a2cli.settings import ProbeInvarianceSettings, ProbeOptions
 
 COMMAND = "probe-invariance"
@@ -38,3 +40,6 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
         finally:
             run.discard()
     show_report(report, run.folder, chosen, show_probe)
+    assert isinstance(report.results, InvarianceResults), "that is what it found"
+    if report.results.refuted:
+        raise RefutedError(report.results.refuted[0])

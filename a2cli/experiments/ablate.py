@@ -16,6 +16,7 @@ from a2cli.errors import naming
 from a2cli.experiments.board import Board, Key
 from a2cli.experiments.images import summary_of
 from a2cli.experiments.ingredients import WHOLE, Ingredient, folder_of, name_of, trial_of, whole_of, without
+from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.train import ground_of
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
@@ -168,6 +169,8 @@ def ablate(
         finally:
             workers.close()
         results = _results(ablation, 1 / summary.val)
+        if not ablation.board.ran:
+            check_results(run, settings, results)
         report = Report(
             command=COMMAND,
             config=flat(settings),

@@ -26,6 +26,7 @@ class Board:
     watch: Watcher
     ended: dict[Key, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
+    ran: bool = field(default=False, init=False)  # a trial, in this session
 
     def run(self, title: str, wanted: Mapping[Key, Trial], later: int = 0) -> None:
         """Run the trials that have not ended yet, in this or an earlier session; so many come in later rounds."""
@@ -39,6 +40,7 @@ class Board:
                     waiting[trial.name] = trial, key
         if not waiting:
             return
+        self.ran = True
         trials = {name: trial.settings for name, (trial, _) in waiting.items()}
         begun = frozenset(trials)  # and not ended
         rows = self._rows(list(wanted))

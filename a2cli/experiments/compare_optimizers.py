@@ -16,6 +16,7 @@ from a2cli.best import best_run
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
 from a2cli.experiments.images import Images, make_job
+from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import Report, Watcher
@@ -53,6 +54,8 @@ def compare_optimizers(
         finally:
             workers.close()
         results = _results(comparison, tables, 1 / summary.val)
+        if not comparison.ran:
+            check_results(run, settings, results)
         report = Report(
             command=COMMAND,
             config=flat(settings),

@@ -124,8 +124,8 @@ class Finetuning:
         stages = [self._stage(alone, i, network, run, device, watch) for i, _ in enumerate(parts)]
         kept = _kept(stages, alone)
         load(network, run.child(stages[kept].result.folder))
-        run.save_model(self._card(alone), network)
-        result = _on_the_whole(stages, kept)
+        weights = run.save_model(self._card(alone), network)
+        result = replace(_on_the_whole(stages, kept), weights_sha256=weights)
         if final:
             result = self._tested(result, alone, network, device, watch)
         epochs = _counted_through(stages)

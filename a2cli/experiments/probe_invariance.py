@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -15,6 +16,7 @@ from a2cli.analysis.statistics import wilson
 from a2cli.errors import SettingsError
 from a2cli.experiments.probed import Subject, Trained, find_subject
 from a2cli.experiments.probing import Key, Probed, Setting, Shift, probe_network
+from a2cli.experiments.remeasured import check_measured
 from a2cli.experiments.verdicts import invariance_verdict
 from a2cli.report import Report, Watcher
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
@@ -45,6 +47,7 @@ class Outcome:
     subject: Subject
     before: Answers
     after: Mapping[Probe, Sequence[tuple[Answers, Answers]]]  # by strength, each paired with the unchanged
+    refuted: Sequence[str]  # what their reports say otherwise
     result: ProbedRun
 
 
@@ -82,6 +85,7 @@ def probe_invariance(
             runs=[one.result for one in outcomes],
             comparisons=[one for pair in pairs if not _apart(*pair) for one in _compared(*pair, probe.margin / 100)],
             verdict=" ".join(one.result.verdict for one in outcomes),
+            refuted=[said for one in outcomes for said in one.refuted],
         )
         run.write_config(COMMAND, flat(settings))
         report = Report(
@@ -91,7 +95,7 @@ def probe_invariance(
             status="done",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
-            warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart],
+            warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart, *results.refuted],
         )
 
         def draw() -> None:
@@ -135,7 +139,7 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
     side = subject.networks[0].card.image_size
     keys = settings_of(wanted, settings, side)
     margin = real_margin(settings, side)
-    found = []
+    found, refuted = [], list[str]()
     numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
     for number, _ in enumerate(watch.parts(numbers, by_batches=True)):
         network = subject.networks[number]
@@ -144,16 +148,20 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
             probe_network(network, number, keys, settings.border, margin, streams, training.training.precision, device,
                           watch, layers=settings.layers)
         )  # fmt: skip
-        right = int(found[-1].before.right.sum())
-        if network.recognised is not None and network.recognised != right:
-            watch.warn(
-                f"{subject.name}: {right} of its {len(network.images)} validation images are right here, "
-                f"{network.recognised} by its report.json; another machine or version may round otherwise"
-            )
+        if network.result:
+            before, name = found[-1].before, subject.name
+            with np.errstate(divide="ignore"):
+                loss = float(-np.log(before.probabilities.astype(float)).mean())
+            name += f", {Path(network.result.folder).name}" * (network.result.folder != ".")
+            counts = int(before.right.sum()), len(network.images)
+            wrong, note = check_measured(name, network.result, training, *counts, loss)
+            refuted += [wrong] * bool(wrong)
+            if wrong or note:
+                watch.warn(wrong or note)
     before = _together([one.before for one in found])
     after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
              for one in wanted}  # fmt: skip
-    return Outcome(subject, before, after, _result(subject, settings, before, after, found, skipped, keys))
+    return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, found, skipped, keys))
 
 
 def _by_strength(probe: Probe, keys: Sequence[Key], found: Sequence[Probed]) -> list[Answers]:

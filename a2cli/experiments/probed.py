@@ -17,7 +17,7 @@ from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher
-from a2cli.results.training import TrainingResults
+from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores
 from a2cli.settings import AnyTraining, TrainFeaturesSettings, repeats
@@ -56,16 +56,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, the images it is probed on (with a margin around), and how many it recognised in training.
+    """A trained network, the images it is probed on (with a margin around), and what it got there in training.
 
-    `largest` is the number of the class with the most training images.
+    `largest` is the number of the class with the most training images; `result` is None where it is probed on other
+    images, or on more of each.
     """
 
     model: nn.Module
     card: ModelCard
     images: ImageSet
     largest: int
-    recognised: int | None
+    result: TrainingResult | None
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ def find_subject(
         result = report.results.runs[0]
         # Earlier versions did not store it; as parts are stratified it is the largest of all, but for ties.
         largest = result.judged.largest_class or max(report.data.classes, key=report.data.classes.__getitem__)
-        recognised = result.val.correct if same else None
-        networks.append(Network(model.to(device), card, images, card.class_names.index(largest), recognised))
+        network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
+        networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
         watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")

@@ -8,19 +8,18 @@ from typing import Any, Protocol
 
 import torch
 
-from a2cli.analysis.statistics import spread
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import SettingsError, naming
 from a2cli.experiments.images import Images, title_of
+from a2cli.experiments.over_runs import over_runs
+from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.side_by_side import train_side_by_side
 from a2cli.experiments.training_figures import draw_training
-from a2cli.experiments.transferred import combined, draw_transfer
-from a2cli.experiments.verdicts import training_verdict
+from a2cli.experiments.transferred import draw_transfer
 from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads
 from a2cli.report import Listening, Nobody, Report, Watcher
-from a2cli.results.training import Accuracy, Spread, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores, environment, set_up
 from a2cli.settings import (
@@ -73,6 +72,7 @@ def train_network(
     DivergedError.
     """
     with run.locked(watch):
+        check_training(run, settings, watch)
         threads, auto = settings.training.threads, ""
         if not threads:
             threads, auto = auto_threads(settings)
@@ -157,6 +157,8 @@ def _several(
                for folder, earlier in before.items()}  # fmt: skip
     left = [folder for folder, earlier in before.items()
             if reading[folder] or not (earlier and earlier.status == "done")]  # fmt: skip
+    if previous and previous.status == "done" and not left and not final:
+        return previous  # as it is, since it agrees with them
     jobs = min(jobs, len(left))
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
@@ -174,20 +176,7 @@ def _several(
                 reports.append(earlier)  # nothing of it is prepared again
                 continue
             reports.append(ground.train(alone, child, device, watch, final=reading[folder], figures=True))
-    runs = [
-        replace(r.results.runs[0], folder=f)
-        for r, f in zip(reports, alone_in, strict=True)
-        if isinstance(r.results, TrainingResults)
-    ]
-    train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
-    last_val = spread([r.last_val_accuracy for r in runs])
-    test = _spread_of_all([r.test for r in runs])
-    val_without = _spread_of_all([r.val_without_duplicates for r in runs])
-    test_without = _spread_of_all([r.test_without_duplicates for r in runs])
-    history = {Path(folder).name: logs for folder, report in zip(alone_in, reports, strict=True)
-               for logs in report.history.values()}  # fmt: skip
-    verdict = training_verdict(runs, list(history.values()), settings.training.monitor, val, train, test, settings)
-    transfer = combined([report.transfer for report in reports if report.transfer])
+    of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
     report = Report(
         command=command_of(settings),
         config=flat(settings),
@@ -195,34 +184,16 @@ def _several(
         status="done",
         created=created,
         data=reports[0].data,
-        results=TrainingResults(
-            runs, train, val, last_val, test, verdict, val_without, test_without, _spread_of_measures(runs)
-        ),
-        transfer=transfer,
-        history=history,
+        results=of_all.results,
+        transfer=of_all.transfer,
+        history=of_all.history,
         warnings=list(ground.warnings),
         test_reads=max(report.test_reads for report in reports),
         test_curve_reads=max(report.test_curve_reads for report in reports),
     )
 
     def draw() -> None:
-        draw_training(run, history, runs)
-        draw_transfer(run, transfer)
+        draw_training(run, of_all.history, of_all.results.runs)
+        draw_transfer(run, of_all.transfer)
 
     return run.finish(report, watch, draw)
-
-
-def _spread_of_all(found: Sequence[Accuracy | None]) -> Spread | None:
-    """Return the spread of what every run has; None where one lacks it."""
-    values = [accuracy.value for accuracy in found if accuracy]
-    return spread(values) if len(values) == len(found) else None
-
-
-def _spread_of_measures(runs: Sequence[TrainingResult]) -> dict[str, Spread]:
-    """Return the spread of what was measured by class; nothing where not all runs were judged on the same part."""
-    if len({run.judged.part for run in runs}) > 1:
-        return {}
-    measures = [run.judged.measures for run in runs]
-    return {
-        name: spread([one[name] for one in measures]) for name in measures[0] if all(name in one for one in measures)
-    }

@@ -94,7 +94,7 @@ def _run(
         run.start_metrics(progress.history)  # lines are appended without waiting for the disk
     watch.phase("evaluating", "evaluating")
     progress.model.load_state_dict(progress.best_weights if job.training.restore_best else progress.judged.state_dict())
-    run.save_model(job.card, progress.whole)
+    weights = run.save_model(job.card, progress.whole)
     watch.step("validation images")
     val = evaluate(progress.model, job.val, job.training, device, watch)
     if final:
@@ -102,7 +102,7 @@ def _run(
     test = evaluate(progress.model, job.test, job.training, device, watch) if final else None
     watch.step("training images")
     train = evaluate(progress.model, job.train.data, job.training, device, watch)
-    result = _result(progress, train, val, test)
+    result = replace(_result(progress, train, val, test), weights_sha256=weights)
     history = {str(job.training.seed): progress.history}
     verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
     report = replace(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from a2cli.errors import A2Error, DataError, DivergedError
+from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.train import train_network
 from a2cli.experiments.workers import Workers
 from a2cli.report import Nobody, Report, plain
@@ -94,12 +95,13 @@ def key_of(config: Mapping[str, Any]) -> str:
 def ended_before(trial: Trial, folder: Path) -> Ended | None:
     """Return how a trial ended whose folder inside this one says so already; None where it has to be run.
 
-    Raises DataError for a report that is not as it was written.
+    Raises DataError for a report that is not as it was written, or whose numbers contradict each other.
     """
     report = Run(folder / trial.name).read_report()
     if report is None or report.status not in {"done", "diverged"}:
         return None
     if report.status == "done":
+        check_training(Run(folder / trial.name), trial.settings)
         return Ended(trial, "done", "", report)
     return Ended(trial, "diverged", report.warnings[-1], report)
 

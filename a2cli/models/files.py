@@ -30,13 +30,14 @@ NETWORKS = {"convnet": NetworkSettings, "mlp": MlpSettings, TRANSFER: HeadSettin
 LARGEST_SIDE = 4096  # pixels
 
 
-def save_tensors(kind: Kind, stem: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write STEM.safetensors, then STEM.json: what is said of the tensors, its SHA-256, and theirs."""
+def save_tensors(kind: Kind, stem: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """Write STEM.safetensors, then STEM.json: what is said of the tensors, its SHA-256, and theirs; return theirs."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     write(stem.with_suffix(".safetensors"), content)
     digest = hashlib.sha256(content).hexdigest()
     hashed = with_digest({**about, VERSION_KEY: newest(kind)}, OWN_DIGEST)
     write(stem.with_suffix(".json"), to_json({**hashed, DIGEST_KEY: digest}).encode())
+    return digest
 
 
 def load_tensors(kind: Kind, stem: Path, unhashed: Collection[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -62,9 +63,9 @@ def load_tensors(kind: Kind, stem: Path, unhashed: Collection[str] = ()) -> tupl
         raise DataError(f"{weights}: damaged (not safetensors: {' '.join(str(error).split())[:80]})") from None
 
 
-def save_model(folder: Path, card: ModelCard, model: nn.Module) -> None:
-    """Write model.safetensors, and the card that rebuilds the network around them as model.json."""
-    save_tensors("model card", folder / "model", dict(model.state_dict()), asdict(card))
+def save_model(folder: Path, card: ModelCard, model: nn.Module) -> str:
+    """Write model.safetensors and, as model.json, the card to rebuild the network by; return the weights' SHA-256."""
+    return save_tensors("model card", folder / "model", dict(model.state_dict()), asdict(card))
 
 
 def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:

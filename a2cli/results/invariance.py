@@ -1,7 +1,7 @@
 """What `a2 probe-invariance` found: of every change at every strength, and of runs against each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from a2cli.results.comparison import Verdict
@@ -138,10 +138,14 @@ class RunComparison:
 
 @dataclass(frozen=True)
 class InvarianceResults:
-    """What a probe found, of each run, and of each pair of runs on the same images under each change."""
+    """What a probe found, of each run, and of each pair of runs on the same images under each change.
+
+    `refuted` is what a run's own report says otherwise than its weights get on the same, unchanged images.
+    """
 
     margin: float
     border: str
     runs: list[ProbedRun]
     comparisons: list[RunComparison]
     verdict: str
+    refuted: list[str] = field(default_factory=list)

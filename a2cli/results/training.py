@@ -140,7 +140,8 @@ class TrainingResult:
     largest class in training, on the validation images. `judged` has the results by class. `kept_epoch` is the one
     whose weights are kept, `best_epoch` the one the monitored metric chose.
     `*_without_duplicates` leave out the images that are also among those for training (of test: or for validation),
-    and are None where there are none, or no others.
+    and are None where there are none, or no others. `weights_sha256` is that of model/model.safetensors, of earlier
+    versions ''.
     """
 
     seed: int
@@ -160,6 +161,7 @@ class TrainingResult:
     folder: str
     val_without_duplicates: Accuracy | None = None
     test_without_duplicates: Accuracy | None = None
+    weights_sha256: str = ""
 
 
 def repeated_by(runs: Sequence[TrainingResult]) -> str:

@@ -1,0 +1,209 @@
+"""Numbers edited by someone who gives the file its new SHA-256: noticed by what else the run holds, and left as is."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import A2, TINY, contents, draw_classes, sign
+
+from a2cli import main
+from a2cli.models.files import load_model, save_model
+
+RUN = [*TINY, "--data", "set", "--epochs", "3"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, another one, one of two seeds, a comparison and an ablation."""
+    place = tmp_path_factory.mktemp("made")
+    trials = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none", "--epochs", "2"]
+    trials += ["--data", "set", "--device", "cpu", "--seeds", "2", "--jobs", "1", "--quiet"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("A2_CACHE_DIR", str(place / "cache"))
+        patch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+        draw_classes(place / "set", count=24)
+        for command in (
+            ["train-cnn", *RUN, "--out", "run"],
+            ["train-cnn", *RUN, "--seed", "1", "--out", "other"],
+            ["train-cnn", *RUN, "--seeds", "2", "--jobs", "1", "--out", "seeds"],
+            ["compare-optimizers", *trials, "--optimizers", "adam,sgd", "--tuning", "none", "--out", "compared"],
+            ["ablate", *trials, "--augment", "flip", "-w", "augment=none",
+             "--out", "ablated"],
+        ):  # fmt: skip
+            patch.setattr(sys, "argv", ["a2", *command])
+            assert main.run_command() == 0, command
+    return place
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+    return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a report and give it the SHA-256 of what it then says."""
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    sign(path)
+
+
+def one(report: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = report["results"]["runs"][0]
+    return found
+
+
+def more(accuracy: dict[str, Any]) -> None:
+    """Add a correct answer to the count alone, or take one away."""
+    accuracy["correct"] += 1 if accuracy["correct"] < accuracy["count"] else -1
+
+
+EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "value": (lambda r: one(r)["val"].update(value=0.933), "results.runs[0].val.value is 0.933, but "),
+    "low": (lambda r: one(r)["train"].update(low=0.99), "results.runs[0].train.low is 0.99, but "),
+    "correct": (lambda r: more(one(r)["val"]), "results.runs[0].val.value is "),
+    "confusion": (lambda r: one(r)["confusion"][0].reverse(), "results.runs[0].val.correct is "),
+    "class": (lambda r: one(r)["classes"][0].update(correct=99), "results.runs[0].classes.correct is "),
+    "baseline": (lambda r: one(r)["majority"].update(count=99), "results.runs[0].majority.value is "),
+    "loss": (lambda r: one(r).update(val_loss=0.01), "results.runs[0].val_loss is 0.01, but "),
+    "epochs": (lambda r: one(r).update(epochs=9), "results.runs[0].epochs is 9, but 3 by history"),
+    "kept": (lambda r: one(r).update(kept_epoch=9), "results.runs[0].kept_epoch is 9, but "),
+    "last": (lambda r: one(r).update(last_val_accuracy=0.99), "last_val_accuracy is 0.99, but "),
+    "history": (lambda r: r["history"]["0"][0].update(train_loss=0.01), "metrics.csv: epoch 1, train_loss is "),
+    "verdict": (lambda r: r["results"].update(verdict="Validation accuracy 0.987."), "0.987, but none of its numbers"),
+    "words": (lambda r: r["results"].update(verdict=r["results"]["verdict"].replace(" 0.", " 1.", 1)),
+              "results.verdict is "),
+    "data": (lambda r: r["data"].update(val=99), "results.runs[0].val.count is "),
+    "weights": (lambda r: one(r).update(weights_sha256="0" * 64), "results.runs[0].weights_sha256 is "),
+}  # fmt: skip
+
+
+def refused(place: Path, a2: A2, run: str, *words: str, command: str = "train-cnn") -> None:
+    """Hold --resume to refusing a run in one line, and to writing nothing over."""
+    before = contents(place / run)
+    jobs = [] if command == "train-cnn" else ["--jobs", "1"]
+    a2(command, "--resume", run, "--quiet", *jobs).refused(3, *words)
+    assert contents(place / run) == before
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_a_number_that_contradicts_others_is_refused(kind: str, place: Path, a2: A2) -> None:
+    change, words = EDITS[kind]
+    rewrite(place / "run/report.json", change)
+    refused(place, a2, "run", words)
+
+
+def test_epochs_edited_in_report_and_csv_are_held_to_the_checkpoint(place: Path, a2: A2) -> None:
+    rewrite(place / "run/report.json", lambda r: r["history"]["0"][0].update(train_loss=0.01))
+    lines = (place / "run/metrics.csv").read_text().splitlines()
+    lines[1] = ",".join("0.01" if i == 2 else cell for i, cell in enumerate(lines[1].split(",")))
+    (place / "run/metrics.csv").write_text("\n".join(lines) + "\n")
+    refused(place, a2, "run", "history[0].train_loss is 0.01, but ", "checkpoints")
+
+
+def test_edited_metrics_are_refused(place: Path, a2: A2) -> None:
+    path = place / "run/metrics.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    refused(place, a2, "run", "run/metrics.csv: number of epochs is 2, but 3 by report.json's history")
+
+
+def test_swapped_weights_are_refused(place: Path, a2: A2) -> None:
+    shutil.rmtree(place / "run/model")
+    shutil.copytree(place / "other/model", place / "run/model")
+    refused(place, a2, "run", "run/report.json: results.runs[0].weights_sha256 is ", "by model/model.safetensors")
+
+
+def test_a_report_set_back_to_the_first_version_is_refused(place: Path, a2: A2) -> None:
+    path = place / "run/report.json"
+    values = json.loads(path.read_text())
+    values.update(schema_version=1)
+    del values["sha256"]
+    path.write_text(json.dumps(values))
+    refused(place, a2, "run", "run/report.json: edited (schema_version is 1, which has no test_curve_reads)")
+    del values["test_curve_reads"]
+    path.write_text(json.dumps(values))
+    refused(place, a2, "run", "run/report.json: schema_version is 1, without a SHA-256, but 2 or later")
+
+
+def test_a_summary_over_seeds_is_held_to_the_seeds(place: Path, a2: A2) -> None:
+    rewrite(place / "seeds/report.json", lambda r: r["results"]["val"].update(mean=0.933))
+    refused(place, a2, "seeds", "seeds/report.json: results.val.mean is 0.933, but ", "by the reports in seeds/seeds")
+
+
+def test_an_edited_seed_is_refused(place: Path, a2: A2) -> None:
+    rewrite(place / "seeds/seeds/1/report.json", lambda r: one(r)["val"].update(value=0.933))
+    refused(place, a2, "seeds", "seeds/seeds/1/report.json: results.runs[0].val.value is 0.933, but ")
+
+
+def test_what_was_not_edited_goes_on(place: Path, a2: A2) -> None:
+    for run in ("run", "seeds"):
+        assert a2("train-cnn", "--resume", run, "--quiet").status == 0
+    for command, run in (("compare-optimizers", "compared"), ("ablate", "ablated")):
+        assert a2(command, "--resume", run, "--jobs", "1", "--quiet").status == 0
+
+
+@pytest.mark.parametrize(("command", "run"), [("compare-optimizers", "compared"), ("ablate", "ablated")])
+def test_comparisons_are_held_to_their_trials(command: str, run: str, place: Path, a2: A2) -> None:
+    whole = (place / run / "report.json").read_bytes()
+
+    def change(report: dict[str, Any]) -> None:
+        first = report["results"]["tables"][0]["contenders"] if run == "compared" else report["results"]["combinations"]
+        first[0]["accuracy"]["mean"] = 0.933
+
+    rewrite(place / run / "report.json", change)
+    refused(place, a2, run, "accuracy.mean is 0.933, but ", f"by the reports in {run}/trials", command=command)
+    (place / run / "report.json").write_bytes(whole)
+    trial = min((place / run / "trials").glob("*/report.json"))
+    rewrite(trial, lambda r: one(r)["val"].update(value=0.933))
+    refused(place, a2, run, f"{trial.relative_to(place)}: results.runs[0].val.value is 0.933", command=command)
+
+
+# Measured again
+
+
+PROBE = ["probe-invariance", "--run", "run", "--changes", "brightness", "--threads", "1", "--device", "cpu", "--quiet"]
+
+
+def consistent(report: dict[str, Any]) -> None:
+    """Make all validation images correct."""
+    run = one(report)
+    for i, row in enumerate(run["confusion"]):
+        row[:] = [sum(row) if j == i else 0 for j in range(len(row))]
+    run["val"].update(correct=run["val"]["count"], value=1.0)
+
+
+def test_a_probe_refutes_a_report(place: Path, a2: A2) -> None:
+    rewrite(place / "run/report.json", consistent)
+    count = one(json.loads((place / "run/report.json").read_text()))["val"]["count"]
+    ended = a2(*PROBE, "--out", "probed")
+    assert ended.status == 5
+    last = ended.err.splitlines()[-1]
+    assert last.startswith(f"error: run: the run's report says {count} of {count} validation images correct, its wei")
+    assert last.endswith(f"of {count} on the same images: the report or the weights were changed")
+    written = json.loads((place / "probed/report.json").read_text())
+    assert len(written["results"]["refuted"]) == 1
+    assert written["results"]["refuted"][0] in written["warnings"]
+
+
+def test_a_probe_refutes_other_weights_by_their_loss(place: Path, a2: A2) -> None:
+    """Twice the logits answer the same."""
+    model, card = load_model(place / "run/model")
+    last = [*model.parameters()][-2:]
+    for parameter in last:
+        parameter.data *= 2
+    save_model(place / "run/model", card, model)
+    ended = a2(*PROBE, "--out", "probed")
+    assert ended.status == 5
+    assert "the run's report says a validation loss of " in ended.err.splitlines()[-1]
+
+
+def test_a_probe_of_an_unchanged_run_refutes_nothing(place: Path, a2: A2) -> None:
+    ended = a2(*PROBE, "--out", "probed")
+    assert ended.status == 0
+    assert json.loads((place / "probed/report.json").read_text())["results"]["refuted"] == []
