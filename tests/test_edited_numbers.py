@@ -68,8 +68,14 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "value": (lambda r: one(r)["val"].update(value=0.933), "results.runs[0].val.value is 0.933, but "),
     "low": (lambda r: one(r)["train"].update(low=0.99), "results.runs[0].train.low is 0.99, but "),
     "correct": (lambda r: more(one(r)["val"]), "results.runs[0].val.value is "),
-    "confusion": (lambda r: one(r)["confusion"][0].reverse(), "results.runs[0].val.correct is "),
-    "class": (lambda r: one(r)["classes"][0].update(correct=99), "results.runs[0].classes.correct is "),
+    "confusion": (lambda r: one(r)["judged"]["confusion"].update(ada={"ada": 99}), "results.runs[0].val.correct is "),
+    "class": (lambda r: one(r)["judged"]["classes"][0].update(correct=99), "judged.classes[0].correct is 99, but "),
+    "f1": (lambda r: one(r)["judged"]["classes"][1].update(f1=0.99), "judged.classes[1].f1 is 0.99, but "),
+    "balanced": (lambda r: one(r)["judged"]["balanced_accuracy"].update(value=0.99), "balanced_accuracy.value is 0.99"),
+    "macro": (lambda r: one(r)["judged"].update(macro_f1=0.99), "judged.macro_f1 is 0.99, but "),
+    "calibration": (lambda r: one(r)["judged"].update(calibration_error=0.001), "calibration_error is 0.001, but "),
+    "judged baseline": (lambda r: one(r)["judged"].update(majority={**one(r)["majority"], "count": 99}),
+                        "results.runs[0].judged.majority.value is "),
     "baseline": (lambda r: one(r)["majority"].update(count=99), "results.runs[0].majority.value is "),
     "loss": (lambda r: one(r).update(val_loss=0.01), "results.runs[0].val_loss is 0.01, but "),
     "epochs": (lambda r: one(r).update(epochs=9), "results.runs[0].epochs is 9, but 3 by history"),
@@ -173,8 +179,9 @@ PROBE = ["probe-invariance", "--run", "run", "--changes", "brightness", "--threa
 def consistent(report: dict[str, Any]) -> None:
     """Make all validation images correct."""
     run = one(report)
-    for i, row in enumerate(run["confusion"]):
-        row[:] = [sum(row) if j == i else 0 for j in range(len(row))]
+    run["judged"]["confusion"] = {
+        truth: {truth: sum(row.values())} for truth, row in run["judged"]["confusion"].items()
+    }
     run["val"].update(correct=run["val"]["count"], value=1.0)
 
 

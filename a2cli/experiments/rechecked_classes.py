@@ -16,7 +16,7 @@ def by_class(result: TrainingResult) -> Iterator[tuple[str, object, object, str]
     names = [one.name for one in judged.classes]
     scores = [class_score(*one) for one in zip(names, counts, answered, right, strict=True)]
     derived: dict[str, object] = {"classes": [ClassScore(one.name, one.count, one.correct) for one in scores]}
-    if judged.macro_f1 is not None and sum(counts) and judged.calibration:  # earlier versions had nothing but counts
+    if judged.macro_f1 is not None and any(counts) and judged.calibration:  # earlier versions had nothing but counts
         derived = {"classes": scores, "macro_f1": macro_f1(scores), "balanced_accuracy": balanced_accuracy(scores)}
         derived |= {"calibration_error": calibration_error(judged.calibration)}
     found = [
