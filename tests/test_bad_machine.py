@@ -14,7 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import A2, IMAGES, LABELS, LINES, TINY, contents, draw_classes, edit, nothing_left, text_file
+from conftest import (
+    A2,
+    IMAGES,
+    LABELS,
+    LINES,
+    TINY,
+    apart_from_few,
+    contents,
+    draw_classes,
+    edit,
+    nothing_left,
+    text_file,
+)
 
 from a2cli.errors import DataError
 from a2cli.report import Nobody
@@ -304,7 +316,7 @@ def test_figures_are_left_out_without_matplotlib(data: Path, tmp_path: Path) -> 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     line = "matplotlib is not installed; install it with: pip install matplotlib"
     assert (done.returncode, done.stdout) == (0, "out\n")
-    assert done.stderr == f"warning: figures could not be drawn ({line})\n"
+    assert apart_from_few(done.stderr) == [f"warning: figures could not be drawn ({line})"]
 
 
 HOMELESS = """
@@ -323,7 +335,7 @@ def test_a_user_without_a_home(home: str | None, data: Path, tmp_path: Path) -> 
     (tmp_path / "temporary").mkdir()
     own = {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "A2_CACHE_DIR", "A2_DATA_DIR"}
     env = {name: value for name, value in os.environ.items() if name not in own}
-    env |= {"TMPDIR": str(tmp_path / "temporary"), **({} if home is None else {"HOME": home})}
+    assert (done.returncode, done.stdout, apart_from_few(done.stderr)) == (0, "out\n", [])
 
     def a2(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", HOMELESS, *arguments]

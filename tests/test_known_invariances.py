@@ -34,7 +34,7 @@ def subject(models: Sequence[nn.Module], images: Tensor, labels: Tensor, classes
     stored = images.permute(0, 2, 3, 1).contiguous()
     data = ImageSet(stored, torch.arange(len(images)), labels)
     settings = TrainCnnSettings(dataset=DataSettings(image_size=SIDE, augment=(augment,) if augment else ()))
-    return Subject("a", Trained("a", settings), [Network(model, card, data, None) for model in models],
+    return Subject("a", Trained("a", settings), [Network(model, card, data, 0, None) for model in models],
                    "drawn", "f", [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
 
 
