@@ -335,7 +335,7 @@ def test_a_user_without_a_home(home: str | None, data: Path, tmp_path: Path) -> 
     (tmp_path / "temporary").mkdir()
     own = {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "A2_CACHE_DIR", "A2_DATA_DIR"}
     env = {name: value for name, value in os.environ.items() if name not in own}
-    assert (done.returncode, done.stdout, apart_from_few(done.stderr)) == (0, "out\n", [])
+    env |= {"TMPDIR": str(tmp_path / "temporary"), **({} if home is None else {"HOME": home})}
 
     def a2(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", HOMELESS, *arguments]
@@ -347,7 +347,7 @@ def test_a_user_without_a_home(home: str | None, data: Path, tmp_path: Path) -> 
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1), refused.stderr
     assert "set A2_CACHE_DIR to" in refused.stderr
     done = a2(*train, A2_CACHE_DIR="cache")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
+    assert (done.returncode, done.stdout, apart_from_few(done.stderr)) == (0, "out\n", [])
     assert (tmp_path / "cache/matplotlib").is_dir()
     sheet = a2("predict", "--run", "out", "set/ada/0.png", "--picture", "sheet.png", "--quiet")
     assert (sheet.returncode, sheet.stdout.count("\n"), sheet.stderr) == (0, 1, "")
