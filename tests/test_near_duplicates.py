@@ -152,6 +152,9 @@ def test_near_duplicates_are_warned_of_listed_and_drawn(a2: A2, data: Path) -> N
         assert [row["first"] for row in csv.DictReader(file)] == [one["first"] for one in listed]
     order = [(one["first_part"] == one["second_part"], -one["similarity"]) for one in listed]
     assert order == sorted(order) and order[0] != order[1]
+    assert "these are the parts of" not in report["warnings"][0]
+    seeds = a2("train-cnn", "--data", data, *small, "--seeds", "2", "--jobs", "1", "--quiet", "--out", "seeds")
+    assert "2 pairs of nearly identical" in seeds.err and "these are the parts of seed 0, the others" in seeds.err
     tune = "finetune --run run --layer conv1 --head-grid 1 --stages head:1@0.01 --batch-size 4 --threads 1 --device cpu"
     tuned = a2(*tune.split(), "--data", data, "--quiet", "--out", "tuned")
     assert tuned.status == 0, tuned.err

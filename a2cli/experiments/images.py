@@ -124,7 +124,8 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
 
     Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
     """
-    split, first = settings.split, next(iter(repeats(settings).values()))
+    split, several = settings.split, [*repeats(settings).values()]
+    first = several[0]
     idle = []
     if "val" in packed.splits and split.folds:
         raise SettingsError("--folds: the data has a validation part of its own")
@@ -136,7 +137,8 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     alike = identical_notes(packed, split.duplicates)
     parts = split_of(packed, first)
     if packed.near:
-        alike += near_notes(near_pairs(packed, parts.parts(len(packed.labels))))
+        own = f"; these are the parts of {title_of(first)}, the others have their own" if len(several) > 1 else ""
+        alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, parts.parts(len(packed.labels))))]
     few = [few_note(called, packed.labels[rows], packed.class_names)
            for called, rows in (("validation", parts.val), ("test", parts.test)) if len(rows)]  # fmt: skip
     return [*packed.warnings, *alike, *of_given, *filter(None, few)]
