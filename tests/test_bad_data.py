@@ -32,8 +32,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda p: [path.unlink() for path in p.glob("*/[1-9].png")],
         ("no image is left", "--val-count"),
     ),
-    "class missing in val": (lambda p: _split(p, "val", "bea"), ("'bea' is missing from val/",)),
-    "class missing in train": (lambda p: _split(p, "train", "ada"), ("'ada' is missing from train/",)),
+    "class missing in train": (lambda p: _split(p, "train", "ada"), ("class 'ada' of val/ is missing from train/",)),
     "empty split": (lambda p: _split(p, "val", "ada", "bea"), ("set/val", "found none")),
 }
 

@@ -1,6 +1,7 @@
 """Results by class: scikit-learn's numbers, of the part that is judged, beside baselines of the same images."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,18 @@ def test_the_part_that_is_judged(uneven: Path, a2: A2) -> None:
                        f"{balanced['low']:.3f}", "to", f"{balanced['high']:.3f}"]  # fmt: skip
     title = Path("run/figures/confusion.csv").read_text().splitlines()[0]
     assert title == "truth,ada,bea,cleo"
+
+
+def test_a_class_that_the_test_lacks(uneven: Path, a2: A2) -> None:
+    """It is warned of by name, and left out of the balanced accuracy."""
+    shutil.rmtree(uneven / "test/ada")
+    ended = a2("train-cnn", "--data", uneven, *TINY[:-1], "--final", "--out", "run")
+    assert "warning: test: no image of ada and fewer than 5 images of bea (3), so next to nothing" in ended.err
+    judged = result_of(Path("run"))["judged"]
+    ada, bea, cleo = judged["classes"]
+    assert (ada["count"], ada["recall"], bea["count"], cleo["count"]) == (0, None, 3, 5)
+    assert judged["balanced_accuracy"]["value"] == pytest.approx((bea["recall"] + cleo["recall"]) / 2)
+    assert "balanced accuracy          2 of 3 classes" in ended.out
 
 
 def test_every_command_has_the_same_baseline(uneven: Path, a2: A2) -> None:

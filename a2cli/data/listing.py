@@ -215,12 +215,10 @@ def _difference(one: str, other: str) -> str:
 
 
 def check_same_classes(files: Iterable[tuple[str, str, str]], where: str) -> None:
-    """Raise DataError where a part of the split lacks a class that another has."""
+    """Raise DataError where a part of the split has a class that training lacks; one that it lacks is warned of later."""
     classes: dict[str, set[str]] = {}
     for _, label, split in files:
         classes.setdefault(split, set()).add(label)
     for split, found in classes.items():
-        if found != classes["train"]:
-            name = printable(sorted(found ^ classes["train"])[0])
-            lacks = "train" if name in found else split
-            raise DataError(f"{where}: class {name!r} is missing from {lacks}/")
+        if unknown := sorted(found - classes["train"]):
+            raise DataError(f"{where}: class {printable(unknown[0])!r} of {split}/ is missing from train/")
