@@ -20,7 +20,7 @@ from sklearn.metrics import (
 )
 
 from a2cli.analysis.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
-from a2cli.experiments.images import few_note
+from a2cli.experiments.few_images import few_note
 from a2cli.report import to_json
 from a2cli.results.training import JudgedPart
 
@@ -169,6 +169,7 @@ def test_the_part_that_is_judged(uneven: Path, a2: A2) -> None:
 def test_a_class_that_the_test_lacks(uneven: Path, a2: A2) -> None:
     """It is warned of by name, and left out of the balanced accuracy."""
     shutil.rmtree(uneven / "test/ada")
+    assert "test: no image of ada and fewer than 5 images of bea (3)" in a2("data", "check", uneven).err
     ended = a2("train-cnn", "--data", uneven, *TINY[:-1], "--final", "--out", "run")
     assert "warning: test: no image of ada and fewer than 5 images of bea (3), so next to nothing" in ended.err
     judged = result_of(Path("run"))["judged"]

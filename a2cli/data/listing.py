@@ -215,7 +215,7 @@ def _difference(one: str, other: str) -> str:
 
 
 def check_same_classes(files: Iterable[tuple[str, str, str]], where: str) -> None:
-    """Raise DataError where a part of the split has a class that training lacks; one that it lacks is warned of later."""
+    """Raise DataError where a part of the split has a class that training lacks; the opposite is warned of later."""
     classes: dict[str, set[str]] = {}
     for _, label, split in files:
         classes.setdefault(split, set()).add(label)

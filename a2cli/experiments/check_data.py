@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable
 
+import numpy as np
+
 from a2cli.data.duplicates import and_more, contradictory, identical
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_parts
+from a2cli.experiments.few_images import few_note
 from a2cli.report import Watcher, cores
 from a2cli.results.data import DataCheck
 from a2cli.settings import CheckSettings
@@ -40,7 +43,7 @@ def check_data(settings: CheckSettings, watch: Watcher) -> DataCheck:
         identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
         near_duplicates=near,
         wrong=_wrong(packed),
-        warnings=[*packed.notes, *_other_warnings(packed), *near_notes(near)],
+        warnings=[*packed.notes, *_other_warnings(packed), *near_notes(near), *_few(packed)],
     )
 
 
@@ -71,3 +74,11 @@ def _other_warnings(packed: Packed) -> list[str]:
     if count := sum(map(len, groups)):
         found.append(f"{count} identical images, as {' and '.join(packed.names[row] for row in groups[0][:2])}")
     return found
+
+
+def _few(packed: Packed) -> list[str]:
+    """Name the classes with few images in a part that came with the data."""
+    parts = np.array(packed.splits)
+    rows = {called: packed.labels[parts == part] for part, called in (("val", "validation"), ("test", "test"))}
+    return [note for called, labels in rows.items() if len(labels)
+            and (note := few_note(called, labels, packed.class_names))]  # fmt: skip

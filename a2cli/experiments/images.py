@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from a2cli.data.dataset import Augmented, ImageSet, normalization
 from a2cli.data.duplicates import identical
@@ -15,6 +13,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError
 from a2cli.experiments.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
+from a2cli.experiments.few_images import few_note
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
@@ -23,8 +22,6 @@ from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
 from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations, repeats
-
-FEW, MOST_NAMED = 5, 5  # images of a class; classes that a warning names
 
 
 @dataclass(frozen=True)
@@ -142,17 +139,3 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     few = [few_note(called, packed.labels[rows], packed.class_names)
            for called, rows in (("validation", parts.val), ("test", parts.test)) if len(rows)]  # fmt: skip
     return [*packed.warnings, *alike, *of_given, *filter(None, few)]
-
-
-def few_note(part: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """Name the classes with too few images in a part of the data to say anything of them; nothing where all have."""
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    none = [name for name, count in zip(classes, counts, strict=True) if not count]
-    few = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]
-    said = [f"no image of {_some(none)}"] * bool(none) + [f"fewer than {FEW} images of {_some(few)}"] * bool(few)
-    return f"{part}: {' and '.join(said)}, so next to nothing is known of how well these are recognised" if said else ""
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more classes" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
