@@ -79,8 +79,15 @@ def test_streams_that_are_closed_from_the_start(command: str, streams: str, stat
 def started(tmp_path: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [*A2_COMMAND, *TRAIN, "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        text=True, preexec_fn=heard,
     )  # fmt: skip
+
+
+def heard() -> None:
+    """Have signals do what they do in a shell, however the tests were started: nohup has SIGHUP ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def interrupted(tmp_path: Path, after: float, number: int) -> tuple[int, str]:
