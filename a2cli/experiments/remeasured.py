@@ -14,7 +14,7 @@ from a2cli.runs import Run
 from a2cli.settings import AnyTraining, flat
 from a2cli.storage import read_json
 
-WORDS = {"verdict", "folder", "reason"}  # of a comparison, which other versions put otherwise
+WORDS = {"verdict", "folder", "config", "reason"}  # of a comparison, which other versions put otherwise
 
 
 def check_results(run: Run, settings: Any, results: ComparisonResults | AblationResults) -> None:
