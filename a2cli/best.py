@@ -12,7 +12,7 @@ from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.best import BestRun, ChosenRun
 from a2cli.results.comparison import ComparisonResults, TrialOutcome
 from a2cli.results.training import TrainingResults
-from a2cli.settings import TRAINING
+from a2cli.settings.kinds import TRAINING
 
 OF_TRIALS = ("compare-optimizers", "ablate")
 

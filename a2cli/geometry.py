@@ -10,15 +10,10 @@ from itertools import pairwise
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
-from a2cli.settings import (
-    AnyTraining,
-    FinetuneSettings,
-    HeadSettings,
-    MlpSettings,
-    NetworkSettings,
-    TrainFeaturesSettings,
-)
 from a2cli.settings.declare import MOST
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.training import MlpSettings, NetworkSettings
+from a2cli.settings.transfer import FinetuneSettings, HeadSettings, TrainFeaturesSettings
 
 T = TypeVar("T")
 ORIENTATIONS, COLOR_BINS, FIELDS = 4, 6, 4  # of the texture's filters, a colour's axis, a side of the layout

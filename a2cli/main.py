@@ -154,7 +154,7 @@ def _run_command() -> int:
 def _no_such_option(command: str, flag: str, words: "Sequence[str]") -> str:
     from a2cli.cli.app import WITH_SETTINGS
     from a2cli.cli.unknown_flags import instead_of
-    from a2cli.settings import declared, declared_in
+    from a2cli.settings.declare import declared, declared_in
 
     if not flag.startswith("--"):  # the parser takes -lr for -l and -r
         flag = next((word for word in words if word.startswith(flag)), flag)
@@ -171,7 +171,7 @@ def _smaller() -> str:
     commands = getattr(sys.modules.get("a2cli.cli.app"), "WITH_SETTINGS", {})  # there may be no memory to load it
     flags = []
     if sys.argv[1:] and sys.argv[1] in commands:
-        from a2cli.settings import declared_in
+        from a2cli.settings.declare import declared_in
 
         items = declared_in(*commands[sys.argv[1]][0])
         flags = [item.flag for item in items if item.name in {"batch_size", "image_size"}]
@@ -182,7 +182,7 @@ def _help(command: str) -> str:
     from a2cli import options
     from a2cli.cli.app import WITH_SETTINGS
     from a2cli.console import base as console
-    from a2cli.settings import declared, declared_in
+    from a2cli.settings.declare import declared, declared_in
 
     settings, chosen, run, _ = WITH_SETTINGS[command]
     items = [*declared_in(*settings), *declared(chosen)]

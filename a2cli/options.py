@@ -15,8 +15,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_orig
 import typer
 
 from a2cli.errors import SettingsError, nearest, no_file
-from a2cli.settings import TRAINING, Declared, RunOptions, declared, declared_in
+from a2cli.settings.declare import Declared, declared, declared_in
 from a2cli.settings.flag_names import also_understood, hyphenated, setting_like
+from a2cli.settings.kinds import TRAINING
+from a2cli.settings.training import RunOptions
 from a2cli.storage import yaml_was_edited
 from a2cli.text import printable
 

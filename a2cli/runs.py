@@ -24,7 +24,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import Nobody, Report, Watcher, plain, to_json
 from a2cli.results.best import ChosenRun
 from a2cli.results.training import EpochLog
-from a2cli.settings import completed, flat
+from a2cli.settings.declare import completed, flat
 from a2cli.text import printable, shortened
 from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
 

@@ -12,35 +12,16 @@ from a2cli import options
 from a2cli.cli.app import preset_of
 from a2cli.console import base as console
 from a2cli.report import json_schema
-from a2cli.settings import (
-    ABLATIONS,
-    CheckOptions,
-    CheckSettings,
-    CompareMlpSettings,
-    CompareSettings,
-    ComparisonOptions,
-    DebugOptions,
-    ExtractFeaturesSettings,
-    FileOptions,
-    FinetuneSettings,
-    GetSettings,
-    LookOptions,
-    PredictOptions,
-    PredictSettings,
-    PresetsSettings,
-    ProbeInvarianceSettings,
-    ProbeOptions,
-    ReceptiveFieldSettings,
-    RunOptions,
-    TrainCnnSettings,
-    TrainFeaturesSettings,
-    TrainMlpSettings,
-    TrialOptions,
-    ViewOptions,
-    VisualizeWeightsSettings,
-    declared,
-    declared_in,
-)
+from a2cli.settings.ablation import ABLATIONS
+from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings, PresetsSettings
+from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions, TrialOptions
+from a2cli.settings.declare import declared, declared_in
+from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
+from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
+from a2cli.settings.predict import PredictOptions, PredictSettings
+from a2cli.settings.training import RunOptions, TrainCnnSettings, TrainMlpSettings
+from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions, FinetuneSettings, TrainFeaturesSettings
+from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
 HERE = Path(__file__).parent
 COMMANDS = {

@@ -22,7 +22,7 @@ from a2cli.experiments.viewed import Viewed, find_viewed
 from a2cli.report import Nobody, Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 from a2cli.results.weights import LayerWeights, WeightResults
-from a2cli.settings import ViewSettings
+from a2cli.settings.visualize import ViewSettings
 
 RUNS = Path("runs/weights")
 SEEDS = 5

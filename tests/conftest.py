@@ -21,7 +21,7 @@ from a2cli.models.files import OWN_DIGEST
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
 
 ROOT = Path(__file__).parents[1]

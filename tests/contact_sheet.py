@@ -42,7 +42,7 @@ from a2cli.results.training import Accuracy, EpochLog, JudgedPart, Mistake, Spre
 from a2cli.results.transfer import BackboneUsed, ProbeScore, TransferResults
 from a2cli.results.weights import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
 from a2cli.runs import captioned, rendered
-from a2cli.settings import ProbeSettings, probes
+from a2cli.settings.invariance import ProbeSettings, probes
 
 RNG = np.random.default_rng(0)
 NAMES: dict[str, Callable[[int], str]] = {

@@ -12,20 +12,14 @@ import pytest
 from conftest import A2, ROOT, draw_classes, real_weights
 
 from a2cli.analysis.statistics import spread
-from a2cli.checks import ingredients_of
+from a2cli.checks.ablation import ingredients_of
 from a2cli.experiments.ingredients import name_of, whole_of, without
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict, TrialOutcome, TrialStatus, Verdict
-from a2cli.settings import (
-    AblateCnnSettings,
-    AblationSettings,
-    DataSettings,
-    NetworkSettings,
-    TrainCnnSettings,
-    TrainingSettings,
-    flat,
-)
+from a2cli.settings.ablation import AblateCnnSettings, AblationSettings
+from a2cli.settings.declare import flat
+from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings, TrainingSettings
 
 SMALL = "--data set --image-size 8 --channels 2 --kernel-size 3 --hidden none --device cpu --epochs 2 --jobs 1 --quiet"
 SMALL += " --norm batch --augment flip,crop=0.7 --label-smoothing 0.1"

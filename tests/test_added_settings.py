@@ -12,17 +12,10 @@ from conftest import A2, TINY, contents, edit
 from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
 from a2cli.experiments.ingredients import folder_of, trial_of
 from a2cli.options import build
-from a2cli.settings import (
-    CompareSettings,
-    DataSettings,
-    SplitSettings,
-    TrainCnnSettings,
-    completed,
-    deciding,
-    declare,
-    flat,
-)
-from a2cli.settings.declare import setting
+from a2cli.settings import declare
+from a2cli.settings.comparison import CompareSettings
+from a2cli.settings.declare import completed, deciding, flat, setting
+from a2cli.settings.training import DataSettings, SplitSettings, TrainCnnSettings
 
 AddSetting = Callable[..., None]
 

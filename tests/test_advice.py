@@ -10,7 +10,7 @@ from conftest import A2, TINY, draw_classes
 
 import a2cli
 from a2cli.cli.app import WITH_SETTINGS
-from a2cli.settings import declared, declared_in
+from a2cli.settings.declare import declared, declared_in
 
 PACKAGE = Path(a2cli.__file__).parent
 FLAGS = {

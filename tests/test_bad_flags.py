@@ -7,7 +7,8 @@ import pytest
 from conftest import A2, nothing_left
 
 from a2cli.options import PRESET_BYTES, described
-from a2cli.settings import TrainCnnSettings, declared
+from a2cli.settings.declare import declared
+from a2cli.settings.training import TrainCnnSettings
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
 NOBODY = 65534

@@ -15,7 +15,7 @@ from torch import Tensor
 from a2cli.data.atelier import draw_atelier
 from a2cli.data.changes import Surroundings, changed, padding
 from a2cli.data.decode import to_square
-from a2cli.settings import CHANGES, pixels
+from a2cli.settings.invariance import CHANGES, pixels
 
 SIDE = 50
 COVER = (0.2, 0.5, 0.8)

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from conftest import A2, ROOT, apart_from_few, draw_classes
 
-from a2cli.checks import seconds_of
+from a2cli.checks.comparison import seconds_of
 from a2cli.experiments import trials
 from a2cli.experiments.board import to_target
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
@@ -24,7 +24,8 @@ from a2cli.experiments.workers import Workers
 from a2cli.report import Nobody
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.settings import CompareSettings, ComparisonSettings, TrainingSettings
+from a2cli.settings.comparison import CompareSettings, ComparisonSettings
+from a2cli.settings.training import TrainingSettings
 
 SMALL = [
     "--data",

@@ -18,7 +18,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_rows
 from a2cli.report import Nobody
 from a2cli.runtime import Streams
-from a2cli.settings import SplitSettings
+from a2cli.settings.training import SplitSettings
 
 CLASSES = {"ada": 7, "bea": 12, "cleo": 21}
 

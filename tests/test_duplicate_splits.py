@@ -13,7 +13,7 @@ from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_rows
 from a2cli.errors import DataError
 from a2cli.runtime import Streams
-from a2cli.settings import SplitSettings
+from a2cli.settings.training import SplitSettings
 
 Groups = list[list[int]]  # of each class, the sizes of its groups of identical images
 

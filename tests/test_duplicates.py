@@ -16,7 +16,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.options import resolve
 from a2cli.report import Nobody
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings.training import TrainCnnSettings
 
 
 def copy(data: Path, **copies: str) -> Path:

@@ -19,7 +19,7 @@ from a2cli.experiments.backbone import find_backbone
 from a2cli.models.backbones import graph_of, nodes_by_module
 from a2cli.models.files import load_model
 from a2cli.models.pretrained import Undrawn, build_torchvision, preprocessing
-from a2cli.settings import BackboneSettings, PicturesSettings
+from a2cli.settings.transfer import BackboneSettings, PicturesSettings
 
 SMALL = ["--image-size", "64", "--threads", "1", "--device", "cpu", "--quiet"]
 HEAD = ["--epochs", "1", "--val-count", "2", "--test-fraction", "0", "--threads", "1", "--quiet", "--hidden", "none"]

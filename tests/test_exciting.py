@@ -12,7 +12,7 @@ from a2cli.models.backbones import graph_of, up_to
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.runtime import Streams
-from a2cli.settings import MlpSettings, NetworkSettings
+from a2cli.settings.training import MlpSettings, NetworkSettings
 
 SIDE, CLASSES = 24, 5
 MEAN, STD = (0.5,) * 3, (0.25,) * 3

@@ -25,7 +25,7 @@ from a2cli.models.transfer import GridPooling
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.results.transfer import FeatureResults
-from a2cli.settings import ExtractFeaturesSettings
+from a2cli.settings.transfer import ExtractFeaturesSettings
 
 FAST = ["--threads", "1", "--device", "cpu"]
 SMALL = [*FAST, "--data", "set", "--backbone", "squeezenet1_1", "--image-size", "64", "--weights", "none"]

@@ -24,7 +24,8 @@ from a2cli.options import build, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import BackboneSettings, FinetuneSettings, HeadSettings, Stage, TrainCnnSettings, stages_of
+from a2cli.settings.training import TrainCnnSettings
+from a2cli.settings.transfer import BackboneSettings, FinetuneSettings, HeadSettings, Stage, stages_of
 
 CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
        "norm": "batch", "epochs": "2", "threads": "1"}  # fmt: skip

@@ -14,7 +14,7 @@ from torch import Tensor
 from a2cli.geometry import statistics_of
 from a2cli.models.layers import Standardize
 from a2cli.models.statistics import Statistics, color_histogram, gabor_pairs
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 KINDS = ("texture", "colors", "layout")
 

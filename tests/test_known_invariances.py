@@ -21,7 +21,8 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import Nobody
 from a2cli.results.invariance import ChangeResult
 from a2cli.runtime import Streams
-from a2cli.settings import CHANGES, DataSettings, NetworkSettings, Probe, ProbeSettings, TrainCnnSettings
+from a2cli.settings.invariance import CHANGES, Probe, ProbeSettings
+from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings
 
 SIDE = 24
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from a2cli.report import Nobody, Report
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.settings.training import NetworkSettings, TrainCnnSettings, TrainingSettings
 from a2cli.training.averaging import Average
 from a2cli.training.loop import LOSSES, evaluate, fit
 from a2cli.training.optimizers import Optimizer

@@ -8,7 +8,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.mixing import mix
 from a2cli.errors import SettingsError
 from a2cli.runtime import Streams
-from a2cli.settings import augmentations
+from a2cli.settings.training import augmentations
 
 N, K, SIDE = 6, 4, 20
 

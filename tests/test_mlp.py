@@ -16,7 +16,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.options import load_preset, preset_names, resolve
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import MlpSettings, TrainMlpSettings
+from a2cli.settings.training import MlpSettings, TrainMlpSettings
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
 SMALL = "--data set --image-size 8 --hidden 6 --epochs 2 --scheduler none --threads 1 --device cpu --quiet"

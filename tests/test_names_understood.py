@@ -9,7 +9,7 @@ from conftest import A2
 
 from a2cli.cli.app import WITH_SETTINGS
 from a2cli.cli.unknown_flags import instead_of
-from a2cli.settings import Declared, declared, declared_in
+from a2cli.settings.declare import Declared, declared, declared_in
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, also_understood
 
 COMMANDS = {

@@ -21,7 +21,7 @@ from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normali
 from a2cli.models.zoo import ModelCard
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 HALF = ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 SETTINGS: list[tuple[int, dict[str, Any]]] = [

@@ -18,7 +18,7 @@ from a2cli.cli.app import WITH_SETTINGS
 from a2cli.errors import DataError
 from a2cli.runs import Run
 from a2cli.runtime import environment
-from a2cli.settings import declared
+from a2cli.settings.declare import declared
 from a2cli.versions import newest
 
 ARCHIVES = sorted((Path(__file__).parent / "old_runs").glob("*.tar.xz"))

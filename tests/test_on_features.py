@@ -20,7 +20,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.report import Nobody
 from a2cli.runs import Run
-from a2cli.settings import TrainFeaturesSettings
+from a2cli.settings.transfer import TrainFeaturesSettings
 
 CNN = "--data set --image-size 16 --channels 4,6 --kernel-size 3 --stride 1 --epochs 2 --threads 1 --device cpu --quiet"
 HEAD = "--epochs 4 --learning-rate 0.01 --batch-size 8 --threads 1 --device cpu --quiet"

@@ -30,7 +30,7 @@ from a2cli.report import Nobody
 from a2cli.results.predictions import Answer, Prediction, Predictions
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import with_digest
 
 NAMES = [f"set/{name}/{i:02}.png" for name in ("ada", "bea", "cay") for i in range(12)]

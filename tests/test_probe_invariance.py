@@ -11,7 +11,7 @@ import pytest
 from conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
 from PIL import Image
 
-from a2cli.settings import CHANGES
+from a2cli.settings.invariance import CHANGES
 
 FAST = ["--threads", "1", "--device", "cpu"]
 FEW = [*FAST, "--changes", "brightness,translate-x,flip-horizontal"]

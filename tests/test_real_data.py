@@ -15,7 +15,7 @@ from a2cli.experiments.train import train_network
 from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings.training import TrainCnnSettings
 
 COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 

@@ -25,7 +25,7 @@ from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
 from a2cli.models.pretrained import build_torchvision
 from a2cli.runtime import Streams
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 
 @st.composite

@@ -19,7 +19,7 @@ import pytest
 
 from a2cli.errors import DataError
 from a2cli.options import build
-from a2cli.settings import TrainCnnSettings
+from a2cli.settings.training import TrainCnnSettings
 
 # A server that has torch loaded and forks a clean process for each run: starting one costs next to nothing.
 SERVER = multiprocessing.get_context("forkserver")

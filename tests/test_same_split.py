@@ -16,7 +16,8 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.options import build, preset_names
 from a2cli.report import Nobody
-from a2cli.settings import TrainCnnSettings, flat, split_flags
+from a2cli.settings.declare import flat
+from a2cli.settings.training import TrainCnnSettings, split_flags
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 HOLDING_OUT = {"split", "val_fraction", "val_count", "test_fraction", "folds", "fold", "duplicates"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from a2cli.settings import TrainingSettings
+from a2cli.settings.training import TrainingSettings
 from a2cli.training.schedulers import Schedule
 
 EPOCHS = 40

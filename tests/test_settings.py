@@ -9,21 +9,16 @@ from typing import Any
 import pytest
 
 from a2cli import main, options
-from a2cli.checks import check_extraction, check_training
+from a2cli.checks.training import check_training
+from a2cli.checks.transfer import check_extraction
 from a2cli.cli.app import preset_of
 from a2cli.cli.common import kind_of
 from a2cli.console.base import help_text
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved, checked, preset_names, resolve, said_by
-from a2cli.settings import (
-    ExtractFeaturesSettings,
-    RunOptions,
-    TrainCnnSettings,
-    TrainMlpSettings,
-    augmentations,
-    declared,
-    flat,
-)
+from a2cli.settings.declare import declared, flat
+from a2cli.settings.training import RunOptions, TrainCnnSettings, TrainMlpSettings, augmentations
+from a2cli.settings.transfer import ExtractFeaturesSettings
 
 ALL = list(declared(TrainCnnSettings))
 

@@ -27,7 +27,7 @@ from a2cli.models.files import load_model, save_model
 from a2cli.report import Listening, to_json
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
-from a2cli.settings import ExtractFeaturesSettings
+from a2cli.settings.transfer import ExtractFeaturesSettings
 from a2cli.training.checkpoints import load_checkpoint
 
 fcntl = pytest.importorskip("fcntl", reason="these locks and permissions are POSIX's")

@@ -15,16 +15,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from a2cli.geometry import LONG_STEP, auto_threads, multiply_adds
 from a2cli.models.zoo import ModelCard
 from a2cli.runtime import Streams
-from a2cli.settings import (
+from a2cli.settings.training import (
     DataSettings,
-    FinetuneSettings,
     MlpSettings,
     NetworkSettings,
     TrainCnnSettings,
-    TrainFeaturesSettings,
     TrainingSettings,
     TrainMlpSettings,
 )
+from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
 AUTO = [*TINY, "--threads", "auto", "--data", "set"]
 

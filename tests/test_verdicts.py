@@ -7,7 +7,8 @@ import pytest
 from a2cli.analysis.statistics import spread, wilson
 from a2cli.experiments.verdicts import epochs_without_rate, still_rising, training_verdict
 from a2cli.results.training import EpochLog, JudgedPart, TrainingResult
-from a2cli.settings import FinetuneSettings, SplitSettings, TrainCnnSettings, TrainMlpSettings
+from a2cli.settings.training import SplitSettings, TrainCnnSettings, TrainMlpSettings
+from a2cli.settings.transfer import FinetuneSettings
 
 RESULT = TrainingResult(
     seed=0,

@@ -24,7 +24,8 @@ from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import TrainCnnSettings, TrainMlpSettings, ViewSettings
+from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
+from a2cli.settings.visualize import ViewSettings
 
 QUICK = ("--redraws", "4", "--threads", "1", "--device", "cpu", "--quiet")
 SMALL: dict[str, Any] = {"image_size": "12", "epochs": "5", "threads": "1", "device": "cpu", "learning_rate": "0.01"}

@@ -12,7 +12,7 @@ from a2cli.analysis.weights import JUDGED, duplicates, judged, learned, matrix_o
 from a2cli.models.convnet import build_convnet
 from a2cli.results.weights import Measure
 from a2cli.runtime import Streams
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 REDRAWS = 16
 SEEDS = range(1, 11)

@@ -16,7 +16,7 @@ from a2cli.analysis.paired import corrected_p, effective_size, holm, mean_over, 
 from a2cli.analysis.statistics import wilson
 from a2cli.results.invariance import ChangeResult, LayerMovement, RunComparison, StrengthPoint, Survival
 from a2cli.results.training import Accuracy
-from a2cli.settings import Probe
+from a2cli.settings.invariance import Probe
 
 TENFOLD = 10
 Labels = NDArray[np.int64]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.geometry import stages
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 POINTWISE = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "norm", "dropout")
 NUMBERS = r"\d+(?:x\d+)?"

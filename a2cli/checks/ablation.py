@@ -12,7 +12,10 @@ from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
 from a2cli.options import Resolved, checked, shown
 from a2cli.report import cores
-from a2cli.settings import AnyAblation, AnyTraining, FinetuneSettings, declared, flat
+from a2cli.settings.ablation import AnyAblation
+from a2cli.settings.declare import declared, flat
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.transfer import FinetuneSettings
 
 # What decides on which images, or how often, is judged: without it nothing could be compared.
 FIXED = {"data", "split", "val_fraction", "val_count", "test_fraction", "folds", "fold", "seed", "seeds", "threads",

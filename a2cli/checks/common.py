@@ -6,7 +6,9 @@ from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import AnyTraining, SplitSettings, TrainingSettings, declared, flat, split_flags
+from a2cli.settings.declare import declared, flat
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.training import SplitSettings, TrainingSettings, split_flags
 
 
 def idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:

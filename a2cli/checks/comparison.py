@@ -9,7 +9,8 @@ from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
 from a2cli.options import Resolved
 from a2cli.report import cores
-from a2cli.settings import AnyComparison, ComparisonOptions, TrialOptions, flat
+from a2cli.settings.comparison import AnyComparison, ComparisonOptions, TrialOptions
+from a2cli.settings.declare import flat
 
 
 def check_compare(resolved: Resolved[Any]) -> list[str]:

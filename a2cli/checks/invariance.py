@@ -4,7 +4,7 @@ from a2cli.checks.common import threads_in_words
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved
-from a2cli.settings import ProbeInvarianceSettings, probes
+from a2cli.settings.invariance import ProbeInvarianceSettings, probes
 
 
 def check_probe(resolved: Resolved[ProbeInvarianceSettings]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import PredictOptions, PredictSettings
+from a2cli.settings.predict import PredictOptions, PredictSettings
 
 
 def check_prediction(resolved: Resolved[PredictSettings], chosen: PredictOptions) -> str:

@@ -9,16 +9,10 @@ from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.options import Resolved
 from a2cli.report import cores
-from a2cli.settings import (
-    AnyTraining,
-    FinetuneSettings,
-    ImageTraining,
-    NetworkSettings,
-    TrainFeaturesSettings,
-    augmentations,
-    flat,
-    repeats,
-)
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations
+from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
 
 def check_training(resolved: Resolved[Any]) -> list[str]:

@@ -7,12 +7,12 @@ from a2cli.checks.common import check_folds, epochs_in_words, past_the_end, thre
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved
-from a2cli.settings import (
+from a2cli.settings.training import augmentations
+from a2cli.settings.transfer import (
     BackboneSettings,
     ExtractFeaturesSettings,
     FinetuneSettings,
     TrainFeaturesSettings,
-    augmentations,
     stages_of,
 )
 

@@ -7,7 +7,7 @@ from a2cli.checks.common import threads_in_words
 from a2cli.errors import DataError, SettingsError, no_file
 from a2cli.geometry import NO_TRAINING
 from a2cli.options import Resolved, is_file
-from a2cli.settings import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
+from a2cli.settings.visualize import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
 
 
 def check_view(resolved: Resolved[VisualizeWeightsSettings], chosen: ViewOptions) -> None:

@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.ablation import check_ablation, ingredients_of, plan_ablation
+from a2cli.checks.comparison import check_trial_options
 from a2cli.cli.chosen import chosen_backbone, is_finished, show_best, show_trials
 from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run
 from a2cli.console.ablation import show_ablation
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import ABLATIONS, TRAINING, TrialOptions
+from a2cli.settings.ablation import ABLATIONS
+from a2cli.settings.comparison import TrialOptions
 from a2cli.settings.flag_names import hyphenated
+from a2cli.settings.kinds import TRAINING
 
 COMMAND = "ablate"
 
@@ -18,11 +22,11 @@ COMMAND = "ablate"
 def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     """What each ingredient of a training brings: taken away alone, and on average over orders, with a verdict."""
     resolved, backbone = chosen_backbone(_resolve(chosen, flags), chosen.resume)
-    ingredients = checks.ingredients_of(resolved.settings)
-    warnings = checks.check_ablation(resolved, ingredients)
-    checks.check_trial_options(chosen)
+    ingredients = ingredients_of(resolved.settings)
+    warnings = check_ablation(resolved, ingredients)
+    check_trial_options(chosen)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_ablation(resolved.settings, ingredients, chosen.jobs), chosen.json, warnings)
+        show_dry_run(resolved, plan_ablation(resolved.settings, ingredients, chosen.jobs), chosen.json, warnings)
         return
     if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
         show_best(chosen.resume)

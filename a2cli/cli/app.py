@@ -21,37 +21,17 @@ from a2cli.cli.weights import visualize_weights
 from a2cli.console import base as console
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
-from a2cli.settings import (
-    ABLATIONS,
-    TRAINING,
-    CheckOptions,
-    CheckSettings,
-    CompareMlpSettings,
-    CompareSettings,
-    ComparisonOptions,
-    DebugOptions,
-    ExtractFeaturesSettings,
-    FileOptions,
-    FinetuneSettings,
-    GetSettings,
-    LookOptions,
-    PredictOptions,
-    PredictSettings,
-    PresetsSettings,
-    ProbeInvarianceSettings,
-    ProbeOptions,
-    ReceptiveFieldSettings,
-    RunOptions,
-    SplitSettings,
-    TrainCnnSettings,
-    TrainFeaturesSettings,
-    TrainMlpSettings,
-    TrialOptions,
-    ViewOptions,
-    VisualizeWeightsSettings,
-    split_flags,
-)
+from a2cli.settings.ablation import ABLATIONS
+from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings, PresetsSettings
+from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions, TrialOptions
+from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
 from a2cli.settings.flag_names import hyphenated
+from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
+from a2cli.settings.kinds import TRAINING
+from a2cli.settings.predict import PredictOptions, PredictSettings
+from a2cli.settings.training import RunOptions, SplitSettings, TrainCnnSettings, TrainMlpSettings, split_flags
+from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions, FinetuneSettings, TrainFeaturesSettings
+from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
 OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
 IN_CONTEXT = {"help_option_names": ["--help", "-h"], "token_normalize_func": hyphenated}

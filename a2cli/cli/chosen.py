@@ -12,7 +12,9 @@ from a2cli.errors import SettingsError
 from a2cli.options import Resolved
 from a2cli.report import Report, plain
 from a2cli.results.best import ChosenRun
-from a2cli.settings import AnyTraining, TrialOptions, completed, flat
+from a2cli.settings.comparison import TrialOptions
+from a2cli.settings.declare import completed, flat
+from a2cli.settings.kinds import AnyTraining
 
 S = TypeVar("S")
 

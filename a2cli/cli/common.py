@@ -14,7 +14,10 @@ from a2cli.console.progress import Show
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
 from a2cli.options import Resolved
 from a2cli.report import Report, to_json
-from a2cli.settings import TRAINING, AnyTraining, RunOptions, TrialOptions, declared, flat
+from a2cli.settings.comparison import TrialOptions
+from a2cli.settings.declare import declared, flat
+from a2cli.settings.kinds import TRAINING, AnyTraining
+from a2cli.settings.training import RunOptions
 
 if TYPE_CHECKING:
     from a2cli.runs import Run

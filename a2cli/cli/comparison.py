@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.comparison import check_compare, check_comparison_options, plan_compare
 from a2cli.cli.chosen import is_finished, show_best, show_trials
 from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run
 from a2cli.console import base as console
@@ -11,7 +12,7 @@ from a2cli.console.progress import Show
 from a2cli.options import Resolved
 from a2cli.report import to_json
 from a2cli.results.comparison import ComparisonResults, Plan
-from a2cli.settings import CompareMlpSettings, CompareSettings, ComparisonOptions
+from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions
 
 if TYPE_CHECKING:
     from a2cli.experiments.workers import Workers
@@ -22,10 +23,10 @@ COMMAND = "compare-optimizers"
 def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None:
     """Optimizers, schedulers and more compared: equally tuned, over many seeds, with a verdict on each pair."""
     resolved = _resolve(chosen, flags)
-    warnings = checks.check_compare(resolved)
-    budget = checks.check_comparison_options(chosen)
+    warnings = check_compare(resolved)
+    budget = check_comparison_options(chosen)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_compare(resolved.settings, chosen.jobs), chosen.json, warnings)
+        show_dry_run(resolved, plan_compare(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
     if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
         show_best(chosen.resume)

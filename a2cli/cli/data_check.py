@@ -10,7 +10,7 @@ from a2cli.console.data_check import show_data_check
 from a2cli.console.progress import Show
 from a2cli.errors import DataError, SettingsError
 from a2cli.report import to_json
-from a2cli.settings import CheckOptions, CheckSettings
+from a2cli.settings.check import CheckOptions, CheckSettings
 
 
 def data_check(chosen: CheckOptions, flags: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.fields import check_receptive_field
 from a2cli.cli.chosen import chosen_run
 from a2cli.cli.common import saved_config, saved_settings, show_report
 from a2cli.console.fields import show_fields
@@ -11,13 +12,9 @@ from a2cli.console.progress import Show
 from a2cli.errors import RefutedError, SettingsError
 from a2cli.results.best import ChosenRun
 from a2cli.results.fields import FieldResults
-from a2cli.settings import (
-    LookOptions,
-    NetworkSettings,
-    ReceptiveFieldSettings,
-    TrainCnnSettings,
-    declared,
-)
+from a2cli.settings.declare import declared
+from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
+from a2cli.settings.training import NetworkSettings, TrainCnnSettings
 
 COMMAND = "receptive-field"
 
@@ -26,7 +23,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
     settings, sample, used = _settings(chosen, flags)
     drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
-    checks.check_receptive_field(settings, flags, drawn)
+    check_receptive_field(settings, flags, drawn)
     from a2cli.experiments.receptive_field import receptive_field as run_experiment
 
     run = None

@@ -3,14 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.invariance import check_probe, plan_probe
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
 from a2cli.console.invariance import show_probe
 from a2cli.console.progress import Show
 from a2cli.errors import RefutedError
 from a2cli.results.invariance import InvarianceResults
-from a2cli.settings import ProbeInvarianceSettings, ProbeOptions
+from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
 
 COMMAND = "probe-invariance"
 
@@ -18,13 +19,13 @@ COMMAND = "probe-invariance"
 def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
     """Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict."""
     resolved = options.resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
-    checks.check_probe(resolved)
+    check_probe(resolved)
     settings = resolved.settings
     trained, chosen_runs = chosen_trainings(settings.probe.run, several=True)
     settings = replace(settings, probe=replace(settings.probe, run=tuple(trained)))
     resolved = replace(resolved, settings=settings)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_probe(settings), chosen.json, [])
+        show_dry_run(resolved, plan_probe(settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

@@ -5,20 +5,21 @@ from typing import Any
 
 import typer
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.prediction import check_prediction
 from a2cli.cli.chosen import chosen_run
 from a2cli.console import base as console
 from a2cli.console.predictions import show_predictions
 from a2cli.console.progress import Show
 from a2cli.errors import DataError
 from a2cli.report import to_json
-from a2cli.settings import PredictOptions, PredictSettings
+from a2cli.settings.predict import PredictOptions, PredictSettings
 
 
 def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     """What a run's networks answer to images: the class, its probability, and the next ones."""
     resolved = options.resolve(PredictSettings, "predict", (), flags)
-    of = chosen_run("--run", checks.check_prediction(resolved, chosen), several=True)
+    of = chosen_run("--run", check_prediction(resolved, chosen), several=True)
     settings = replace(resolved.settings.prediction, run=of.folder)
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting", brief=True)

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from a2cli import checks
+from a2cli.checks.training import check_training, plan_training
 from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import kind_of, own_flags, resolve, resumable, saved_config, show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.training import show_training
 from a2cli.errors import SettingsError
 from a2cli.options import Resolved
-from a2cli.settings import RunOptions, TrainFeaturesSettings, repeats
+from a2cli.settings.kinds import repeats
+from a2cli.settings.training import RunOptions
+from a2cli.settings.transfer import TrainFeaturesSettings
 
 
 def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
@@ -30,12 +32,12 @@ def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
 
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     resolved = _resolve(command, chosen, flags)
-    warnings = checks.check_training(resolved)
+    warnings = check_training(resolved)
     if chosen.jobs and len(repeats(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
     resolved, backbone = chosen_backbone(resolved, chosen.resume)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_training(resolved.settings, chosen.jobs), chosen.json, warnings)
+        show_dry_run(resolved, plan_training(resolved.settings, chosen.jobs), chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

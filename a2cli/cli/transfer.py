@@ -3,22 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.transfer import check_extraction, plan_extraction
 from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import show_dry_run
 from a2cli.console import base as console
 from a2cli.console.progress import Show
 from a2cli.console.transfer import show_features
-from a2cli.settings import ExtractFeaturesSettings, FileOptions
+from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions
 
 
 def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
     """A pretrained network's activations as data: some layers, for all images of a set, in one file."""
     resolved = options.resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
-    checks.check_extraction(resolved)
+    check_extraction(resolved)
     resolved, backbone = chosen_backbone(resolved, None)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_extraction(resolved.settings, chosen.out), chosen.json, [])
+        show_dry_run(resolved, plan_extraction(resolved.settings, chosen.out), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

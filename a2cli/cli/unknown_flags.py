@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from a2cli.options import choices_of
-from a2cli.settings import AUGMENTATIONS, Declared
+from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, hyphenated
+from a2cli.settings.training import AUGMENTATIONS
 
 MOST_NAMED = 3
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import checks, options
+from a2cli import options
+from a2cli.checks.weights import check_view, plan_view
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
 from a2cli.console.progress import Show
 from a2cli.console.weights import show_weights
-from a2cli.settings import ViewOptions, VisualizeWeightsSettings
+from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
 COMMAND = "visualize-weights"
 
@@ -16,13 +17,13 @@ COMMAND = "visualize-weights"
 def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
     """What networks learned, and whether they did: weights as pictures, what excites units, maps of an image."""
     resolved = options.resolve(VisualizeWeightsSettings, COMMAND, chosen.preset, flags)
-    checks.check_view(resolved, chosen)
+    check_view(resolved, chosen)
     settings = resolved.settings
     trained, chosen_runs = chosen_trainings(settings.view.run, several=False)
     settings = replace(settings, view=replace(settings.view, run=tuple(trained)))
     resolved = replace(resolved, settings=settings)
     if chosen.dry_run:
-        show_dry_run(resolved, checks.plan_view(settings), chosen.json, [])
+        show_dry_run(resolved, plan_view(settings), chosen.json, [])
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

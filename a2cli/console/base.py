@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from a2cli.report import Report, to_json
 from a2cli.results.best import BestRun
-from a2cli.settings import Declared, split_flags
+from a2cli.settings.declare import Declared
+from a2cli.settings.training import split_flags
 from a2cli.storage import with_digest
 from a2cli.text import printable
 

@@ -25,7 +25,7 @@ from a2cli.data.augment import (
     grayscale,
 )
 from a2cli.runtime import cores
-from a2cli.settings import ChangeName
+from a2cli.settings.invariance import ChangeName
 
 DARK = 8  # the lightest value in padding: resizing and JPEG leave a little of the picture's edge in it
 Strength = Tensor

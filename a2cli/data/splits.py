@@ -10,7 +10,8 @@ from a2cli.data.groups import choose, deal, shares, sizes_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
 from a2cli.runtime import Streams
-from a2cli.settings import AnyTraining, SplitSettings
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.training import SplitSettings
 
 Rows = NDArray[np.int64]
 HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"

@@ -26,7 +26,9 @@ from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
-from a2cli.settings import AnyAblation, AnyTraining, flat
+from a2cli.settings.ablation import AnyAblation
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining
 
 COMMAND = "ablate"
 

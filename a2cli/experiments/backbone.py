@@ -22,7 +22,7 @@ from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, 
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Watcher
 from a2cli.runs import Run
-from a2cli.settings import BackboneSettings, HeadSettings, PicturesSettings
+from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
 NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"

@@ -12,7 +12,7 @@ from a2cli.experiments.workers import Workers
 from a2cli.report import Watcher
 from a2cli.results.comparison import TrialOutcome
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
-from a2cli.settings import flat
+from a2cli.settings.declare import flat
 
 Key = tuple[str, float, int]  # a contender's name, its learning rate, the seed
 

@@ -13,7 +13,7 @@ from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_
 from a2cli.experiments.few_images import few_note
 from a2cli.report import Watcher, cores
 from a2cli.results.data import DataCheck
-from a2cli.settings import CheckSettings
+from a2cli.settings.check import CheckSettings
 
 
 def check_data(settings: CheckSettings, watch: Watcher) -> DataCheck:

@@ -24,7 +24,8 @@ from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Ta
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
-from a2cli.settings import AnyComparison, flat
+from a2cli.settings.comparison import AnyComparison
+from a2cli.settings.declare import flat
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9

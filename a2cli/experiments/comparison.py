@@ -10,7 +10,7 @@ from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_
 from a2cli.experiments.images import Images
 from a2cli.experiments.trials import Trial
 from a2cli.results.comparison import Tuning
-from a2cli.settings import AnyComparison
+from a2cli.settings.comparison import AnyComparison
 
 TUNING_SEEDS_FROM = 1_000_000  # above any seed that is judged
 Chosen = Mapping[str, float]

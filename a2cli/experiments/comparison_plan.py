@@ -16,7 +16,7 @@ from a2cli.report import Nobody, Watcher
 from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.settings import AnyComparison
+from a2cli.settings.comparison import AnyComparison
 
 T = TypeVar("T")
 EPOCHS = 4

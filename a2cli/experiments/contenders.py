@@ -9,15 +9,9 @@ from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.report import to_json
-from a2cli.settings import (
-    AnyComparison,
-    ComparisonSettings,
-    ImageTraining,
-    NetworkSettings,
-    TrainCnnSettings,
-    TrainMlpSettings,
-    changed,
-)
+from a2cli.settings.comparison import AnyComparison, ComparisonSettings
+from a2cli.settings.declare import changed
+from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
 
 # Where each optimizer's learning rate usually lies: its paper's or its library's default.
 USUAL_RATES = {

@@ -26,7 +26,8 @@ from a2cli.report import Watcher
 from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings
+from a2cli.settings.fields import ReceptiveFieldSettings
+from a2cli.settings.training import TrainCnnSettings
 
 SHARES = (50, 90, 99)
 BATCH_PIXELS = 200_000  # of the images that a gradient is kept for at a time

@@ -26,7 +26,8 @@ from a2cli.models.zoo import TrunkCard
 from a2cli.report import Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import cores, environment, set_up
-from a2cli.settings import ExtractFeaturesSettings, FeatureSettings, flat
+from a2cli.settings.declare import flat
+from a2cli.settings.transfer import ExtractFeaturesSettings, FeatureSettings
 from a2cli.storage import check_absent
 
 PIXELS = 28  # side of the baseline, as in the coursework's section 2.1

@@ -36,7 +36,9 @@ from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import FinetuneSettings, augmentations, flat, stages_of
+from a2cli.settings.declare import flat
+from a2cli.settings.training import augmentations
+from a2cli.settings.transfer import FinetuneSettings, stages_of
 from a2cli.training.loop import evaluate, monitored
 
 COMMAND = "finetune"

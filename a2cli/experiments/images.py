@@ -21,7 +21,8 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import AnyTraining, ImageTraining, NetworkSettings, SplitSettings, augmentations, repeats
+from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.training import ImageTraining, NetworkSettings, SplitSettings, augmentations
 
 
 @dataclass(frozen=True)

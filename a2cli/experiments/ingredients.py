@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from a2cli.report import to_json
-from a2cli.settings import ABLATIONS, AnyAblation, AnyTraining, changed, flat
+from a2cli.settings.ablation import ABLATIONS, AnyAblation
+from a2cli.settings.declare import changed, flat
+from a2cli.settings.kinds import AnyTraining
 
 WHOLE, NOTHING = "all", "none"
 

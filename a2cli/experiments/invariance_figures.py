@@ -15,7 +15,7 @@ from a2cli.plots.common import readable
 from a2cli.results.invariance import InvarianceResults, ProbedRun
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings import ProbeSettings, probes, real_margin
+from a2cli.settings.invariance import ProbeSettings, probes, real_margin
 from a2cli.training.loop import logits_of
 
 SHEETS = 3

@@ -18,7 +18,9 @@ from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Watcher
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, TrainingSettings, command_of, deciding, flat
+from a2cli.settings.declare import deciding, flat
+from a2cli.settings.kinds import AnyTraining, command_of
+from a2cli.settings.training import TrainingSettings
 from a2cli.training.averaging import Average
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import Optimizer, Pace

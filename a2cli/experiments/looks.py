@@ -14,7 +14,7 @@ from a2cli.experiments.unit_views import class_number
 from a2cli.experiments.viewed import Viewed
 from a2cli.report import Watcher
 from a2cli.results.weights import Look, Map
-from a2cli.settings import MethodName
+from a2cli.settings.visualize import MethodName
 from a2cli.text import printable
 
 MOST_RANDOM = 5  # networks with random weights, for each map

@@ -33,7 +33,8 @@ from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import TrainFeaturesSettings, TrainMlpSettings
+from a2cli.settings.training import TrainMlpSettings
+from a2cli.settings.transfer import TrainFeaturesSettings
 
 PIXELS = "pixels"
 PROBE_BYTES = 8 << 30

@@ -10,7 +10,7 @@ from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
-from a2cli.settings import AnyTraining
+from a2cli.settings.kinds import AnyTraining
 
 
 @dataclass(frozen=True)

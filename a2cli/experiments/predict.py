@@ -20,7 +20,7 @@ from a2cli.report import Watcher
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs import reason_of, rendered
 from a2cli.runtime import cores, set_up
-from a2cli.settings import PredictionSettings
+from a2cli.settings.predict import PredictionSettings
 from a2cli.storage import check_absent, write
 from a2cli.text import printable
 

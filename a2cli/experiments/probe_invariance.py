@@ -22,17 +22,10 @@ from a2cli.report import Report, Watcher
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
-from a2cli.settings import (
-    Probe,
-    ProbeInvarianceSettings,
-    ProbeSettings,
-    augment_of,
-    augmentations,
-    flat,
-    pixels,
-    probes,
-    real_margin,
-)
+from a2cli.settings.declare import flat
+from a2cli.settings.invariance import Probe, ProbeInvarianceSettings, ProbeSettings, pixels, probes, real_margin
+from a2cli.settings.kinds import augment_of
+from a2cli.settings.training import augmentations
 
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map

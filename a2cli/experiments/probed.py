@@ -20,7 +20,8 @@ from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import cores
-from a2cli.settings import AnyTraining, TrainFeaturesSettings, repeats
+from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.transfer import TrainFeaturesSettings
 
 CHUNK = 256
 Margin = Callable[[int], int]

@@ -18,7 +18,7 @@ from a2cli.experiments.probed import Network
 from a2cli.report import Watcher
 from a2cli.results.invariance import LayerMovement
 from a2cli.runtime import Streams
-from a2cli.settings import Probe, pixels
+from a2cli.settings.invariance import Probe, pixels
 from a2cli.training.loop import EVALUATION_BATCH, logits_of
 
 LARGE_SIDE = 96  # of larger images fewer at a time, as every layer's activations are held

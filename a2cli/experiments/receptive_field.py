@@ -14,7 +14,9 @@ from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.report import Report, Watcher, machine
 from a2cli.results.fields import FieldResults, UnitField
-from a2cli.settings import ReceptiveFieldSettings, TrainCnnSettings, flat
+from a2cli.settings.declare import flat
+from a2cli.settings.fields import ReceptiveFieldSettings
+from a2cli.settings.training import TrainCnnSettings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,7 @@ from a2cli.report import Report, Watcher, plain
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, repeats
+from a2cli.settings.kinds import AnyTraining, repeats
 from a2cli.storage import DIGEST_KEY, hashed, read_json
 from a2cli.training.loop import monitored
 from a2cli.versions import VERSION_KEY, upgraded

@@ -11,7 +11,8 @@ from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.training import TrainingResult
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, flat
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import read_json
 
 WORDS = {"verdict", "folder", "config", "reason"}  # of a comparison, which other versions put otherwise

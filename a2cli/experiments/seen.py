@@ -9,7 +9,7 @@ from a2cli.experiments.unit_views import Excited
 from a2cli.experiments.viewed import Viewed
 from a2cli.experiments.weight_evidence import Spectra
 from a2cli.results.weights import Frame, LayerWeights, UnitView
-from a2cli.settings import ViewName, ViewSettings
+from a2cli.settings.visualize import ViewName, ViewSettings
 
 
 @dataclass

@@ -13,7 +13,8 @@ from a2cli.errors import SettingsError
 from a2cli.experiments.images import title_of
 from a2cli.experiments.workers import Workers
 from a2cli.report import RunProgress, Watcher
-from a2cli.settings import AnyTraining, FinetuneSettings, stages_of
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.transfer import FinetuneSettings, stages_of
 
 SECONDS_BETWEEN_LOOKS = 0.5
 

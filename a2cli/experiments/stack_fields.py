@@ -18,7 +18,7 @@ from a2cli.experiments.fields import (
 )
 from a2cli.report import Nobody, Watcher
 from a2cli.results.fields import FieldResults, MapCone, UnitField
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 MOST_DRAWN = 1024
 PROVING = "sending NaN through the network"

@@ -10,7 +10,7 @@ from a2cli.errors import SettingsError
 from a2cli.models.backbones import parameters_of, up_to
 from a2cli.models.parts import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
-from a2cli.settings import FinetuneSettings, Stage
+from a2cli.settings.transfer import FinetuneSettings, Stage
 from a2cli.training.optimizers import Pace
 
 

@@ -22,14 +22,9 @@ from a2cli.geometry import auto_threads
 from a2cli.report import Listening, Nobody, Report, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import cores, environment, set_up
-from a2cli.settings import (
-    AnyTraining,
-    FinetuneSettings,
-    TrainFeaturesSettings,
-    command_of,
-    flat,
-    repeats,
-)
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining, command_of, repeats
+from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
 
 class Ground(Protocol):

@@ -22,7 +22,8 @@ from a2cli.report import DataSummary, Report, Watcher
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
-from a2cli.settings import AnyTraining, command_of, flat
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.training.loop import Evaluation, evaluate, fit
 
 CHECKPOINT_SECONDS = 1.0

@@ -18,7 +18,8 @@ from a2cli.experiments.workers import Workers
 from a2cli.report import Nobody, Report, plain
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
-from a2cli.settings import AnyTraining, completed
+from a2cli.settings.declare import completed
+from a2cli.settings.kinds import AnyTraining
 from a2cli.versions import NewerVersionError
 
 

@@ -15,7 +15,7 @@ from a2cli.models.backbones import up_to
 from a2cli.report import Nobody, Watcher
 from a2cli.results.weights import Patch, UnitView
 from a2cli.runtime import Streams
-from a2cli.settings import ViewSettings
+from a2cli.settings.visualize import ViewSettings
 
 TOP = 9  # patches of a unit
 MOST_USE_IMAGES = 512

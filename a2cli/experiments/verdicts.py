@@ -10,7 +10,8 @@ from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
 from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, repeated_by
 from a2cli.results.weights import Look, ViewedNetwork
-from a2cli.settings import AnyTraining, FinetuneSettings
+from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.transfer import FinetuneSettings
 
 LEAST_RISE = 0.005  # of accuracy, from one fifth of the epochs to the next
 

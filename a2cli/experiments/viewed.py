@@ -24,7 +24,8 @@ from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.report import Nobody, Watcher
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores
-from a2cli.settings import BackboneSettings, PicturesSettings, ViewSettings
+from a2cli.settings.transfer import BackboneSettings, PicturesSettings
+from a2cli.settings.visualize import ViewSettings
 
 Weighted = nn.Conv2d | nn.Linear
 Pictures = tuple[ImageSet, Sequence[str], Sequence[str], str, Sequence[str]]

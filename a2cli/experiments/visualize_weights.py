@@ -21,7 +21,8 @@ from a2cli.report import Report, Watcher
 from a2cli.results.weights import ViewedNetwork, WeightResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
-from a2cli.settings import VIEWS, ViewSettings, VisualizeWeightsSettings, flat
+from a2cli.settings.declare import flat
+from a2cli.settings.visualize import VIEWS, ViewSettings, VisualizeWeightsSettings
 
 COMMAND = "visualize-weights"
 

@@ -15,7 +15,7 @@ from a2cli.plots import looks as look_plots
 from a2cli.plots import weights as plots
 from a2cli.plots.spectra import evidence
 from a2cli.runs import Run
-from a2cli.settings import ViewSettings
+from a2cli.settings.visualize import ViewSettings
 
 FILMED = 16  # units in a film
 SIDE_BY_SIDE = 6  # units of a network where there are several in one figure

@@ -26,7 +26,7 @@ from a2cli.models.layers import (
 )
 from a2cli.models.statistics import Statistics
 from a2cli.runtime import Streams
-from a2cli.settings import NetworkSettings
+from a2cli.settings.training import NetworkSettings
 
 
 class ConvNet(nn.Sequential):

@@ -9,7 +9,7 @@ from torch import nn
 from a2cli.geometry import mlp_layers
 from a2cli.models.layers import ACTIVATIONS, Flatten, Normalize, initialize
 from a2cli.runtime import Streams
-from a2cli.settings import MlpSettings
+from a2cli.settings.training import MlpSettings
 
 
 def build_mlp(

@@ -13,7 +13,8 @@ from a2cli.models.mlp import build_mlp
 from a2cli.models.pretrained import Preprocess, Undrawn, build_torchvision, materialize
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.runtime import Streams
-from a2cli.settings import HeadSettings, MlpSettings, NetworkSettings
+from a2cli.settings.training import MlpSettings, NetworkSettings
+from a2cli.settings.transfer import HeadSettings
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "convnet": build_convnet,

@@ -18,7 +18,7 @@ from a2cli.errors import DivergedError
 from a2cli.report import Nobody, Watcher
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
-from a2cli.settings import TrainingSettings
+from a2cli.settings.training import TrainingSettings
 from a2cli.training.averaging import Average
 from a2cli.training.optimizers import Optimizer
 from a2cli.training.schedulers import Schedule

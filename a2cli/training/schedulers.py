@@ -2,7 +2,7 @@
 
 import math
 
-from a2cli.settings import TrainingSettings
+from a2cli.settings.training import TrainingSettings
 
 
 class Schedule:

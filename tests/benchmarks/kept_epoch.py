@@ -28,7 +28,7 @@ from a2cli.experiments.job import Progress
 from a2cli.report import Nobody
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams, set_up
-from a2cli.settings import TrainCnnSettings, TrainMlpSettings
+from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
 from a2cli.training.loop import evaluate, fit
 
 SHARE_AVERAGED = 0.25  # of the epochs: the weights at the end of each of the last ones

@@ -33,7 +33,8 @@ from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams, cores, set_up
-from a2cli.settings import ChangeName, Probe, TrainCnnSettings, pixels
+from a2cli.settings.invariance import ChangeName, Probe, pixels
+from a2cli.settings.training import TrainCnnSettings
 
 STRENGTHS: dict[ChangeName, tuple[float, ...]] = {
     "translate-x": (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),

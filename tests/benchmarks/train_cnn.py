@@ -104,7 +104,7 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
     from a2cli.options import resolve
     from a2cli.report import Nobody
     from a2cli.runtime import Streams, set_up
-    from a2cli.settings import TrainCnnSettings
+    from a2cli.settings.training import TrainCnnSettings
 
     flags = {"loss": "cross-entropy", "data": str(data)}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings

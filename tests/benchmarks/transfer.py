@@ -100,7 +100,7 @@ def bench_mlp(pairs: int, steps: int = 60) -> None:
 
     from a2cli.models.mlp import build_mlp
     from a2cli.runtime import Streams, set_up
-    from a2cli.settings import MlpSettings
+    from a2cli.settings.training import MlpSettings
     from a2cli.training.optimizers import Optimizer
 
     set_up("cpu", 0)
