@@ -7,11 +7,12 @@ from statistics import fmean
 
 from a2cli import storage
 from a2cli.errors import DataError
-from a2cli.report import Report, Results
+from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.best import BestRun, ChosenRun
 from a2cli.results.comparison import ComparisonResults, TrialOutcome
 from a2cli.results.training import TrainingResults
+from a2cli.results.union import Results
 from a2cli.settings.kinds import TRAINING
 
 OF_TRIALS = ("compare-optimizers", "ablate")

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from a2cli.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from sys import UnraisableHookArgs
 
 DOUBLE_PRESS_SECONDS = 0.5
@@ -119,21 +118,26 @@ def run_command() -> int:
 
 
 def _run_command() -> int:
-    import typer
-    from typer.exceptions import TyperException
-
-    from a2cli.cli.app import GROUPS, WITH_SETTINGS, app
+    from a2cli.cli.commands import COMMANDS, GROUPS
     from a2cli.console import base as console
     from a2cli.errors import SettingsError
     from a2cli.settings.flag_names import hyphenated
 
     words = sys.argv[1:]
     named = [hyphenated(word) for word in words[:2]]
-    command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in WITH_SETTINGS), "")
+    command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in COMMANDS), "")
+    if command and {"-h", "--help"} & {*words}:  # before the parser, which takes as long to load as all else
+        from a2cli.cli.help import help_of
+
+        console.out(help_of(command))
+        return 0
+
+    import typer
+    from typer.exceptions import TyperException
+
+    from a2cli.cli.app import app
+
     try:
-        if command and {"-h", "--help"} & {*words}:  # before the parser, which loads its type checks
-            console.out(_help(command))
-            return 0
         status = app(words, standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
@@ -145,21 +149,12 @@ def _run_command() -> int:
             console.note(*message.split("\n"))
             return SettingsError.exit_status
         if command and message.startswith("No such option"):
-            message = _no_such_option(command, str(getattr(error, "option_name", "")), words)
+            from a2cli.cli.unknown_flags import no_such_option
+
+            message = no_such_option(command, str(getattr(error, "option_name", "")), words)
         group = named[0] if named[0] in GROUPS else ""
         page = " ".join(("a2", command or group)).rstrip()
         raise SettingsError(f"{message.rstrip('.')}; see '{page} --help'") from error
-
-
-def _no_such_option(command: str, flag: str, words: "Sequence[str]") -> str:
-    from a2cli.cli.app import WITH_SETTINGS
-    from a2cli.cli.unknown_flags import instead_of
-    from a2cli.settings.declare import declared, declared_in
-
-    if not flag.startswith("--"):  # the parser takes -lr for -l and -r
-        flag = next((word for word in words if word.startswith(flag)), flag)
-    items = {name: [*declared_in(*kinds), *declared(chosen)] for name, (kinds, chosen, *_) in WITH_SETTINGS.items()}
-    return f"No such option: {flag}{instead_of(flag, command, items)}"
 
 
 def _beginning(error: Exception) -> str:
@@ -168,25 +163,14 @@ def _beginning(error: Exception) -> str:
 
 def _smaller() -> str:
     """Return what takes less memory, by the flags that the command has."""
-    commands = getattr(sys.modules.get("a2cli.cli.app"), "WITH_SETTINGS", {})  # there may be no memory to load it
-    flags = []
-    if sys.argv[1:] and sys.argv[1] in commands:
-        from a2cli.settings.declare import declared_in
-
-        items = declared_in(*commands[sys.argv[1]][0])
-        flags = [item.flag for item in items if item.name in {"batch_size", "image_size"}]
+    table = sys.modules.get("a2cli.cli.commands")  # there may be no memory to load it
+    command = table.COMMANDS.get(sys.argv[1]) if table and sys.argv[1:] else None
+    try:
+        items = command.declared() if command else []
+    except (ImportError, MemoryError):
+        items = []
+    flags = [item.flag for item in items if item.name in {"batch_size", "image_size"}]
     return f"a smaller {', '.join(flags)} or network" if flags else "a smaller network or fewer images"
-
-
-def _help(command: str) -> str:
-    from a2cli import options
-    from a2cli.cli.app import WITH_SETTINGS
-    from a2cli.console import base as console
-    from a2cli.settings.declare import declared, declared_in
-
-    settings, chosen, run, _ = WITH_SETTINGS[command]
-    items = [*declared_in(*settings), *declared(chosen)]
-    return console.help_text(command, run.__doc__ or "", items, options.described)
 
 
 def explained(error: Exception) -> tuple[int, str]:

@@ -1,59 +1,18 @@
-"""Settings dataclasses become command-line options; presets and flags become settings, each with where it came from.
+"""Settings dataclasses become command-line options, and what is given to these is checked by the settings' types."""
 
-Precedence, last wins: the default, the presets in their order, the flags.
-"""
-
-import inspect
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import NoneType
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-import typer
-
-from a2cli.errors import SettingsError, nearest, no_file
+from a2cli.errors import SettingsError, nearest
 from a2cli.settings.declare import Declared, declared, declared_in
-from a2cli.settings.flag_names import also_understood, hyphenated, setting_like
-from a2cli.settings.kinds import TRAINING
+from a2cli.settings.flag_names import also_understood, hyphenated
 from a2cli.settings.training import RunOptions
-from a2cli.storage import yaml_was_edited
-from a2cli.text import printable
 
-PRESET_BYTES = 64_000
-PRESET_DEPTH = 3
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from inspect import Parameter
+
 C = TypeVar("C")
-
-
-@dataclass(frozen=True)
-class Resolved(Generic[S]):
-    """A command's settings, and for each by name where its value came from."""
-
-    settings: S
-    sources: Mapping[str, str]
-
-    def by_flag(self, name: str) -> bool:
-        return self.sources[name].startswith("--")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named set of settings, those it extends included: values by setting name.
-
-    Those in `added` are not in the file, a run's config.yaml, as they did not exist when it was written.
-    """
-
-    name: str
-    about: str
-    values: Mapping[str, Any]
-    extends: str | None
-    added: Mapping[str, Any]
-
-
-# Values
 
 
 def checked(item: Declared, value: Any, where: str) -> Any:
@@ -73,7 +32,7 @@ def checked(item: Declared, value: Any, where: str) -> Any:
             [_as_declared(part, choices) for part in value] if isinstance(value, list) else _as_declared(value, choices)
         )
     parts = value if isinstance(value, list | tuple) else [value]
-    if _takes(item.type).startswith(("INT", "NUMBER")) and any(isinstance(part, bool) for part in parts):
+    if takes(item.type).startswith(("INT", "NUMBER")) and any(isinstance(part, bool) for part in parts):
         raise SettingsError(f"{where}: expected a number, got {_shown(value)}")  # pydantic would take True for 1
     try:
         return TypeAdapter(item.type, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
@@ -98,13 +57,13 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _plain(hint: Any) -> Any:
+def plain_type(hint: Any) -> Any:
     """Return the type without its bounds."""
-    return _plain(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+    return plain_type(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
 
 
 def _is_list(hint: Any) -> bool:
-    return get_origin(_plain(hint)) is tuple
+    return get_origin(plain_type(hint)) is tuple
 
 
 def _as_list(value: Any) -> Any:
@@ -115,200 +74,10 @@ def _as_list(value: Any) -> Any:
 
 def choices_of(hint: Any) -> tuple[str, ...]:
     """Return the words that a setting of this type is one of, or some of; none where it takes other values."""
-    plain = _plain(hint)
+    plain = plain_type(hint)
     if get_origin(plain) is tuple:
         return choices_of(get_args(plain)[0])
     return get_args(plain) if get_origin(plain) is Literal else ()
-
-
-# Presets
-
-
-@cache
-def presets_folder() -> Path:
-    """Return the folder of the presets that come with the package (in a checkout, beside it)."""
-    inside = Path(__file__).parent / "presets"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "presets"
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets that come with the package, in order."""
-    return sorted(path.stem for path in presets_folder().glob("*.yaml"))
-
-
-def load_preset(name: str, command: str, settings: type, also: Sequence[str] = ()) -> Preset:
-    """Read a preset by its name or its file's path, with those that it extends; those of the commands `also` serve too.
-
-    Raises SettingsError for an unknown name, a file that is not a preset of this command, or an unknown setting.
-    """
-    return _load_preset(name, (command, *also), settings, ())
-
-
-def _load_preset(name: str, commands: Sequence[str], settings: type, seen: tuple[str, ...]) -> Preset:
-    if name in seen:
-        raise SettingsError(f"preset {name!r} extends itself: {' -> '.join((*seen, name))}")
-    path = _preset_path(name)
-    entries = _read_yaml(path)
-    about, extends = str(entries.pop("about", "")), entries.pop("extends", None)
-    wanted = entries.pop("command", "train-cnn" if path.parent == presets_folder() else commands[0])
-    if wanted not in commands:
-        raise SettingsError(f"{path.name}: is a preset of 'a2 {wanted}', not of 'a2 {commands[0]}'")
-    values: dict[str, Any] = {}
-    if extends is not None:
-        try:
-            values |= _load_preset(str(extends), commands, settings, (*seen, name)).values
-        except SettingsError as error:
-            raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
-    known = {item.name: item for item in declared(settings)}
-    for key, value in entries.items():
-        setting = str(key).replace("-", "_")
-        setting = f"{setting}_" if f"{setting}_" in known else setting  # class
-        if setting not in known:
-            raise SettingsError(f"{path.name}: unknown setting {key!r}{setting_like(setting, known)}")
-        values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
-    added = _added_since((settings,) if wanted == commands[0] else TRAINING.get(wanted, ()), entries)
-    return Preset(name, about, values | added, extends, added)
-
-
-def _added_since(kinds: Iterable[type], entries: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the settings that a run's config.yaml lacks as they did not exist then, at the value from before.
-
-    A config.yaml has all settings that its command had; a file that leaves out others than those is a preset.
-    """
-    given = {str(key).replace("-", "_") for key in entries}
-    for kind in kinds:
-        lacking = [item for item in declared(kind) if item.name not in given]
-        if all(item.added for item in lacking):
-            return {item.name: item.before for item in lacking}
-    return {}
-
-
-def said_by(name: str, key: str, usual: str) -> str:
-    """Return what a preset, or one that it extends, says for a key such as `command`, or `usual`."""
-    seen: list[str] = []
-    while name not in seen:
-        seen.append(name)
-        entries = _read_yaml(_preset_path(name))
-        if key in entries or "extends" not in entries:
-            return str(entries.get(key, usual))
-        name = str(entries["extends"])
-    return usual
-
-
-def as_yaml(preset: Preset) -> str:
-    """Return a preset as a file of its own, with what it extends written out."""
-    import yaml
-
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in preset.values.items()}
-    return yaml.safe_dump({"about": preset.about, **values}, sort_keys=False, default_flow_style=None, width=100)
-
-
-def _preset_path(name: str) -> Path:
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        if not is_file(path):
-            raise SettingsError(f"--preset {printable(name[:200])}: {no_file(name, 'a YAML file')}")
-        return path
-    path = presets_folder() / f"{name}.yaml"
-    if not is_file(path):
-        raise SettingsError(
-            f"--preset: unknown preset {name!r}{nearest(name, preset_names())} ('a2 presets' lists them)"
-        )
-    return path
-
-
-def is_file(path: Path) -> bool:
-    """Return whether there is such a file, as far as anyone may see."""
-    try:
-        return path.is_file()
-    except OSError:  # a folder that may not be entered, or a name too long
-        return False
-
-
-def was_edited(path: Path) -> bool:
-    """Return whether a file is a run's config.yaml and not as it was written; of one that cannot be read, False."""
-    if not is_file(path):
-        return False
-    try:
-        with path.open("rb") as file:
-            return yaml_was_edited(file.read(PRESET_BYTES + 1))
-    except OSError:
-        return False
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            text = file.read(PRESET_BYTES + 1)
-        if len(text) > PRESET_BYTES:
-            raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
-        _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
-        entries = yaml.safe_load(text)
-        node = yaml.compose(text, yaml.SafeLoader)
-        keys = Counter(key.value for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
-        if twice := [key for key, count in keys.items() if count > 1]:
-            raise SettingsError(f"{path}: {twice[0]} is set twice")
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise SettingsError(f"{path}: not YAML: {reason}") from None
-    if not isinstance(entries, dict):
-        raise SettingsError(f"{path}: expected 'setting: value' lines, got {type(entries).__name__}")
-    return entries
-
-
-def _check_events(path: Path, events: Iterable[Any]) -> None:
-    """Refuse what no preset needs: aliases, which let a few lines stand for billions of values, and deep nesting."""
-    from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent
-
-    depth = 0
-    for event in events:
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if isinstance(event, AliasEvent):
-            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in a preset; write the values out")
-        if depth > PRESET_DEPTH:
-            raise SettingsError(f"{path}: lists within lists are not allowed in a preset")
-
-
-def resolve(
-    settings: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any], also: Sequence[str] = ()
-) -> Resolved[S]:
-    """Settle every setting of a command: its default, then each preset, then the flags given (not None).
-
-    Presets may also be of the commands `also`.
-
-    Raises SettingsError.
-    """
-    known = {item.name: item for item in declared(settings)}
-    values: dict[str, Any] = {name: item.default for name, item in known.items()}
-    sources = dict.fromkeys(known, "default")
-    for name in presets:
-        preset = load_preset(name, command, settings, also)
-        values |= preset.values
-        sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
-        sources |= dict.fromkeys(preset.added, f"preset {preset.name}, from before there was this setting")
-    for name, value in flags.items():
-        if value is not None:
-            values[name] = checked(known[name], value, known[name].flag)
-            sources[name] = known[name].flag
-    return Resolved(build(settings, values), sources)
-
-
-def build(settings: type[S], values: Mapping[str, Any]) -> S:
-    """Return the settings object that holds these values by setting name; what is not named keeps its default."""
-    groups: dict[str, dict[str, Any]] = {}
-    kinds = get_type_hints(settings)
-    for item in declared(settings):
-        if item.name in values:
-            groups.setdefault(item.group, {})[item.name] = values[item.name]
-    own = groups.pop("", {})
-    return settings(**own, **{group: kinds[group](**inner) for group, inner in groups.items()})
-
-
-# Command-line options
 
 
 def with_options(
@@ -319,6 +88,8 @@ def with_options(
     `options` holds what does not decide the result (RunOptions, LookOptions), `flags` the settings given by flag (None
     where a flag was not given).
     """
+
+    import inspect
 
     def command(**given: Any) -> None:
         chosen = {item: given.pop(item.name) for item in declared(options)}
@@ -331,42 +102,29 @@ def with_options(
     return command
 
 
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+def _parameter(item: Declared, others: Sequence[str]) -> "Parameter":
+    from inspect import Parameter
 
+    import typer
 
-def _parameter(item: Declared, others: Sequence[str]) -> inspect.Parameter:
     choices, several = choices_of(item.type), item.repeatable or (item.positional and item.takes_several)
-    kind: Any = list[str] if several else bool if _plain(item.type) is bool else str
+    kind: Any = list[str] if several else bool if plain_type(item.type) is bool else str
     names = [_flags(item), *([item.short] if item.short else []), *others]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
     if item.positional:
-        option = typer.Argument(metavar=_word(item))
-    return inspect.Parameter(item.name, _KEYWORD, default=None, annotation=Annotated[kind | None, option])
+        option = typer.Argument(metavar=word_of(item))
+    return Parameter(item.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
 
 
-def _word(item: Declared) -> str:
+def word_of(item: Declared) -> str:
     """Return what stands for a positional setting."""
     return item.flag + "..." * item.takes_several
 
 
 def _flags(item: Declared) -> str:
     """Return a setting's flag; what is on or off can also be switched off, as a preset may have switched it on."""
-    two_way = _plain(item.type) is bool and item.panel != RunOptions.__doc__
+    two_way = plain_type(item.type) is bool and item.panel != RunOptions.__doc__
     return f"{item.flag}/--no-{item.flag[2:]}" if two_way else item.flag
-
-
-def described(item: Declared) -> tuple[str, str]:
-    """Return an option as help shows it: its flag with what it takes, and its sentence with choices and default."""
-    choices = choices_of(item.type)
-    flag = f"{item.flag}, {item.short}" if item.short else item.flag
-    left = flag if _plain(item.type) is bool else _word(item) if item.positional else f"{flag} {_takes(item.type)}"
-    if item.repeatable:  # once a flag
-        left = left.removesuffix(",...")
-    sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
-    if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
-        word = next((word for word, value in item.words if value == item.default), shown(item.default))
-        sentences.append("[all]" if choices and item.default == choices else f"[{word}]")
-    return left, " ".join(sentences)
 
 
 def shown(value: Any) -> str:
@@ -378,10 +136,11 @@ def shown(value: Any) -> str:
     return "not set" if value is None else str(value)
 
 
-def _takes(hint: Any) -> str:
-    plain = _plain(hint)
+def takes(hint: Any) -> str:
+    """Return the word for what a setting of this type takes, such as `INT,...`."""
+    plain = plain_type(hint)
     if get_origin(plain) is tuple:
-        return _takes(get_args(plain)[0]) + ",..."
+        return takes(get_args(plain)[0]) + ",..."
     if NoneType in get_args(plain):
-        return _takes(get_args(plain)[0])
+        return takes(get_args(plain)[0])
     return "NAME" if choices_of(hint) else {int: "INT", float: "NUMBER"}.get(plain, "TEXT")

@@ -2,38 +2,23 @@
 
 import json
 import math
-import os
-import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from a2cli import __version__
-from a2cli.results.ablation import AblationResults
-from a2cli.results.best import ChosenRun
-from a2cli.results.comparison import ComparisonResults
-from a2cli.results.data import NearDuplicate
-from a2cli.results.fields import FieldResults
-from a2cli.results.invariance import InvarianceResults
-from a2cli.results.training import EpochLog, TrainingResults
-from a2cli.results.transfer import FeatureResults, TransferResults
-from a2cli.results.weights import WeightResults
 from a2cli.versions import newest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # making the dataclasses of all results takes as long as parsing a command line
     from pydantic import TypeAdapter
 
-Results = (
-    TrainingResults
-    | FieldResults
-    | ComparisonResults
-    | AblationResults
-    | InvarianceResults
-    | FeatureResults
-    | WeightResults
-)
+    from a2cli.results.best import ChosenRun
+    from a2cli.results.data import NearDuplicate
+    from a2cli.results.training import EpochLog
+    from a2cli.results.transfer import TransferResults
+    from a2cli.results.union import Results
+
 SCHEMA_VERSION = newest("report")
 T = TypeVar("T")
 
@@ -61,7 +46,7 @@ class DataSummary:
     unused: list[str] = field(default_factory=list)
     constant: list[str] = field(default_factory=list)
     scaling: str = ""
-    near_duplicates: list[NearDuplicate] = field(default_factory=list)
+    near_duplicates: "list[NearDuplicate]" = field(default_factory=list)
     near_duplicate_pairs: int = 0
 
 
@@ -82,21 +67,24 @@ class Report:
     status: Literal["running", "done", "interrupted", "diverged", "failed"]
     created: str
     data: DataSummary | None = None
-    results: Results | None = None
-    transfer: TransferResults | None = None
-    history: dict[str, list[EpochLog]] = field(default_factory=dict)
+    results: "Results | None" = None
+    transfer: "TransferResults | None" = None
+    history: "dict[str, list[EpochLog]]" = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     test_reads: int = 0
     test_curve_reads: int = 0
-    chosen: list[ChosenRun] = field(default_factory=list)
+    chosen: "list[ChosenRun]" = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""  # of all the rest, filled in as it is written
 
     @property
     def sources(self) -> list[str]:
         """The data that the results are of, as they were named."""
+        from a2cli.results.invariance import InvarianceResults
+        from a2cli.results.weights import WeightResults
+
         if self.data:
             return [self.data.source]
         if isinstance(self.results, InvarianceResults):
@@ -108,6 +96,8 @@ class Report:
     @property
     def is_tested(self) -> bool:
         """Whether a training is done and its networks were tried on the test images."""
+        from a2cli.results.training import TrainingResults
+
         results = self.results
         return self.status == "done" and isinstance(results, TrainingResults) and all(r.test for r in results.runs)
 
@@ -178,7 +168,7 @@ class Watcher(Protocol):
     def start(self, title: str, epochs: int, done: int) -> None:
         """Say that a training run of this many epochs begins, so many already done."""
 
-    def epoch(self, log: EpochLog) -> None:
+    def epoch(self, log: "EpochLog") -> None:
         """Say that an epoch has ended."""
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
@@ -215,7 +205,7 @@ class Nobody:
     def start(self, title: str, epochs: int, done: int) -> None:
         self.clock.turn("training")
 
-    def epoch(self, log: EpochLog) -> None: ...
+    def epoch(self, log: "EpochLog") -> None: ...
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
         self.clock.turn("training")
@@ -265,20 +255,6 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def machine() -> dict[str, str | int]:
-    """Return what a reader needs to know of the machine to repeat what was computed without torch."""
-    return {
-        "a2": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def cores() -> int:
-    """Return the number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def report_from(values: object) -> Report:
     """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
     return _reports().validate_python(values)
@@ -289,11 +265,16 @@ def _reports() -> "TypeAdapter[Report]":
     """Return what checks reports, made once: that takes ten times as long as checking one."""
     from pydantic import TypeAdapter
 
+    # Pydantic looks up the names in the report's annotations here.
+    from a2cli.results.best import ChosenRun  # noqa: F401
+    from a2cli.results.data import NearDuplicate  # noqa: F401
+    from a2cli.results.training import EpochLog  # noqa: F401
+    from a2cli.results.transfer import TransferResults  # noqa: F401
+    from a2cli.results.union import Results  # noqa: F401
+
     return TypeAdapter(Report)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `report.json`."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Report).json_schema(mode="serialization")
+    return _reports().json_schema(mode="serialization")

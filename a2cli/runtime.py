@@ -11,8 +11,7 @@ import torch
 
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
-from a2cli.report import cores as cores
-from a2cli.report import machine
+from a2cli.machine import machine
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a2cli.analysis.statistics import spread
-from a2cli.options import preset_names
+from a2cli.config import preset_names
 
 RUNS = Path("runs/replication")
 LOSSES = ("double-softmax", "cross-entropy")

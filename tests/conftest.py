@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from a2cli import main
+from a2cli.config import resolve
 from a2cli.experiments import trial
 from a2cli.experiments.train import train_network
 from a2cli.models.files import OWN_DIGEST
-from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from conftest import A2, TINY, contents, edit
 
+from a2cli.config import build
 from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
 from a2cli.experiments.ingredients import folder_of, trial_of
-from a2cli.options import build
 from a2cli.settings import declare
 from a2cli.settings.comparison import CompareSettings
 from a2cli.settings.declare import completed, deciding, flat, setting

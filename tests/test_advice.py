@@ -9,13 +9,10 @@ import pytest
 from conftest import A2, TINY, draw_classes
 
 import a2cli
-from a2cli.cli.app import WITH_SETTINGS
-from a2cli.settings.declare import declared, declared_in
+from a2cli.cli.commands import COMMANDS
 
 PACKAGE = Path(a2cli.__file__).parent
-FLAGS = {
-    item.flag for kinds, chosen, *_ in WITH_SETTINGS.values() for item in [*declared_in(*kinds), *declared(chosen)]
-}
+FLAGS = {item.flag for command in COMMANDS.values() for item in command.declared()}
 FLAGS |= {"--help", "--version", "--no"}  # the last begins each flag that switches off
 
 
@@ -38,7 +35,7 @@ def test_flags_in_messages_are_flags_of_a_command() -> None:
 
 def test_commands_in_messages_are_commands() -> None:
     named = {words for _, text in messages() for words in re.findall(r"'a2 ([a-z-]+(?: get| check)?)[ ']", text)}
-    assert named - {"presets", "data"} <= WITH_SETTINGS.keys()
+    assert named - {"presets", "data"} <= COMMANDS.keys()
 
 
 IMAGE = "set/ada/0.png"
@@ -189,12 +186,11 @@ def test_advice_on_too_little_memory(a2: A2, run: Path, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("a2cli.options.resolve", full)
+    monkeypatch.setattr("a2cli.config.build", full)
     for command in ("train-cnn", "predict", "probe-invariance", "extract-features", "finetune"):
         line = a2(command, "--run", "run", IMAGE).err if command == "predict" else a2(command).err
         assert line.startswith("error: not enough memory; use a smaller ")
-        kinds, chosen, *_ = WITH_SETTINGS[command]
-        own = {item.flag for item in [*declared_in(*kinds), *declared(chosen)]}
+        own = {item.flag for item in COMMANDS[command].declared()}
         assert set(re.findall(r"--[a-z-]+", line)) <= own
 
 

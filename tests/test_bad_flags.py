@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import A2, nothing_left
 
-from a2cli.options import PRESET_BYTES, described
+from a2cli.cli.help import described
+from a2cli.config import PRESET_BYTES
 from a2cli.settings.declare import declared
 from a2cli.settings.training import TrainCnnSettings
 

@@ -265,7 +265,7 @@ def test_every_form_of_too_little_memory(error: Exception, a2: A2, monkeypatch: 
         except Exception as cause:
             raise ImportError("numpy: the C extensions failed to load", name="numpy") from cause
 
-    monkeypatch.setattr("a2cli.options.preset_names", full)
+    monkeypatch.setattr("a2cli.cli.presets.preset_names", full)
     ended = a2("presets")
     line = "error: not enough memory; use a smaller network or fewer images\n"
     assert (ended.status, ended.out, ended.err) == (2, "", line)

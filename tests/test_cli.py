@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from a2cli import report
-from a2cli.options import preset_names
+from a2cli.config import preset_names
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "16", "--channels", "4", "--kernel-size", "3", "--stride", "2", "--hidden", "8"]

@@ -11,10 +11,10 @@ import pytest
 from conftest import A2, TINY, draw_classes
 
 from a2cli.analysis.feature_file import read_features
+from a2cli.config import resolve
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.settings.training import TrainCnnSettings
 

@@ -18,11 +18,11 @@ from torchvision import models
 from torchvision.datasets import ImageFolder
 
 from a2cli.analysis.feature_file import read_features
+from a2cli.config import resolve
 from a2cli.experiments.extract_features import extract_features
 from a2cli.models.frozen import has_bf16
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
-from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.results.transfer import FeatureResults
 from a2cli.settings.transfer import ExtractFeaturesSettings

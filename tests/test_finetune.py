@@ -12,6 +12,7 @@ import torch
 from conftest import A2, ROOT, draw_classes, real_weights
 from torch import Tensor, nn
 
+from a2cli.config import build, resolve
 from a2cli.experiments import job, trial
 from a2cli.experiments.backbone import find_backbone, place_of_head, random_in_words
 from a2cli.experiments.stages import learning_part, paces_of, plan_of
@@ -20,7 +21,6 @@ from a2cli.models.backbones import graph_of, resolve_layer, up_to
 from a2cli.models.parts import cut_before, layers_of
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
-from a2cli.options import build, resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
-    ("__main__",), ("main",), ("cli",), ("checks",), ("options", "console"), ("experiments",), ("plots",), ("runs",),
-    ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry", "best"), ("storage",),
-    ("report", "settings"), ("results", "versions"), ("errors",), ("text",), ("__init__",),
+    ("__main__",), ("main",), ("cli",), ("checks",), ("config",), ("options", "console"), ("experiments",), ("plots",),
+    ("runs",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry", "best"), ("storage",),
+    ("report", "settings"), ("results", "versions"), ("errors", "machine"), ("text",), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 LIGHT = (
     "main",
     "cli",
     "checks",
+    "config",
     "options",
     "console",
     "geometry",
@@ -31,7 +33,7 @@ LIGHT = (
     "versions",
     "errors",
 )
-LIGHT += ("text",)
+LIGHT += ("text", "machine")
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -99,6 +101,9 @@ def test_answers_without_torch(arguments: list[str], status: int, tmp_path: Path
     assert not HEAVY & modules
     if "--help" in arguments:
         assert "pydantic" not in modules, "help takes twice as long with it"
+        assert not {name for name in modules if re.match(r"a2cli\.(results|checks|report|storage|experiments)\b", name)}
+    if arguments == ["--help"]:
+        assert not {name for name in modules if name.startswith("a2cli.settings.")} - {"a2cli.settings.flag_names"}
 
 
 def test_a_training_imports_no_more_than_it_needs(tmp_path: Path) -> None:

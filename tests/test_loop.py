@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from a2cli.config import build
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
 from a2cli.experiments.train import train_network
 from a2cli.models.convnet import build_convnet
-from a2cli.options import build
 from a2cli.report import Nobody, Report
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run

@@ -10,10 +10,10 @@ import torch
 from conftest import A2, ROOT, draw_classes
 from torch import nn
 
+from a2cli.config import load_preset, preset_names, resolve
 from a2cli.errors import SettingsError
 from a2cli.models.mlp import build_mlp
 from a2cli.models.zoo import ModelCard
-from a2cli.options import load_preset, preset_names, resolve
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, TrainMlpSettings

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import A2
 
-from a2cli.cli.app import WITH_SETTINGS
+from a2cli.cli import commands
 from a2cli.cli.unknown_flags import instead_of
-from a2cli.settings.declare import Declared, declared, declared_in
+from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, also_understood
 
-COMMANDS = {
-    name: [*declared_in(*kinds), *declared(chosen)] for name, (kinds, chosen, _, _) in WITH_SETTINGS.items()
-}  # fmt: skip
+COMMANDS = {name: command.declared() for name, command in commands.COMMANDS.items()}
 
 
 def plan(a2: A2, *arguments: str) -> dict[str, dict[str, object]]:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from a2cli import versions
-from a2cli.cli.app import WITH_SETTINGS
+from a2cli.cli.commands import COMMANDS
 from a2cli.errors import DataError
 from a2cli.runs import Run
 from a2cli.runtime import environment
@@ -100,7 +100,7 @@ def test_settings_of_earlier_versions(unpacked: Path) -> None:
     for config in unpacked.glob("*/config.yaml"):
         saved = yaml.safe_load(config.read_text())
         command = saved.pop("command")
-        kinds = {*WITH_SETTINGS[command][0]} if command in WITH_SETTINGS else set()
+        kinds = COMMANDS[command].settings_types() if command in COMMANDS else ()
         fitting = [kind for kind in kinds if saved.keys() <= {item.name for item in declared(kind)}]
         assert fitting, config
         for item in declared(fitting[0]):

@@ -121,7 +121,7 @@ def test_folders_without_numbers_are_not_taken_for_one(tmp_path: Path, monkeypat
 
 
 def test_without_affinity_all_cores_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from a2cli.runtime import cores
+    from a2cli.machine import cores
 
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # macOS, Windows
     assert cores() == os.cpu_count()

@@ -16,6 +16,7 @@ from conftest import A2, TINY, Ended, edit, flip
 from PIL import Image
 from torch import Tensor, nn
 
+from a2cli.config import resolve
 from a2cli.data.decode import Decoded
 from a2cli.data.files import BEGINNING, NamedImage
 from a2cli.data.packing import pack
@@ -24,7 +25,6 @@ from a2cli.data.splits import split_rows
 from a2cli.experiments import predict as experiment
 from a2cli.experiments import train, trial
 from a2cli.models.zoo import ModelCard, TrunkCard
-from a2cli.options import resolve
 from a2cli.plots.predictions import contact_sheet
 from a2cli.report import Nobody
 from a2cli.results.predictions import Answer, Prediction, Predictions

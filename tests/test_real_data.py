@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2cli.config import resolve
 from a2cli.data.download import expected_paintings
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.train import train_network
-from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from a2cli.config import build
 from a2cli.errors import DataError
-from a2cli.options import build
 from a2cli.settings.training import TrainCnnSettings
 
 # A server that has torch loaded and forks a clean process for each run: starting one costs next to nothing.

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from conftest import A2, TINY, draw_classes
 
+from a2cli.config import build, preset_names
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.options import build, preset_names
 from a2cli.report import Nobody
 from a2cli.settings.declare import flat
 from a2cli.settings.training import TrainCnnSettings, split_flags

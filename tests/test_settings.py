@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from a2cli import main, options
 from a2cli.checks.training import check_training
 from a2cli.checks.transfer import check_extraction
-from a2cli.cli.app import preset_of
 from a2cli.cli.common import kind_of
-from a2cli.console.base import help_text
+from a2cli.cli.help import help_of
+from a2cli.cli.presets import preset_of
+from a2cli.config import Resolved, preset_names, preset_value, resolve
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved, checked, preset_names, resolve, said_by
+from a2cli.options import checked
 from a2cli.settings.declare import declared, flat
 from a2cli.settings.training import RunOptions, TrainCnnSettings, TrainMlpSettings, augmentations
 from a2cli.settings.transfer import ExtractFeaturesSettings
@@ -50,12 +50,12 @@ def test_defaults_pass_their_own_check(item: Any) -> None:
 
 
 def test_every_setting_has_its_flag_in_the_help() -> None:
-    text = main._help("train-cnn")
+    text = help_of("train-cnn")
     for item in [*ALL, *declared(RunOptions)]:
         assert f"  {item.flag}" in text
     panels = [*dict.fromkeys(item.panel for item in ALL), "Run"]
     assert all(f"\n{panel}:\n" in text for panel in panels)
-    narrow = help_text("train-cnn", "", ALL, options.described, width=80)
+    narrow = help_of("train-cnn", width=80)
     assert max(map(len, narrow.splitlines())) <= 80
 
 
@@ -65,7 +65,7 @@ def test_every_preset_is_usable(name: str) -> None:
     from a2cli.runtime import Streams
 
     assert 10 < len(preset_of(name).about) < 100
-    command = said_by(name, "command", "train-cnn")
+    command = preset_value(name, "command", "train-cnn")
     if command == "extract-features":
         check_extraction(resolve(ExtractFeaturesSettings, command, [name], {}))
         return

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import A2, TINY, apart_from_few, draw_classes
 
-from a2cli.experiments.workers import jobs_for
+from a2cli.machine import jobs_for
 
 FLAGS = [*TINY[:-1], "--data", "set", "--epochs", "3"]
 RESNET = "finetune --backbone resnet18 --weights none --data set --threads 1 --device cpu --quiet"

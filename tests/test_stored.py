@@ -16,9 +16,10 @@ import pytest
 import torch
 from conftest import A2, TINY, contents, draw_classes, edit, flip, sign, text_file
 
-from a2cli import main, options, storage
+from a2cli import main, storage
 from a2cli.analysis.feature_file import read_features
 from a2cli.cli.common import training_of
+from a2cli.config import resolve
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError
@@ -102,7 +103,7 @@ def packed(place: Path, ears: Listening) -> bytes:
 def activations(place: Path, ears: Listening) -> bytes:
     flags = {flag[2:].replace("-", "_"): value for flag, value in zip(EXTRACT[1:-1:2], EXTRACT[2::2], strict=True)}
     flags |= {"run": str(place / "run"), "data": "set"}
-    settings = options.resolve(ExtractFeaturesSettings, "extract-features", [], flags).settings
+    settings = resolve(ExtractFeaturesSettings, "extract-features", [], flags).settings
     report = extract_features(settings, str(place / "again.safetensors"), ears, overwrite=True)
     assert isinstance(report.results, FeatureResults)
     ears.warnings += ["computed again"] * (report.results.computed > 0)

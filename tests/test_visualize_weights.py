@@ -16,11 +16,11 @@ from PIL import Image
 from torch import nn
 
 from a2cli.cli.common import training_of
+from a2cli.config import resolve
 from a2cli.experiments import train, trial
 from a2cli.experiments.looks import look
 from a2cli.experiments.probed import Trained
 from a2cli.experiments.viewed import Viewed, find_viewed
-from a2cli.options import resolve
 from a2cli.report import Nobody
 from a2cli.runs import Run
 from a2cli.runtime import Streams

@@ -8,10 +8,11 @@ from typing import Any
 
 from a2cli.checks.common import idle, split_in_words, told
 from a2cli.checks.training import check_training
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
-from a2cli.options import Resolved, checked, shown
-from a2cli.report import cores
+from a2cli.machine import cores
+from a2cli.options import checked, shown
 from a2cli.settings.ablation import AnyAblation
 from a2cli.settings.declare import declared, flat
 from a2cli.settings.kinds import AnyTraining

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved
 from a2cli.settings.declare import declared, flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings, TrainingSettings, split_flags

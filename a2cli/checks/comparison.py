@@ -5,10 +5,10 @@ from typing import Any
 
 from a2cli.checks.common import idle, shown, split_in_words, told
 from a2cli.checks.training import contradictions
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
-from a2cli.options import Resolved
-from a2cli.report import cores
+from a2cli.machine import cores
 from a2cli.settings.comparison import AnyComparison, ComparisonOptions, TrialOptions
 from a2cli.settings.declare import flat
 

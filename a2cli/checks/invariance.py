@@ -1,9 +1,9 @@
 """Settings of a probe that cannot be used, and what it would try."""
 
 from a2cli.checks.common import threads_in_words
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
-from a2cli.options import Resolved
 from a2cli.settings.invariance import ProbeInvarianceSettings, probes
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved
 from a2cli.settings.predict import PredictOptions, PredictSettings
 
 

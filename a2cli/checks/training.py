@@ -4,11 +4,10 @@ from typing import Any
 
 from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, split_in_words, threads_in_words, told
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
-from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
-from a2cli.options import Resolved
-from a2cli.report import cores
+from a2cli.machine import cores, jobs_for
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, repeats
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from a2cli.checks.common import check_folds, epochs_in_words, past_the_end, threads_in_words
+from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
-from a2cli.options import Resolved
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import (
     BackboneSettings,

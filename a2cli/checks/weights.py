@@ -4,9 +4,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from a2cli.checks.common import threads_in_words
+from a2cli.config import Resolved, is_file
 from a2cli.errors import DataError, SettingsError, no_file
 from a2cli.geometry import NO_TRAINING
-from a2cli.options import Resolved, is_file
 from a2cli.settings.visualize import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
 
 

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from a2cli import options
 from a2cli.checks.ablation import check_ablation, ingredients_of, plan_ablation
 from a2cli.checks.comparison import check_trial_options
 from a2cli.cli.chosen import chosen_backbone, is_finished, show_best, show_trials
 from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run
-from a2cli.console.ablation import show_ablation
+from a2cli.config import Resolved, preset_value, resolve
 from a2cli.console.progress import Show
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved
 from a2cli.settings.ablation import ABLATIONS
 from a2cli.settings.comparison import TrialOptions
 from a2cli.settings.flag_names import hyphenated
@@ -33,10 +31,11 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
         return
     with Show(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
+        from a2cli.console.ablation import show_ablation
         from a2cli.experiments.ablate import ablate as run_experiment
         from a2cli.experiments.workers import Workers
+        from a2cli.machine import cores
         from a2cli.runs import Run
-        from a2cli.runtime import cores
 
         workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
         workers.check()
@@ -52,7 +51,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
     presets = presets_of(chosen, COMMAND)
-    said = [options.said_by(name, "trains", "") or options.said_by(name, "command", "train-cnn") for name in presets]
+    said = [preset_value(name, "trains", "") or preset_value(name, "command", "train-cnn") for name in presets]
     trains = hyphenated(flags["trains"] or "") or (said[-1] if said else "train-cnn")
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
@@ -63,4 +62,4 @@ def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
         before = saved_settings("--resume", chosen.resume, kind, COMMAND).settings.ablation.without
     if before and given["without"]:
         given["without"] = [*before, *(words for words in given["without"] if words not in before)]
-    return options.resolve(kind, COMMAND, presets, given, also=(trains,))
+    return resolve(kind, COMMAND, presets, given, also=(trains,))

@@ -1,165 +1,74 @@
-"""The commands, each with its settings and the function that serves it."""
+"""The command-line app, made from the table of commands; a command is imported when it is called."""
 
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from a2cli import __version__, options
-from a2cli.cli.ablation import ablate
-from a2cli.cli.common import kind_of, tell_edited
-from a2cli.cli.comparison import compare_optimizers
-from a2cli.cli.data_check import data_check
-from a2cli.cli.fields import receptive_field
-from a2cli.cli.invariance import probe_invariance
-from a2cli.cli.predict import predict
-from a2cli.cli.training import finetune, train_cnn, train_mlp
-from a2cli.cli.transfer import extract_features
-from a2cli.cli.weights import visualize_weights
-from a2cli.console import base as console
-from a2cli.console.progress import Show
-from a2cli.errors import SettingsError
-from a2cli.settings.ablation import ABLATIONS
-from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings, PresetsSettings
-from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions, TrialOptions
-from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
+from a2cli import __version__
+from a2cli.cli.commands import COMMANDS, GROUPS, Command
 from a2cli.settings.flag_names import hyphenated
-from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
-from a2cli.settings.kinds import TRAINING
-from a2cli.settings.predict import PredictOptions, PredictSettings
-from a2cli.settings.training import RunOptions, SplitSettings, TrainCnnSettings, TrainMlpSettings, split_flags
-from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions, FinetuneSettings, TrainFeaturesSettings
-from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
-OTHER = {"extract-features": ExtractFeaturesSettings}  # commands with presets, besides the trainings
 IN_CONTEXT = {"help_option_names": ["--help", "-h"], "token_normalize_func": hyphenated}
-ABOUT_DATA = "Check a data set; download those that are not built in."
-GROUPS = ("data",)
-
-app = typer.Typer(
-    name="a2",
-    help="A deep-learning lab in one command: a ConvNet assignment, experiment by experiment.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    add_completion=True,
-    context_settings=IN_CONTEXT,
-)
-data_app = typer.Typer(help=ABOUT_DATA, rich_markup_mode=None, no_args_is_help=True, context_settings=IN_CONTEXT)
-app.add_typer(data_app, name="data", short_help=ABOUT_DATA)  # Typer cuts a help that is not said to be short
 
 
-def presets(chosen: DebugOptions, flags: dict[str, Any]) -> None:
-    """The presets, with one line each; or a preset's settings, as a file to begin with."""
-    name = options.resolve(PresetsSettings, "presets", (), flags).settings.name
-    if name is not None:
-        preset = preset_of(name)
-        same = split_flags({**asdict(SplitSettings()), **preset.values})
-        note = f"# not the default's split: other commands hold out the same images with {same}\n" if same else ""
-        console.out(options.as_yaml(preset) + note)
-        return
-    rows = [(name, preset_of(name).about) for name in options.preset_names()]
-    console.show_rows(("preset", "what it is"), rows)
+class Commands(TyperGroup):
+    """A group of commands: each is its name and its line of help until it is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        words = name if ctx.parent is None else f"{ctx.info_name} {name}"
+        return name, _made(words) if words in COMMANDS else command, rest
 
 
-def preset_of(name: str) -> options.Preset:
-    """Return a preset by its name, of whichever training command it is."""
-    command = options.said_by(name, "command", "train-cnn")
-    kind = kind_of(command, [name], {}) if command in TRAINING else OTHER[command]
-    return options.load_preset(name, command, kind)
+def _made(name: str) -> Any:
+    """Return a command as Typer runs it, with an option for each of its settings."""
+    from a2cli.options import with_options
+
+    command = COMMANDS[name]
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    function = with_options(command.settings_types(), command.options_type(), _run(command))
+    alone.command(name.split()[-1], add_help_option=False)(function)
+    return typer.main.get_command(alone)
 
 
-def data_get(chosen: DebugOptions, flags: dict[str, Any]) -> None:
-    """Download a data set, or go on with it; every file is checked by its SHA-256."""
-    from a2cli.data.download import get_paintings
-    from a2cli.data.user_folders import data_folder
-
-    settings = options.resolve(GetSettings, "data get", (), flags).settings
-    if settings.name != "paintings":
-        got = "nothing" if settings.name is None else repr(settings.name)
-        raise SettingsError(f"a2 data get: expected paintings, got {got}")
-    name = settings.name
-    folder = Path(settings.to) if settings.to else data_folder() / name
-    with Show() as show:
-        show.phase(f"fetching {name}", brief=True)
-        result = get_paintings(
-            folder, report=show.say, progress=lambda done, total: show.at(done / 1e6, total and total / 1e6, "MB")
-        )
-    console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
-    console.out(str(result.folder))
-
-
-WITH_SETTINGS: dict[str, tuple[tuple[type, ...], type, Any, str]] = {
-    "train-cnn": ((TrainCnnSettings,), RunOptions, train_cnn, "Train the ConvNet, on one seed or several."),
-    "train-mlp": (
-        (TrainMlpSettings, TrainFeaturesSettings),
-        RunOptions,
-        train_mlp,
-        "Train an MLP on images, or a head on features.",
-    ),
-    "compare-optimizers": (
-        (CompareSettings, CompareMlpSettings),
-        ComparisonOptions,
-        compare_optimizers,
-        "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
-    ),
-    "ablate": (
-        tuple(ABLATIONS.values()),
-        TrialOptions,
-        ablate,
-        "What each ingredient of a training brings.",
-    ),
-    "receptive-field": ((ReceptiveFieldSettings,), LookOptions, receptive_field, "Which input pixels a unit sees."),
-    "extract-features": (
-        (ExtractFeaturesSettings,),
-        FileOptions,
-        extract_features,
-        "A pretrained network's activations as data.",
-    ),
-    "finetune": (
-        (FinetuneSettings,),
-        RunOptions,
-        finetune,
-        "A pretrained network with a new head, trained in stages.",
-    ),
-    "probe-invariance": (
-        (ProbeInvarianceSettings,),
-        ProbeOptions,
-        probe_invariance,
-        "Which changes of the image a trained network survives.",
-    ),
-    "visualize-weights": (
-        (VisualizeWeightsSettings,),
-        ViewOptions,
-        visualize_weights,
-        "Filters, hidden units, what a network looks at.",
-    ),
-    "data check": ((CheckSettings,), CheckOptions, data_check, "What a data set holds, and what is wrong with it."),
-    "data get": ((GetSettings,), DebugOptions, data_get, "Download a data set, or go on; every file is checked."),
-    "predict": ((PredictSettings,), PredictOptions, predict, "What trained networks answer to images."),
-    "presets": ((PresetsSettings,), DebugOptions, presets, "List the presets, or print a preset's settings."),
-}
-
-
-def _served(run: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any, dict[str, Any]], None]:
+def _run(command: Command) -> Any:
     """Return a command's function, which first says which presets were edited."""
 
-    def served(chosen: Any, flags: dict[str, Any]) -> None:
-        tell_edited(getattr(chosen, "preset", ()))
-        run(chosen, flags)
+    def run(chosen: Any, flags: dict[str, Any]) -> None:
+        function = command.function()
+        if presets := getattr(chosen, "preset", ()):
+            from a2cli.cli.common import tell_edited
 
-    return served
+            tell_edited(presets)
+        function(chosen, flags)
+
+    return run
 
 
-for _name, (_settings, _options, _run, _short) in WITH_SETTINGS.items():
-    _command = options.with_options(_settings, _options, _served(_run))
-    _group = data_app if _name.startswith("data ") else app
-    _group.command(_name.split()[-1], short_help=_short, add_help_option=False)(_command)
+def _placeholder() -> None: ...
+
+
+def _group(help: str, **options: Any) -> typer.Typer:  # noqa: A002
+    return typer.Typer(
+        help=help, cls=Commands, rich_markup_mode=None, no_args_is_help=True, context_settings=IN_CONTEXT, **options
+    )
+
+
+app = _group("A deep-learning lab in one command: a ConvNet assignment, experiment by experiment.", name="a2")
+groups = {name: _group(about) for name, about in GROUPS.items()}
+for _name, _command in COMMANDS.items():
+    *_of, _word = _name.split()
+    _parent = groups[_of[0]] if _of else app
+    _parent.command(_word, short_help=_command.short)(_placeholder)
+for _name, _about in GROUPS.items():
+    app.add_typer(groups[_name], name=_name, short_help=_about)  # Typer cuts a help that is not said to be short
 
 
 def _version(value: bool) -> None:
     if value:
+        from a2cli.console import base as console
+
         console.out(f"a2 {__version__}")
         raise typer.Exit
 

@@ -3,41 +3,47 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2cli import best, storage
+from a2cli import storage
 from a2cli.cli.common import config_of, show_report, training_of
+from a2cli.config import Resolved
 from a2cli.console import base as console
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved
 from a2cli.report import Report, plain
-from a2cli.results.best import ChosenRun
 from a2cli.settings.comparison import TrialOptions
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining
 
+if TYPE_CHECKING:
+    from a2cli.results.best import ChosenRun
+
 S = TypeVar("S")
 
 
-def chosen_run(flag: str, run: str, *, several: bool = False) -> ChosenRun:
+def chosen_run(flag: str, run: str, *, several: bool = False) -> "ChosenRun":
     """Return the run that is meant by a folder, and say which where it is one inside it; raises DataError."""
+    from a2cli import best
+
     config_of(flag, run)
     chosen = best.choose(flag, run, several=several)
     _tell(flag, [chosen])
     return chosen
 
 
-def _tell(flag: str, several: Sequence[ChosenRun]) -> None:
+def _tell(flag: str, several: "Sequence[ChosenRun]") -> None:
     for one in several:
         if one.reason:
             console.note(f"{flag} {one.named}: its best run is used, {one.folder}: {one.reason}")
 
 
-def chosen_trainings(runs: Sequence[str], *, several: bool) -> tuple[dict[str, AnyTraining], list[ChosenRun]]:
+def chosen_trainings(runs: Sequence[str], *, several: bool) -> "tuple[dict[str, AnyTraining], list[ChosenRun]]":
     """Return the settings of the trainings that are meant by folders, by theirs, and which were chosen.
 
     Raises DataError and SettingsError, also where two mean the same.
     """
+    from a2cli import best
+
     meant: dict[str, str] = {}
     for run in runs:
         config_of("--run", run)
@@ -50,7 +56,7 @@ def chosen_trainings(runs: Sequence[str], *, several: bool) -> tuple[dict[str, A
     return trainings, [one for one in chosen if one.reason]
 
 
-def chosen_backbone(resolved: Resolved[S], resume: str | None) -> tuple[Resolved[S], list[ChosenRun]]:
+def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolved[S], list[ChosenRun]]":
     """Return settings with the run that their backbone is meant to be, and which was chosen, now or before a resume.
 
     Raises DataError.
@@ -68,6 +74,8 @@ def chosen_backbone(resolved: Resolved[S], resume: str | None) -> tuple[Resolved
 
 def is_finished(resolved: Resolved[Any], resume: str | None) -> bool:
     """Return whether a comparison or ablation to go on with has all that these settings ask for, its best run too."""
+    from a2cli import best
+
     report = storage.read_report(Path(resume)) if resume else None
     if resume is None or report is None or report.status != "done":
         return False
@@ -78,6 +86,8 @@ def is_finished(resolved: Resolved[Any], resume: str | None) -> bool:
 
 def show_best(folder: str) -> None:
     """Print the best run's folder alone, and by what it is that for people; raises DataError where there is none."""
+    from a2cli import best
+
     chosen = best.choose("--best", folder)
     console.note(f"--best: {chosen.reason}")
     console.out(chosen.folder)

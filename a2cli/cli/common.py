@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from a2cli import options, storage
-from a2cli.checks.data import plan_data
+from a2cli.config import Resolved, is_file, preset_value, resolve, was_edited
 from a2cli.console import base as console
 from a2cli.console.progress import Show
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
-from a2cli.options import Resolved
 from a2cli.report import Report, to_json
 from a2cli.settings.comparison import TrialOptions
 from a2cli.settings.declare import declared, flat
@@ -45,14 +44,14 @@ def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report
         show(report, folder)
 
 
-def resolve(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
+def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
     """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
     if chosen.resume is None:
-        return options.resolve(settings, command, chosen.preset, flags)
+        return resolve(settings, command, chosen.preset, flags)
     if chosen.out is not None:
         raise SettingsError("--out: a resumed run stays in its folder")
     saved = saved_settings("--resume", chosen.resume, settings, command)
-    asked = options.resolve(settings, command, chosen.preset, flags)
+    asked = resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)
     for name, source in asked.sources.items():
         if source != "default" and now[name] != then[name]:
@@ -69,7 +68,7 @@ def saved_settings(flag: str, run: str, settings: type[S], command: str) -> Reso
     Raises DataError where it is damaged, or a newer version's.
     """
     with saved_config(flag, run) as config:
-        saved = options.resolve(settings, command, [config], {})
+        saved = resolve(settings, command, [config], {})
     if lost := [item.name for item in declared(settings) if saved.sources[item.name] == "default" and not item.added]:
         more = " and more" if len(lost) > 1 else ""
         raise DataError(f"{flag} {run}: damaged (config.yaml has lost {lost[0]}{more})")
@@ -88,7 +87,7 @@ def saved_config(flag: str, run: str) -> Iterator[str]:
 
 def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:
     """Return the settings that a training command has here; train-mlp's are others on features than on images."""
-    on_features = flags.get("features") is not None or any(options.said_by(name, "features", "") for name in presets)
+    on_features = flags.get("features") is not None or any(preset_value(name, "features", "") for name in presets)
     return TRAINING[command][-1 if on_features else 0]
 
 
@@ -103,7 +102,7 @@ def own_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
 def training_of(flag: str, run: str) -> AnyTraining:
     """Return the settings of a training run, by its folder; raises DataError, SettingsError where it is none."""
     with saved_config(flag, run) as config:
-        command = options.said_by(config, "command", "train-cnn")
+        command = preset_value(config, "command", "train-cnn")
         kind = kind_of(command, [config], {}) if command in TRAINING else None
     if kind is None:
         raise SettingsError(
@@ -120,7 +119,7 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
     if chosen.out is not None or chosen.preset:
         raise SettingsError("--resume: goes on with the run's settings and folder; leave out --out, --preset")
     with saved_config("--resume", chosen.resume) as config:
-        of = options.said_by(config, "command", command)
+        of = preset_value(config, "command", command)
     if of != command:
         hint = f"; to begin with its settings use -p {config}" if of in TRAINING else ""
         raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}', not of 'a2 {command}'{hint}")
@@ -130,11 +129,11 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
 def config_of(flag: str, run: str) -> Path:
     """Return a run's config.yaml; raises DataError where a folder given by `flag` has none, or an edited one."""
     config = Path(run) / "config.yaml"
-    if not options.is_file(config):
+    if not is_file(config):
         if storage.never_began(Path(run)):
             raise DataError(f"{flag} {run}: this run was stopped before it began; begin it again, with --out {run}")
         raise DataError(f"{flag} {run}: {storage.no_run(Path(run))}")
-    if options.was_edited(config):
+    if was_edited(config):
         raise DataError(
             f"{flag} {run}: config.yaml was damaged or edited (its SHA-256 is not the one written in it); put it back "
             f"as it was, or begin a new run with -p {config}"
@@ -145,11 +144,13 @@ def config_of(flag: str, run: str) -> Path:
 def tell_edited(presets: Sequence[str]) -> None:
     """Say which presets are the config.yaml of a run and were edited since."""
     for name in presets:
-        if options.was_edited(Path(name)):
+        if was_edited(Path(name)):
             console.note(f"warning: --preset {name}: edited since a2 wrote it; taken as it is now")
 
 
 def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
+    from a2cli.checks.data import plan_data
+
     values = flat(resolved.settings)
     rows = [(name.rstrip("_"), value, resolved.sources[name]) for name, value in values.items()]
     plan = [*plan, *plan_data(values.get("data"))]

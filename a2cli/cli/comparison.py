@@ -2,20 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from a2cli import options
 from a2cli.checks.comparison import check_compare, check_comparison_options, plan_compare
 from a2cli.cli.chosen import is_finished, show_best, show_trials
 from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run
+from a2cli.config import Resolved, preset_value, resolve
 from a2cli.console import base as console
-from a2cli.console.comparison import show_comparison, show_comparison_plan
 from a2cli.console.progress import Show
-from a2cli.options import Resolved
 from a2cli.report import to_json
-from a2cli.results.comparison import ComparisonResults, Plan
 from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions
 
 if TYPE_CHECKING:
     from a2cli.experiments.workers import Workers
+    from a2cli.results.comparison import Plan
 
 COMMAND = "compare-optimizers"
 
@@ -33,10 +31,11 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         return
     with Show(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
+        from a2cli.console.comparison import show_comparison, show_comparison_plan
         from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
         from a2cli.experiments.workers import Workers
+        from a2cli.machine import cores
         from a2cli.runs import Run
-        from a2cli.runtime import cores
 
         workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
         workers.check()
@@ -58,8 +57,9 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
 
 def _plan(
     resolved: Resolved[Any], chosen: ComparisonOptions, workers: "Workers", budget: float | None, show: Show
-) -> Plan:
+) -> "Plan":
     from a2cli.experiments.comparison_plan import plan_comparison
+    from a2cli.results.comparison import ComparisonResults
     from a2cli.runs import Run
 
     before = Run.open(chosen.resume).read_report() if chosen.resume else None
@@ -70,11 +70,11 @@ def _plan(
 def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle a comparison's settings, which begin with the network that --network or a preset names."""
     presets = presets_of(chosen, COMMAND)
-    says = [(options.said_by(name, "command", ""), options.said_by(name, "network", "")) for name in presets]
+    says = [(preset_value(name, "command", ""), preset_value(name, "network", "")) for name in presets]
     is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
     network = (flags["network"] or "").lower() or ("mlp" if is_mlp else "cnn")
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
     if chosen.resume is not None and (network == "mlp") == is_mlp:
         saved_settings("--resume", chosen.resume, kind, COMMAND)
     given = own_flags(kind, flags, f"{trains} has no such setting; see --network")
-    return options.resolve(kind, COMMAND, presets, given, also=(trains,))
+    return resolve(kind, COMMAND, presets, given, also=(trains,))

@@ -1,20 +1,20 @@
 """`a2 receptive-field`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from a2cli import options
 from a2cli.checks.fields import check_receptive_field
 from a2cli.cli.chosen import chosen_run
 from a2cli.cli.common import saved_config, saved_settings, show_report
-from a2cli.console.fields import show_fields
+from a2cli.config import preset_value, resolve
 from a2cli.console.progress import Show
 from a2cli.errors import RefutedError, SettingsError
-from a2cli.results.best import ChosenRun
-from a2cli.results.fields import FieldResults
 from a2cli.settings.declare import declared
 from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings
+
+if TYPE_CHECKING:
+    from a2cli.results.best import ChosenRun
 
 COMMAND = "receptive-field"
 
@@ -24,7 +24,9 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     settings, sample, used = _settings(chosen, flags)
     drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
     check_receptive_field(settings, flags, drawn)
+    from a2cli.console.fields import show_fields
     from a2cli.experiments.receptive_field import receptive_field as run_experiment
+    from a2cli.results.fields import FieldResults
 
     run = None
     if drawn:
@@ -47,19 +49,19 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
 
 def _settings(
     chosen: LookOptions, flags: dict[str, Any]
-) -> tuple[ReceptiveFieldSettings, TrainCnnSettings, list[ChosenRun]]:
+) -> "tuple[ReceptiveFieldSettings, TrainCnnSettings, list[ChosenRun]]":
     """Return the settings, the training whose images serve: a run's own, so that those held out do; and which run."""
     trained = TrainCnnSettings()  # the network, its images and their split
-    if chosen.preset and options.said_by(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
-        settings = options.resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
+    if chosen.preset and preset_value(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
+        settings = resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
     else:
         network = {item.name: flags[item.name] for item in declared(NetworkSettings)}
         whole = [name for name in ("model", "run", "layers") if flags[name] is not None]
         also = [name for name, value in {"preset": chosen.preset or None, **network}.items() if value is not None]
         if whole and (more := [*whole[1:], *also]):
             raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
-        trained = options.resolve(TrainCnnSettings, "train-cnn", chosen.preset, network).settings
-        settings = options.resolve(ReceptiveFieldSettings, COMMAND, (), flags).settings
+        trained = resolve(TrainCnnSettings, "train-cnn", chosen.preset, network).settings
+        settings = resolve(ReceptiveFieldSettings, COMMAND, (), flags).settings
         settings = replace(settings, network=trained.network)
     stack = settings.stack
     used = []
@@ -79,7 +81,7 @@ def _settings(
 
 def _trained(run: str) -> TrainCnnSettings:
     with saved_config("--run", run) as config:
-        command = options.said_by(config, "command", "train-cnn")
+        command = preset_value(config, "command", "train-cnn")
     if command != "train-cnn":
         raise SettingsError(f"--run {run}: is of 'a2 {command}'; fields are those of a train-cnn run's convolutions")
     return saved_settings("--run", run, TrainCnnSettings, command).settings

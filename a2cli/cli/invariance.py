@@ -3,14 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import options
 from a2cli.checks.invariance import check_probe, plan_probe
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
-from a2cli.console.invariance import show_probe
+from a2cli.config import resolve
 from a2cli.console.progress import Show
 from a2cli.errors import RefutedError
-from a2cli.results.invariance import InvarianceResults
 from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
 
 COMMAND = "probe-invariance"
@@ -18,7 +16,7 @@ COMMAND = "probe-invariance"
 
 def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
     """Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict."""
-    resolved = options.resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
+    resolved = resolve(ProbeInvarianceSettings, COMMAND, chosen.preset, flags)
     check_probe(resolved)
     settings = resolved.settings
     trained, chosen_runs = chosen_trainings(settings.probe.run, several=True)
@@ -29,8 +27,10 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
+        from a2cli.console.invariance import show_probe
         from a2cli.experiments.probe_invariance import probe_invariance as run_experiment
         from a2cli.experiments.probed import Trained
+        from a2cli.results.invariance import InvarianceResults
         from a2cli.runs import Run
 
         runs: list[Trained] = [Trained(name, settings) for name, settings in trained.items()]

@@ -5,11 +5,10 @@ from typing import Any
 
 from a2cli.checks.training import check_training, plan_training
 from a2cli.cli.chosen import chosen_backbone
-from a2cli.cli.common import kind_of, own_flags, resolve, resumable, saved_config, show_dry_run, show_report
+from a2cli.cli.common import kind_of, own_flags, resolve_run, resumable, saved_config, show_dry_run, show_report
+from a2cli.config import Resolved
 from a2cli.console.progress import Show
-from a2cli.console.training import show_training
 from a2cli.errors import SettingsError
-from a2cli.options import Resolved
 from a2cli.settings.kinds import repeats
 from a2cli.settings.training import RunOptions
 from a2cli.settings.transfer import TrainFeaturesSettings
@@ -45,6 +44,7 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
             from a2cli.experiments.workers import start_server
 
             start_server()  # before torch is loaded here, so that both load it at once
+        from a2cli.console.training import show_training
         from a2cli.experiments.train import train_network
         from a2cli.runs import Run
 
@@ -63,4 +63,4 @@ def _resolve(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> Reso
         with saved_config("--resume", chosen.resume) as config:
             kind = kind_of(command, [config], {})
     why = "does not act on --features" if kind is TrainFeaturesSettings else "acts only with --features"
-    return resolve(kind, command, chosen, own_flags(kind, flags, why))
+    return resolve_run(kind, command, chosen, own_flags(kind, flags, why))

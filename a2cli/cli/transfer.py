@@ -3,19 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import options
 from a2cli.checks.transfer import check_extraction, plan_extraction
 from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import show_dry_run
+from a2cli.config import resolve
 from a2cli.console import base as console
 from a2cli.console.progress import Show
-from a2cli.console.transfer import show_features
 from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions
 
 
 def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
     """A pretrained network's activations as data: some layers, for all images of a set, in one file."""
-    resolved = options.resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
+    resolved = resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
     check_extraction(resolved)
     resolved, backbone = chosen_backbone(resolved, None)
     if chosen.dry_run:
@@ -23,6 +22,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
+        from a2cli.console.transfer import show_features
         from a2cli.experiments.extract_features import extract_features as run_experiment
 
         report = run_experiment(resolved.settings, chosen.out, show, overwrite=chosen.overwrite)

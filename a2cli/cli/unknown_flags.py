@@ -3,12 +3,21 @@
 import difflib
 from collections.abc import Mapping, Sequence
 
+from a2cli.cli.commands import COMMANDS
 from a2cli.options import choices_of
 from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, hyphenated
 from a2cli.settings.training import AUGMENTATIONS
 
 MOST_NAMED = 3
+
+
+def no_such_option(command: str, flag: str, words: Sequence[str]) -> str:
+    """Return what is said of a flag that a command does not have; `words` are the command line's."""
+    if not flag.startswith("--"):  # the parser takes -lr for -l and -r
+        flag = next((word for word in words if word.startswith(flag)), flag)
+    commands = {name: each.declared() for name, each in COMMANDS.items()}
+    return f"No such option: {flag}{instead_of(flag, command, commands)}"
 
 
 def instead_of(flag: str, command: str, commands: Mapping[str, Sequence[Declared]]) -> str:

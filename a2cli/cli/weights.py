@@ -3,12 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli import options
 from a2cli.checks.weights import check_view, plan_view
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
+from a2cli.config import resolve
 from a2cli.console.progress import Show
-from a2cli.console.weights import show_weights
 from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
 COMMAND = "visualize-weights"
@@ -16,7 +15,7 @@ COMMAND = "visualize-weights"
 
 def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
     """What networks learned, and whether they did: weights as pictures, what excites units, maps of an image."""
-    resolved = options.resolve(VisualizeWeightsSettings, COMMAND, chosen.preset, flags)
+    resolved = resolve(VisualizeWeightsSettings, COMMAND, chosen.preset, flags)
     check_view(resolved, chosen)
     settings = resolved.settings
     trained, chosen_runs = chosen_trainings(settings.view.run, several=False)
@@ -27,6 +26,7 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
+        from a2cli.console.weights import show_weights
         from a2cli.experiments.probed import Trained
         from a2cli.experiments.visualize_weights import visualize_weights as run_experiment
         from a2cli.runs import Run

@@ -5,26 +5,21 @@ from. So each string given to it is one line.
 """
 
 import re
-import shutil
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from a2cli.report import Report, to_json
-from a2cli.results.best import BestRun
-from a2cli.settings.declare import Declared
-from a2cli.settings.training import split_flags
-from a2cli.storage import with_digest
 from a2cli.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from a2cli.report import Report
+    from a2cli.results.best import BestRun
 
 DRAWN = (".png", ".svg", ".pdf", ".gif")
 
@@ -81,7 +76,10 @@ def console_on(*, stderr: bool) -> "Console":
     return TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def show_report_json(report: Report) -> None:
+def show_report_json(report: "Report") -> None:
+    from a2cli.report import to_json
+    from a2cli.storage import with_digest
+
     out(to_json(with_digest(asdict(report))))
 
 
@@ -133,7 +131,7 @@ def add_layers(table: "Table", rows: Sequence[Sequence[str]], width: int) -> Non
         table.add_row(Text("\n".join(lines), overflow="fold"), *rest)
 
 
-def say_data(console: "Console", report: Report) -> None:
+def say_data(console: "Console", report: "Report") -> None:
     """Print how many images there were, once it is known."""
     if report.data:
         console.print(
@@ -142,13 +140,15 @@ def say_data(console: "Console", report: Report) -> None:
         )
 
 
-def say_split(console: "Console", report: Report) -> None:
+def say_split(console: "Console", report: "Report") -> None:
     """Print how other commands hold out the same images, where their defaults do not."""
+    from a2cli.settings.training import split_flags
+
     if flags := split_flags(report.config):
         console.print(f"Not the default's split: other commands hold out the same images with {flags}.", soft_wrap=True)
 
 
-def say_best(console: "Console", best: BestRun | None, folder: Path) -> None:
+def say_best(console: "Console", best: "BestRun | None", folder: Path) -> None:
     """Print the best run inside a run's folder, its config, and by what it is the best."""
     if best:
         lines = (f"Best run: {folder / best.folder}", f"Its settings: {folder / best.config}")
@@ -156,30 +156,10 @@ def say_best(console: "Console", best: BestRun | None, folder: Path) -> None:
         console.print(f"It is the best as {best.reason}.")
 
 
-def say_where(console: "Console", report: Report, folder: Path) -> None:
+def say_where(console: "Console", report: "Report", folder: Path) -> None:
     """Print the run's folder and the figures in it."""
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
     figures = list(dict.fromkeys(path.stem for path in drawn))
     console.print("", f"Run: {folder}", sep="\n", soft_wrap=True)  # a path stays whole, to be copied
     if figures:
         console.print(f"Figures, in its folder figures: {', '.join(figures)}")
-
-
-def help_text(command: str, about: str, items: Sequence[Declared], describe: Any, width: int = 0) -> str:
-    """Return a command's help: its sentence, then its options under their panels' titles.
-
-    `describe` gives an option's left column and its help.
-    """
-    width = width or min(100, max(60, shutil.get_terminal_size((80, 24)).columns))
-    words = "".join(f" {item.flag}{'...' * item.takes_several}" for item in items if item.positional)
-    lines = [f"Usage: a2 {command} [OPTIONS]{words}", "", *textwrap.wrap(about, width)]
-    for panel, group in groupby(items, key=lambda item: item.panel):
-        lines += ["", *textwrap.wrap(f"{panel}:", width)]
-        for item in group:
-            left, help_of = describe(item)
-            indent = " " * 26
-            wrapped = textwrap.wrap(help_of, width - 26) or [""]
-            first = f"  {left}".ljust(26) if len(left) < 23 else f"  {left}\n{indent}"
-            lines.append(first + wrapped[0])
-            lines += [indent + line for line in wrapped[1:]]
-    return "\n".join(lines) + "\n"

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from a2cli.console.base import clock, note, people, show_traceback, table_of
 from a2cli.report import Clock, RunProgress
-from a2cli.results.training import EpochLog
 from a2cli.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
     from rich.table import Table
+
+    from a2cli.results.training import EpochLog
 
 T = TypeVar("T")
 PLAIN_SECONDS = 20.0  # between lines in a pipe, at the most
@@ -170,7 +171,7 @@ class Show:
         if done:
             self._say(f"{self._title()}: going on after epoch {done} of {epochs}")
 
-    def epoch(self, log: EpochLog) -> None:
+    def epoch(self, log: "EpochLog") -> None:
         now, epochs = self.now, int(self.now.total or 0)
         self._advance(log.epoch)
         now.counted = f"{log.epoch}/{epochs}"

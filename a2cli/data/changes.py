@@ -24,7 +24,7 @@ from a2cli.data.augment import (
     affine,
     grayscale,
 )
-from a2cli.runtime import cores
+from a2cli.machine import cores
 from a2cli.settings.invariance import ChangeName
 
 DARK = 8  # the lightest value in padding: resizing and JPEG leave a little of the picture's edge in it

@@ -11,7 +11,8 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_parts
 from a2cli.experiments.few_images import few_note
-from a2cli.report import Watcher, cores
+from a2cli.machine import cores
+from a2cli.report import Watcher
 from a2cli.results.data import DataCheck
 from a2cli.settings.check import CheckSettings
 

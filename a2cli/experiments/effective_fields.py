@@ -17,6 +17,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
 from a2cli.experiments.model_fields import WINDOWED, traced
+from a2cli.machine import cores
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
@@ -25,7 +26,7 @@ from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
 from a2cli.report import Watcher
 from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
+from a2cli.runtime import Streams
 from a2cli.settings.fields import ReceptiveFieldSettings
 from a2cli.settings.training import TrainCnnSettings
 

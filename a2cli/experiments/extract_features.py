@@ -19,13 +19,14 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
 from a2cli.experiments.images import data_summary
+from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, up_to
 from a2cli.models.frozen import has_bf16
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Report, Watcher
 from a2cli.results.transfer import FeatureResults, LayerFeatures
-from a2cli.runtime import cores, environment, set_up
+from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.transfer import ExtractFeaturesSettings, FeatureSettings
 from a2cli.storage import check_absent

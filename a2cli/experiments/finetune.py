@@ -29,13 +29,14 @@ from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.transferred import backbone_used
 from a2cli.experiments.trial import judged, largest_class, run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
+from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import Nobody, Report, Watcher
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
+from a2cli.runtime import Streams
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of

@@ -17,10 +17,11 @@ from a2cli.experiments.few_images import few_note
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
+from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import DataSummary, Report, Watcher
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
+from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining, repeats
 from a2cli.settings.training import ImageTraining, NetworkSettings, SplitSettings, augmentations
 

@@ -23,6 +23,7 @@ from a2cli.experiments.images import Images, make_job, notes_on, summary_of, tit
 from a2cli.experiments.job import Job, Learner
 from a2cli.experiments.transferred import backbone_used, draw_transfer
 from a2cli.experiments.trial import run_trial
+from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
@@ -32,7 +33,7 @@ from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
+from a2cli.runtime import Streams
 from a2cli.settings.training import TrainMlpSettings
 from a2cli.settings.transfer import TrainFeaturesSettings
 

@@ -15,11 +15,12 @@ from a2cli.data.decode import DamagedImageError, read_image, to_square
 from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
+from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Watcher
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs import reason_of, rendered
-from a2cli.runtime import cores, set_up
+from a2cli.runtime import set_up
 from a2cli.settings.predict import PredictionSettings
 from a2cli.storage import check_absent, write
 from a2cli.text import printable

@@ -15,11 +15,11 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
+from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import Report, Watcher
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
-from a2cli.runtime import cores
 from a2cli.settings.kinds import AnyTraining, repeats
 from a2cli.settings.transfer import TrainFeaturesSettings
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
-from a2cli.report import Report, Watcher, machine
+from a2cli.machine import machine
+from a2cli.report import Report, Watcher
 from a2cli.results.fields import FieldResults, UnitField
 from a2cli.settings.declare import flat
 from a2cli.settings.fields import ReceptiveFieldSettings

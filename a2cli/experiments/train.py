@@ -17,11 +17,11 @@ from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.side_by_side import train_side_by_side
 from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transferred import draw_transfer
-from a2cli.experiments.workers import jobs_for
 from a2cli.geometry import auto_threads
+from a2cli.machine import cores, jobs_for
 from a2cli.report import Listening, Nobody, Report, Watcher
 from a2cli.runs import Run
-from a2cli.runtime import cores, environment, set_up
+from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, repeats
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings

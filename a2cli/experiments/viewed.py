@@ -16,6 +16,7 @@ from a2cli.data.sources import find_source
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.backbone import find_backbone
 from a2cli.experiments.probed import Trained, find_subject
+from a2cli.machine import cores
 from a2cli.models.backbones import friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
@@ -23,7 +24,7 @@ from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.report import Nobody, Watcher
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores
+from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
 from a2cli.settings.visualize import ViewSettings
 

@@ -94,20 +94,6 @@ class Workers:
                 client.close()
 
 
-def jobs_for(runs: int, cores: int) -> int:
-    """Return how many runs of one length to have side by side, so that all are done soonest and memory is spared.
-
-    With five runs on two cores it is three: with two, the last would have a core alone while the other is idle.
-    """
-    return min(range(min(runs, cores), min(runs, 2 * cores - 1) + 1), key=lambda jobs: _rounds(runs, jobs, cores))
-
-
-def _rounds(runs: int, jobs: int, cores: int) -> float:
-    """Return how long runs take, in units of one run on a core of its own, when jobs share the cores."""
-    full, rest = divmod(runs, jobs)
-    return full * max(1.0, jobs / cores) + (max(1.0, rest / cores) if rest else 0.0)
-
-
 def start_server() -> bool:
     """Start the process that the others begin as copies of, so that torch is loaded once for all of them.
 

@@ -1,9 +1,12 @@
 """Names of flags in other tools: those that are understood, and those that are answered with the right name."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from a2cli.errors import nearest
-from a2cli.settings.declare import Declared
+
+if TYPE_CHECKING:
+    from a2cli.settings.declare import Declared
 
 # These mean the same wherever they are used.
 UNDERSTOOD = {
@@ -97,7 +100,7 @@ def hyphenated(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def also_understood(items: Sequence[Declared]) -> dict[str, list[str]]:
+def also_understood(items: "Sequence[Declared]") -> dict[str, list[str]]:
     """Return the other flags of a command's settings, by setting; none that is already a flag of the command."""
     own = {item.flag for item in items}
     with_flag = {item.name for item in items if not item.positional}

@@ -26,13 +26,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.datasets import ImageFolder
 
+from a2cli.config import resolve
 from a2cli.experiments.probed import Network, Trained, find_subject
 from a2cli.experiments.probing import Setting, probe_network
 from a2cli.experiments.train import train_network
-from a2cli.options import resolve
+from a2cli.machine import cores
 from a2cli.report import Nobody
 from a2cli.runs import Run
-from a2cli.runtime import Streams, cores, set_up
+from a2cli.runtime import Streams, set_up
 from a2cli.settings.invariance import ChangeName, Probe, pixels
 from a2cli.settings.training import TrainCnnSettings
 

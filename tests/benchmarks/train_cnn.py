@@ -99,9 +99,9 @@ def shared_setup(data: Path, path: Path) -> None:
 def prepare(data: Path):  # type: ignore[no-untyped-def]
     import torch
 
+    from a2cli.config import resolve
     from a2cli.experiments.images import Images, make_job
     from a2cli.experiments.job import Progress
-    from a2cli.options import resolve
     from a2cli.report import Nobody
     from a2cli.runtime import Streams, set_up
     from a2cli.settings.training import TrainCnnSettings

@@ -1,0 +1,34 @@
+"""The machine: what a reader needs to know of it, its cores, and how many runs to have on them."""
+
+import os
+import platform
+
+from a2cli import __version__
+
+
+def machine() -> dict[str, str | int]:
+    """Return what a reader needs to know of the machine to repeat what was computed without torch."""
+    return {
+        "a2": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def jobs_for(runs: int, cores: int) -> int:
+    """Return how many runs of one length to have side by side, so that all are done soonest and memory is spared.
+
+    With five runs on two cores it is three: with two, the last would have a core alone while the other is idle.
+    """
+    return min(range(min(runs, cores), min(runs, 2 * cores - 1) + 1), key=lambda jobs: _rounds(runs, jobs, cores))
+
+
+def _rounds(runs: int, jobs: int, cores: int) -> float:
+    """Return how long runs take, in units of one run on a core of its own, when jobs share the cores."""
+    full, rest = divmod(runs, jobs)
+    return full * max(1.0, jobs / cores) + (max(1.0, rest / cores) if rest else 0.0)
