@@ -147,6 +147,14 @@ def test_images_of_one_single_value_are_named(fit: str, tmp_path: Path, train: A
     assert found["constant"] == ["ada/blank.png", "bea/x.png"]
 
 
+def test_a_set_of_single_valued_images_alone(train: A2, tmp_path: Path) -> None:
+    for label, name in enumerate(("ada", "bea")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(6):
+            Image.new("RGB", (12, 12), (20 * i, 5, 100 * label)).save(tmp_path / f"set/{name}/{i}.png")
+    train("--data", "set").done("12 images of one single value")
+
+
 def test_modes_and_sizes_are_kept(tmp_path: Path) -> None:
     draw_classes(tmp_path / "set")
     Image.new("L", (12, 8), 7).save(tmp_path / "set/ada/a.png")

@@ -93,7 +93,7 @@ def _coarse(small: NDArray[np.uint8]) -> Floats:
     """Return images as unit vectors (N, 64), whose products are correlations of the coarse pixels."""
     step = SIDE // COARSE
     fields = small.reshape(len(small), COARSE, step, COARSE, step)
-    coarse: Floats = fields.mean(axis=(2, 4), dtype=np.float32).reshape(len(small), -1)
+    coarse: Floats = fields.mean(axis=(2, 4), dtype=np.float32).reshape(len(small), COARSE * COARSE)
     coarse -= coarse.mean(axis=1, keepdims=True)
     coarse /= np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)
     return coarse
