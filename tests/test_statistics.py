@@ -16,6 +16,16 @@ def test_wilson(correct: int, count: int, confidence: float) -> None:
     assert found.value == correct / count
 
 
+@pytest.mark.parametrize("count", [1, 3, 90, 180, 997])
+def test_bounds_are_exact_where_nothing_rounds(count: int) -> None:
+    """0 of 180 is not above 0, nor are seeds above what each of them has: `better than` is asked of these bounds."""
+    assert wilson(0, count).low == 0
+    assert wilson(count, count).high == 1
+    for correct in range(count + 1):
+        same = spread([correct / count] * 3)
+        assert same.low == same.mean == same.high == correct / count
+
+
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 99])
 def test_students_t(freedom: int) -> None:
     for t in (-3.0, -0.1, 0.0, 0.7, 12.0):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, mean, stdev
 
 from a2cli.results.training import Accuracy, Spread
 
@@ -17,14 +17,17 @@ def wilson(correct: int, count: int, confidence: float = 0.95, size: float | Non
     share, n = correct / count, count if size is None else size
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Accuracy(correct, count, share, max(0.0, centre - half), min(1.0, centre + half))
+    # Of none or all the bound is exact; computed, it is off by 1e-17, and 0 of 180 were "better than" 0 of 180.
+    low = max(0.0, centre - half) if correct else 0.0
+    return Accuracy(correct, count, share, low, min(1.0, centre + half) if correct < count else 1.0)
 
 
 def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     """Return mean, sample deviation and Student's t interval of the mean; needs two values at least."""
-    mean, deviation, n = fmean(values), stdev(values), len(values)
+    # `fmean` of equal values can be above them, and seeds that all answer the largest class "better than" it.
+    centre, deviation, n = mean(values), stdev(values), len(values)
     half = t_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
-    return Spread(mean, deviation, mean - half, mean + half, n)
+    return Spread(centre, deviation, centre - half, centre + half, n)
 
 
 def t_cdf(t: float, freedom: int) -> float:
