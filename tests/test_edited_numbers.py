@@ -11,6 +11,7 @@ import pytest
 from conftest import A2, TINY, contents, draw_classes, sign
 
 from a2cli import main
+from a2cli.experiments.trials import run_trials
 from a2cli.models.files import load_model, save_model
 
 RUN = [*TINY, "--data", "set", "--epochs", "3"]
@@ -26,12 +27,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(place)
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
         patch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+        # The last trial ends first, as it may where they run side by side.
+        patch.setattr(
+            "a2cli.experiments.board.run_trials", lambda *these: run_trials(these[0], these[1][::-1], these[2])
+        )
         draw_classes(place / "set", count=24)
         for command in (
             ["train-cnn", *RUN, "--out", "run"],
             ["train-cnn", *RUN, "--seed", "1", "--out", "other"],
             ["train-cnn", *RUN, "--seeds", "2", "--jobs", "1", "--out", "seeds"],
-            ["compare-optimizers", *trials, "--optimizers", "adam,sgd", "--tuning", "none", "--out", "compared"],
+            ["compare-optimizers", *trials, "--optimizers", "adam,sgd", "--rates", "2", "--extend", "0",
+             "--out", "compared"],
             ["ablate", *trials, "--augment", "flip", "-w", "augment=none",
              "--out", "ablated"],
         ):  # fmt: skip
@@ -152,6 +158,25 @@ def test_what_was_not_edited_goes_on(place: Path, a2: A2) -> None:
         assert a2("train-cnn", "--resume", run, "--quiet").status == 0
     for command, run in (("compare-optimizers", "compared"), ("ablate", "ablated")):
         assert a2(command, "--resume", run, "--jobs", "1", "--quiet").status == 0
+
+
+def test_trials_stand_in_the_order_of_their_seeds(place: Path, a2: A2) -> None:
+    """Whichever ends first; reports of earlier versions have them as they ended, and are taken."""
+    path = place / "compared/report.json"
+    found = [
+        (rate["runs"], [run["seed"] for run in rate["runs"]])
+        for contender in json.loads(path.read_text())["results"]["tables"][0]["contenders"]
+        for rate in contender["tuning"]
+    ]
+    assert [seeds for _, seeds in found] == [[1_000_000, 1_000_001]] * 4
+
+    def as_they_ended(report: dict[str, Any]) -> None:
+        for contender in report["results"]["tables"][0]["contenders"]:
+            for rate in contender["tuning"]:
+                rate["runs"].reverse()
+
+    rewrite(path, as_they_ended)
+    assert a2("compare-optimizers", "--resume", "compared", "--jobs", "1", "--quiet").status == 0
 
 
 @pytest.mark.parametrize(("command", "run"), [("compare-optimizers", "compared"), ("ablate", "ablated")])

@@ -115,7 +115,7 @@ def _only(contender: Contender) -> float:
 def _contender(comparison: Comparison, choice: Choice, kind: Tuning, rate: float, target: float | None) -> Contender:
     tuned: dict[float, list[TrialOutcome]] = defaultdict(list)
     if kind == "grid":
-        for key in comparison.ended:
+        for key in sorted(comparison.ended):  # not as they ended, which differs from session to session
             if key[0] == choice.name and key[2] in comparison.tuning_seeds:
                 tuned[key[1]].append(comparison.outcome(key, target))
     rates = sorted(tuned)

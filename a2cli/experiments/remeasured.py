@@ -29,9 +29,20 @@ def check_results(run: Run, settings: Any, results: ComparisonResults | Ablation
     config, file = plain(flat(settings)), run.folder / "report.json"
     if any(config.get(name) != value for name, value in report.config.items()):
         return
-    found = unlike(read_json(file)["results"], plain(asdict(results)), "results")
+    stated = _by_seed(read_json(file)["results"])
+    found = unlike(stated, plain(asdict(results)), "results")
     by = f"the reports in {run.folder}/trials"
     refuse([Difference(file, *one, by) for one in found if one[0].rpartition(".")[2] not in WORDS])
+
+
+def _by_seed(values: Any) -> Any:
+    """Return values of a report with all runs in the order of their seeds; earlier versions had them as they ended."""
+    if isinstance(values, dict):
+        return {key: _by_seed(value) for key, value in values.items()}
+    if not isinstance(values, list):
+        return values
+    has_seeds = all(isinstance(one, dict) and isinstance(one.get("seed"), int) for one in values)
+    return [_by_seed(one) for one in (sorted(values, key=lambda one: one["seed"]) if has_seeds else values)]
 
 
 def check_measured(
