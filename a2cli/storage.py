@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -70,10 +71,11 @@ def _replace(temporary: Path, path: Path) -> None:
 
 
 def hashed(path: Path, watch: Watcher | None = None) -> "hashlib._Hash":
-    """Return the SHA-256 of a file so far, for more to be added; raises OSError.
+    """Return the SHA-256 of a file so far, for more to be added; raises OSError, and DataError for no file.
 
     It is read as a file, as a failed read of mapped memory ends the process.
     """
+    check_regular(path)
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         pieces = -(-os.fstat(file.fileno()).st_size // HASHED_BYTES)
@@ -232,9 +234,17 @@ def without_digest(values: Mapping[str, Any], path: Path, key: str = DIGEST_KEY)
     return others
 
 
+def check_regular(path: Path) -> int:
+    """Return a file's size; raises OSError, and DataError for a pipe or a device, reading which might never end."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise DataError(f"{path}: damaged (not a regular file)")
+    return about.st_size
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the values of a JSON file; raises OSError, and DataError where it holds no JSON object or is too large."""
-    if path.stat().st_size > MOST_JSON:  # reading at most so many bytes would make room for all of them first
+    if check_regular(path) > MOST_JSON:  # reading at most so many bytes would make room for all of them first
         raise DataError(f"{path}: damaged (larger than {MOST_JSON:,} bytes)")
     try:
         values = json.loads(path.read_bytes())
@@ -266,7 +276,10 @@ def read_report(folder: Path) -> Report | None:
         raise DataError(
             f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (
+        ValueError,
+        TypeError,
+    ) as error:
         raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
 

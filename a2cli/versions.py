@@ -75,6 +75,9 @@ def upgraded(kind: Kind, values: Mapping[str, Any], path: str | Path) -> Values:
     """Return what was stored by any version as this one stores it, without the version; raises as `version_of`."""
     upgrades = UPGRADES[kind][version_of(kind, values, path) - 1 :]
     found = {name: value for name, value in values.items() if name != VERSION_KEY}
-    for upgrade in upgrades:
-        found = upgrade(found)
+    try:
+        for upgrade in upgrades:
+            found = upgrade(found)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # what no version wrote
+        raise DataError(f"{path}: damaged (not of version {values.get(VERSION_KEY, 1)}: {error!r:.80})") from None
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import A2, contents, edit, flip, text_file
+from conftest import A2, contents, edit, flip, sign, text_file
 from PIL import Image
 from safetensors.torch import save
 
@@ -31,6 +31,8 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 3, ("'a2 train-mlp'",)),
     "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: damaged (not JSON",)),
     "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: damaged (not JSON",)),
+    "pipe for a report": (lambda r: _piped(r / "report.json"), 3, ("run/report.json: damaged (not a regular file)",)),
+    "no report of its version": (lambda r: _of_version_2(r / "report.json"), 3, ("not of version 2: KeyError",)),
     "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("run/report.json: damaged or edited",)),
     "other report": (lambda r: text_file(r / "report.json", '{"schema_version": 1}'), 3, ("not a report", "command")),
     "no object": (lambda r: text_file(r / "report.json", "[1]"), 3, ("damaged (expected a JSON object, got list)",)),
@@ -41,6 +43,19 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
 
 def _cut(path: Path, before: str) -> None:
     path.write_text(path.read_text().split(before)[0])
+
+
+def _piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _of_version_2(path: Path) -> None:
+    """Write a report as version 2 never had it, with its SHA-256."""
+    values = json.loads(path.read_text())
+    values["results"]["runs"][0]["confusion"] = [[1]]
+    path.write_text(json.dumps({**values, "schema_version": 2}))
+    sign(path)
 
 
 @pytest.mark.parametrize("kind", RESUMES)

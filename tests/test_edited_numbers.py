@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, TINY, contents, draw_classes, sign
+from conftest import A2, TINY, contents, draw_classes, edit, sign
 
 from a2cli import main
 from a2cli.experiments.trials import run_trials
@@ -92,6 +92,13 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "words": (lambda r: r["results"].update(verdict=r["results"]["verdict"].replace(" 0.", " 1.", 1)),
               "results.verdict is "),
     "data": (lambda r: r["data"].update(val=99), "results.runs[0].val.count is "),
+    "mistakes": (lambda r: one(r)["judged"]["most_wrong"].pop(), "results.runs[0].judged.most_wrong is "),
+    "mistake": (lambda r: one(r)["judged"]["most_wrong"][0].update(answer="cea"), "judged.most_wrong is 1 "),
+    "bins": (lambda r: one(r)["judged"]["calibration"][0].update(low=0.0), "judged.calibration[0]"),
+    "bin": (lambda r: one(r)["judged"]["calibration"][0].update(accuracy=0.99), "judged.calibration"),
+    "reads": (lambda r: one(r).update(test=one(r)["val"]), "test_reads is 0, but 1 or more by results.runs[0].test"),
+    "classes": (lambda r: r["data"]["classes"].update(ada=0), "data.classes is "),
+    "fingerprint": (lambda r: r["data"].update(fingerprint="0" * 64), "config and data.fingerprint is others"),
     "weights": (lambda r: one(r).update(weights_sha256="0" * 64), "results.runs[0].weights_sha256 is "),
 }  # fmt: skip
 
@@ -123,6 +130,12 @@ def test_edited_metrics_are_refused(place: Path, a2: A2) -> None:
     path = place / "run/metrics.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     refused(place, a2, "run", "run/metrics.csv: number of epochs is 2, but 3 by report.json's history")
+
+
+def test_settings_edited_everywhere_are_held_to_the_checkpoint(place: Path, a2: A2) -> None:
+    edit(place / "run/config.yaml", "learning_rate: 0.0001", "learning_rate: 0.0002")
+    rewrite(place / "run/report.json", lambda r: r["config"].update(learning_rate=0.0002))
+    refused(place, a2, "run", "config and data.fingerprint is others, but those of the run by run/checkpoints/epoch-")
 
 
 def test_swapped_weights_are_refused(place: Path, a2: A2) -> None:

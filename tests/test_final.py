@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, draw_classes
+from conftest import A2, contents, draw_classes
 
 from a2cli.experiments import train, trial
 from a2cli.runs import Run
@@ -128,3 +128,51 @@ def test_where_a_test_curve_cannot_be(a2: A2, tmp_path: Path) -> None:
     a2("ablate", "--data", "set", "--test-curve", "-w", "dropout=0.5").refused(
         2, "--test-curve: an ablation reads no test"
     )
+
+
+@pytest.mark.parametrize("kind", ["damaged", "gone"])
+def test_a_finished_run_without_its_last_checkpoint_keeps_its_report(kind: str, a2: A2, tmp_path: Path) -> None:
+    """Training again would test other weights than the report's, so --final is refused and nothing is lost."""
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--out", "out").status == 0
+    newest = max((tmp_path / "out/checkpoints").glob("*.json"))
+    for path in (tmp_path / "out/checkpoints").iterdir():
+        if kind == "gone":
+            path.unlink()
+        elif path.stem == newest.stem:
+            path.write_bytes(path.read_bytes()[:-9])
+    before = contents(tmp_path / "out")
+    ended = a2("train-cnn", "--resume", "out", "--final", "--quiet")
+    assert ended.status == 3 and ended.err.count("error: ") == 1 and "out/checkpoints" in ended.err
+    assert contents(tmp_path / "out") == before
+    assert a2("train-cnn", "--resume", "out", "--quiet").status == 0
+
+
+def test_a_finished_stage_is_not_trained_again_for_the_test(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--out", "base").status == 0
+    assert a2(*COMMANDS["finetune"].split(), *HERE, "--out", "out").status == 0
+    (tmp_path / "out/stages/1-head/report.json").unlink()
+    before = (tmp_path / "out/report.json").read_bytes()
+    a2("finetune", "--resume", "out", "--final", "--quiet").refused(3, "out/stages/1-head", "put it back")
+    assert (tmp_path / "out/report.json").read_bytes() == before
+
+
+def test_seeds_that_were_stopped_in_their_probes_get_them(
+    a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--out", "base").status == 0
+    extract = "extract-features --run base --data set --layer conv1 --grid 1 --out base.safetensors"
+    assert a2(*extract.split(), *HERE).status == 0
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    command = [*COMMANDS["features"].split(), *HERE, "--seeds", "2", "--jobs", "1", "--out", "out"]
+    with monkeypatch.context() as patch:
+        patch.setattr("a2cli.experiments.on_features.Features._probes", stopped)
+        assert a2(*command).status == 130
+    assert a2("train-mlp", "--resume", "out", "--jobs", "1", "--quiet").status == 0
+    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").glob("seeds/*/report.json"))]
+    assert [bool(report["transfer"]["probes"]) for report in reports] == [True, True]

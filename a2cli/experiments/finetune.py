@@ -13,6 +13,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Rows, Split, split_of
+from a2cli.errors import DataError
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, tell_grey
 from a2cli.experiments.images import notes_on, summary_of, title_of
 from a2cli.experiments.job import Job, Learner
@@ -130,6 +131,7 @@ class Finetuning:
         weights = run.save_model(self._card(alone), network)
         result = replace(_on_the_whole(stages, kept), weights_sha256=weights)
         if final:
+            run.write_report(report)
             result = self._tested(result, alone, network, device, watch)
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
@@ -197,6 +199,12 @@ class Finetuning:
         cached = bool(plan.cut and untouched and alone.stages.cache and not alone.stages.augment)
         report = child.previous_report(config, self.packed.fingerprint)
         if report is None or report.status != "done":
+            whole = run.read_report()
+            if whole and whole.status == "done":  # training again would test other weights than the report's
+                raise DataError(
+                    f"{child.folder}: a finished stage's report, which --final needs, is gone; put it back, or begin a "
+                    "new run with --final"
+                )
             watch.phase(plan.title, "computing features" if cached else "preparing")
             job = self._job(config, plan, network, device, watch, cached=cached)
             report = run_trial(job, child, device, watch, figures=False)

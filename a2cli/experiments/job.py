@@ -75,6 +75,12 @@ class Job:
         return flat(self.settings)
 
 
+def identity_of(settings: AnyTraining, fingerprint: str) -> str:
+    """Return what a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
+    decides = [deciding(settings), fingerprint]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
 class Progress:
     """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
 
@@ -126,9 +132,7 @@ class Progress:
 
     @property
     def _identity(self) -> str:
-        """What a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
-        decides = [deciding(self.job.settings), self.job.summary.fingerprint]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return identity_of(self.job.settings, self.job.summary.fingerprint)
 
     def save(self, run: Run) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}

@@ -105,14 +105,13 @@ class Features:
     ) -> Report:
         """Train a head in a run's folder, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
-        earlier = run.read_report()
-        if earlier and earlier.is_tested and earlier.transfer is None:
-            final = False  # it was stopped after the test was read, before the probes were done
-        report = run_trial(self._job(alone), run, device, watch, final=final, figures=figures)
-        if report.transfer is not None and not final:
+        report = run_trial(self._job(alone), run, device, watch, final=final, figures=figures, more=True)
+        if report.status == "done":
             return report
-        probes = self._probes(alone, run, device, report, watch, report.is_tested) if alone.features.probe else []
-        report = replace(report, transfer=TransferResults(backbone_used(self.card), [], probes))
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        tested = all(one.test for one in report.results.runs)
+        probes = self._probes(alone, run, device, report, watch, tested) if alone.features.probe else []
+        report = replace(report, status="done", transfer=TransferResults(backbone_used(self.card), [], probes))
         return run.finish(report, watch, partial(draw_transfer, run, report.transfer) if probes else None)
 
     def _job(self, alone: TrainFeaturesSettings) -> Job:

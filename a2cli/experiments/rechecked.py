@@ -16,6 +16,7 @@ from pathlib import Path
 
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import DataError
+from a2cli.experiments.job import identity_of
 from a2cli.experiments.over_runs import over_runs
 from a2cli.experiments.rechecked_classes import by_class
 from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
@@ -24,8 +25,9 @@ from a2cli.report import Report, Watcher, plain
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
+from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining, repeats
-from a2cli.storage import DIGEST_KEY, hashed, read_json
+from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
 from a2cli.training.loop import monitored
 from a2cli.versions import VERSION_KEY, upgraded
 
@@ -104,7 +106,7 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
         verdict = training_verdict([result], [history], settings.training.monitor, settings=settings)
         yield from _in_words(file, report.results.verdict, replace(report.results, verdict=verdict))
     yield from _in_rows(folder / "metrics.csv", history)
-    yield from _in_checkpoint(folder, history)
+    yield from _in_checkpoint(folder, history, _identity(report, settings))
     yield from _in_weights(folder, result)
     if report.transfer:
         yield from _in_stages(folder, report.transfer, result, history, settings)
@@ -119,12 +121,16 @@ def _by_counts(result: TrainingResult, report: Report) -> Iterator[tuple[str, ob
         yield from _by_its_counts(where, found)
     yield from by_class(result)
     at = "results.runs[0]"
+    if report.test_reads < bool(result.test):
+        yield "test_reads", report.test_reads, "1 or more", f"{at}.test"
     if result.majority.count != result.val.count:
         yield f"{at}.majority.count", result.majority.count, result.val.count, "val.count"
     for part in ("train", "val", "test"):
         accuracy: Accuracy | None = getattr(result, part)
         if accuracy and report.data and accuracy.count != getattr(report.data, part):
             yield f"{at}.{part}.count", accuracy.count, getattr(report.data, part), f"data.{part}"
+    if report.data and sum(report.data.classes.values()) < report.data.train + report.data.val + report.data.test:
+        yield "data.classes", sum(report.data.classes.values()), "all images", "data.train, data.val and data.test"
 
 
 def _by_its_counts(where: str, found: Accuracy) -> Iterator[tuple[str, object, object, str]]:
@@ -196,6 +202,7 @@ def _in_words(file: Path, stated: str, results: TrainingResults) -> Iterator[Dif
 def _in_rows(file: Path, history: Sequence[EpochLog]) -> Iterator[Difference]:
     """Yield where metrics.csv and the history differ; nothing reads it, so there may be none."""
     try:
+        check_regular(file)
         with file.open(newline="", encoding="utf-8") as rows:
             found = list(csv.DictReader(rows))
     except FileNotFoundError:
@@ -219,13 +226,23 @@ def _same_text(text: str | None, value: float | None) -> bool:
         return False
 
 
-def _in_checkpoint(folder: Path, history: Sequence[EpochLog]) -> Iterator[Difference]:
-    """Yield where the newest checkpoint and the history differ; a damaged one is noticed when it is used."""
+def _identity(report: Report, settings: AnyTraining) -> str:
+    """Return what a run's checkpoints have for its settings and data; '' for a stage's, whose settings are its own."""
+    own = report.data and plain(flat(settings)) == plain(completed(type(settings), report.config))
+    return identity_of(settings, report.data.fingerprint) if report.data and own else ""
+
+
+def _in_checkpoint(folder: Path, history: Sequence[EpochLog], identity: str) -> Iterator[Difference]:
+    """Yield where the newest checkpoint, the history and the settings differ; a damaged one is noticed when used."""
     for path in sorted(folder.glob("checkpoints/epoch-*.json"))[-1:]:
         try:
-            logs = [EpochLog(**row) for row in read_json(path)["history"]]
+            state = read_json(path)
+            logs, of = [EpochLog(**row) for row in state["history"]], state["run"]
         except (DataError, OSError, KeyError, TypeError):
             return
+        if identity and of != identity:
+            yield Difference(folder / "report.json", "config and data.fingerprint", "others", "those of the run",
+                             str(path))  # fmt: skip
         for field, one, other in unlike(list(history), logs, "history"):
             yield Difference(folder / "report.json", field, one, other, str(path))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from a2cli.analysis.by_class import judged_part
 from a2cli.analysis.statistics import wilson
-from a2cli.errors import DivergedError
+from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.job import Job, Progress
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
@@ -30,18 +30,34 @@ CHECKPOINT_SECONDS = 1.0
 
 
 def run_trial(
-    job: Job, run: Run, device: torch.device, watch: Watcher, *, final: bool = False, figures: bool = True
+    job: Job,
+    run: Run,
+    device: torch.device,
+    watch: Watcher,
+    *,
+    final: bool = False,
+    figures: bool = True,
+    more: bool = False,
 ) -> Report:
     """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
 
-    A run that is already done is returned as it stands, unless `final` asks for its test. Raises DataError where the
-    folder holds a run on other data or of other settings, and DivergedError.
+    A run that is already done is returned as it stands, unless `final` asks for its test. With `more` to come in its
+    folder, it is not done yet. Raises DataError where the folder holds a run on other data or of other settings, or
+    a finished one without its last checkpoint, and DivergedError.
     """
     previous = run.previous_report(job.settings, job.summary.fingerprint)
-    if previous is not None and previous.status == "done" and not final:
+    is_done = previous is not None and previous.status == "done"
+    if previous is not None and is_done and not final:
         return previous
     with under_way(run, job.settings, job.summary, job.warnings, device, final=final) as report:
-        return _run(job, run, device, watch, report, final, figures)
+        progress = Progress(job, device)
+        progress.restore(run, watch)
+        if is_done and not progress.finished:  # training again would test other weights than the report's
+            raise DataError(
+                f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
+                "begin a new run with --final"
+            )
+        return _run(progress, run, device, watch, report, final, figures, more)
 
 
 @contextmanager
@@ -56,7 +72,8 @@ def under_way(
 ) -> Iterator[Report]:
     """Write the report of a run that is under way, and into it how it ended, if it did not end well.
 
-    With `final`, the test images count as read from now on, once for a reading that was interrupted and goes on.
+    A finished run's stays as it is until something is read that it has not, as that may fail. What is given is to be
+    written when, with `final`, the test images are read: it counts that, once for a reading that was interrupted.
     """
     previous = run.read_report()
     reads = previous.test_reads if previous else 0
@@ -72,11 +89,14 @@ def under_way(
         test_reads=reads + (final and not goes_on),
         test_curve_reads=previous.test_curve_reads if previous else 0,
     )
-    run.write_report(report)
+    if previous is None or previous.status != "done":
+        run.write_report(replace(report, test_reads=reads))
     try:
         yield report
     except (KeyboardInterrupt, SystemExit):
-        run.write_report(replace(report, status="interrupted"))
+        written = run.read_report()
+        if written and written.status == "running":
+            run.write_report(replace(report, status="interrupted", test_reads=written.test_reads))
         raise
     except DivergedError as error:
         run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
@@ -84,10 +104,16 @@ def under_way(
 
 
 def _run(
-    job: Job, run: Run, device: torch.device, watch: Watcher, report: Report, final: bool, figures: bool
+    progress: Progress,
+    run: Run,
+    device: torch.device,
+    watch: Watcher,
+    report: Report,
+    final: bool,
+    figures: bool,
+    more: bool,
 ) -> Report:
-    progress = Progress(job, device)
-    progress.restore(run, watch)
+    job = progress.job
     run.start_metrics(progress.history)
     watch.start(job.title, job.training.epochs, len(progress.history))
     if not progress.finished:
@@ -100,6 +126,7 @@ def _run(
     val = evaluate(progress.model, job.val, job.training, device, watch)
     if final:
         watch.step("test images")
+        run.write_report(report)
     test = evaluate(progress.model, job.test, job.training, device, watch) if final else None
     watch.step("training images")
     train = evaluate(progress.model, job.train.data, job.training, device, watch)
@@ -108,7 +135,7 @@ def _run(
     verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
     report = replace(
         report,
-        status="done",
+        status="running" if more else "done",
         results=TrainingResults([result], None, None, None, None, verdict),
         history=history,
         test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),

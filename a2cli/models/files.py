@@ -22,7 +22,7 @@ from a2cli.report import to_json
 from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
-from a2cli.storage import DIGEST_KEY, read_json, with_digest, without_digest, write
+from a2cli.storage import DIGEST_KEY, check_regular, read_json, with_digest, without_digest, write
 from a2cli.versions import VERSION_KEY, Kind, newest, upgraded, version_of
 
 OWN_DIGEST = "state_sha256"
@@ -54,6 +54,7 @@ def load_tensors(kind: Kind, stem: Path, unhashed: Collection[str] = ()) -> tupl
         expected = about.pop(DIGEST_KEY, None)
         if not about or not about.keys() <= {*unhashed}:
             about = without_digest(about, path, OWN_DIGEST)
+        check_regular(weights)
         content = weights.read_bytes()
         if expected != hashlib.sha256(content).hexdigest():
             raise DataError(f"{weights}: damaged (its SHA-256 is not the one in {path.name})")
