@@ -73,7 +73,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
 
     A command that asks `several` networks at once takes all of a training over seeds or folds, so that is itself. What
     is no training, comparison or ablation is itself too, for the caller to refuse. Raises DataError where it is not
-    finished, or has no best run, or that one's folder is gone.
+    finished, or has no best run, or that one's folder is gone, or its report has other accuracies than its runs' own.
     """
     folder, itself = Path(run), ChosenRun(run, run, "")
     command = next((one for one in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, one)), "")
@@ -93,6 +93,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
         if not isinstance(results, ComparisonResults | AblationResults):
             return itself
         raise DataError(f"{flag} {run}: no run in it has a network ({_ends(results)}); its report.json says why")
+    _check_accuracies(flag, folder, results)
     if not (folder / best.folder / "model").is_dir():
         raise DataError(
             f"{flag} {run}: its best run, {folder / best.folder}, has no network any more; remove what is left of it "
@@ -101,13 +102,34 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     return ChosenRun(run, str(folder / best.folder), best.reason)
 
 
+def _check_accuracies(flag: str, folder: Path, results: Results | None) -> None:
+    """Raise DataError where a run inside a folder has another accuracy in its own report than in the folder's."""
+    if isinstance(results, TrainingResults):
+        stated = {one.folder: one.val.value for one in results.runs}
+    else:
+        stated = {one.folder: one.accuracy for one in _outcomes(results) if one.status == "done" and one.accuracy}
+    for name, accuracy in stated.items():
+        own = storage.read_report(folder / name)
+        if own is None or own.status != "done" or not isinstance(own.results, TrainingResults):
+            continue  # removed: only --resume can make it again
+        found = own.results.runs[0].val.value
+        if abs(found - accuracy) > 1e-9:
+            raise DataError(
+                f"{flag} {folder}: report.json says {accuracy:.3f} of {name}, its own report {found:.3f}; one of them "
+                "was edited or damaged"
+            )
+
+
+def _outcomes(results: Results | None) -> list[TrialOutcome]:
+    """Return the judged runs of a comparison, or those of an ablation."""
+    if isinstance(results, ComparisonResults):
+        return [run for table in results.tables for one in table.contenders for run in one.runs]
+    return [run for one in results.combinations for run in one.runs] if isinstance(results, AblationResults) else []
+
+
 def _ends(results: ComparisonResults | AblationResults) -> str:
     """Return how the runs ended that could have been the best."""
-    if isinstance(results, ComparisonResults):
-        runs = [run for table in results.tables for one in table.contenders for run in one.runs]
-    else:
-        runs = [run for one in results.combinations for run in one.runs]
-    ends = Counter(run.status for run in {run.folder: run for run in runs}.values())
+    ends = Counter(run.status for run in {run.folder: run for run in _outcomes(results)}.values())
     return ", ".join(f"{count} {status}" for status, count in ends.items())
 
 

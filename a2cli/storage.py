@@ -229,7 +229,11 @@ def with_digest(values: Mapping[str, Any], key: str = DIGEST_KEY) -> dict[str, A
 def without_digest(values: Mapping[str, Any], path: Path, key: str = DIGEST_KEY) -> dict[str, Any]:
     """Return values without their SHA-256 under `key`; raises DataError where it is missing or of other values."""
     others = {name: value for name, value in values.items() if name != key}
-    if values.get(key) != digest_of(others):
+    try:
+        digest = digest_of(others)
+    except RecursionError:
+        raise DataError(f"{path}: damaged (values within values, too deep)") from None
+    if values.get(key) != digest:
         raise DataError(f"{path}: damaged or edited (its SHA-256 is not the one written in it)")
     return others
 

@@ -31,6 +31,8 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 3, ("'a2 train-mlp'",)),
     "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: damaged (not JSON",)),
     "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: damaged (not JSON",)),
+    "deep values": (lambda r: text_file(r / "report.json", f'{{"schema_version": 3, "x": {"[" * 600}{"]" * 600}}}'), 3,
+                    ("run/report.json: damaged (values within values, too deep)",)),
     "pipe for a report": (lambda r: _piped(r / "report.json"), 3, ("run/report.json: damaged (not a regular file)",)),
     "no report of its version": (lambda r: _of_version_2(r / "report.json"), 3, ("not of version 2: KeyError",)),
     "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("run/report.json: damaged or edited",)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, TINY, contents, draw_classes, edit
+from conftest import A2, TINY, contents, draw_classes, edit, sign
 from test_house import HEAVY, modules_after
 
 from a2cli import main
@@ -202,6 +202,18 @@ def test_the_best_alone_is_printed(flags: str, own: A2) -> None:
     own(f"{COMMANDS['compared'].replace('--quiet', '')} --best", flags).refused(2, "--best: ", f"leave out {flags}")
     if flags != "--plan":
         own(f"{COMMANDS['ablated'].replace('--quiet', '')} --best", flags).refused(2, "--best: ", f"leave out {flags}")
+
+
+@pytest.mark.parametrize("folder", ["compared", "ablated"])
+def test_a_best_run_is_held_to_its_own_report(folder: str, own: A2) -> None:
+    path = Path(folder, "report.json")
+    values = json.loads(path.read_text())
+    parts = values["results"]["tables"][0]["contenders"] if folder == "compared" else values["results"]["combinations"]
+    for run in parts[-1]["runs"]:
+        run["accuracy"] = 0.99
+    path.write_text(json.dumps(values))
+    sign(path)
+    own("predict --run", folder, "set/ada/0.png").refused(3, "says 0.990 of trials/", "its own report 0.")
 
 
 # Every --run

@@ -148,6 +148,27 @@ def test_a_finished_run_without_its_last_checkpoint_keeps_its_report(kind: str, 
     assert a2("train-cnn", "--resume", "out", "--quiet").status == 0
 
 
+def test_a_test_that_was_read_is_not_lost_when_drawing_is_interrupted(
+    a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_classes(tmp_path / "set", count=10)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "draw_run", stopped)
+        ended = a2(*CNN.split(), *HERE, "--final", "--out", "out")
+    assert ended.status == 130 and "go on with: a2 train-cnn --resume out --final\n" in ended.err
+    read = json.loads((tmp_path / "out/report.json").read_text())
+    assert read["status"] == "interrupted" and read["results"]["runs"][0]["test"]
+    ended = a2("train-cnn", "--resume", "out", "--quiet")  # without --final, which goes on all the same
+    assert ended.status == 0 and "going on with --final" in ended.err
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["status"], report["test_reads"]) == ("done", 1)
+    assert report["results"]["runs"][0]["test"] == read["results"]["runs"][0]["test"]
+
+
 def test_a_finished_stage_is_not_trained_again_for_the_test(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
     assert a2(*CNN.split(), *HERE, "--out", "base").status == 0

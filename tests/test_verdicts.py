@@ -84,6 +84,7 @@ def test_advice_is_what_the_settings_take() -> None:
         ([0.02 * i for i in range(10)] + [0.2] * 10, False),
         ([0.1, 0.2, 0.3, 0.4, 0.5], False),  # too few to tell
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], True),
+        ([0.75, 0.875, 0.917, 0.958, 0.958, 0.958], False),  # it had risen, and does no more
         ([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], False),
     ],
 )

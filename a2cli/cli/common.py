@@ -173,14 +173,14 @@ def _quoted(word: str) -> str:
 
 
 @contextmanager
-def resumable(run: "Run", show: Show, command: str) -> Iterator[None]:
-    """Say how to go on when a run is interrupted; leave no empty folder of a run that could not begin."""
+def resumable(run: "Run", show: Show, command: str, flags: str = "") -> Iterator[None]:
+    """Say how to go on when a run is interrupted, with `flags`; leave no empty folder of one that could not begin."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         show.close()
         if (run.folder / "config.yaml").exists():
-            console.note(f"interrupted; go on with: a2 {command} --resume {_quoted(str(run.folder))}")
+            console.note(f"interrupted; go on with: a2 {command} --resume {_quoted(str(run.folder))}{flags}")
         raise
     except MissingDataError as error:
         if (run.folder / "config.yaml").exists() and not Path(error.data).is_absolute():

@@ -50,7 +50,7 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
 
         run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         run.chosen = backbone
-        with resumable(run, show, command):
+        with resumable(run, show, command, " --final" * chosen.final):
             report = train_network(
                 resolved.settings, run, show, final=chosen.final, warnings=warnings, jobs=chosen.jobs
             )

@@ -97,7 +97,8 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution
 def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None, resolution: float) -> Table:
     margin = comparison.settings.comparison.margin / 100
     contenders = [_contender(comparison, one, kind, chosen[one.name], target) for one in comparison.choices]
-    contenders.sort(key=lambda one: -(one.accuracy.mean if one.accuracy else _only(one)))
+    # By the mean among those with the most seeds, as `best_run` has it: the others ran on fewer, perhaps easier ones.
+    contenders.sort(key=_standing, reverse=True)
     accuracies = {
         one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
     }
@@ -108,8 +109,10 @@ def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float |
     return replace(table, verdict=verdict)
 
 
-def _only(contender: Contender) -> float:
-    return next((run.accuracy for run in contender.runs if run.accuracy is not None), -1.0)
+def _standing(contender: Contender) -> tuple[int, float]:
+    """Return a contender's number of seeds with an accuracy, and the mean of these."""
+    known = [run.accuracy for run in contender.runs if run.accuracy is not None]
+    return len(known), fmean(known) if known else 0.0
 
 
 def _contender(comparison: Comparison, choice: Choice, kind: Tuning, rate: float, target: float | None) -> Contender:
@@ -200,7 +203,7 @@ def _kept(
     contender: Contender, histories: Mapping[int, list[tuple[EpochLog, float]]], kept: Mapping[int, int]
 ) -> tuple[float, float, float] | None:
     """Return the mean epoch that a contender's runs kept, the seconds until then, and the accuracy it is judged by."""
-    accuracy = contender.accuracy.mean if contender.accuracy else _only(contender)
+    accuracy = contender.accuracy.mean if contender.accuracy else _standing(contender)[1]
     seconds = [histories[seed][epoch - 1][1] for seed, epoch in kept.items()]
     return (fmean(kept.values()), fmean(seconds), accuracy) if kept else None
 

@@ -79,6 +79,9 @@ def train_network(
         for note in ground.warnings:
             watch.warn(note)
         alone_in, began = repeats(settings), (run.folder / "config.yaml").exists()
+        if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
+            final = True
+            watch.warn("going on with --final, which was interrupted when the test images had been read")
         watch.phase("checking the settings on the data", "checking", brief=True)
         for alone in watch.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
@@ -97,6 +100,12 @@ def train_network(
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
         return _several(settings, ground, run, device, watch, final, jobs, warnings)
+
+
+def _was_testing(folder: Path) -> bool:
+    """Return whether a run was stopped after its test images were read, and before it was done."""
+    report = Run(folder).read_report()
+    return report is not None and report.status != "done" and report.test_reads > 0
 
 
 def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:

@@ -96,7 +96,7 @@ def under_way(
     except (KeyboardInterrupt, SystemExit):
         written = run.read_report()
         if written and written.status == "running":
-            run.write_report(replace(report, status="interrupted", test_reads=written.test_reads))
+            run.write_report(replace(written, status="interrupted"))
         raise
     except DivergedError as error:
         run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))

@@ -104,7 +104,7 @@ def ended_before(trial: Trial, folder: Path) -> Ended | None:
     if report.status == "done":
         check_training(Run(folder / trial.name), trial.settings)
         return Ended(trial, "done", "", report)
-    return Ended(trial, "diverged", report.warnings[-1], report)
+    return Ended(trial, "diverged", report.warnings[-1] if report.warnings else "diverged", report)
 
 
 def _ended(trial: Trial, folder: Path, status: TrialStatus, reason: str) -> Ended:

@@ -77,7 +77,8 @@ def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
     """Return whether validation accuracy rose from the last fifth but one of the epochs to the last fifth.
 
     It did where the means of the two differ by half a point and by twice the difference's standard error, as the
-    scatter within each fifth has it. Of several runs, the mean curve counts, as far as all go. From 6 epochs on.
+    scatter within each fifth has it, and it still rose within the last one. Of several runs, the mean curve counts, as
+    far as all go. A fifth is of 3 epochs at least, so from 6 epochs on.
     """
     epochs = min(map(len, histories))
     curve = [statistics.mean(logs[i].val_accuracy for logs in histories) for i in range(epochs)]
@@ -86,7 +87,8 @@ def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
         return False
     before, end = curve[-2 * part : -part], curve[-part:]
     error = math.sqrt((statistics.variance(before) + statistics.variance(end)) / part)
-    return statistics.mean(end) - statistics.mean(before) >= max(LEAST_RISE, 2 * error)
+    rose = statistics.mean(end) - statistics.mean(before) >= max(LEAST_RISE, 2 * error)
+    return rose and statistics.mean(end[-(part // 2) :]) > statistics.mean(end[: part // 2])
 
 
 def epochs_without_rate(histories: Sequence[Sequence[EpochLog]]) -> int:
