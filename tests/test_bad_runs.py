@@ -28,7 +28,7 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "other config": (lambda r: edit(r / "config.yaml", "epochs: 3", "epochs: 4"), 3, ("(epochs was 3, is 4)",)),
     "more seeds": (lambda r: edit(r / "config.yaml", "seeds: 1", "seeds: 2"), 3, ("(seeds was 1, is 2)",)),
     "bad value": (lambda r: edit(r / "config.yaml", "epochs: 3", "epochs: x"), 3, ("config.yaml: epochs",)),
-    "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 3, ("'a2 train-mlp'",)),
+    "other command": (lambda r: edit(r / "config.yaml", "train-cnn", "train-mlp"), 2, ("is of 'a2 train-mlp'; go on with: a2 train-mlp --resume run",)),
     "empty report": (lambda r: text_file(r / "report.json", ""), 3, ("run/report.json: damaged (not JSON",)),
     "cut report": (lambda r: _cut(r / "report.json", "created"), 3, ("run/report.json: damaged (not JSON",)),
     "deep values": (lambda r: text_file(r / "report.json", f'{{"schema_version": 3, "x": {"[" * 600}{"]" * 600}}}'), 3,

@@ -144,6 +144,14 @@ def test_swapped_weights_are_refused(place: Path, a2: A2) -> None:
     refused(place, a2, "run", "run/report.json: results.runs[0].weights_sha256 is ", "by model/model.safetensors")
 
 
+def test_swapped_weights_with_their_sha256_are_held_to_the_checkpoint(place: Path, a2: A2) -> None:
+    shutil.rmtree(place / "run/model")
+    shutil.copytree(place / "other/model", place / "run/model")
+    digest = json.loads((place / "run/model/model.json").read_text())["sha256"]
+    rewrite(place / "run/report.json", lambda r: one(r).update(weights_sha256=digest))
+    refused(place, a2, "run", "run/model/model.safetensors: ", "is others, but as saved by run/checkpoints/epoch-")
+
+
 def test_a_report_set_back_to_the_first_version_is_refused(place: Path, a2: A2) -> None:
     path = place / "run/report.json"
     values = json.loads(path.read_text())

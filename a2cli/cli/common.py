@@ -50,6 +50,10 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
         return resolve(settings, command, chosen.preset, flags)
     if chosen.out is not None:
         raise SettingsError("--out: a resumed run stays in its folder")
+    with saved_config("--resume", chosen.resume) as config:
+        of = preset_value(config, "command", command)
+    if of != command:
+        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'; go on with: a2 {of} --resume {chosen.resume}")
     saved = saved_settings("--resume", chosen.resume, settings, command)
     asked = resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)
@@ -158,7 +162,8 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
         settings = {name: {"value": value, "from": source} for name, value, source in rows}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
         return
-    console.show_plan([(name, options.shown(value), source) for name, value, source in rows], plan)
+    items = {item.name.rstrip("_"): item for item in declared(type(resolved.settings))}
+    console.show_plan([(name, options.shown(value, items[name]), source) for name, value, source in rows], plan)
     for warning in warnings:
         console.note(f"warning: {warning}")
 

@@ -37,6 +37,5 @@ def described(item: Declared) -> tuple[str, str]:
         left = left.removesuffix(",...")
     sentences = [item.help, *([f"One of {', '.join(choices)}."] if choices else [])]
     if item.panel != RunOptions.__doc__ and item.default is not None and item.default != ():
-        word = next((word for word, value in item.words if value == item.default), shown(item.default))
-        sentences.append("[all]" if choices and item.default == choices else f"[{word}]")
+        sentences.append("[all]" if choices and item.default == choices else f"[{shown(item.default, item)}]")
     return left, " ".join(sentences)

@@ -36,7 +36,9 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
     resolved, backbone = chosen_backbone(resolved, chosen.resume)
     if chosen.dry_run:
-        show_dry_run(resolved, plan_training(resolved.settings, chosen.jobs), chosen.json, warnings)
+        plan = plan_training(resolved.settings, chosen.jobs)
+        plan += ["Test: the sealed images are read once, at the end, by --final"] * chosen.final
+        show_dry_run(resolved, plan, chosen.json, warnings)
         return
     with Show(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

@@ -6,7 +6,6 @@ metrics.csv and the checkpoint, the seeds or stages and what is said of all, the
 rewrites all of it consistently is not noticed: only training or measuring again shows that.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,10 +14,17 @@ from math import isclose
 from pathlib import Path
 
 from a2cli.analysis.statistics import wilson
-from a2cli.errors import DataError
 from a2cli.experiments.job import identity_of
 from a2cli.experiments.over_runs import over_runs
 from a2cli.experiments.rechecked_classes import by_class
+from a2cli.experiments.rechecked_files import (
+    downgraded,
+    has_digest,
+    in_checkpoint,
+    in_kept_weights,
+    in_rows,
+    in_weights,
+)
 from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report, Watcher, plain
@@ -27,9 +33,9 @@ from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining, repeats
-from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
+from a2cli.storage import read_json
 from a2cli.training.loop import monitored
-from a2cli.versions import VERSION_KEY, upgraded
+from a2cli.versions import upgraded
 
 # Kept weights are measured once more after the last epoch, by --final perhaps on another machine, which rounds
 # otherwise: an image on the edge, and the loss a little, may differ.
@@ -47,7 +53,7 @@ def check_training(run: Run, settings: AnyTraining, watch: Watcher | None = None
     """
     refuse(list(differences(run, settings)))
     report = run.read_report()
-    if watch and report and report.status == "done" and not _has_digest(run.folder / "report.json"):
+    if watch and report and report.status == "done" and not has_digest(run.folder / "report.json"):
         watch.warn(NO_DIGEST.format(run.folder / "report.json"))
 
 
@@ -105,12 +111,13 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     if history and len(history) >= max(result.kept_epoch, 1):
         verdict = training_verdict([result], [history], settings.training.monitor, settings=settings)
         yield from _in_words(file, report.results.verdict, replace(report.results, verdict=verdict))
-    yield from _in_rows(folder / "metrics.csv", history)
-    yield from _in_checkpoint(folder, history, _identity(report, settings))
-    yield from _in_weights(folder, result)
+    yield from in_rows(folder / "metrics.csv", history)
+    yield from in_checkpoint(folder, history, _identity(report, settings))
+    yield from in_weights(folder, result)
+    yield from in_kept_weights(folder, settings)
     if report.transfer:
         yield from _in_stages(folder, report.transfer, result, history, settings)
-    yield from _downgraded(folder)
+    yield from downgraded(folder)
 
 
 def _by_counts(result: TrainingResult, report: Report) -> Iterator[tuple[str, object, object, str]]:
@@ -199,66 +206,10 @@ def _in_words(file: Path, stated: str, results: TrainingResults) -> Iterator[Dif
                          "its results: better than always answering the largest class")  # fmt: skip
 
 
-def _in_rows(file: Path, history: Sequence[EpochLog]) -> Iterator[Difference]:
-    """Yield where metrics.csv and the history differ; nothing reads it, so there may be none."""
-    try:
-        check_regular(file)
-        with file.open(newline="", encoding="utf-8") as rows:
-            found = list(csv.DictReader(rows))
-    except FileNotFoundError:
-        return
-    except (UnicodeDecodeError, csv.Error):
-        found = []
-    if len(found) != len(history):
-        yield Difference(file, "number of epochs", len(found), len(history), "report.json's history")
-    for row, log in zip(found, history, strict=False):
-        for name, value in asdict(log).items():
-            if name in row and not _same_text(row[name], value):
-                yield Difference(file, f"epoch {log.epoch}, {name}", row[name], value, "report.json's history")
-
-
-def _same_text(text: str | None, value: float | None) -> bool:
-    if value is None:
-        return text in ("", "nan", "inf", "-inf", None)
-    try:
-        return text is not None and float(text) == value
-    except ValueError:
-        return False
-
-
 def _identity(report: Report, settings: AnyTraining) -> str:
     """Return what a run's checkpoints have for its settings and data; '' for a stage's, whose settings are its own."""
     own = report.data and plain(flat(settings)) == plain(completed(type(settings), report.config))
     return identity_of(settings, report.data.fingerprint) if report.data and own else ""
-
-
-def _in_checkpoint(folder: Path, history: Sequence[EpochLog], identity: str) -> Iterator[Difference]:
-    """Yield where the newest checkpoint, the history and the settings differ; a damaged one is noticed when used."""
-    for path in sorted(folder.glob("checkpoints/epoch-*.json"))[-1:]:
-        try:
-            state = read_json(path)
-            logs, of = [EpochLog(**row) for row in state["history"]], state["run"]
-        except (DataError, OSError, KeyError, TypeError):
-            return
-        if identity and of != identity:
-            yield Difference(folder / "report.json", "config and data.fingerprint", "others", "those of the run",
-                             str(path))  # fmt: skip
-        for field, one, other in unlike(list(history), logs, "history"):
-            yield Difference(folder / "report.json", field, one, other, str(path))
-
-
-def _in_weights(folder: Path, result: TrainingResult) -> Iterator[Difference]:
-    """Yield where the weights are others than those whose SHA-256 the card and the report have."""
-    card, weights = folder / "model" / "model.json", folder / "model" / "model.safetensors"
-    try:
-        stated, found = read_json(card).get(DIGEST_KEY), hashed(weights).hexdigest()
-    except FileNotFoundError:
-        return  # whoever loads them says so
-    if stated != found:
-        yield Difference(card, DIGEST_KEY, stated, found, weights.name)
-    if result.weights_sha256 and result.weights_sha256 != found:
-        yield Difference(folder / "report.json", "results.runs[0].weights_sha256", result.weights_sha256, found,
-                         f"model/{weights.name}")  # fmt: skip
 
 
 def _in_stages(
@@ -286,18 +237,3 @@ def _in_stages(
                 continue  # the test is read with the whole's weights alone
             for field, one, other in unlike(getattr(result, name), getattr(own, name), f"results.runs[0].{name}"):
                 yield Difference(file, field, one, other, by)
-
-
-def _downgraded(folder: Path) -> Iterator[Difference]:
-    """Yield that a report says it is of the version without a SHA-256, where its network's card is of a later one."""
-    file, card = folder / "report.json", folder / "model" / "model.json"
-    try:
-        version = read_json(card).get(VERSION_KEY, 1)
-    except (DataError, FileNotFoundError):
-        return
-    if version != 1 and not _has_digest(file):
-        yield Difference(file, VERSION_KEY, "1, without a SHA-256", "2 or later, with one", str(card))
-
-
-def _has_digest(file: Path) -> bool:
-    return DIGEST_KEY in read_json(file)

@@ -20,6 +20,7 @@ from a2cli.experiments.transferred import draw_transfer
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
 from a2cli.report import Listening, Nobody, Report, Watcher
+from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
@@ -81,7 +82,7 @@ def train_network(
         alone_in, began = repeats(settings), (run.folder / "config.yaml").exists()
         if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
             final = True
-            watch.warn("going on with --final, which was interrupted when the test images had been read")
+            watch.warn("going on with --final, which was interrupted after the test images were read")
         watch.phase("checking the settings on the data", "checking", brief=True)
         for alone in watch.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
@@ -103,9 +104,10 @@ def train_network(
 
 
 def _was_testing(folder: Path) -> bool:
-    """Return whether a run was stopped after its test images were read, and before it was done."""
+    """Return whether a run was stopped with its test's result, and before it was done."""
     report = Run(folder).read_report()
-    return report is not None and report.status != "done" and report.test_reads > 0
+    results = report.results if report and report.status != "done" else None
+    return isinstance(results, TrainingResults) and any(one.test for one in results.runs)
 
 
 def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:

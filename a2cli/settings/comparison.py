@@ -21,6 +21,9 @@ from a2cli.settings.training import (
 Rate = Annotated[float, Gt(0), Le(1000)]
 
 
+NOT_SET = (("not set", ()),)  # a list that is not given; "none" is a scheduler's name
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSettings:
     """Comparison (lists are crossed; without a list, the one value of the settings below)"""
@@ -29,10 +32,12 @@ class ComparisonSettings:
     optimizers: Annotated[tuple[OptimizerName, ...], Len(1)] = setting(
         ("adam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamw"), "Optimizers to compare."
     )
-    schedulers: tuple[SchedulerName, ...] = setting((), "Schedulers to cross them with.")
-    batch_sizes: tuple[Count, ...] = setting((), "Batch sizes to cross them with.")
-    weight_decays: tuple[Annotated[float, Ge(0), Le(1)], ...] = setting((), "Weight decays to cross them with.")
-    dropouts: tuple[Share, ...] = setting((), "Dropout rates to cross them with.")
+    schedulers: tuple[SchedulerName, ...] = setting((), "Schedulers to cross them with.", words=NOT_SET)
+    batch_sizes: tuple[Count, ...] = setting((), "Batch sizes to cross them with.", words=NOT_SET)
+    weight_decays: tuple[Annotated[float, Ge(0), Le(1)], ...] = setting(
+        (), "Weight decays to cross them with.", words=NOT_SET
+    )
+    dropouts: tuple[Share, ...] = setting((), "Dropout rates to cross them with.", words=NOT_SET)
     tuning: Literal["grid", "none", "both"] = setting(
         "grid",
         "Each contender at the best of its learning rates, chosen on seeds of their own; all at the one "
@@ -44,6 +49,7 @@ class ComparisonSettings:
     rate_range: tuple[Rate, ...] = setting(
         (),
         "Lowest and highest of them for all contenders. Without it a tenth to ten times the optimizer's usual rate.",
+        words=NOT_SET,
         acts_with=("tuning", "grid", "both"),
     )
     extend: CountOrOff = setting(
