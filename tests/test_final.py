@@ -169,6 +169,16 @@ def test_a_test_that_was_read_is_not_lost_when_drawing_is_interrupted(
     assert report["results"]["runs"][0]["test"] == read["results"]["runs"][0]["test"]
 
 
+def test_a_report_that_is_gone_took_the_count_with_it(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--final", "--out", "out").status == 0
+    (tmp_path / "out/report.json").unlink()
+    ended = a2("train-cnn", "--resume", "out", "--quiet")
+    words = "out/report.json is gone, and with it how often the test images were read"
+    assert ended.status == 0 and f"warning: {words}\n" in ended.err
+    assert words in json.loads((tmp_path / "out/report.json").read_text())["warnings"]
+
+
 def test_a_finished_stage_is_not_trained_again_for_the_test(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
     assert a2(*CNN.split(), *HERE, "--out", "base").status == 0

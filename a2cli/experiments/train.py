@@ -1,6 +1,6 @@
 """Every training command: a network trained in a run's folder, on one seed, several, or on folds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, repeats
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
+
+REPORT_GONE = "{} is gone, and with it how often the test images were read"
 
 
 class Ground(Protocol):
@@ -76,21 +78,29 @@ def train_network(
         # What was left open is settled here, so that the run's config repeats the run elsewhere and in later versions.
         training = replace(settings.training, device=str(device), threads=threads)
         settings = replace(settings, training=training)
+        alone_in = repeats(settings)
         ground = ground_of(settings, warnings, watch)
         for note in ground.warnings:
             watch.warn(note)
-        alone_in, began = repeats(settings), (run.folder / "config.yaml").exists()
+        began = (run.folder / "config.yaml").exists()
         if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
             final = True
             watch.warn("going on with --final, which was interrupted after the test images were read")
+        tested = False
         watch.phase("checking the settings on the data", "checking", brief=True)
         for alone in watch.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
                 split = ground.check(alone)
+            tested = tested or len(split.test) > 0
             if (final or settings.training.test_curve) and not len(split.test):
                 advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
                 flag = "--final" if final else "--test-curve"
                 raise SettingsError(f"{flag}: {ground.source} has no test images; {advice}")
+        if tested and (lost := _without_report(run.folder, alone_in)):
+            warnings = [*warnings, *(REPORT_GONE.format(report) for report in lost)]
+            ground = ground_of(settings, warnings, watch)
+            for report in lost:
+                watch.warn(REPORT_GONE.format(report))
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
@@ -101,6 +111,12 @@ def train_network(
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
         return _several(settings, ground, run, device, watch, final, jobs, warnings)
+
+
+def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
+    """Return the reports that are missing where runs have trained a network."""
+    reports = [(folder / name / "report.json", folder / name / "model") for name in runs]
+    return [str(report) for report, model in reports if model.is_dir() and not report.exists()]
 
 
 def _was_testing(folder: Path) -> bool:
