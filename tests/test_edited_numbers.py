@@ -169,6 +169,11 @@ def test_a_summary_over_seeds_is_held_to_the_seeds(place: Path, a2: A2) -> None:
     refused(place, a2, "seeds", "seeds/report.json: results.val.mean is 0.933, but ", "by the reports in seeds/seeds")
 
 
+def test_a_summary_has_its_seeds_data(place: Path, a2: A2) -> None:
+    rewrite(place / "seeds/report.json", lambda r: r["data"].update(train=99))
+    refused(place, a2, "seeds", "data.train is 99, but ", "by the reports in seeds/seeds")
+
+
 def test_an_edited_seed_is_refused(place: Path, a2: A2) -> None:
     rewrite(place / "seeds/seeds/1/report.json", lambda r: one(r)["val"].update(value=0.933))
     refused(place, a2, "seeds", "seeds/seeds/1/report.json: results.runs[0].val.value is 0.933, but ")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, contents, draw_classes
+from conftest import A2, contents, draw_classes, sign
 
 from a2cli.experiments import train, trial
 from a2cli.runs import Run
@@ -167,6 +167,16 @@ def test_a_test_that_was_read_is_not_lost_when_drawing_is_interrupted(
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["status"], report["test_reads"]) == ("done", 1)
     assert report["results"]["runs"][0]["test"] == read["results"]["runs"][0]["test"]
+
+
+@pytest.mark.parametrize("kind", ["train-cnn", "seeds"])
+def test_a_test_that_was_never_read_has_no_result(kind: str, a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*COMMANDS[kind].split(), *HERE, "--final", "--out", "out").status == 0
+    path = tmp_path / "out/report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "test_reads": 0}))
+    sign(path)
+    a2("train-cnn", "--resume", "out", "--quiet").refused(3, "test_reads is 0, but 1 or more by results.runs")
 
 
 def test_a_report_that_is_gone_took_the_count_with_it(a2: A2, tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def _over_several(
         for field, one, other in unlike(stated.get(name), value, name):
             if field != "results.verdict" and not (testing and "test" in field):
                 yield Difference(file, field, one, other, by)
+    first = next(iter(reports.values()))
+    for field, one, other in unlike(report.data, first.data, "data"):
+        yield Difference(file, field, one, other, by)
+    if report.test_reads < any(one.test for one in report.results.runs):
+        yield Difference(file, "test_reads", report.test_reads, "1 or more", "results.runs")
     if not testing:
         yield from _in_words(file, report.results.verdict, of_all.results)
 
