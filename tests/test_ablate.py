@@ -13,9 +13,12 @@ from conftest import A2, ROOT, draw_classes, real_weights
 
 from a2cli.analysis.statistics import spread
 from a2cli.checks.ablation import ingredients_of
+from a2cli.console.ablation import show_ablation
 from a2cli.experiments.ingredients import name_of, whole_of, without
 from a2cli.experiments.verdicts import ablation_verdict
+from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
+from a2cli.results.best import BestRun
 from a2cli.results.comparison import PairVerdict, TrialOutcome, TrialStatus, Verdict
 from a2cli.settings.ablation import AblateCnnSettings, AblationSettings
 from a2cli.settings.declare import flat
@@ -247,3 +250,38 @@ def test_the_words_say_what_failed() -> None:
     said = ablation_verdict(AblationResults("train-cnn", "one-out", 0.01, [0, 1, 2], [], [whole], ""))
     assert "no comparison." in said and "--seeds" not in said
     assert "1 of 3 runs diverged. 1 of 3 runs failed. The first that failed: no memory." in said
+
+
+def test_the_table_has_all_without_each_none_and_the_best(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With what stands in an ingredient's place; combinations in between only in the report, but for the best."""
+
+    def combination(name: str, kept: str, *accuracies: float) -> Combination:
+        return Combination(name, kept.split(), outcomes("done", "done"), spread(accuracies))
+
+    settings: dict[str, dict[str, Any]] = {
+        "optimizer": {"optimizer": "sgd", "learning_rate": 0.1},
+        "crop": {"augment": "without crop"},
+        "norm": {"norm": "none"},
+        "bias": {"bias": False},
+    }
+    ingredients = [
+        replace(contribution(name, 0.1, 0.05, "better"), settings=values) for name, values in settings.items()
+    ]
+    names = " ".join(settings)
+    made = [
+        combination("all", names, 0.8, 0.9),
+        combination("without optimizer", "crop norm bias", 0.5, 0.6),
+        combination("without crop", "optimizer norm bias", 0.7, 0.8),
+        combination("without norm + bias", "optimizer crop", 0.6, 0.6),
+        combination("only optimizer", "optimizer", 0.9, 0.9),
+        combination("none", "", 0.2, 0.3),
+    ]
+    best = BestRun("only optimizer", 0, 0.9, "trials/x", "trials/x/config.yaml", "")
+    results = AblationResults("train-cnn", "orders", 0.01, [0, 1], ingredients, made, "", best)
+    show_ablation(Report("ablate", {}, {}, "done", "", results=results), tmp_path)
+    table = capsys.readouterr().out.partition("trained with")[2].partition("Points of")[0]
+    rows = [" ".join(line.split()) for line in table.splitlines()[2:] if line.strip()]
+    assert [row.partition(" 0.")[0] for row in rows] == [
+        "all", "without optimizer (sgd, 0.1)", "without crop", "only optimizer", "none",
+    ]  # fmt: skip
+    assert rows[1].endswith("0.550 ± 0.071 0.00 to 1.00")

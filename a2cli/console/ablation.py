@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from a2cli.console.base import results_console, say_best, say_data, say_split, say_where, table_of
+from a2cli.options import shown
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import PairVerdict
@@ -25,10 +26,9 @@ def show_ablation(report: Report, folder: Path) -> None:
         cells = [_points(one.alone), *[_points(one.average)] * averaged]
         shown.add_row(one.name, *cells, VERDICTS[decides.verdict] if decides else "")
     console.print(shown)
-    few = [results.combinations[0], *([results.combinations[-1]] if not results.combinations[-1].kept else [])]
-    accuracies = table_of("kept", "accuracy", "95%", "")
-    for combination in few:
-        accuracies.add_row(*_accuracy(combination))
+    accuracies = table_of("trained with", "accuracy", "95%", "")
+    for combination in _listed(results):
+        accuracies.add_row(*_accuracy(combination, results))
     console.print(accuracies)
     order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
     said = "Points of accuracy that it brings, and their interval; all of a column hold together with 95%."
@@ -45,15 +45,27 @@ def _points(pair: PairVerdict | None) -> str:
     return f"{100 * pair.difference:+z.1f}  {100 * pair.low:+z.1f} to {100 * pair.high:+z.1f}"
 
 
-def _accuracy(one: Combination) -> tuple[str, str, str, str]:
+def _listed(results: AblationResults) -> list[Combination]:
+    """Return the combinations to print: all, those without one ingredient, none, and the best."""
+    count, best = len(results.ingredients), results.best.name if results.best else ""
+    return [one for one in results.combinations if len(one.kept) in (0, count - 1, count) or one.name == best]
+
+
+def _accuracy(one: Combination, results: AblationResults) -> tuple[str, str, str, str]:
+    """Return a combination's row; of one without one ingredient, also what stands in its place."""
+    name, gone = one.name, [each for each in results.ingredients if each.name not in one.kept]
+    if one.kept and len(gone) == 1:
+        values = [shown(tuple(value) if isinstance(value, list) else value) for value in gone[0].settings.values()]
+        instead = [value for value in values if not value.startswith("without ")]  # an item of a list, which is named
+        name += f" ({', '.join(instead)})" if instead else ""
     bad = ", ".join(f"{sum(run.status == status for run in one.runs)} {status}" for status in ("diverged", "failed")
                     if any(run.status == status for run in one.runs))  # fmt: skip
     if one.accuracy is None:
         known = [run.accuracy for run in one.runs if run.accuracy is not None]
-        return one.name, f"{known[0]:.3f}" if known else "none", "", bad
+        return name, f"{known[0]:.3f}" if known else "none", "", bad
     found = one.accuracy
     return (
-        one.name,
+        name,
         f"{found.mean:.3f} ± {found.deviation:.3f}",
         f"{max(0.0, found.low):.2f} to {min(1.0, found.high):.2f}",
         bad,
