@@ -4,7 +4,7 @@ import gc
 from importlib import import_module
 
 gc.disable()  # importing makes 200,000 objects and no garbage
-for needed in ("a2cli.experiments.trials", "a2cli.plots.training"):
+for needed in ("a2cli.experiments.trials", "a2cli.plots.training", "a2cli.plots.near_duplicates", "yaml"):
     import_module(needed)
 gc.freeze()  # no copy searches them again
 gc.enable()
