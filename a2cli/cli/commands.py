@@ -65,16 +65,18 @@ COMMANDS = {
         "training:RunOptions",
     ),
     "compare-optimizers": Command(
-        "Optimizers and schedulers at equal tuning, over seeds, with a verdict.",
-        "Optimizers, schedulers and more compared: equally tuned, over many seeds, with a verdict on each pair. "
+        "Compare optimizers and schedulers, each tuned the same way, over seeds.",
+        "Compare optimizers, schedulers and more: the same hyperparameter search for each, over several seeds, with a "
+        "verdict on each pair. "
         "Settings beyond the first panel are those of the training.",
         "comparison:compare_optimizers",
         ("comparison:CompareSettings", "comparison:CompareMlpSettings"),
         "comparison:ComparisonOptions",
     ),
     "ablate": Command(
-        "What each ingredient of a training brings.",
-        "What each ingredient of a training brings: taken away alone, and on average over orders, with a verdict. "
+        "Ablation study: what each component of a training contributes.",
+        "Ablation study of a training: each component removed alone, or averaged over orders of removal (Shapley "
+        "values), with a verdict. "
         "Settings beyond the first panel are those of the training.",
         "ablation:ablate",
         (

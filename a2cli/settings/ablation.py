@@ -27,8 +27,8 @@ class AblationSettings:
     )
     design: Literal["one-out", "orders", "all"] = setting(
         "one-out",
-        "What is trained besides the whole: each ingredient taken away alone; moreover, what is met as they are taken "
-        "away one after the other, in orders drawn for each seed; or all combinations.",
+        "What is trained besides the whole. one-out: each ingredient removed alone; orders: also every step of "
+        "removing them one after the other, in orders drawn for each seed; all: every combination.",
     )
     orders: Count = setting(
         2, "Orders for each seed; every second is the one before it backwards.", acts_with=("design", "orders")

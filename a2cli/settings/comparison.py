@@ -62,7 +62,8 @@ class ComparisonSettings:
         1.0, "Difference in points of accuracy within which two contenders are called equivalent."
     )
     target: Annotated[float, Gt(0), Le(1)] | None = setting(
-        None, "Validation accuracy to time the way to. Without it 90% of the best contender's."
+        None,
+        "Report the epochs and seconds needed to reach this validation accuracy; default 90% of the best contender's.",
     )
 
 
@@ -76,18 +77,18 @@ class TrialOptions:
         short="-p",
         repeatable=True,
     )
-    jobs: CountOrOff = setting(0, "Trials side by side, a thread each; 0 takes every core.")
+    jobs: CountOrOff = setting(0, "Trials in parallel, one thread each; 0 takes every core.")
     backend: str = setting(
         "loky", "Where they run, as joblib names it: loky (processes here), dask, ray.", any_case=True
     )
     cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    out: str | None = setting(None, "Run directory; default a new one in runs/.")
     resume: str | None = setting(
-        None, "Go on in such a run's folder; with other flags, only the trials that it lacks are run."
+        None, "Resume a run, given its directory; with other flags, only the trials that it lacks are run."
     )
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
+    quiet: bool = setting(False, "Print only the run directory.")
     best: bool = setting(
         False,
         "Print only the folder of the best run inside, for the next command's --run: what has the highest mean "

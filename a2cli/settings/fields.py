@@ -20,9 +20,9 @@ class LookOptions:
         repeatable=True,
     )
     figures: bool = setting(False, "Draw figures, into a run's folder with the report.")
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    out: str | None = setting(None, "Run directory; default a new one in runs/.")
     json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
+    quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
 
 

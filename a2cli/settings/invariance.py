@@ -110,7 +110,7 @@ class ProbeSettings:
         5.0, "Points of accuracy that a change may cost or bring and is still called survived."
     )
     layers: bool = setting(True, "Measure how far the activations of each layer move under each change.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
+    device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the noise and of strengths drawn.")
 
@@ -122,10 +122,10 @@ class ProbeOptions:
     preset: tuple[str, ...] = setting(
         (), "Settings from a probe's config.yaml; repeatable.", short="-p", repeatable=True
     )
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    out: str | None = setting(None, "Run directory; default a new one in runs/.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; probe nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
+    quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
 
 

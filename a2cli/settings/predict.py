@@ -20,9 +20,9 @@ class PredictionSettings:
         "The folder of a finished run that trained a network; of one over several seeds or folds, the mean of all its "
         "networks' probabilities; of a comparison or an ablation, its best run, as their --best prints it.",
     )
-    top: Count = setting(5, "Answers to name for each image, the most probable first.")
-    batch_size: Count = setting(64, "Images a forward; about three times as many are in memory at once.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
+    top: Count = setting(5, "Classes to list for each image, the most probable first.")
+    batch_size: Count = setting(64, "Images per forward pass; about three times as many are in memory at once.")
+    device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(
         0,
         "Processor threads, for reading images as well; auto computes with four and reads with every core.",

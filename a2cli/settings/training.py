@@ -31,8 +31,8 @@ class DataSettings:
     )
     normalize: Literal["train", "imagenet", "half"] = setting(
         "train",
-        "Pixel scaling: to mean 0 and deviation 1 over the training images, with ImageNet's mean and deviation, "
-        "or to [-0.5, 0.5] (half).",
+        "Pixel scaling: to mean 0 and standard deviation 1 over the training images, with ImageNet's mean and "
+        "deviation, or to [-0.5, 0.5] (half).",
     )
     skip_damaged: bool = setting(False, "Leave out files that cannot be read as images, and list them in the report.")
     augment: tuple[str, ...] = setting(
@@ -53,7 +53,7 @@ class SplitSettings:
     )
     val_fraction: Annotated[float, Gt(0), Lt(1)] = setting(0.2, "Share of the images held out for validation.")
     val_count: Count | None = setting(None, "Number of images held out for validation, instead of a share.")
-    test_fraction: Share = setting(0.0, "Share of the images sealed for the one test that --final reads.")
+    test_fraction: Share = setting(0.0, "Share of the images held out as the test set, which only --final evaluates.")
     folds: CountOrOff = setting(
         0, "Hold out each of this many parts in turn for validation, a run each, instead of one share once."
     )
@@ -74,29 +74,30 @@ class NetworkSettings:
 
     channels: PerLayer = setting((16, 16), "Output channels of each convolution; as many convolutions as numbers.")
     kernel_size: PerLayer = setting((5,), "Side of each convolution's kernel, in pixels.")
-    stride: PerLayer = setting((2,), "Step between neighbouring positions of each convolution's kernel.")
-    padding: Annotated[tuple[CountOrOff, ...], Len(1)] = setting((0,), "Zeros added around each convolution's input.")
+    stride: PerLayer = setting((2,), "Stride of each convolution, in pixels.")
+    padding: Annotated[tuple[CountOrOff, ...], Len(1)] = setting(
+        (0,), "Zero padding of each convolution, in pixels a side."
+    )
     pool: Literal["none", "max", "average"] = setting("none", "Pooling after each convolution's activation.")
     pool_size: PerLayer = setting((2,), "Side of the pooling window.", acts_with=("pool", "max", "average"))
-    pool_stride: PerLayer = setting((2,), "Step of the pooling window.", acts_with=("pool", "max", "average"))
+    pool_stride: PerLayer = setting((2,), "Stride of the pooling window.", acts_with=("pool", "max", "average"))
     norm: Literal["none", "batch", "group", "local-response", "weight"] = setting(
         "none", "Normalisation: batch, group or local response of each convolution's output, or of the weights."
     )
     activation: ActivationName = setting("relu", "Activation after each convolution and hidden layer.")
-    dropout: Annotated[tuple[Share, ...], Len(1)] = setting(
-        (0.0,), "Probability of dropping a value after each activation while training."
-    )
+    dropout: Annotated[tuple[Share, ...], Len(1)] = setting((0.0,), "Dropout probability after each activation.")
     dropout_at: tuple[str, ...] = setting(
         ("all",),
         "Where dropout acts: all, or names out of conv1, conv2, ..., hidden1, ...; conv and hidden mean all such.",
         any_case=True,
     )
     shortcuts: bool = setting(
-        False, "From the second convolution on, add what goes into each two convolutions to what comes out of them."
+        False, "Residual (skip) connections around each two convolutions, from the second convolution on."
     )
     global_pool: Literal["none", "average", "moments"] = setting(
         "none",
-        "What the linear layers get of each channel: its whole map, the map's average, or its mean and deviation.",
+        "Global pooling before the linear layers: none, each map's average, or moments (its mean and standard "
+        "deviation).",
     )
     statistics: tuple[StatisticsName, ...] = setting(
         (),
@@ -113,10 +114,11 @@ class MlpSettings:
     hidden: PerLayer = setting((300,), "Units of each hidden linear layer.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
     dropout: Annotated[tuple[Share, ...], Len(1)] = setting(
-        (0.5,), "Probability of dropping a value after each activation while training; one for all layers, or one each."
+        (0.5,), "Dropout probability after each activation; one for all layers, or one each."
     )
     initialization: Literal["xavier", "he", "default"] = setting(
-        "xavier", "How weights begin: Glorot & Bengio 2010, He et al. 2015 (both uniform, biases zero), or torch's way."
+        "xavier",
+        "Weight initialization: Glorot & Bengio 2010, He et al. 2015 (both uniform, biases zero), or torch's default.",
     )
 
 
@@ -124,56 +126,59 @@ class MlpSettings:
 class TrainingSettings:
     """Training"""
 
-    epochs: Count = setting(50, "Passes over the training images.")
-    batch_size: Count = setting(16, "Images a step.")
-    optimizer: OptimizerName = setting("adam", "Rule that turns gradients into steps.")
-    learning_rate: Annotated[float, Gt(0), Le(1000)] = setting(1e-4, "Length of a step.")
+    epochs: Count = setting(50, "Epochs: passes over the training images.")
+    batch_size: Count = setting(16, "Images per optimizer step.")
+    optimizer: OptimizerName = setting("adam", "Optimization algorithm.")
+    learning_rate: Annotated[float, Gt(0), Le(1000)] = setting(1e-4, "Learning rate (step size).")
     weight_decay: Annotated[float, Ge(0), Lt(1)] = setting(
-        0.0, "L2 penalty's coefficient, added to the gradient (with adamw: shrinks the weights directly)."
+        0.0, "Weight decay: coefficient of an L2 penalty added to the gradient (with adamw: decoupled from it)."
     )
     momentum: Annotated[float, Gt(0), Lt(1)] = setting(
-        0.9, "Share of the last step that the next one keeps.", acts_with=("optimizer", "momentum", "nesterov")
+        0.9, "Momentum coefficient.", acts_with=("optimizer", "momentum", "nesterov")
     )
     loss: Literal["cross-entropy", "double-softmax"] = setting(
         "cross-entropy",
         "Loss; double-softmax feeds softmax outputs to the cross entropy, as the coursework's code does.",
     )
     label_smoothing: Share = setting(0.0, "Share of each target spread evenly over all classes.")
-    scheduler: SchedulerName = setting("none", "How the learning rate falls over the epochs.")
+    scheduler: SchedulerName = setting("none", "Learning-rate scheduler.")
     plateau_patience: CountOrOff = setting(
-        10, "Epochs without improvement before plateau lowers the rate.", acts_with=("scheduler", "plateau")
+        10, "Epochs without improvement before plateau lowers the learning rate.", acts_with=("scheduler", "plateau")
     )
     plateau_factor: Annotated[float, Gt(0), Lt(1)] = setting(
-        0.1, "What plateau multiplies the rate by.", acts_with=("scheduler", "plateau")
+        0.1, "Factor by which plateau multiplies the learning rate.", acts_with=("scheduler", "plateau")
     )
-    step_size: Count = setting(20, "Epochs between falls of the step scheduler.", acts_with=("scheduler", "step"))
+    step_size: Count = setting(20, "Epochs between two steps of the step scheduler.", acts_with=("scheduler", "step"))
     milestones: Annotated[tuple[Count, ...], Len(1)] = setting(
-        (25, 40), "Epochs after which the multistep scheduler lowers the rate.", acts_with=("scheduler", "multistep")
+        (25, 40), "Epochs after which multistep lowers the learning rate.", acts_with=("scheduler", "multistep")
     )
     gamma: Annotated[float, Gt(0), Lt(1)] = setting(
-        0.1, "What step and multistep multiply the rate by.", acts_with=("scheduler", "step", "multistep")
+        0.1,
+        "Factor by which step and multistep multiply the learning rate.",
+        acts_with=("scheduler", "step", "multistep"),
     )
     min_learning_rate: Annotated[float, Ge(0)] = setting(
-        0.0, "Where plateau and cosine stop lowering the rate.", acts_with=("scheduler", "plateau", "cosine")
+        0.0, "Lowest learning rate of plateau and cosine.", acts_with=("scheduler", "plateau", "cosine")
     )
-    warmup_epochs: CountOrOff = setting(0, "Epochs over which the rate rises to its full value.")
+    warmup_epochs: CountOrOff = setting(0, "Epochs of linear warmup of the learning rate.")
     early_stopping: CountOrOff = setting(0, "Stop after this many epochs without improvement of --monitor; 0: never.")
     monitor: Literal["val-loss", "val-accuracy", "train-loss"] = setting(
-        "val-loss", "What early stopping, plateau and --restore-best look at."
+        "val-loss", "Metric that early stopping, plateau and --restore-best follow."
     )
     average_weights: Share = setting(
         0.0,
-        "Judge and keep a running mean of the weights, which keeps this share of itself each step, as 0.99; 0: none.",
+        "Decay of an exponential moving average (EMA) of the weights, as 0.99; the EMA weights are evaluated and "
+        "saved. 0: none.",
     )
     test_curve: bool = setting(
         False,
-        "Evaluate the sealed test images after every epoch, for a learning curve; every read is counted, and nothing "
-        "acts on it.",
+        "Evaluate the test set after every epoch as well, for a learning curve; each evaluation is counted in "
+        "the report, and nothing depends on it.",
         before=False,
     )
     restore_best: bool = setting(False, "Keep the weights of the best epoch, by --monitor, rather than of the last.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
+    device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(
         0,
         "Processor threads; auto takes one where steps are short, else four, on any machine.",
@@ -192,15 +197,15 @@ class RunOptions:
     preset: tuple[str, ...] = setting(
         (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
     )
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
-    resume: str | None = setting(None, "Go on with an interrupted run, from its folder.")
+    out: str | None = setting(None, "Run directory; default a new one in runs/.")
+    resume: str | None = setting(None, "Resume an interrupted run, given its directory.")
     jobs: CountOrOff = setting(
-        0, "Runs of --seeds or --folds side by side, which changes no result; 0 takes as many as keep every core busy."
+        0, "Runs of --seeds or --folds in parallel, which changes no result; 0 takes as many as keep every core busy."
     )
-    final: bool = setting(False, "Evaluate once on the sealed test images, with the finished network.")
+    final: bool = setting(False, "Evaluate the finished network once on the test set.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
+    quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
 
 

@@ -70,9 +70,9 @@ class FeatureSettings:
         False,
         "Besides, what train-mlp --probe compares with: the same layers with random weights, and the pixels at 28x28.",
     )
-    batch_size: Count = setting(32, "Images a forward.")
+    batch_size: Count = setting(32, "Images per forward pass.")
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
+    device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
 
 
@@ -112,11 +112,12 @@ class HeadSettings:
     )
     head_standardize: bool = setting(
         False,
-        "Bring each feature before the head to mean 0 and deviation 1 over the training images, and cut it off at 3.",
+        "Standardize each feature before the head to mean 0 and standard deviation 1 over the training images, clipped "
+        "at 3.",
     )
     hidden: Hidden = setting((), "Units of each hidden linear layer; none for a linear classifier.")
     activation: ActivationName = setting("relu", "Activation after each hidden layer.")
-    dropout: Share = setting(0.5, "Probability of dropping a value before each linear layer while training.")
+    dropout: Share = setting(0.5, "Dropout probability before each linear layer.")
 
 
 @dataclass(frozen=True, kw_only=True)

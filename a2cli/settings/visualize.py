@@ -57,7 +57,7 @@ class ViewSettings:
         16, "How often the network is drawn anew at random, to hold its weights against; for maps at most 5 times."
     )
     steps: Count = setting(32, "Steps of the ascent.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", any_case=True)
+    device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
     seed: Annotated[int, Ge(0)] = setting(0, "Seed of the networks drawn anew, and of where an ascent starts.")
 
@@ -83,12 +83,12 @@ class ViewOptions:
     preset: tuple[str, ...] = setting(
         (), "Settings from such a run's config.yaml; repeatable.", short="-p", repeatable=True
     )
-    out: str | None = setting(None, "The run's folder; without it, a new one in runs/.")
+    out: str | None = setting(None, "Run directory; default a new one in runs/.")
     format: Annotated[tuple[FormatName, ...], Len(1)] = setting(("png",), "How figures are written.")
     animate: bool = setting(False, "Write the film of the training as an animated GIF as well.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; draw nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print the run's folder alone.")
+    quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
 
 
