@@ -69,8 +69,8 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
 def one_thread() -> Iterator[None]:
     """Compute with one processor thread; decorates functions as well.
 
-    For matrix products in double precision, whose threads MKL lets spin: 4 of them on 2 cores took 7 s for what one does
-    in 0.01 s (tests/benchmarks/weight_spectra.py).
+    For matrix products in double precision, whose threads MKL lets spin: 4 of them on 2 cores took 7 s for what one
+    does in 0.01 s (tests/benchmarks/weight_spectra.py).
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

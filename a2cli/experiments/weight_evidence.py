@@ -30,9 +30,7 @@ def evidence(
     """Return what is found of each layer, with the network drawn anew `redraws` times beside it."""
     filters = {viewed.first: viewed.filters(viewed.layers[viewed.first].weight)}
     found_values = {name: spectrum(one.weight) for name, one in viewed.layers.items()}
-    own = {
-        name: measures_of(one.weight, filters.get(name), found_values[name]) for name, one in viewed.layers.items()
-    }
+    own = {name: measures_of(one.weight, filters.get(name), found_values[name]) for name, one in viewed.layers.items()}
     drawn: dict[str, dict[str, list[float]]] = {name: {} for name in viewed.layers}
     spectra: dict[str, list[Tensor]] = {name: [] for name in viewed.layers}
     silent_drawn: Mapping[str, Sequence[int]] = {}

@@ -3,7 +3,7 @@
     python tests/benchmarks/weight_spectra.py [--side 28] [--units 300] [--threads 4]
 
 MKL's products in double precision spin where they have more threads than there are cores. Prints the seconds of
-`spectrum` (one thread), of the same with all threads, and of an SVD with one, and how far the singular values are apart.
+`spectrum` (one thread), of the same with all threads, and of an SVD with one, and how far their values are apart.
 """
 
 import argparse
