@@ -3,7 +3,8 @@
 import ctypes
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,21 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
         reason = str(error).splitlines()[0][:200]
         raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
     return chosen
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one processor thread; decorates functions as well.
+
+    For matrix products in double precision, whose threads MKL lets spin: 4 of them on 2 cores took 7 s for what one
+    does in 0.01 s (tests/benchmarks/weight_spectra.py).
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _keep_freed_memory() -> None:

@@ -61,6 +61,26 @@ def test_the_spectrum_is_that_of_an_svd(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(spectrum(weight), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("measure", [spectrum, duplicates])
+def test_products_in_double_precision_have_one_thread(
+    measure: Callable[[Tensor], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, product = [], Tensor.__matmul__
+
+    def multiplied(self: Tensor, other: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return product(self, other)
+
+    monkeypatch.setattr(Tensor, "__matmul__", multiplied)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        measure(normal(300, 2352))  # with more threads than cores 600 times as long as with one
+        assert (seen, torch.get_num_threads()) == ([1], 4)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_of_a_large_layer_some_units_evenly_spaced() -> None:
     weight = torch.arange(1300.0)[:, None].expand(1300, 2)
     assert matrix_of(weight)[:, 0].tolist() == list(range(0, 1300, 3))

@@ -115,7 +115,8 @@ class Kept:
             damaged = sum(store.forget_damaged(digests) for store in self.stores.values())
             if damaged:
                 kept_in = next(iter(self.stores.values())).folder.parent
-                watch.warn(f"{damaged} rows of activations in {kept_in} were damaged and are computed again")
+                what = "1 row of activations was" if damaged == 1 else f"{damaged} rows of activations were"
+                watch.warn(f"{what} damaged in {kept_in}, and computed again")
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
             wanted = set().union(*lacking.values())
             body = quick(self.body).to(device)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from a2cli.analysis.statistics import t_cdf
 from a2cli.results.weights import Measure
+from a2cli.runtime import one_thread
 
 DUPLICATE = 0.95  # the cosine from which on two units count as the same
 LEVEL = 0.001  # of a false "learned", over all layers and measures of a network together
@@ -23,6 +24,7 @@ def matrix_of(weight: Tensor) -> Tensor:
     return rows[:: -(-len(rows) // MOST_UNITS)]
 
 
+@one_thread()
 def duplicates(weight: Tensor) -> list[list[int]]:
     """Return the groups of units whose incoming weights point the same way: a cosine of 0.95 at least, in a chain."""
     rows = weight.detach().cpu().flatten(1).double()
@@ -42,6 +44,7 @@ def duplicates(weight: Tensor) -> list[list[int]]:
     return groups
 
 
+@one_thread()
 def spectrum(weight: Tensor) -> Tensor:
     """Return the singular values of the weights as a matrix (U, I), the largest first."""
     rows = matrix_of(weight)
@@ -64,14 +67,15 @@ def smoothness(filters: Tensor) -> float | None:
     return sum(float((one.double() * other.double()).sum()) for one, other in pairs) / count / power
 
 
-def measures_of(weight: Tensor, filters: Tensor | None) -> dict[str, float]:
+def measures_of(weight: Tensor, filters: Tensor | None, values: Tensor | None = None) -> dict[str, float]:
     """Return what is measured of a layer's weights; `filters` are those of a first layer, as pictures.
+
+    `values` are the weights' `spectrum`, where the caller has it.
 
     Effective rank: the exponential of the entropy of the singular values' shares (Roy & Vetterli 2007), over the
     largest rank that there could be. Top share: the largest singular value's share of all squared.
     """
-    rows = matrix_of(weight)
-    norms, values = rows.norm(dim=1), spectrum(weight)
+    norms, values = matrix_of(weight).norm(dim=1), spectrum(weight) if values is None else values
     found = {"norm": float(norms.mean())}
     if len(norms) > 1 and found["norm"]:
         found["norm variation"] = float(norms.std()) / found["norm"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_of
 from a2cli.report import Report
 from a2cli.results.comparison import ComparisonResults, Contender, Plan, Table
+from a2cli.text import in_points
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -26,14 +27,14 @@ def show_comparison(report: Report, folder: Path) -> None:
         if table.pairs:
             console.print(_matrix(table))
     if any(table.pairs for table in results.tables):
-        points = f"{100 * results.margin:g}"
         console.print(
-            f"Row against column: + better, - worse, = equivalent within {points} points, ? undecided; "
+            f"Row against column: + better, - worse, = equivalent within {in_points(results.margin)}, ? undecided; "
             "all intervals together 95%."
         )
     if results.target:
         console.print(
-            f"to {results.target:.2f}: epochs until validation reached it, the median; how many runs did, if not all."
+            f"to {results.target:.2f}: epochs until validation accuracy reached that target, the median over runs, and "
+            "how many of them did, if not all; the target is --target, without it 90% of the best contender's accuracy."
         )
     for table in results.tables:
         console.print("", table.verdict, sep="\n")
@@ -48,7 +49,7 @@ def show_comparison_plan(plan: Plan) -> None:
     shown = table_of("seeds", "trials", "time", "finds differences of", *["fits"] * (plan.budget is not None))
     for row in plan.rows:
         fits = ["yes" if row.fits else "no"] if plan.budget is not None else []
-        finds = f"{100 * row.detectable:.1f} points" if row.detectable < 1 else "nothing"
+        finds = in_points(row.detectable, ".1f") if row.detectable < 1 else "nothing"
         bold = "bold" if row.seeds == plan.best else None
         shown.add_row(str(row.seeds), str(row.trials), clock(row.seconds), finds, *fits, style=bold)
     console.print(shown)

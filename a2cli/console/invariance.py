@@ -34,7 +34,8 @@ def show_probe(report: Report, folder: Path) -> None:
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
-        "undecided: so many more images would decide" + ("; *: seen in training, as augmentation." if seen else ".")
+        "undecided +N: N more images would decide, without a number not even ten times as many"
+        + ("; *: seen in training, as augmentation." if seen else ".")
     )
     for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
         say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")

@@ -17,6 +17,7 @@ from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings.comparison import AnyComparison
+from a2cli.text import in_points
 
 T = TypeVar("T")
 EPOCHS = 4
@@ -107,4 +108,4 @@ def _verdict(rows: Sequence[PlanRow], budget: float | None, best: int | None, tu
     if best is None:
         return "Nothing fits: fewer contenders, --rates, --tuning-seeds or --epochs would."
     found = next(row for row in rows if row.seeds == best)
-    return f"--seeds {best} fits, and finds differences of {100 * found.detectable:.0f} points."
+    return f"--seeds {best} fits, and finds differences of {in_points(found.detectable, '.0f')}."

@@ -80,7 +80,9 @@ def predict(
             assumed += sum(one.scaling_assumed for one in read)
             predictions += _answers(read, ensemble, settings.top, device) if read else []
     if assumed:
-        notes.append(f"{assumed} of 16 bits, 0 to 65535 taken as black to white: trained was on images of 8 bits")
+        notes.append(
+            f"{assumed} of 16 bits, 0 to 65535 taken as black to white, as the network was trained on images of 8 bits"
+        )
         watch.warn(notes[-1])
     found = Predictions(
         run=settings.run,

@@ -12,6 +12,7 @@ from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, r
 from a2cli.results.weights import Look, ViewedNetwork
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings
+from a2cli.text import in_points
 
 LEAST_RISE = 0.005  # of accuracy, from one fifth of the epochs to the next
 
@@ -46,7 +47,7 @@ def training_verdict(
     gap = _value(train or only.train) - _value(found)
     sentences.append(
         f"Training accuracy is {_value(train or only.train):.3f}, "
-        + (f"{100 * gap:.0f} points higher." if gap >= 0.005 else "no higher.")
+        + (f"{in_points(gap, '.0f')} higher." if gap >= 0.005 else "no higher.")
     )
     last = statistics.mean(run.last_val_accuracy for run in runs)
     if last > _value(found) and any(run.kept_epoch < run.epochs for run in runs):
@@ -136,7 +137,7 @@ def comparison_verdict(
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
     mean = f"{best.accuracy.mean:.3f} ± {best.accuracy.deviation:.3f} over {best.accuracy.n} seeds"
     sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
-    decided = {"better": "better than", "equivalent": f"equivalent (within {100 * margin:g} points) to"}
+    decided = {"better": "better than", "equivalent": f"equivalent (within {in_points(margin)}) to"}
     said = []
     for verdict, phrase in decided.items():
         names = [name for name, pair in against_best.items() if pair.verdict == verdict]
@@ -180,7 +181,7 @@ def ablation_verdict(found: AblationResults) -> str:
         )
     elif known:
         sentences.append(f"None is shown to help {ways[found.design]}.")
-    words = {"better": "Help", "worse": "Hurt", "equivalent": f"No difference (within {100 * found.margin:g} points)"}
+    words = {"better": "Help", "worse": "Hurt", "equivalent": f"No difference (within {in_points(found.margin)})"}
     for verdict, word in words.items():
         if names := [name for name, pair in known.items() if pair.verdict == verdict]:
             sentences.append(f"{word}: {', '.join(names)}.")
@@ -220,7 +221,7 @@ def invariance_verdict(
         at = f" at {' and '.join(f'{value:g}' for value in one.breaks_at)}" if one.breaks_at else ""
         kinds[one.verdict].append(one.title + at)
     words = {
-        "invariant": f"Survives within {100 * margin:g} points",
+        "invariant": f"Survives within {in_points(margin)}",
         "breaks": "Breaks under",
         "undecided": "Undecided",
     }

@@ -29,7 +29,8 @@ def evidence(
 ) -> tuple[list[LayerWeights], dict[str, Spectra]]:
     """Return what is found of each layer, with the network drawn anew `redraws` times beside it."""
     filters = {viewed.first: viewed.filters(viewed.layers[viewed.first].weight)}
-    own = {name: measures_of(one.weight, filters.get(name)) for name, one in viewed.layers.items()}
+    found_values = {name: spectrum(one.weight) for name, one in viewed.layers.items()}
+    own = {name: measures_of(one.weight, filters.get(name), found_values[name]) for name, one in viewed.layers.items()}
     drawn: dict[str, dict[str, list[float]]] = {name: {} for name in viewed.layers}
     spectra: dict[str, list[Tensor]] = {name: [] for name in viewed.layers}
     silent_drawn: Mapping[str, Sequence[int]] = {}
@@ -41,7 +42,7 @@ def evidence(
         for name, one in viewed.layers_of(graph).items():
             pictures = viewed.filters(one.weight) if name == viewed.first else None
             spectra[name].append(spectrum(one.weight))
-            for measure, value in measures_of(one.weight, pictures).items():
+            for measure, value in measures_of(one.weight, pictures, spectra[name][-1]).items():
                 drawn[name].setdefault(measure, []).append(value)
         if number == 0:
             twice = {name: len(duplicates(one.weight)) for name, one in viewed.layers_of(graph).items()}
@@ -73,8 +74,8 @@ def evidence(
         for name, one in viewed.layers.items()
     ]
     bands = {
-        name: Spectra(spectrum(one.weight), torch.stack(spectra[name]).amin(0), torch.stack(spectra[name]).amax(0))
-        for name, one in viewed.layers.items()
+        name: Spectra(values, torch.stack(spectra[name]).amin(0), torch.stack(spectra[name]).amax(0))
+        for name, values in found_values.items()
     }
     return layers, bands
 

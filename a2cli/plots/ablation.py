@@ -19,6 +19,7 @@ from a2cli.plots.common import (
     width_of,
 )
 from a2cli.results.ablation import AblationResults
+from a2cli.text import in_points
 
 MOST_INGREDIENTS = 27
 WIDTH, ROW, NAME = 7.6, 0.42, 2.2  # inches
@@ -44,9 +45,7 @@ def contributions(results: AblationResults) -> Figure:
                     for _, label, fill in shown]  # fmt: skip
     legend = legend_height(WIDTH, [str(one.get_label()) for one in handles])
     some = some_of(count, len(results.ingredients), "that bring most")
-    margin = (
-        f"95% intervals over {len(results.seeds)} seeds; shaded: within the margin of {100 * results.margin:g} points"
-    )
+    margin = f"95% intervals over {len(results.seeds)} seeds; shaded: within the margin of {in_points(results.margin)}"
     figure, head = titled(WIDTH, legend + ROW * count + 0.6, f"What each ingredient brings{some}", margin)
     axes = new_axes(figure, 0.5 + max(width_of(name, 9) for name in names), 0.5, 0.3, head + legend + 0.05)
     for number, (field, _, fill) in enumerate(shown):

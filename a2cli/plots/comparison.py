@@ -29,6 +29,7 @@ from a2cli.plots.common import (
 )
 from a2cli.results.comparison import Table
 from a2cli.results.training import EpochLog
+from a2cli.text import in_points
 
 History = Mapping[int, Sequence[tuple[EpochLog, float]]]
 MOST_CONTENDERS = 20  # there is room for in a legend
@@ -118,7 +119,7 @@ def verdicts(table: Table, margin: float) -> Figure:
     some = some_of(count, len(table.contenders), "contenders, the best")
     title = f"Difference of accuracy in points, row minus column{some}"
     figure, head = titled(words + side + beside, side + words + 0.05, title,
-                          f"equivalent: within {100 * margin:g} points of each other")  # fmt: skip
+                          f"equivalent: within {in_points(margin)} of each other")  # fmt: skip
     axes = new_axes(figure, words, words, beside, head + 0.05)
     grid = np.full((count, count), np.nan)
     colors = [VERDICTS[word]["color"] for word in WORDS]

@@ -34,6 +34,7 @@ from a2cli.plots.common import (
 )
 from a2cli.results.fields import EffectiveField, LayerField, MapCone, UnitField
 
+THINNEST, THICKEST = 1.4, 6.0  # frames of boxes, in points
 MOST_MAPS, MOST_BOXES, MOST_TICKS = 10, 20, 60
 NAME = 1.25  # inches of a layer's name
 LOOKS: dict[str, dict[str, Any]] = {
@@ -175,11 +176,13 @@ def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np
     shown = image / 255 * np.where(mask, 1.0, 0.35)[..., None] + np.where(mask, 0.0, 0.35)[..., None]
     axes.imshow(shown, interpolation="nearest")
     colors = mpl.colormaps["plasma"](np.linspace(0.05, 0.85, len(units)))
-    for unit, color in zip(units, colors, strict=True):
+    thick = min(THICKEST, THINNEST + 1.2 * (len(units) - 1))
+    widths = np.linspace(THINNEST, thick, len(units))  # so that of edges in one place, each shows beside the one on it
+    for place, (unit, color, width) in enumerate(zip(units, colors, widths, strict=True)):
         (top, bottom), (left, right) = unit.rows, unit.columns
         label = f"{in_legend(unit.layer, 1.3)}  {bottom - top + 1}x{right - left + 1}"
-        frame = Rectangle((left - 0.5, top - 0.5), right - left + 1, bottom - top + 1, fill=False, linewidth=1.6,
-                          edgecolor=color, label=label)  # fmt: skip
+        frame = Rectangle((left - 0.5, top - 0.5), right - left + 1, bottom - top + 1, fill=False, linewidth=width,
+                          edgecolor=color, label=label, zorder=3 - place / len(units))  # fmt: skip
         axes.add_patch(frame)
     ends = [*tip.rows, *tip.columns]
     margin = min(max(0, -min(ends), max(ends) - size + 1), size) + 1.5

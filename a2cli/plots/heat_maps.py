@@ -1,6 +1,7 @@
 """A probe's heat maps: accuracy over translations, how far layers move, what share of each class is recognised."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ from a2cli.results.invariance import ProbedRun
 MOST_CLASSES, MOST_LAYERS, MOST_CHANGES, MOST_RUNS, MOST_MAPS = 30, 12, 24, 2, 9  # that there is room for
 ACROSS, DOWN = 0.34, 0.19  # inches of a cell
 LABEL, NAME = 1.4, 1.2  # of changes and their axis, of a class or layer
+MANY_CHANGES = 5  # whose rows are as high as a longer name of their axis
 BAR = 0.95  # a colour bar with its numbers
 MOVEMENT = (
     "0: stays where it was; 1: goes as far as to another image; "
@@ -53,7 +55,7 @@ def translations(runs: Sequence[ProbedRun]) -> Figure:
             grid[along.index(down), across.index(right)] = 100 * accuracy
         left, top = 0.75 + i % columns * (side + between), head + 0.3 + i // columns * (side + below)
         axes = new_axes(figure, left, height - top - side, width - left - side, top)
-        drawn = _heat(axes, grid, 100, "{:.0f}")
+        drawn = _heat(axes, grid, 100, whole)
         axes.set_xticks(range(len(across)), [f"{value:+.2g}" for value in across], fontsize=7)
         axes.set_yticks(range(len(along)), [f"{value:+.2g}" for value in along], fontsize=7)
         axes.set_xlabel("right, share of the width", fontsize=8)
@@ -65,7 +67,7 @@ def translations(runs: Sequence[ProbedRun]) -> Figure:
 
 
 def layers(runs: Sequence[ProbedRun]) -> Figure:
-    """How far each layer moves under each change at its strongest, and off its course; a row a run."""
+    """How far each layer moves, and off its course, at each change's strength that moves most; a row a run."""
     kinds, of = ("moved", "off_course"), len(runs)
     runs = runs[:MOST_RUNS]
     found = [[_fewer(*_movement(run, kind)) for kind in kinds] for run in runs]
@@ -73,7 +75,8 @@ def layers(runs: Sequence[ProbedRun]) -> Figure:
     foot = 0.1 + max((width_of(name, 7) for row in found for part in row for name in part[1]), default=0.3)
     deep = [max(len(changes) for changes, _, _, _ in row) * DOWN + foot + 0.55 for row in found]
     width = 2 * (LABEL + 0.15 + panel) + BAR + 0.1
-    title = f"How far each layer moves under each change at its strongest{some_of(len(runs), of, 'runs')}"
+    title = "How far each layer moves under each change, at the strength that moves the layers most"
+    title += some_of(len(runs), of, "runs")
     figure, head = titled(width, sum(deep), title, MOVEMENT)
     height = figure.get_size_inches()[1]
     values = np.concatenate([grid.ravel() for row in found for _, _, grid, _ in row])
@@ -86,7 +89,7 @@ def layers(runs: Sequence[ProbedRun]) -> Figure:
                 left = LABEL + 0.05 + i * (panel + LABEL + 0.15)
                 high, wide = len(changes) * DOWN, len(names) * ACROSS
                 axes = new_axes(figure, left, height - top - high, width - left - wide, top)
-                drawn = _heat(axes, grid, most, "{:.1f}")
+                drawn = _heat(axes, grid, most, "{:.1f}".format)
                 _label(axes, changes, names, "layer")
                 words = f": {kinds[i].replace('_', ' ')}{some}"
                 name = fitted(run.name, max(0.6, panel + 0.2 - width_of(words, 8.5)), 8.5)
@@ -127,7 +130,7 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
     for number, (run, (changes, grid), kept) in enumerate(zip(runs, found, largest, strict=True)):
         top, high, wide = head + sum(deep[:number]) + 0.3, len(grid) * DOWN, len(kept) * ACROSS
         axes = new_axes(figure, LABEL + 0.05, height - top - high, width - LABEL - 0.05 - wide, top)
-        drawn = _heat(axes, 100 * grid[:, kept], 100, "{:.0f}")
+        drawn = _heat(axes, 100 * grid[:, kept], 100, whole)
         _label(axes, changes, names[number], "class")
         some = some_of(len(kept), len(run.counts), "classes, those with the most images")
         name = fitted(run.name, max(1.0, panel - width_of(some, 8.5)), 8.5)
@@ -151,12 +154,17 @@ def _recognised(run: ProbedRun) -> tuple[list[str], Grid]:
     return list(rows), np.array(list(rows.values()))
 
 
-def _heat(axes: Axes, grid: Grid, most: float, form: str) -> ColorizingArtist:
+def whole(percent: float) -> str:
+    """Return a percentage as a whole number, halves up: 12.5 is 13, where a format makes 12 of it."""
+    return str(math.floor(percent + 0.5 + 1e-9))  # 100 * 29 / 200 falls short of 14.5 by rounding
+
+
+def _heat(axes: Axes, grid: Grid, most: float, form: Callable[[float], str]) -> ColorizingArtist:
     drawn = axes.imshow(grid, cmap=MAPS, vmin=0, vmax=most, aspect="auto")
     colors = drawn.to_rgba(grid)
     for row, column in np.ndindex(grid.shape):
         if not np.isnan(value := grid[row, column]):
-            axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=6.5,
+            axes.text(column, row, form(float(value)), ha="center", va="center_baseline", fontsize=6.5,
                       color=on_color(colors[row, column]))  # fmt: skip
     axes.tick_params(length=0)
     axes.spines[:].set_color(FAINT)
@@ -167,7 +175,7 @@ def _label(axes: Axes, changes: Sequence[str], names: Sequence[str], what: str) 
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(changes)), [fitted(change, LABEL - 0.35, 7) for change in changes], fontsize=7)
     axes.set_xlabel(what, fontsize=8)
-    axes.set_ylabel("change and strength", fontsize=8)
+    axes.set_ylabel("change and strength" if len(changes) > MANY_CHANGES else "change", fontsize=8)
 
 
 def _movement(run: ProbedRun, kind: str) -> tuple[list[str], list[str], Grid]:

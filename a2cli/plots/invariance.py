@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,10 +31,11 @@ from a2cli.plots.common import (
     titled,
 )
 from a2cli.results.invariance import ChangeResult, ProbedRun
+from a2cli.text import in_points
 
 COLUMNS, WIDTH, HEIGHT, LEFT = 4, 2.45, 1.95, 0.65  # of panels; inches
 MOST_RUNS, MOST_PANELS, MOST_ROWS = 8, 20, 18  # that there is room for
-LARGEST_CLASS = (0, (1, 3))
+LARGEST_CLASS: Final = "-."
 
 
 @dataclass(frozen=True)
@@ -54,25 +57,27 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
     titles = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is not None))
     names = titles[:MOST_PANELS]
     plainer = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is None))
-    rows, width, foot = -(-len(names) // COLUMNS), COLUMNS * WIDTH + LEFT, HEIGHT + 0.3 if plainer else 0.0
+    wide = max(2.5, 1.1 * len(plainer)) if plainer else 0.0
+    columns = min(COLUMNS, max(2 if plainer else 1, len(names), ceil(wide / WIDTH)))  # no wider than what is drawn
+    rows, width, foot = -(-len(names) // columns), columns * WIDTH + LEFT, HEIGHT + 0.3 if plainer else 0.0
     handles = _handles(runs, any(plainer))
     legend = legend_height(width, [str(one.get_label()) for one in handles])
     what = fitted(runs[0].name, 3.5, 11) if of == 1 else f"{len(runs)} of {of} runs" if len(runs) < of else f"{of} runs"
     title = f"Accuracy under changes of the image, {what}"
     title += some_of(len(names), len(titles), "changes")
-    said = f"invariant: at every strength within {100 * margin:g} points of the accuracy unchanged"
+    said = f"invariant: at every strength within {in_points(margin)} of the accuracy unchanged"
     figure, head = titled(width, legend + rows * HEIGHT + foot, title, said)
     height = figure.get_size_inches()[1]
     for i, name in enumerate(names):
-        left, above = LEFT + i % COLUMNS * WIDTH, head + legend + i // COLUMNS * HEIGHT
+        left, above = LEFT + i % columns * WIDTH, head + legend + i // columns * HEIGHT
         axes = new_axes(figure, left, height - above - HEIGHT + 0.5, width - left - WIDTH + 0.25, above + 0.25)
         _panel(axes, [(run, one) for run in runs for one in run.changes if one.title == name], len(runs) == 1)
-        if i % COLUMNS:
+        if i % columns:
             axes.set_yticklabels([])
         else:
             axes.set_ylabel("accuracy", fontsize=8)
     if plainer:
-        wide = min(width - LEFT - 0.25, max(2.5, 1.1 * len(plainer)))
+        wide = min(width - LEFT - 0.25, wide)
         axes = new_axes(figure, LEFT, 0.95, width - LEFT - wide, height - foot + 0.35)
         _switches(axes, runs, plainer, wide)
     legend_above(figure, handles, head)
@@ -93,7 +98,7 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
         if alone:
             axes.plot(strengths, same, color=TRAIN, linewidth=1.2, linestyle="--")
             axes.axhline(run.unchanged.value, color=INK, linewidth=0.7, linestyle=":")
-            axes.axhline(run.majority.value, color=INK, linewidth=0.7, linestyle=LARGEST_CLASS)
+    _largest_class(axes, [run for run, _ in changes])
     first = changes[0][1]
     plain(axes, first.title + (f": {first.verdict} {VERDICTS[first.verdict]['sign']}" if alone else ""), first.unit)
     axes.title.set_fontsize(9)
@@ -101,6 +106,12 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
     _shares(axes)
     if first.identity is None:
         axes.invert_xaxis()  # of qualities the mildest is the highest
+
+
+def _largest_class(axes: Axes, runs: Sequence[ProbedRun]) -> None:
+    """Draw what always answering the largest class reaches, a line for each value that the runs have."""
+    for value in dict.fromkeys(run.majority.value for run in runs):
+        axes.axhline(value, color=INK, linewidth=0.8, linestyle=LARGEST_CLASS)
 
 
 def _shares(axes: Axes) -> None:
@@ -123,8 +134,7 @@ def _switches(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str], wide:
                 axes.plot(at, point.consistency.value, "_", color=TRAIN if alone else look["color"], markersize=9,
                           markeredgewidth=1.5)  # fmt: skip
         axes.axhline(run.unchanged.value, color=INK if alone else look["color"], linewidth=0.8, linestyle=":")
-    if alone:
-        axes.axhline(runs[0].majority.value, color=INK, linewidth=0.7, linestyle=LARGEST_CLASS)
+    _largest_class(axes, runs)
     verdicts = {one.title: one.verdict for one in runs[0].changes} if alone else {}
     plain(axes, "Without a strength, or with one drawn for each image", "change", "accuracy")
     axes.title.set_fontsize(9)
@@ -157,7 +167,8 @@ def _handles(runs: Sequence[ProbedRun], switches: bool) -> list[Line2D]:
     lines = [Line2D([], [], **series(i), markersize=4, label=in_legend(run.name, 2.1)) for i, run in enumerate(runs)]
     if switches:
         lines.append(Line2D([], [], color=GREY, linestyle="", marker="_", label="same answer as unchanged"))
-    return [*lines, Line2D([], [], color=GREY, linestyle=":", label="unchanged")] if switches else lines
+        lines.append(Line2D([], [], color=GREY, linestyle=":", label="unchanged"))
+    return [*lines, Line2D([], [], color=INK, linestyle=LARGEST_CLASS, label="largest class")]
 
 
 def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:

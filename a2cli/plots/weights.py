@@ -39,6 +39,7 @@ MOST_FILTERS = 256
 MOST_ROWS, MOST_UNITS = 17, 24  # that a page has room for
 MOST_NAMED = 20  # classes whose names are listed below their bars
 LINE, SPARE = 0.17, 1.2  # inches of a line, and for what is above and below the pictures of a page
+CLASSES_SAID = "at the left the class of more than half, or of how many classes they are"
 NAME = 40  # letters of a network's or a layer's name
 
 
@@ -59,7 +60,7 @@ def scale_of(banks: Sequence[Pictures]) -> float:
 
 
 def _said(scale: float) -> str:
-    return f"grey is 0, full colour ±{scale:.2g} (percentile {FULL:g} of |w|), the same in all pictures"
+    return f"grey is 0, full colour ±{scale:.2g} (percentile {FULL:g} of |w|), the same in all pictures of this figure"
 
 
 def _coloured(weights: Pictures, scale: float) -> Pictures:
@@ -187,8 +188,8 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
         parts += [f"the {cut.shape[1]} strongest patches, one an image", "grey lies beyond the image"]
     title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: what its units answer most to"
     title += f", those that {readable(class_name)} uses most first" if class_name else ""
-    figure, axes, head = page(WIDTH, len(views) * (tile + 0.04) + 0.05, title + some_of(len(views), of, "units"),
-                              f"{'; '.join(parts)}; at the left the class that most are of")  # fmt: skip
+    title += some_of(len(views), of, "units")
+    figure, axes, head = page(WIDTH, len(views) * (tile + 0.04) + 0.05, title, f"{'; '.join(parts)}; {CLASSES_SAID}")
     for row, view in enumerate(views):
         top, left = head + row * (tile + 0.04), words
         _say_patches(axes, view, top, words, tile)
@@ -201,14 +202,14 @@ def patches(layer: str, name: str, views: Sequence[UnitView], cut: Pictures, pic
 
 
 def _say_patches(axes: Axes, view: UnitView, top: float, wide: float, high: float) -> None:
-    """Write beside a unit's row which it is, and which class most of its patches are of."""
+    """Write beside a unit's row which it is, and the class of more than half of its patches, or of how many."""
     truths = [one.truth for one in view.patches]
     most = max(dict.fromkeys(truths), key=truths.count, default="")
     lines = [f"unit {view.unit}"]
     if not truths:
         lines.append("answers to none")
-    elif truths.count(most) == 1:
-        lines.append(f"{len(truths)} classes")
+    elif 2 * truths.count(most) <= len(truths):
+        lines.append(f"{len(set(truths))} classes")
     else:
         lines += [f"{truths.count(most)} of {len(truths)}:", fitted(spaced(most), wide - 0.15, 6.5)]
     for i, line in enumerate(lines):
@@ -222,7 +223,7 @@ def places(layer: str, name: str, views: Sequence[UnitView], images: Mapping[str
     views = views[:MOST_ROWS]
     title = f"{shortened(layer, NAME)} of {shortened(name, NAME)}: the images that its units answer most to"
     title += some_of(len(views), of, "units")
-    said = "the square is what the unit sees there; at the left the class that most are of"
+    said = "the square is what the unit sees there; " + CLASSES_SAID
     figure, axes, head = page(WIDTH, len(views) * (tile + 0.04) + 0.05, title, said)
     for row, view in enumerate(views):
         top = head + row * (tile + 0.04)
