@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,27 @@ def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.Monk
     assert ["class", "training", "validation", "test"] in lines
     assert ["ada", "4", "2", "1"] in lines
     assert ["all", "8", "4", "2"] in lines
-    assert "Nothing is wrong." in ended.out
+    assert "No errors; 2 warnings above." in ended.out  # few images in a part
     assert all(len(line) <= 80 for line in ended.out.splitlines()[1:])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: None, "Nothing is wrong."),
+        (lambda p: shutil.copy(p / "ada/0.png", p / "ada/copy.png"), "No errors; 1 warning above."),
+        (lambda p: (p / "ada/photo.heic").write_bytes(b"heic"), "No errors; 1 warning above."),
+        (
+            lambda p: [shutil.copy(p / "ada/0.png", p / f"ada/{name}") for name in ("a.png", "photo.heic")],
+            "No errors; 2 warnings above.",
+        ),
+    ],
+)
+def test_the_last_line_counts_the_warnings(make: Callable[[Path], object], said: str, a2: A2, data: Path) -> None:
+    make(data)
+    ended = a2("data", "check", data)
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, said)
+    assert ended.err.count("warning: ") == ("2 w" in said) + ("No errors" in said)
 
 
 def test_what_is_damaged_or_blank_is_wrong(a2: A2, data: Path) -> None:

@@ -193,6 +193,7 @@ NAMES = {
     "blanks": ("red ", "red", "differ in blanks only"),
     "inner blanks": ("dark red", "darkred", "differ in blanks only"),
     "Unicode": (unicodedata.normalize("NFC", "rosé"), unicodedata.normalize("NFD", "rosé"), "NFC, NFD"),
+    "print": ("a\x01", "a\\x01", "print alike"),
 }
 
 

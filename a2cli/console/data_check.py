@@ -40,7 +40,8 @@ def show_data_check(found: DataCheck) -> None:
         table.add_row(what, said)
     console.print(table)
     if not found.wrong:
-        console.print("Nothing is wrong.")
+        count = len(found.warnings)
+        console.print(f"No errors; {count} warning{'s' * (count > 1)} above." if count else "Nothing is wrong.")
 
 
 def _pair(pair: NearDuplicate) -> str:

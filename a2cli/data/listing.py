@@ -189,11 +189,11 @@ def listed(names: Iterable[str]) -> str:
 
 
 def check_class_names(names: Iterable[str], where: str, what: str) -> None:
-    """Raise DataError for two names that differ only in case, blanks, or how Unicode writes them."""
+    """Raise DataError for two names that differ only in case, blanks, or how Unicode writes them, or print alike."""
     seen: dict[str, str] = {}
     for name in sorted(names):
-        other = seen.setdefault(_bare(name), name)
-        if other != name:
+        others = [seen.setdefault(_bare(shown), name) for shown in (name, printable(name))]
+        if other := next((other for other in others if other != name), None):
             raise DataError(
                 f"{where}: {what} {printable(other)!r} and {printable(name)!r} {_difference(other, name)}; "
                 "give one class one name"
@@ -205,6 +205,8 @@ def _bare(name: str) -> str:
 
 
 def _difference(one: str, other: str) -> str:
+    if printable(one) == printable(other):
+        return "print alike, as one has a character that cannot be printed"
     if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
         return "differ only in how Unicode writes their accents (NFC, NFD)"
     if one.casefold() == other.casefold():

@@ -2,9 +2,10 @@
 
 Pairs are found by their perceptual hash (64 bits, of which few differ), sorted out by their coarse pixels, and
 confirmed by aligning one image with the other: shifted and stretched a little, brighter or darker, it has to explain
-the other everywhere, which two photographs of one face seldom do.
+the other everywhere, which two photographs of one face seldom do, in grey and then in each colour. Drawings of a few
+shapes explain each other easily: the less texture two images have, the closer they have to agree.
 
-N images, P pairs, S = 32 pixels to a side.
+N images, P pairs, S = 32 pixels to a side, C channels.
 """
 
 from collections.abc import Iterator
@@ -26,10 +27,14 @@ FIELDS = 4  # fields to a side, each of which has to agree
 MOST_BITS = 14  # in which the hashes of near duplicates differ
 COARSE_CORRELATION = 0.88
 SIMILARITY = 0.94
+FLAT_SIMILARITY = 0.99  # of images without texture
+TEXTURE = 0.03  # from which on SIMILARITY is enough
 CONTENT_SIMILARITY = 0.5  # of what is inside black bars, which is enlarged
-MOST_SHIFT = 3.0  # pixels
+MOST_SHIFT = 3.0  # pixels; of images without texture none but what a step explains
 ALIGNMENTS = 3
+CLIPPED = 250  # grey levels: what is as light in both may be lighter than it could be stored
 BLACK = 16  # grey levels of a bar at most, with JPEG's ringing
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 FLAT = 4.0  # grey levels: an image whose deviation is below has nothing to compare
 BLOCK = 256
 PAIRS_AT_A_TIME = 256
@@ -37,13 +42,21 @@ MOST_FOR_EACH = 50  # candidates for each image on average, so that a set of loo
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) in grey, 32 x 32 pixels: what its hash is of and what pairs are confirmed by."""
-    grey = Image.fromarray(image).convert("L").resize((LEAST_SIDE, LEAST_SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    """Return an image (H, W, 3) at 32 x 32 pixels: what its hash is of and what pairs are confirmed by."""
+    small = Image.fromarray(image).resize((LEAST_SIDE, LEAST_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def grey(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return thumbnails (N, S, S, 3) in grey (N, S, S), a block at a time."""
+    found = np.empty(small.shape[:-1], dtype=np.uint8)
+    for top in range(0, len(small), BLOCK):
+        found[top : top + BLOCK] = np.rint(small[top : top + BLOCK] @ LUMA)
+    return found
 
 
 def without_bars(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a thumbnail without the black bars around it, enlarged to the same size."""
+    """Return a thumbnail in grey without the black bars around it, enlarged to the same size."""
     light = small > BLACK
     rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
     if not len(rows) or len(rows) == len(columns) == SIDE:
@@ -56,7 +69,7 @@ def perceptual_hash(small: NDArray[np.uint8]) -> int:
     """Return the 64-bit hash of a thumbnail: which of its lowest frequencies are above their median (ImageHash)."""
     import imagehash
 
-    bits: NDArray[np.bool_] = imagehash.phash(Image.fromarray(small)).hash
+    bits: NDArray[np.bool_] = imagehash.phash(Image.fromarray(small)).hash  # of the image in grey
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
@@ -65,27 +78,49 @@ def near_duplicates(
 ) -> list[tuple[int, int, float]]:
     """Return pairs of rows that are near duplicates with their similarity, the most similar first.
 
-    `small` (N, S, S) are the images' thumbnails, `hashes` (N,) their hashes.
+    `small` (N, S, S, 3) are the images' thumbnails, `hashes` (N,) their hashes.
     """
-    rows = np.flatnonzero(small.std(axis=(1, 2)) >= FLAT)
+    plain = grey(small)
+    rows = np.flatnonzero(plain.std(axis=(1, 2)) >= FLAT)
     watch = watch or Nobody()
-    pairs = _candidates(hashes[rows], _coarse(small[rows]), watch)
-    alike = _alike(small[rows], pairs, watch)
+    pairs = _candidates(hashes[rows], _coarse(plain[rows]), watch)
+    involved, at = np.unique(pairs, return_inverse=True)
+    rows, pairs = rows[involved], at.reshape(-1, 2)
+    small, plain = small[rows], plain[rows]
+    textured = np.minimum(texture(plain) / TEXTURE, 1)[pairs].min(axis=1)
+    least = FLAT_SIMILARITY + (SIMILARITY - FLAT_SIMILARITY) * textured
+    shift = MOST_SHIFT * textured
+    alike = _alike(plain[..., None], pairs, shift, watch)
+    pairs, alike, shift = (kept[alike >= least] for kept in (pairs, alike, shift))
+    alike = np.minimum(alike, _alike(small, pairs, shift, watch))
     pairs, alike = pairs[alike >= SIMILARITY], alike[alike >= SIMILARITY]
     involved, at = np.unique(pairs, return_inverse=True)
-    content = np.stack([without_bars(small[row]) for row in rows[involved]]) if len(pairs) else small[:0]
-    kept = _alike(content, at.reshape(-1, 2), watch) >= CONTENT_SIMILARITY  # else only their bars are alike
+    content = np.stack([without_bars(plain[row]) for row in involved]) if len(pairs) else plain[:0]
+    shift = np.full(len(pairs), MOST_SHIFT)
+    kept = _alike(content[..., None], at.reshape(-1, 2), shift, watch) >= CONTENT_SIMILARITY  # else only bars are alike
     found = zip(*rows[pairs[kept]].T.tolist(), alike[kept].round(3).tolist(), strict=True)
     return sorted(found, key=lambda pair: (-pair[2], pair))
 
 
-def _alike(small: NDArray[np.uint8], pairs: Rows, watch: Watcher) -> NDArray[np.float64]:
+def texture(plain: NDArray[np.uint8]) -> Floats:
+    """Return how much images in grey (N, S, S) change from pixel to pixel: 0 where most of them is of one value.
+
+    It is the median distance of a pixel from the mean of its four neighbours, over the standard deviation.
+    """
+    found = np.zeros(len(plain), dtype=np.float32)
+    for i, one in enumerate(plain.astype(np.float32)):
+        around = (one[:-2, 1:-1] + one[2:, 1:-1] + one[1:-1, :-2] + one[1:-1, 2:]) / 4
+        found[i] = np.median(np.abs(one[1:-1, 1:-1] - around)) / max(float(one.std()), 1)
+    return found
+
+
+def _alike(small: NDArray[np.uint8], pairs: Rows, shift: Floats, watch: Watcher) -> NDArray[np.float64]:
     """Return each pair's similarity, some pairs at a time."""
     found = np.zeros(len(pairs))
     starts = range(0, len(pairs), PAIRS_AT_A_TIME)
     for start in watch.batches(starts, len(starts)):
         part = slice(start, start + PAIRS_AT_A_TIME)
-        found[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]])
+        found[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]], shift[part])
     return found
 
 
@@ -122,49 +157,58 @@ def _close(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> Iterat
             yield np.stack([first[agree], second[agree]], axis=1), differ[above[agree], beside[agree]]
 
 
-def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return how well images agree where they agree least, pair by pair: (P, S, S) twice -> (P,), 1 for the same.
+def similarity(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], shift: Floats | float = MOST_SHIFT
+) -> NDArray[np.float64]:
+    """Return how well images agree where they agree least, pair by pair: (P, S, S, C) twice -> (P,), 1 for the same.
 
     It is 1 - the mean squared rest, over the variance, in the worst of 4 x 4 fields, after the better of both
-    alignments.
+    alignments, by `shift` pixels at the most. All channels have one contrast and one brightness.
     """
-    one, other = first.astype(np.float32), second.astype(np.float32)
-    return np.asarray(np.maximum(_agreement(one, other), _agreement(other, one)), dtype=np.float64)
+    one, other = (np.moveaxis(images, -1, 1).astype(np.float32) for images in (first, second))
+    most = np.broadcast_to(np.asarray(shift, dtype=np.float32), len(one))[:, None]
+    return np.asarray(np.maximum(_agreement(one, other, most), _agreement(other, one, most)), dtype=np.float64)
 
 
-def _agreement(source: Floats, target: Floats) -> Floats:
+def _agreement(source: Floats, target: Floats, most: Floats) -> Floats:
     """Align the source with the target by Gauss-Newton steps (Lucas & Kanade 1981); return their best agreement (P,).
 
-    Six unknowns: contrast and brightness, shift and stretch to the right, shift and stretch down.
+    Images are (P, C, S, S). Six unknowns: contrast and brightness, shift and stretch to the right, shift and stretch
+    down. What is white in both since it could not be stored any lighter tells nothing of contrast.
     """
-    pairs, axis = len(source), np.linspace(-1, 1, SIDE, dtype=np.float32)
-    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    pairs, channels, axis = *source.shape[:2], np.linspace(-1, 1, SIDE, dtype=np.float32)
+    inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
     wanted = target[inner].reshape(pairs, -1)
+    variance = np.maximum(wanted.reshape(pairs, channels, -1).var(axis=2).mean(axis=1), 1)
     field = (SIDE - 2 * BORDER) // FIELDS
     moves = np.zeros((pairs, 4), dtype=np.float32)
     best = np.full(pairs, -np.inf, dtype=np.float32)
-    variance = np.maximum(wanted.var(axis=1), 1)
+    tells = np.ones_like(wanted)
     for _ in range(ALIGNMENTS):
         moved = _moved(source, moves, axis)
-        down, right = np.gradient(moved, axis=(1, 2))
+        down, right = np.gradient(moved, axis=(2, 3))
         terms = (moved, np.ones_like(moved), right, right * axis, down, down * axis[:, None])
         design = np.stack([term[inner].reshape(pairs, -1) for term in terms], axis=1)
-        normal = design @ design.transpose(0, 2, 1) + 1e-2 * np.eye(len(terms), dtype=np.float32)
-        weights = np.linalg.solve(normal, design @ wanted[:, :, None])
-        rest = (wanted - (weights.transpose(0, 2, 1) @ design)[:, 0]) ** 2
-        fields = rest.reshape(pairs, FIELDS, field, FIELDS, field).mean(axis=(2, 4)).reshape(pairs, -1)
-        best = np.maximum(best, 1 - fields.max(axis=1) / variance)
+        telling = design * tells[:, None]
+        normal = telling @ design.transpose(0, 2, 1) + 1e-2 * np.eye(len(terms), dtype=np.float32)
+        weights = np.linalg.solve(normal, telling @ wanted[:, :, None])
+        explained = (weights.transpose(0, 2, 1) @ design)[:, 0]
+        tells = 1 - (np.minimum(explained, wanted) >= CLIPPED).astype(np.float32)
+        rest = (wanted - np.clip(explained, 0, 255)) ** 2
+        fields = rest.reshape(pairs, channels, FIELDS, field, FIELDS, field).mean(axis=(1, 3, 5)).reshape(pairs, -1)
+        agreed = np.where(weights[:, 0, 0] > 0, 1 - fields.max(axis=1) / variance, -np.inf)
+        best = np.maximum(best, agreed)
         contrast = np.where(np.abs(weights[:, 0]) > 0.1, weights[:, 0], np.inf)
-        moves = np.clip(moves + weights[:, 2:, 0] / contrast, -MOST_SHIFT, MOST_SHIFT)
+        moves = np.clip(moves + weights[:, 2:, 0] / contrast, -most, most)
     return best
 
 
 def _moved(images: Floats, moves: Floats, axis: Floats) -> Floats:
-    """Return images (P, S, S) shifted and stretched by so many pixels (P, 4), between pixels bilinearly."""
+    """Return images (P, C, S, S) shifted and stretched by so many pixels (P, 4), between pixels bilinearly."""
     at, most = np.arange(SIDE, dtype=np.float32), SIDE - 1.001
     right = np.clip(at + moves[:, :1] + moves[:, 1:2] * axis, 0, most)
     down = np.clip(at + moves[:, 2:3] + moves[:, 3:] * axis, 0, most)
-    return _weights(down) @ images @ _weights(right).transpose(0, 2, 1)
+    return _weights(down)[:, None] @ images @ _weights(right).transpose(0, 2, 1)[:, None]
 
 
 def _weights(places: Floats) -> Floats:

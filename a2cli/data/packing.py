@@ -20,7 +20,7 @@ from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
 from a2cli.report import Watcher
 
-PACKER_VERSION = 5
+PACKER_VERSION = 6
 
 
 @dataclass(frozen=True)
