@@ -1,6 +1,7 @@
 """Text from outside (class names, paths, tensor names, other libraries' messages), so that it is shown as text."""
 
 import re
+from pathlib import Path
 
 # Control characters (C0, DEL, C1), Unicode's Bidi_Control characters, which reorder a line, and line separators.
 # Beside them surrogates: bytes of a file's name that are not text, or halves of a character.
@@ -33,3 +34,17 @@ def shortened(text: str, most: int) -> str:
         return text
     end = (most - 1) // 2
     return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def sent_instead(path: str | Path) -> str:
+    """Say what a file is that hosts send in place of the one meant, and what to do; "" where it is neither."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    except OSError:  # what could not be read is said already
+        return ""
+    if text.startswith(b"version https://git-lfs"):
+        return "a git-lfs pointer; 'git lfs pull' fetches the file itself"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "a web page (HTML), as servers send instead of a file; download it again"
+    return ""

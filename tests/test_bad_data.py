@@ -140,7 +140,7 @@ MANIFESTS: dict[str, tuple[bytes, str]] = {
     "not UTF-8": (b"path,label\nset/ada/0.png,ad\xe4\n", "not a CSV file in UTF-8"),
     "no label": (b"path,label\nset/ada/0.png\n", "line 2"),
     "zero byte": (b"path,label\nset/ada\0.png,ada\n", "line 2"),
-    "endless field": (b"path,label\n" + b"x" * 200_000 + b",ada\n", "not a CSV file"),
+    "endless field": (b"path,label\n" + b"x" * 200_000 + b",ada\n", "line 2: not a row of a CSV file"),
     "bad split": ("\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ",tset"]).encode(), "line 3"),
     "split here and there": ("\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ","]).encode(), "in none"),
     "no training": ("\n".join(["path,label,split", *(line + ",val" for line in LINES)]).encode(), "lines for train"),
@@ -223,6 +223,8 @@ def test_damaged_archives(train: A2, tmp_path: Path) -> None:
     for content in (b"", b"PK\x03\x04", whole[: len(whole) // 2], whole[:90] + bytes(20) + whole[110:]):
         path.write_bytes(content)
         train("--data", "set.npz").refused(3, "--data set.npz", "expected an .npz")
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    train("--data", "set.npz").refused(3, "--data set.npz", "a git-lfs pointer; 'git lfs pull' fetches the file itself")
     path.write_bytes(whole)
     train("--data", "set.npz").done()
 

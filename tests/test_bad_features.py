@@ -127,6 +127,9 @@ def test_a_features_file_that_is_none(tmp_path: Path) -> None:
     path = str(tmp_path / "f.safetensors")
     with pytest.raises(DataError, match="does not exist"):
         read_features(path)
+    Path(path).write_text("<!DOCTYPE html><title>404</title>")
+    with pytest.raises(DataError, match="not a features file: a web page"):
+        read_features(path)
     save_file({"a": torch.zeros(3)}, path)
     with pytest.raises(DataError, match="not a features file of a2's"):
         read_features(path)

@@ -225,8 +225,8 @@ MANIFESTS: dict[str, tuple[list[str], str]] = {
     "column twice": (["path,label,label", LINES[0] + ",ada"], "two columns are named 'label'"),
     "column twice by case": (["path,label,Label", LINES[0] + ",ada"], "two columns are named 'label'"),
     "line break": ([*BEFORE, '"set/ada/1.png\n",ada'], "line 5: path has a line break"),
-    "open quote": ([*BEFORE, '"set/ada/1.png,ada', LINES[2]], "not a CSV file"),
-    "quote amid": ([*BEFORE, '"set/ada"/1.png,ada'], "not a CSV file"),
+    "open quote": ([*BEFORE, '"set/ada/1.png,ada', LINES[2]], "line 5: not a row of a CSV file"),
+    "quote amid": ([*BEFORE, '"set/ada"/1.png,ada'], "line 5: not a row of a CSV file"),
     "folds": (["path,label,fold", LINES[0] + ",0", LINES[5] + ",1"], "column 'fold' looks like a split but holds '0'"),
     "two splits": (
         ["path,label,split,subset", LINES[0] + ",train,test", LINES[5] + ",train,test"],

@@ -300,6 +300,8 @@ def test_nothing_on_standard_input(own: A2, monkeypatch: pytest.MonkeyPatch) -> 
     own("-").refused(3, "-: not an image")
     typed(monkeypatch, b"set/*.png\n")
     own("-").refused(3, "set/*.png: does not exist")
+    typed(monkeypatch, b"set/a.png\0set/b.png\0")  # as find's -print0 writes
+    own("-").refused(3, "-: zero bytes on standard input; expected an image, or names, one a line")
 
 
 def as_of(folder: Path, command: str, **config: Any) -> None:

@@ -353,7 +353,7 @@ def zipped(path: Path, **files: bytes) -> bytes:
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 4983\n"
 PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html><body>Sign in to continue</body></html>"
 NOT_WEIGHTS = {
-    "a git-lfs pointer to them; 'git lfs pull' fetches the file itself": POINTER,
+    "a git-lfs pointer; 'git lfs pull' fetches the file itself": POINTER,
     "a web page (HTML), as servers send instead of a file; download it again": PAGE,
     "a web page (HTML), ": b"<html>" + b" " * 70,
     "an XML document (<?xml version": b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",

@@ -25,6 +25,7 @@ from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.zoo import TrunkCard
 from a2cli.report import Nobody, Watcher
 from a2cli.storage import DIGEST_KEY, durable
+from a2cli.text import sent_instead
 from a2cli.versions import VERSION_KEY, newest, upgraded
 
 BACKBONE = "backbone/"
@@ -210,6 +211,8 @@ def read_features(path: str, watch: Watcher | None = None) -> FeatureFile:
         values = upgraded("features file", dict(json.loads(text)), f"--features {path}")
         about = TypeAdapter(About).validate_python(values)
     except (SafetensorError, OSError, ValueError, TypeError, ValidationError) as error:
+        if other := sent_instead(path):
+            raise DataError(f"--features {path}: not a features file: {other}") from None
         reason = " ".join(str(error).split())[:80]
         raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
     labels, count = tensors.pop("labels", None), len(about.names)

@@ -14,7 +14,7 @@ from a2cli.data.items import Items
 from a2cli.data.listing import UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
 from a2cli.data.manifests import split_column
 from a2cli.errors import DataError
-from a2cli.text import printable
+from a2cli.text import printable, sent_instead
 
 USED = ("images", "labels", "class_names")
 MOST_BYTES = 16 << 30
@@ -31,7 +31,7 @@ def read_arrays(path: Path) -> Items:
     except (OSError, DataError):
         raise
     except Exception as error:  # zipfile, zlib and numpy's header parser raise whatever they stumble over
-        reason = printable(" ".join(str(error).split()))[:120]
+        reason = sent_instead(path) or printable(" ".join(str(error).split()))[:120]
         raise DataError(f"{where}: expected an .npz with arrays 'images' and 'labels' ({reason})") from None
     images, labels = arrays.pop("images"), arrays.pop("labels")
     given = list(map(str, np.atleast_1d(arrays.pop("class_names")))) if "class_names" in arrays else None

@@ -63,6 +63,9 @@ def find_images(words: Sequence[str]) -> NamedImages:
                 continue
             names = list(_lines(content))
             broken += [Broken("-", "nothing came in on standard input")] * (not names)
+            if any("\0" in name for name in names):
+                broken.append(Broken("-", "zero bytes on standard input; expected an image, or names, one a line"))
+                continue
         for name in names:
             try:
                 files = _files(name, passed_over, pattern=word != "-")

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from a2cli.data.listing import (
     UNDERSTOOD,
@@ -20,6 +21,9 @@ from a2cli.data.listing import (
 )
 from a2cli.errors import DataError
 from a2cli.text import printable
+
+if TYPE_CHECKING:
+    import _csv
 
 NEARLY_SPLIT = {"set", "subset", "partition", "phase", "fold", "dataset", "part", "splits", "usage"}
 SURELY_NEARLY = {"fold", "subset", "partition", "splits"}  # whatever they hold
@@ -42,7 +46,7 @@ def list_manifest(path: Path) -> Listing:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             columns, lines = _lines(file, where)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise DataError(f"{where}: not a CSV file in UTF-8 ({error})") from None
     notes, split = [], split_column({name: [line.values[name] for line in lines] for name in columns}, where, "column")
     if split and split != "split":
@@ -72,18 +76,17 @@ def list_manifest(path: Path) -> Listing:
 
 
 def _lines(file: Iterator[str], where: str) -> tuple[list[str], list[Line]]:
-    """Return the columns, path, label and split by these names, and the lines; raises DataError, csv.Error."""
+    """Return the columns, path, label and split by these names, and the lines; raises DataError."""
     reader = csv.reader(file, strict=True)
-    header, lines = next(reader, []), []
+    rows, lines = _rows(reader, where), list[Line]()
+    _, header = next(rows, (0, []))
     columns = [_column(name) for name in header]
     if not {"path", "label"} <= {*columns}:
         got = f", got {','.join(map(printable, header))[:60]!r}" if header else ""
         raise DataError(f"{where}: expected lines under a header 'path,label' or 'path,label,split'{got}")
     if twice := [name for i, name in enumerate(columns) if name in columns[:i]]:
         raise DataError(f"{where}: two columns are named {printable(twice[0])!r}; name each once")
-    end = reader.line_num
-    for row in reader:
-        number, end = end + 1, reader.line_num  # a row begins behind the last one's end, whatever it has in quotes
+    for number, row in rows:
         at = f"{where}, line {number}"
         if not row:
             continue
@@ -98,6 +101,17 @@ def _lines(file: Iterator[str], where: str) -> tuple[list[str], list[Line]]:
     if not lines:
         raise DataError(f"{where}: expected lines under the header 'path,label', got none")
     return columns, lines
+
+
+def _rows(reader: "_csv.Reader", where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line in which each row begins, and the row; raises DataError."""
+    end = 0
+    try:
+        for row in reader:
+            yield end + 1, row
+            end = reader.line_num  # a row begins behind the last one's end, whatever it has in quotes
+    except csv.Error as error:
+        raise DataError(f"{where}, line {end + 1}: not a row of a CSV file ({error})") from None
 
 
 def _column(name: str) -> str:

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from a2cli.models.state_dict import few
+from a2cli.text import sent_instead
 
 MOST_HEADER = 100_000_000  # bytes, safetensors' own limit
 META = "__metadata__"
@@ -43,10 +44,8 @@ def what_it_is(path: str) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not size:
         return "not a file of weights: it is empty (0 bytes); get it again"
-    if text.startswith(b"version https://git-lfs"):
-        return "not a file of weights: a git-lfs pointer to them; 'git lfs pull' fetches the file itself"
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "not a file of weights: a web page (HTML), as servers send instead of a file; download it again"
+    if other := sent_instead(path):
+        return f"not a file of weights: {other}"
     if text.startswith((b"<?xml", b"<error", b"<!doctype")):
         return f"not a file of weights: an XML document ({_printed(start)}); download it again"
     if text.startswith((b"{", b"[")) and _is_text(start):
