@@ -165,11 +165,15 @@ def similarity(
     """Return how well images agree where they agree least, pair by pair: (P, S, S, C) twice -> (P,), 1 for the same.
 
     It is 1 - the mean squared rest, over the variance, in the worst of 4 x 4 fields, after the better of both
-    alignments, by `shift` pixels at the most. All channels have one contrast and one brightness.
+    alignments (of the first, where that is enough for any), by `shift` pixels at the most. All channels have one
+    contrast and one brightness.
     """
     one, other = (np.moveaxis(images, -1, 1).astype(np.float32) for images in (first, second))
     most = np.broadcast_to(np.asarray(shift, dtype=np.float32), len(one))[:, None]
-    return np.asarray(np.maximum(_agreement(one, other, most), _agreement(other, one, most)), dtype=np.float64)
+    found = _agreement(one, other, most)
+    if len(unsure := np.flatnonzero(found < FLAT_SIMILARITY)):
+        found[unsure] = np.maximum(found[unsure], _agreement(other[unsure], one[unsure], most[unsure]))
+    return np.asarray(found, dtype=np.float64)
 
 
 def _agreement(source: Floats, target: Floats, most: Floats) -> Floats:
