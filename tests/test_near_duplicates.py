@@ -168,6 +168,13 @@ def test_photographs_of_one_face_seldom_are(faces: Path) -> None:
     assert len(packed.near) <= 0.001 * count * (count - 1) / 2
 
 
+def test_the_hash_is_imagehash_s(originals: tuple[NDArray[np.uint8], NDArray[np.uint64]]) -> None:
+    imagehash = pytest.importorskip("imagehash")
+    for small, own in zip(*originals, strict=True):
+        bits = imagehash.phash(Image.fromarray(small)).hash
+        assert int(own) == int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
 def test_what_is_the_same_is_one_and_what_is_moved_is_nearly(originals: tuple[NDArray[np.uint8], object]) -> None:
     small = originals[0][:40]
     assert similarity(small, small) == pytest.approx(1, abs=0.01)

@@ -36,6 +36,7 @@ CLIPPED = 250  # grey levels: what is as light in both may be lighter than it co
 BLACK = 16  # grey levels of a bar at most, with JPEG's ringing
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 FLAT = 4.0  # grey levels: an image whose deviation is below has nothing to compare
+_COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(COARSE), np.arange(SIDE) + 0.5))  # DCT-II, the lowest 8
 BLOCK = 256
 PAIRS_AT_A_TIME = 256
 MOST_FOR_EACH = 50  # candidates for each image on average, so that a set of look-alikes takes no hours
@@ -66,11 +67,12 @@ def without_bars(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def perceptual_hash(small: NDArray[np.uint8]) -> int:
-    """Return the 64-bit hash of a thumbnail: which of its lowest frequencies are above their median (ImageHash)."""
-    import imagehash
+    """Return the 64-bit hash of a thumbnail: which of its lowest frequencies in grey are above their median.
 
-    bits: NDArray[np.bool_] = imagehash.phash(Image.fromarray(small)).hash  # of the image in grey
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    It is ImageHash's phash, which transforms all frequencies and would take a fourth of packing small images.
+    """
+    low = _COSINES @ np.asarray(Image.fromarray(small).convert("L"), dtype=np.float64) @ _COSINES.T
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
 def near_duplicates(
@@ -163,11 +165,15 @@ def similarity(
     """Return how well images agree where they agree least, pair by pair: (P, S, S, C) twice -> (P,), 1 for the same.
 
     It is 1 - the mean squared rest, over the variance, in the worst of 4 x 4 fields, after the better of both
-    alignments, by `shift` pixels at the most. All channels have one contrast and one brightness.
+    alignments (of the first, where that is enough for any), by `shift` pixels at the most. All channels have one
+    contrast and one brightness.
     """
     one, other = (np.moveaxis(images, -1, 1).astype(np.float32) for images in (first, second))
     most = np.broadcast_to(np.asarray(shift, dtype=np.float32), len(one))[:, None]
-    return np.asarray(np.maximum(_agreement(one, other, most), _agreement(other, one, most)), dtype=np.float64)
+    found = _agreement(one, other, most)
+    if len(unsure := np.flatnonzero(found < FLAT_SIMILARITY)):
+        found[unsure] = np.maximum(found[unsure], _agreement(other[unsure], one[unsure], most[unsure]))
+    return np.asarray(found, dtype=np.float64)
 
 
 def _agreement(source: Floats, target: Floats, most: Floats) -> Floats:

@@ -113,14 +113,14 @@ class Packer:
                 "skipped": [f"{items.names[one.number]}: {one.reason}" for one in damaged],
                 "fingerprint": fingerprint,
                 "identical": identical(groups),
-                "near": _near(kept, groups, self.watch),
+                "near": _near(kept, groups, self.watch) if _are_compared(items) else [],
                 "modes": [one.mode for one in kept],
                 "sizes": [one.size for one in kept],
                 "constant": [items.names[one.number] for one in kept if one.is_constant],
                 "deep": sum(one.is_deep for one in kept),
                 "value_range": value_range,
                 "unused": list(items.unused),
-                "notes": [*items.notes, *_not_compared(kept)],
+                "notes": [*items.notes, *_not_compared(items)],
             }
             text = json.dumps(index)
             storage.write(unfinished / "index.json", text.encode())
@@ -175,14 +175,16 @@ class Packer:
             pixels = np.zeros((self.size, self.size, 3), np.uint8)
         else:
             pixels = to_square(image.rgb(value_range), self.size, self.fit)
-        is_small = self.size < LEAST_SIDE and not unknown
-        small = thumbnail(to_square(image.rgb(value_range), LEAST_SIDE, self.fit) if is_small else pixels)
+        small = NO_PIXELS
+        if _are_compared(items):
+            is_small = self.size < LEAST_SIDE and not unknown
+            small = thumbnail(to_square(image.rgb(value_range), LEAST_SIDE, self.fit) if is_small else pixels)
         return _Square(
             number=number,
             pixels=pixels,
             digest=digest_of(pixels),
             small=small,
-            perceptual_hash=perceptual_hash(small),
+            perceptual_hash=perceptual_hash(small) if len(small) else 0,
             mode=image.mode,
             size=image.size,
             is_constant=image.is_constant or (not unknown and bool((pixels == pixels[0, 0]).all())),
@@ -193,19 +195,21 @@ class Packer:
 
 def _near(kept: Sequence[_Square], groups: NDArray[np.int64], watch: Watcher) -> list[tuple[int, int, float]]:
     """Return the near duplicates among the images that differ, as rows and similarity."""
-    if len(kept) > MOST_COMPARED:
-        return []
     rows = np.flatnonzero(groups == np.arange(len(groups))).tolist()
     hashes = np.array([kept[row].perceptual_hash for row in rows], dtype=np.uint64)
     pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes, watch)
     return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
 
 
-def _not_compared(kept: Sequence[_Square]) -> list[str]:
+def _are_compared(items: Items) -> bool:
+    return len(items.labels) <= MOST_COMPARED
+
+
+def _not_compared(items: Items) -> list[str]:
     """Say that near duplicates were not looked for, where there are too many images."""
-    if len(kept) <= MOST_COMPARED:
+    if _are_compared(items):
         return []
-    return [f"near duplicates were not looked for: {len(kept):,} images are more than {MOST_COMPARED:,}"]
+    return [f"near duplicates were not looked for: {len(items.labels):,} images are more than {MOST_COMPARED:,}"]
 
 
 def _refused(source: Source, items: Items, damaged: Sequence[_Damaged], may_skip: bool) -> DataError:
