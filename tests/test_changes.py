@@ -166,7 +166,7 @@ def barred(bars: tuple[int, int, int, int]) -> Tensor:
     return image
 
 
-@pytest.mark.parametrize("bars", [(0, 0, 10, 10), (7, 8, 0, 0), (0, 0, 0, 0), (0, 0, 0, 5)])
+@pytest.mark.parametrize("bars", [(0, 0, 10, 10), (7, 8, 0, 0), (0, 0, 0, 0), (0, 0, 0, 5), (1, 1, 1, 1)])
 def test_padding(bars: tuple[int, int, int, int]) -> None:
     image, on = barred(bars), torch.ones(1)
     left, right, top, bottom = (bar + (bar > 0) for bar in bars)  # the mixed line goes with its bar

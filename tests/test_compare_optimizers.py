@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -16,7 +17,7 @@ import pytest
 from conftest import A2, ROOT, apart_from_few, draw_classes
 
 from a2cli.checks.comparison import seconds_of
-from a2cli.experiments import trials
+from a2cli.experiments import comparison, trials
 from a2cli.experiments.board import to_target
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.experiments.train import train_network
@@ -357,3 +358,14 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
     assert "cannot be written" in ended["t2"].reason
     alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), Nobody(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
+
+
+def test_of_rates_of_equal_accuracy_the_one_with_the_lower_loss_is_chosen() -> None:
+    found = {0.1: (0.5, 1.0), 0.01: (0.8, 0.9), 0.001: (0.8, 0.7), 0.0001: (0.7, 0.1)}  # accuracy, loss
+    study = SimpleNamespace(
+        tuning_seeds=[3, 4],
+        accuracy=lambda key: found[key[1]][0],
+        result=lambda key: SimpleNamespace(val_loss=found[key[1]][1]),
+    )
+    assert comparison._best_rate(study, "adam", list(found)) == 0.001
+    assert comparison._best_rate(study, "adam", [*found][::-1]) == 0.001

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -435,3 +436,13 @@ def test_no_more_is_read_than_soon_needed(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_a_long_prediction_says_how_many(predict: A2) -> None:
     assert predict("--run", "alone", "set", "--batch-size", "8", "--json").err == "answering 36 images\n"
     assert predict("--run", "alone", "set", "--batch-size", "8", "--json", "--quiet").err == ""
+
+
+def test_of_equal_answers_the_first_class_is_given() -> None:
+    equal = SimpleNamespace(
+        card=SimpleNamespace(class_names=["ada", "bea", "cay", "dot"]),
+        probabilities=lambda *_: torch.tensor([[0.1, 0.4, 0.4, 0.1]]),
+    )
+    read = experiment.Read(NamedImage("x.png", "x.png"), np.zeros((2, 2, 3), np.uint8), None, False)
+    (found,) = experiment._answers([read], equal, 4, torch.device("cpu"))
+    assert [found.answer, *(one.name for one in found.next)] == ["bea", "cay", "ada", "dot"]

@@ -165,11 +165,11 @@ def test_grey_images_have_no_hue(a2: A2, train: A2, tmp_path: Path) -> None:
         for i in range(6):
             Image.fromarray(rng.integers(0, 255, (9, 9), dtype=np.uint8)).save(tmp_path / f"grey/{name}/{i}.png")
     run = train("--data", "grey").done()
-    ended = a2("probe-invariance", "--run", run, "--changes", "hue,saturation,invert", *FAST, "--quiet")
-    folder = ended.done("skipped: hue, saturation, as all images of grey are grey")
+    ended = a2("probe-invariance", "--run", run, "--changes", "hue,saturation,grayscale,invert", *FAST, "--quiet")
+    folder = ended.done("skipped: hue, saturation, grayscale, as all images of grey are grey")
     found = json.loads((folder / "report.json").read_text())["results"]["runs"][0]
     assert [one["name"] for one in found["changes"]] == ["invert"]
-    assert set(found["skipped"]) == {"hue", "saturation"}
+    assert set(found["skipped"]) == {"hue", "saturation", "grayscale"}
     before = {path.name for path in Path("runs").iterdir()}
     ended = a2("probe-invariance", "--run", run, "--changes", "hue", *FAST, "--quiet")
     assert ended.status == 2

@@ -1,0 +1,182 @@
+"""Mistakes in what people see, made one after the other in a copy of the code: the tests have to find each.
+
+    python tests/mistakes.py [WORDS ...]
+
+With words only the mistakes whose titles have one of them. Prints a line for each, and exits with 1 where one was not
+found, or where the code no longer has the lines that it changes. Run by hand: it takes some minutes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Mistake(NamedTuple):
+    title: str
+    file: str
+    right: str
+    wrong: str
+    tests: str = "test_golden.py"
+
+
+C, P, E = "console/", "plots/", "experiments/"
+MISTAKES = [
+    # What is printed
+    Mistake("train-cnn: accuracy and interval swapped", f"{C}training.py",
+            '{share.count}", f"{share.value:.3f}", interval)', '{share.count}", interval, f"{share.value:.3f}")'),
+    Mistake("train-cnn: training and validation swapped", f"{C}training.py",
+            '{"training": only.train}', '{"training": only.val}'),
+    Mistake("train-cnn: the last epoch's accuracy is the kept one's", f"{C}training.py",
+            '("validation, last epoch", results.last_val)', '("validation, last epoch", results.val)'),
+    Mistake("train-cnn: the deviation is the mean", f"{C}training.py",
+            "{found.mean:.3f} ± {found.deviation:.3f}", "{found.mean:.3f} ± {found.mean:.3f}"),
+    Mistake("train-cnn: low and high swapped", f"{C}training.py",
+            '{share.low:.3f} to {share.high:.3f}"', '{share.high:.3f} to {share.low:.3f}"'),
+    Mistake("train-cnn: recall under precision", f"{C}training.py",
+            "(one.precision, one.recall, one.f1))", "(one.recall, one.precision, one.f1))"),
+    Mistake("train-cnn: truth and answer swapped in the mistakes", f"{C}training.py",
+            '{truth} as {answer} ({n}', '{answer} as {truth} ({n}'),
+    Mistake("train-cnn: chance is of one class more", f"{C}training.py",
+            "{1 / classes:.3f}", "{1 / (classes + 1):.3f}"),
+    Mistake("finetune: weights and frozen swapped", f"{C}transfer.py",
+            'f"{stage.learned_parameters:,}", f"{stage.frozen_parameters:,}"',
+            'f"{stage.frozen_parameters:,}", f"{stage.learned_parameters:,}"'),
+    Mistake("finetune: training and validation swapped", f"{C}transfer.py",
+            "_short(stage.train), _short(stage.val)", "_short(stage.val), _short(stage.train)"),
+    Mistake("probes: test under validation", f"{C}transfer.py", "one.chosen, _short(one.val), *tests",
+            "one.chosen, *tests, _short(one.val)"),
+    Mistake("extract-features: node and layer swapped", f"{C}transfer.py", "layer.name, layer.node, ",
+            "layer.node, layer.name, "),
+    Mistake("compare-optimizers: rate and accuracy swapped", f"{C}comparison.py",
+            'f"{one.learning_rate:g}", accuracy, interval', 'accuracy, f"{one.learning_rate:g}", interval'),
+    Mistake("compare-optimizers: the matrix is transposed", f"{C}comparison.py",
+            "MARKS[against[column].verdict] if column in against",
+            "MARKS[table.against(column)[row].verdict] if column in against"),
+    Mistake("ablate: low and high swapped", f"{C}ablation.py",
+            "{100 * pair.low:+z.1f} to {100 * pair.high:+z.1f}", "{100 * pair.high:+z.1f} to {100 * pair.low:+z.1f}"),
+    Mistake("ablate: on average under taken away alone", f"{C}ablation.py",
+            "[_points(one.alone), *[_points(one.average)] * averaged]",
+            "[_points(one.average or one.alone), *[_points(one.alone)] * averaged]"),
+    Mistake("ablate: shares instead of points", f"{C}ablation.py", "{100 * pair.difference:+z.1f}",
+            "{pair.difference:+z.1f}"),
+    Mistake("probe-invariance: the best strength instead of the worst", f"{C}invariance.py",
+            "worst = min(one.points", "worst = max(one.points"),
+    Mistake("probe-invariance: same and halved swapped", f"{C}invariance.py",
+            'f"{worst.consistency.value:.2f}", halved', 'halved, f"{worst.consistency.value:.2f}"'),
+    Mistake("visualize-weights: dead and same swapped", f"{C}weights.py", "dead, same, *measures",
+            "same, dead, *measures"),
+    Mistake("visualize-weights: random and trained swapped", f"{C}weights.py",
+            "{measure.value:.2f} ({measure.random:.2f})", "{measure.random:.2f} ({measure.value:.2f})"),
+    Mistake("visualize-weights: least and mean swapped", f"{C}weights.py", "mean, least, most = one.alike",
+            "least, mean, most = one.alike"),
+    Mistake("receptive-field: rows and columns swapped", f"{C}fields.py",
+            'return first if first == second else f"{first}x{second}"',
+            'return first if first == second else f"{second}x{first}"'),
+    Mistake("predict: the next answer's probability is the first's", f"{C}predictions.py",
+            "{other.probability:.3f} {other.name}", "{one.probability:.3f} {other.name}"),
+    Mistake("data check: damaged and single-valued swapped", f"{C}data_check.py",
+            '("damaged", _listed(found.damaged))', '("damaged", _listed(found.single_valued))'),
+    # Figures
+    Mistake("curves: training and validation swapped", f"{P}training.py",
+            '[[getattr(log, f"{part}_{quantity}")',
+            '[[getattr(log, f"{dict(train="val", val="train")[part]}_{quantity}")'),
+    Mistake("curves: loss under accuracy's title", f"{P}training.py",
+            'plain(loss_axes, "", y="loss, mean over images")', 'plain(loss_axes, "", y="accuracy")'),
+    Mistake("curves: the epoch before the kept one is marked", f"{P}training.py",
+            "kept = results[0].kept_epoch", "kept = results[0].kept_epoch - 1"),
+    Mistake("curves: the largest class of the first run, not the largest", f"{P}training.py",
+            "majority = max(result.majority.value for result in results)", "majority = results[0].train.value"),
+    Mistake("classes: precision is recall", f"{P}training.py", "(value := getattr(one, name)) is not None",
+            "(value := one.recall) is not None"),
+    Mistake("confusion: transposed", f"{E}training_figures.py", "plots.confusion, np.array(matrix),",
+            "plots.confusion, np.array(matrix).T,"),
+    Mistake("reliability: accuracy and confidence swapped", f"{P}training.py",
+            "sure = [one.confidence for one in judged.calibration]",
+            "sure = [one.accuracy for one in judged.calibration]"),
+    Mistake("comparison's curves: training accuracy under validation's title", f"{P}comparison.py",
+            "[[log.val_accuracy for log, _ in logs[:shared]]", "[[log.train_accuracy for log, _ in logs[:shared]]"),
+    Mistake("comparison's curves: seconds instead of epochs", f"{P}comparison.py",
+            'places = seconds if over == "seconds"', 'places = seconds if over == "epoch"'),
+    Mistake("rates: the lowest run instead of the mean", f"{P}comparison.py",
+            "[fmean(values) for _, values in points]", "[min(values) for _, values in points]"),
+    Mistake("verdicts: row and column swapped", f"{P}comparison.py",
+            "axes.text(column, row, f", "axes.text(row, column, f"),
+    Mistake("contributions: the sign is turned", f"{P}ablation.py", "axes.plot(100 * pair.difference,",
+            "axes.plot(-100 * pair.difference,"),
+    Mistake("probes: validation under the test's title", f"{P}transfer.py",
+            "_of(scores, answer, random), part, aside", '_of(scores, answer, random), "val", aside'),
+    Mistake("depth: rows drawn as columns", f"{P}fields.py", "axes.plot(known, fields[:, axis], style",
+            "axes.plot(known, fields[:, 1 - axis], style"),
+    # CSV files
+    Mistake("comparison's curves.csv: training and validation swapped", f"{E}compare_optimizers.py",
+            "                log.train_accuracy,\n                log.val_accuracy,",
+            "                log.val_accuracy,\n                log.train_accuracy,"),
+    Mistake("probe's curves.csv: lost and gained swapped", f"{E}invariance_figures.py",
+            "point.lost, point.gained, point.p", "point.gained, point.lost, point.p"),
+    Mistake("probe's translations.csv: right and down swapped", f"{E}invariance_figures.py",
+            '["run", "right", "down", "accuracy"]', '["run", "down", "right", "accuracy"]'),
+    Mistake("verdicts.csv: low and high swapped", f"{E}compare_optimizers.py",
+            "p.difference, p.low, p.high, p.verdict", "p.difference, p.high, p.low, p.verdict"),
+    Mistake("probes.csv: low and high swapped", f"{E}transferred.py", "value, measured.low, measured.high",
+            "value, measured.high, measured.low"),
+    # What they are made from
+    Mistake("grayscale is no change of colour", f"{E}probe_invariance.py",
+            'COLOURED = {"saturation", "hue", "grayscale"}', 'COLOURED = {"saturation", "hue"}',
+            "test_probe_invariance.py"),
+    Mistake("early stopping waits an epoch longer", f"{E}job.py", "self.best_epoch >= patience",
+            "self.best_epoch > patience", "test_loop.py test_resume.py test_final.py test_cli.py"),
+    Mistake("a bar of one pixel is padding, its neighbour not", "data/changes.py",
+            "first + (first > 0).int(), last - (last < side - 1).int()",
+            "first + (first > 1).int(), last - (last < side - 2).int()", "test_changes.py"),
+    Mistake("of equal answers the last class is given", f"{E}predict.py",
+            "values, classes = probabilities.sort(dim=1, descending=True, stable=True)",
+            "values, classes = (one.flip(1) for one in probabilities.sort(dim=1, stable=True))", "test_predict.py"),
+    Mistake("of rates of equal accuracy the one with the higher loss is chosen", f"{E}comparison.py",
+            "-fmean(losses) if losses", "fmean(losses) if losses",
+            "test_compare_optimizers.py test_comparisons.py"),
+]  # fmt: skip
+
+
+def found_by_tests(mistake: Mistake, copy: Path) -> bool:
+    """Make the mistake in the copy, run its tests, and take it back; raises ValueError where the lines are gone."""
+    path = copy / "a2cli" / mistake.file
+    code = path.read_text()
+    if code.count(mistake.right) < 1:
+        raise ValueError("the code has changed")
+    path.write_text(code.replace(mistake.right, mistake.wrong, 1))
+    try:
+        tests = [f"tests/{name}" for name in mistake.tests.split()]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "--numprocesses", "0", "-p", "no:cacheprovider", *tests]
+        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode == 1
+    finally:
+        path.write_text(code)
+
+
+def main(words: list[str]) -> int:
+    bad = 0
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "main"
+        ignored = shutil.ignore_patterns(".*", "__pycache__", "old_runs")
+        shutil.copytree(ROOT, copy, ignore=ignored)
+        for mistake in MISTAKES:
+            if words and not any(word in mistake.title for word in words):
+                continue
+            try:
+                said = "found" if found_by_tests(mistake, copy) else "NOT FOUND"
+            except ValueError as error:
+                said = f"NOT TRIED: {error}"
+            bad += said != "found"
+            sys.stdout.write(f"{said:10} {mistake.title}\n")
+            sys.stdout.flush()
+    return min(bad, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,264 @@
+"""What people see, exactly: of a fixed report of each command what it prints, its CSV files, and what figures draw.
+
+The reports in `tests/golden` were made once by the commands of `test_agreement.py`; some of their numbers were changed
+so that no two in a row are alike (the sentences of their verdicts were left). After a change that is meant, write the
+other files again with `A2_WRITE_GOLDEN=1 pytest tests/test_golden.py` and read the difference line by line.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from pydantic import TypeAdapter
+
+from a2cli.console.ablation import show_ablation
+from a2cli.console.comparison import show_comparison
+from a2cli.console.data_check import show_data_check
+from a2cli.console.fields import show_fields
+from a2cli.console.invariance import show_probe
+from a2cli.console.predictions import show_predictions
+from a2cli.console.training import show_training
+from a2cli.console.transfer import show_features
+from a2cli.console.weights import show_weights
+from a2cli.experiments import (
+    ablate,
+    compare_optimizers,
+    invariance_figures,
+    receptive_field,
+    training_figures,
+    weight_figures,
+)
+from a2cli.experiments.transferred import draw_transfer
+from a2cli.report import Report, report_from
+from a2cli.results.data import DataCheck, NearDuplicate
+from a2cli.results.predictions import Predictions
+from a2cli.results.training import EpochLog
+from a2cli.runs import Run, to_csv
+from a2cli.settings.invariance import ProbeSettings
+
+GOLDEN = Path(__file__).parent / "golden"
+FOLDER = Path("runs/example")
+TRAININGS = ["train-cnn", "train-cnn-seeds", "train-cnn-folds", "train-mlp", "train-mlp-features", "finetune"]
+SHOWN: dict[str, Callable[[Report, Path], None]] = {
+    **dict.fromkeys(TRAININGS, show_training),
+    "compare-optimizers": show_comparison,
+    "ablate": show_ablation,
+    "probe-invariance": show_probe,
+    "visualize-weights": show_weights,
+    "receptive-field": show_fields,
+    "extract-features": lambda report, _: show_features(report),
+}
+
+
+def values_of(name: str) -> Any:
+    return json.loads((GOLDEN / f"{name}.report.json").read_text())
+
+
+def report_of(name: str) -> Report:
+    return report_from(values_of(name))
+
+
+def hold(file: str, found: str) -> None:
+    """Compare with what is kept, or keep it where that is asked for."""
+    path = GOLDEN / file
+    if os.environ.get("A2_WRITE_GOLDEN"):
+        path.write_text(found)
+    assert found == path.read_text(), f"{path}: see the first lines of this file"
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_report_is_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    SHOWN[name](report_of(name), FOLDER)
+    hold(f"{name}.txt", capsys.readouterr().out)
+
+
+def test_predictions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    show_predictions(TypeAdapter(Predictions).validate_python(values_of("predict")))
+    hold("predict.txt", capsys.readouterr().out)
+
+
+def test_a_data_check_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    show_data_check(TypeAdapter(DataCheck).validate_python(values_of("data-check")))
+    hold("data-check.txt", capsys.readouterr().out)
+
+
+# Figures
+
+
+class Recorded(Run):
+    """A run that writes nothing: it keeps the CSV of each figure, and the figure."""
+
+    def __init__(self) -> None:
+        super().__init__(FOLDER)
+        self.tables: dict[str, str] = {}
+        self.figures: dict[str, Figure] = {}
+
+    def save_figure(
+        self, name: str, draw: Callable[[], Figure], columns: Sequence[str], rows: Iterable[Iterable[Any]]
+    ) -> None:
+        self.figures[name] = draw()
+        self.tables[name] = to_csv(columns, rows).decode()
+
+
+def drawn(figure: Figure) -> dict[str, Any]:
+    """Return what a figure says and draws, but for where on the page and in which colours."""
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return {"texts": [text.get_text() for text in figure.texts], "legend": legends,
+            "axes": [_axes(axes) for axes in figure.axes]}  # fmt: skip
+
+
+def _axes(axes: Axes) -> dict[str, Any]:
+    legend = axes.get_legend()
+    found = {
+        "title": [axes.get_title(loc=place) for place in ("left", "center", "right")],
+        "x": axes.get_xlabel(),
+        "y": axes.get_ylabel(),
+        "legend": [text.get_text() for text in legend.get_texts()] if legend else [],
+        "ticks": [tick.get_text() for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_ticklabels()
+                  if not _is_number(tick.get_text())],
+        "texts": [[text.get_text(), *_numbers(text.get_position())] for text in axes.texts],
+        "lines": [[line.get_label(), _numbers(line.get_xdata()), _numbers(line.get_ydata())] for line in axes.lines],
+        "points": [_numbers(one.get_offsets()) for one in axes.collections if len(one.get_offsets()) > 1],
+        "segments": [_numbers(one.get_segments()) for one in axes.collections if isinstance(one, LineCollection)],
+        "bands": [_numbers(one.get_paths()[0].vertices) for one in axes.collections if isinstance(one, PolyCollection)],
+        "bars": [_numbers(one.get_bbox().bounds) for one in axes.patches if hasattr(one, "get_bbox")],
+        "images": [_picture(image.get_array()) for image in axes.images],
+    }  # fmt: skip
+    return {key: value for key, value in found.items() if value and any(value)}
+
+
+def _picture(values: Any) -> Any:
+    """Return a picture's values, or of a large one its shape and its mean."""
+    return _numbers(values) if values.size <= 200 else [*values.shape, *_numbers([values.mean()])]
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[-−+\d.,%]*|\$\\mathdefault.*", text))
+
+
+def _numbers(values: Any) -> Any:
+    """Return numbers to six digits, as platforms differ in the last."""
+    return [float(f"{value:.6g}") + 0.0 for value in np.ma.filled(np.ma.asarray(values, float), np.nan).ravel()]
+
+
+def _training(name: str, run: Run) -> None:
+    report = report_of(name)
+    several = report.results.runs
+    if len(several) > 1:
+        training_figures.draw_training(run, report.history, several)
+        return
+    mistakes = [one.image for one in several[0].judged.most_wrong]
+    stages = report.transfer.stages if report.transfer else []
+    firsts = {1 + sum(one.epochs for one in stages[:i]): stage.stage for i, stage in enumerate(stages)}
+    pictures = np.zeros((len(mistakes), 8, 8, 3), np.uint8)
+    classes = list(report.data.classes)
+    training_figures.draw_run(run, classes, report.history, several[0], mistakes, pictures, firsts)
+    draw_transfer(run, report.transfer)
+
+
+def _logs(seed: int) -> list[EpochLog]:
+    """Three epochs, no two of their numbers alike."""
+    return [
+        EpochLog(epoch, learning_rate=0.1 / epoch, train_loss=1 / epoch, train_accuracy=0.4 + 0.1 * epoch,
+                 val_loss=1.3 / epoch, val_accuracy=0.35 + 0.1 * epoch + 0.01 * seed,
+                 images_per_second=250.0 + 50 * epoch)
+        for epoch in (1, 2, 3)
+    ]  # fmt: skip
+
+
+def _comparison(name: str, run: Run) -> None:
+    results = report_of(name).results
+    ended = {
+        (one.name, one.learning_rate, seed.seed): SimpleNamespace(
+            report=SimpleNamespace(history={str(seed.seed): _logs(seed.seed)}, data=SimpleNamespace(train=48))
+        )
+        for table in results.tables
+        for one in table.contenders
+        for seed in one.runs
+    }
+    study = SimpleNamespace(ended=ended, result=lambda key: SimpleNamespace(kept_epoch=2 + key[2]))
+    compare_optimizers._draw(run, study, results)
+
+
+def _fields(name: str, run: Run) -> None:
+    results = report_of(name).results
+    image = np.zeros((results.image_size, results.image_size, 3), np.uint8)
+    last = results.middle[-1]
+    spread = np.zeros((results.image_size, results.image_size))
+    spread[2:5, 3:5] = [[0.1, 0.2], [0.3, 0.15], [0.05, 0.2]]
+    receptive_field._draw(run, results, {last.layer: {"trained": spread, "untrained": spread.T}}, image[None])
+
+
+def _spectra(name: str, run: Run) -> None:
+    network = report_of(name).results.networks[0]
+    spectra = {one.layer: SimpleNamespace(values=torch.tensor([3.0, 1.0]) + i, low=torch.tensor([1.5, 0.5]),
+                                          high=torch.tensor([2.0, 0.75]))
+               for i, one in enumerate(network.layers)}  # fmt: skip
+    seen = SimpleNamespace(spectra=spectra, viewed=SimpleNamespace(name=network.name), layers=network.layers)
+    weight_figures._draw_evidence(run, "evidence", seen)
+
+
+def _near_duplicates(name: str, run: Run) -> None:
+    pairs = [
+        NearDuplicate("set/ada/1.png", "set/bea/2.png", 0.97, "train", "val", False),
+        NearDuplicate("set/ada/3.png", "set/ada/4.png", 0.985, "train", "train", True),
+    ]
+    images = [one for pair in pairs for one in (pair.first, pair.second)]
+    training_figures.draw_near_duplicates(run, pairs, images, np.zeros((len(images), 8, 8, 3), np.uint8))
+
+
+def _probe(name: str, run: Run) -> None:
+    results = report_of(name).results
+    invariance_figures.draw(run, results, [None] * len(results.runs), ProbeSettings())
+
+
+DRAWN: Mapping[str, Callable[[str, Run], None]] = {
+    **dict.fromkeys(TRAININGS, _training),
+    "compare-optimizers": _comparison,
+    "ablate": lambda name, run: ablate._draw(run, report_of(name).results),
+    "probe-invariance": _probe,
+    "visualize-weights": _spectra,
+    "near-duplicates": _near_duplicates,
+    "receptive-field": _fields,
+}
+
+
+def recorded(name: str) -> Recorded:
+    run = Recorded()
+    DRAWN[name](name, run)
+    return run
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_and_their_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invariance_figures, "_draw_sheet", lambda *_: None)
+    run = recorded(name)
+    assert run.figures
+    hold(f"{name}.csv", "".join(f"# {figure}.csv\n{table}" for figure, table in run.tables.items()))
+    lines = (f" {json.dumps(figure)}: {{\n{_listed(drawn(made))}\n }}" for figure, made in run.figures.items())
+    hold(f"{name}.figures.json", "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _listed(found: Mapping[str, Any]) -> str:
+    """Return JSON with a line for each thing drawn, so that a difference shows where it is."""
+    axes = ",\n".join(
+        "   {" + ",\n    ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in one.items()) + "}"
+        for one in found["axes"]
+    )
+    rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(found[key])}" for key in ("texts", "legend"))
+    return f'{rest},\n  "axes": [\n{axes}\n  ]'
