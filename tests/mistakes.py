@@ -125,6 +125,8 @@ MISTAKES = [
             "p.difference, p.low, p.high, p.verdict", "p.difference, p.high, p.low, p.verdict"),
     Mistake("probes.csv: low and high swapped", f"{E}transferred.py", "value, measured.low, measured.high",
             "value, measured.high, measured.low"),
+    Mistake("evidence.csv: least and largest swapped", f"{E}weight_figures.py", '"least_drawn", "largest_drawn"',
+            '"largest_drawn", "least_drawn"'),
     # What they are made from
     Mistake("grayscale is no change of colour", f"{E}probe_invariance.py",
             'COLOURED = {"saturation", "hue", "grayscale"}', 'COLOURED = {"saturation", "hue"}',
