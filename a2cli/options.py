@@ -127,18 +127,6 @@ def _flags(item: Declared) -> str:
     return f"{item.flag}/--no-{item.flag[2:]}" if two_way else item.flag
 
 
-def shown(value: Any, item: Declared | None = None) -> str:
-    """Return a setting's value as it is written on the command line: by its word, if the setting has one for it."""
-    for word, meaning in item.words if item else ():
-        if value == meaning:
-            return word
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    return "not set" if value is None else str(value)
-
-
 def takes(hint: Any) -> str:
     """Return the word for what a setting of this type takes, such as `INT,...`."""
     plain = plain_type(hint)

@@ -22,12 +22,6 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def in_points(share: float, digits: str = "g") -> str:
-    """Return a difference of accuracies, as a share, in percentage points: 0.01 is 1 point."""
-    number = format(100 * share, digits)
-    return f"{number} point{'s' * (number != '1')}"
-
-
 def shortened(text: str, most: int) -> str:
     """Return a text of at most so many characters: of a longer one the beginning and the end."""
     if len(text) <= most:

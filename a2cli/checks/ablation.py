@@ -12,9 +12,9 @@ from a2cli.config import Resolved
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, whole_of, without
 from a2cli.machine import cores
-from a2cli.options import checked, shown
+from a2cli.options import checked
 from a2cli.settings.ablation import AnyAblation
-from a2cli.settings.declare import declared, flat
+from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings
 

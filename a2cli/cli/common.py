@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from a2cli import options, storage
+from a2cli import storage
 from a2cli.config import Resolved, is_file, preset_value, resolve, was_edited
 from a2cli.console import base as console
 from a2cli.console.progress import Show
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
 from a2cli.report import Report, to_json
 from a2cli.settings.comparison import TrialOptions
-from a2cli.settings.declare import declared, flat
+from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import TRAINING, AnyTraining
 from a2cli.settings.training import RunOptions
 
@@ -60,8 +60,8 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     for name, source in asked.sources.items():
         if source != "default" and now[name] != then[name]:
             raise SettingsError(
-                f"--resume {chosen.resume}: {name} is {options.shown(then[name])} in the run, "
-                f"{options.shown(now[name])} by {source}; leave it out, or start a new run"
+                f"--resume {chosen.resume}: {name} is {shown(then[name])} in the run, "
+                f"{shown(now[name])} by {source}; leave it out, or start a new run"
             )
     return saved
 
@@ -163,7 +163,7 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))
         return
     items = {item.name.rstrip("_"): item for item in declared(type(resolved.settings))}
-    console.show_plan([(name, options.shown(value, items[name]), source) for name, value, source in rows], plan)
+    console.show_plan([(name, shown(value, items[name]), source) for name, value, source in rows], plan)
     for warning in warnings:
         console.note(f"warning: {warning}")
 

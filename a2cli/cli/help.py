@@ -5,8 +5,8 @@ import textwrap
 from itertools import groupby
 
 from a2cli.cli.commands import COMMANDS
-from a2cli.options import choices_of, plain_type, shown, takes, word_of
-from a2cli.settings.declare import Declared
+from a2cli.options import choices_of, plain_type, takes, word_of
+from a2cli.settings.declare import Declared, shown
 from a2cli.settings.training import RunOptions
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from a2cli.console.base import results_console, say_best, say_data, say_split, say_where, table_of
-from a2cli.options import shown
+from a2cli.formats import interval, mean_and_deviation, points, points_interval
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import PairVerdict
+from a2cli.settings.declare import shown
 
 VERDICTS = {"better": "helps", "worse": "hurts", "equivalent": "no difference", "undecided": "undecided"}
 
@@ -42,7 +43,7 @@ def show_ablation(report: Report, folder: Path) -> None:
 def _points(pair: PairVerdict | None) -> str:
     if pair is None:
         return ""
-    return f"{100 * pair.difference:+z.1f}  {100 * pair.low:+z.1f} to {100 * pair.high:+z.1f}"
+    return f"{points(pair.difference)}  {points_interval(pair)}"
 
 
 def _listed(results: AblationResults) -> list[Combination]:
@@ -66,7 +67,7 @@ def _accuracy(one: Combination, results: AblationResults) -> tuple[str, str, str
     found = one.accuracy
     return (
         name,
-        f"{found.mean:.3f} ± {found.deviation:.3f}",
-        f"{max(0.0, found.low):.2f} to {min(1.0, found.high):.2f}",
+        mean_and_deviation(found),
+        interval(found, 2),
         bad,
     )

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_of
+from a2cli.formats import in_points, interval, mean_and_deviation
 from a2cli.report import Report
 from a2cli.results.comparison import ComparisonResults, Contender, Plan, Table
-from a2cli.text import in_points
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -79,7 +79,7 @@ def _contenders(table: Table, target: float | None) -> "RichTable":
 def _accuracy(one: Contender) -> tuple[str, str]:
     if one.accuracy:
         found = one.accuracy
-        return f"{found.mean:.3f} ± {found.deviation:.3f}", f"{max(0.0, found.low):.2f} to {min(1.0, found.high):.2f}"
+        return mean_and_deviation(found), interval(found, 2)
     known = [run.accuracy for run in one.runs if run.accuracy is not None]
     return (f"{known[0]:.3f}" if known else "none"), ""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_where, table_of
+from a2cli.formats import interval, points, points_interval
 from a2cli.report import Report
 from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint, by_reason
 
@@ -26,7 +27,7 @@ def show_probe(report: Report, folder: Path) -> None:
         networks = f", {run.networks} networks" if run.networks > 1 else ""
         say(
             f"{run.name} on {run.source}: {run.images} images{networks}; unchanged {u.value:.3f} "
-            f"({u.low:.3f} to {u.high:.3f}), always the largest class {run.majority.value:.3f}"
+            f"({interval(u)}), always the largest class {run.majority.value:.3f}"
         )
         console.print(_changes(run))
         say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
@@ -60,7 +61,7 @@ def _changes(run: ProbedRun) -> "Table":
 
 
 def _accuracy(point: StrengthPoint) -> str:
-    return f"{point.accuracy.value:.3f} {100 * point.difference:+z.1f}"
+    return f"{point.accuracy.value:.3f} {points(point.difference)}"
 
 
 def _verdict(one: ChangeResult) -> str:
@@ -74,6 +75,5 @@ def _verdict(one: ChangeResult) -> str:
 def _against(comparisons: Sequence[RunComparison]) -> "Table":
     table = table_of("change", "points", "interval", "")
     for one in comparisons:
-        points = f"{100 * one.difference:+z.1f}", f"{100 * one.low:+z.1f} to {100 * one.high:+z.1f}"
-        table.add_row(one.change, *points, one.verdict)
+        table.add_row(one.change, points(one.difference), points_interval(one), one.verdict)
     return table

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_split, say_where, table_of
 from a2cli.console.transfer import backbone_lines, show_transfer
+from a2cli.formats import interval, mean_and_deviation
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, JudgedPart, Spread, TrainingResults
 
@@ -86,8 +87,7 @@ def show_training(report: Report, folder: Path) -> None:
         ]
         for name, found in spreads:
             if found:
-                middle = f"{found.mean:.3f} ± {found.deviation:.3f}"
-                table.add_row(name, str(found.n), middle, f"{max(0.0, found.low):.3f} to {min(1.0, found.high):.3f}")
+                table.add_row(name, str(found.n), mean_and_deviation(found), interval(found))
     console.print(table)
     if len(results.runs) == 1:
         show_classes(console, results.runs[0].judged)
@@ -105,8 +105,7 @@ def _classes(names: Sequence[str]) -> str:
 
 
 def add_share(table: "Table", name: str, share: Accuracy) -> None:
-    interval = f"{share.low:.3f} to {share.high:.3f}"
-    table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval)
+    table.add_row(name, f"{share.correct} of {share.count}", f"{share.value:.3f}", interval(share))
 
 
 def add_measures(table: "Table", judged: JudgedPart) -> None:
@@ -118,7 +117,7 @@ def add_measures(table: "Table", judged: JudgedPart) -> None:
             add_share(table, title, judged.top5)
         elif name == "balanced_accuracy" and balanced:
             known = f"{sum(one.count > 0 for one in judged.classes)} of {len(judged.classes)} classes"
-            table.add_row(title, known, f"{value:.3f}", f"{balanced.low:.3f} to {balanced.high:.3f}")
+            table.add_row(title, known, f"{value:.3f}", interval(balanced))
         else:
             table.add_row(title, "", f"{value:.3f}", "")
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, table_of
+from a2cli.formats import mean_and_deviation
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, Spread
 from a2cli.results.transfer import BackboneUsed, FeatureResults, TransferResults
@@ -66,4 +67,4 @@ def _first_to_last(layers: list[str]) -> str:
 
 
 def _short(found: Accuracy | Spread) -> str:
-    return f"{found.mean:.3f} ± {found.deviation:.3f}" if isinstance(found, Spread) else f"{found.value:.3f}"
+    return mean_and_deviation(found) if isinstance(found, Spread) else f"{found.value:.3f}"

@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+from a2cli.formats import BRACKETS, in_points, interval, mean_and_deviation, points, points_interval
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
@@ -12,7 +13,6 @@ from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, r
 from a2cli.results.weights import Look, ViewedNetwork
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings
-from a2cli.text import in_points
 
 LEAST_RISE = 0.005  # of accuracy, from one fifth of the epochs to the next
 
@@ -110,14 +110,10 @@ def _value(found: Accuracy | Spread) -> float:
     return found.mean if isinstance(found, Spread) else found.value
 
 
-def _interval(found: Accuracy | Spread) -> str:
-    return f"[{max(0.0, found.low):.3f}, {min(1.0, found.high):.3f}]"
-
-
 def _measured(found: Accuracy | Spread, what: str = "seeds") -> str:
     if isinstance(found, Spread):
-        return f"{found.mean:.3f} ± {found.deviation:.3f} over {found.n} {what} {_interval(found)}"
-    return f"{found.value:.3f} {_interval(found)} on {found.count} images"
+        return f"{mean_and_deviation(found)} over {found.n} {what} {interval(found, form=BRACKETS)}"
+    return f"{found.value:.3f} {interval(found, form=BRACKETS)} on {found.count} images"
 
 
 def comparison_verdict(
@@ -135,7 +131,7 @@ def comparison_verdict(
     best = contenders[0]
     if best.accuracy is None:
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
-    mean = f"{best.accuracy.mean:.3f} ± {best.accuracy.deviation:.3f} over {best.accuracy.n} seeds"
+    mean = f"{mean_and_deviation(best.accuracy)} over {best.accuracy.n} seeds"
     sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
     decided = {"better": "better than", "equivalent": f"equivalent (within {in_points(margin)}) to"}
     said = []
@@ -176,8 +172,8 @@ def ablation_verdict(found: AblationResults) -> str:
     if helping:
         (name, most), *_ = helping
         sentences.append(
-            f"Of those shown to help {ways[found.design]}, {name} brings most: {100 * most.difference:+z.1f} points "
-            f"[{100 * most.low:+z.1f}, {100 * most.high:+z.1f}]."
+            f"Of those shown to help {ways[found.design]}, {name} brings most: {points(most.difference)} points "
+            f"{points_interval(most, BRACKETS)}."
         )
     elif known:
         sentences.append(f"None is shown to help {ways[found.design]}.")
@@ -209,7 +205,7 @@ def invariance_verdict(
     networks: int,
 ) -> str:
     """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
-    measured = f"{unchanged.value:.3f} {_interval(unchanged)} on {images} images"
+    measured = f"{unchanged.value:.3f} {interval(unchanged, form=BRACKETS)} on {images} images"
     measured += f" by {networks} networks" if networks > 1 else ""
     if unchanged.low <= majority.value:
         return (

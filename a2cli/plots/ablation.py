@@ -5,6 +5,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from a2cli.formats import in_points
 from a2cli.plots.common import (
     GREY,
     INK,
@@ -19,7 +20,6 @@ from a2cli.plots.common import (
     width_of,
 )
 from a2cli.results.ablation import AblationResults
-from a2cli.text import in_points
 
 MOST_INGREDIENTS = 27
 WIDTH, ROW, NAME = 7.6, 0.42, 2.2  # inches

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
+from a2cli.formats import in_points
 from a2cli.plots.common import (
     INK,
     KEPT,
@@ -29,7 +30,6 @@ from a2cli.plots.common import (
 )
 from a2cli.results.comparison import Table
 from a2cli.results.training import EpochLog
-from a2cli.text import in_points
 
 History = Mapping[int, Sequence[tuple[EpochLog, float]]]
 MOST_CONTENDERS = 20  # there is room for in a legend

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from a2cli.formats import in_points
 from a2cli.plots.common import (
     GREY,
     INK,
@@ -31,7 +32,6 @@ from a2cli.plots.common import (
     titled,
 )
 from a2cli.results.invariance import ChangeResult, ProbedRun
-from a2cli.text import in_points
 
 COLUMNS, WIDTH, HEIGHT, LEFT = 4, 2.45, 1.95, 0.65  # of panels; inches
 MOST_RUNS, MOST_PANELS, MOST_ROWS = 8, 20, 18  # that there is room for

@@ -132,3 +132,15 @@ def deciding(settings: Any) -> dict[str, Any]:
     """Return every setting but those added later that are as they were before: the same for runs of any version."""
     before = {item.name: item.before for item in declared(type(settings)) if item.added}
     return {name: value for name, value in flat(settings).items() if name not in before or value != before[name]}
+
+
+def shown(value: Any, item: Declared | None = None) -> str:
+    """Return a setting's value as it is written on the command line: by its word, if the setting has one for it."""
+    for word, meaning in item.words if item else ():
+        if value == meaning:
+            return word
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "not set" if value is None else str(value)
