@@ -134,8 +134,8 @@ class Clock:
         return {**found, "all": sum(found.values())}
 
 
-class Watcher(Protocol):
-    """Who looks on while an experiment runs: the console, or in scripts and tests nobody.
+class ProgressReporter(Protocol):
+    """Receives the progress of an experiment: the console prints it, scripts and tests ignore it.
 
     Its clock turns as it is told what begins.
     """
@@ -143,16 +143,16 @@ class Watcher(Protocol):
     clock: Clock
 
     def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
-        """Say what begins now, and what its time counts for; `brief` if it is over at once, as a rule."""
+        """Begin a phase, whose time counts for `spent_on`; `brief` if it usually ends at once."""
 
     def step(self, text: str) -> None:
-        """Say which step of the phase begins now."""
+        """Begin a step of the phase."""
 
     def at(self, done: float, total: float | None, unit: str = "") -> None:
-        """Say how far the phase is."""
+        """Report how much of the phase is done."""
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        """Pass batches or other equal pieces on, `count` in all, 0 if that is not known, looking on."""
+        """Yield `count` batches or other pieces of equal length, and count them; `count` is 0 where it is unknown."""
         ...
 
     def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
@@ -163,26 +163,26 @@ class Watcher(Protocol):
         ...
 
     def warn(self, text: str, because: BaseException | None = None) -> None:
-        """Say what the user should know before it goes on, and which error it is due to, if one is."""
+        """Print a warning before the experiment goes on, with the error that it is due to, if any."""
 
     def start(self, title: str, epochs: int, done: int) -> None:
-        """Say that a training run of this many epochs begins, so many already done."""
+        """Begin a training run of this many epochs, of which `done` are done already."""
 
     def epoch(self, log: "EpochLog") -> None:
-        """Say that an epoch has ended."""
+        """Report an epoch that has ended."""
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
-        """Say how far runs side by side are."""
+        """Report how much is done of several runs that train at the same time."""
 
-    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
-        """Say how many of a round's trials are done, and how each contender stands: its name, its trials, its best.
+    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+        """Report how many of a round's trials are done, and of each contender its name, its trials, its best accuracy.
 
         `later` are the trials of the rounds after it.
         """
 
 
-class Nobody:
-    """A watcher that looks away, but for the time."""
+class NullReporter:
+    """Ignores all progress, but adds up the time."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -210,12 +210,12 @@ class Nobody:
     def runs(self, runs: Sequence[RunProgress]) -> None:
         self.clock.turn("training")
 
-    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
         self.clock.turn("training")
 
 
-class Listening(Nobody):
-    """A watcher that keeps what is warned of."""
+class WarningCollector(NullReporter):
+    """Ignores all progress, and keeps the warnings."""
 
     def __init__(self) -> None:
         super().__init__()

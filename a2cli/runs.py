@@ -21,7 +21,7 @@ from a2cli import storage
 from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Nobody, Report, Watcher, plain, to_json
+from a2cli.report import NullReporter, ProgressReporter, Report, plain, to_json
 from a2cli.results.best import ChosenRun
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
@@ -57,7 +57,7 @@ class Run:
         self.stamp = ""  # what every figure says below it
         self.formats: Sequence[str] = ("png",)
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
-        self.watch: Watcher = Nobody()  # who is told which figure is drawn
+        self.reporter: ProgressReporter = NullReporter()  # who is told which figure is drawn
         self.chosen: Sequence[ChosenRun] = ()  # what was used in the place of runs that were named
         self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
 
@@ -90,16 +90,16 @@ class Run:
             raise DataError(f"{folder}: {storage.no_run(Path(folder))}")
         return cls(Path(folder))
 
-    def child(self, name: str, watch: Watcher | None = None) -> "Run":
+    def child(self, name: str, reporter: ProgressReporter | None = None) -> "Run":
         """Return the run inside this one, such as seeds/3, its folder made; its time counts from now on."""
         folder = self.folder / name
         storage.make_folder(folder)
         run = Run(folder, name=f"{self.name}/{name}")
-        run.spent_before = watch.clock.seconds() if watch else {}
+        run.spent_before = reporter.clock.seconds() if reporter else {}
         return run
 
     @contextmanager
-    def locked(self, watch: Watcher) -> Iterator[None]:
+    def locked(self, reporter: ProgressReporter) -> Iterator[None]:
         """Hold the folder, so that no second process runs in it; says so where its file system has no locks.
 
         Raises DataError where one does, and turns a failed write (disk full, no permission) into one.
@@ -108,7 +108,7 @@ class Run:
             with (self.folder / storage.LOCK).open("w") as file:
                 try:
                     if not storage.lock(file, wait=False):
-                        watch.warn(NO_LOCKS.format(self.folder))
+                        reporter.warn(NO_LOCKS.format(self.folder))
                 except BlockingIOError:
                     raise DataError(f"{self.folder}: another process is running in this folder") from None
                 for left in self.folder.glob(f"{storage.TEMPORARY}*"):  # by a process that was killed
@@ -173,7 +173,7 @@ class Run:
         with (self.folder / "metrics.csv").open("ab") as file:
             file.write(to_csv(None, [asdict(log).values()]))
 
-    def finish(self, report: Report, watch: Watcher, draw: Callable[[], None] | None = None) -> Report:
+    def finish(self, report: Report, reporter: ProgressReporter, draw: Callable[[], None] | None = None) -> Report:
         """Write the report of a run that is done, then its figures, and return the report with both in it.
 
         A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
@@ -182,15 +182,15 @@ class Run:
         report = replace(
             report,
             artifacts=self.artifacts(),
-            seconds=watch.clock.seconds(self.spent_before),
+            seconds=reporter.clock.seconds(self.spent_before),
             chosen=list(self.chosen),
         )
         if draw is None:
             self.write_report(report)
             return report
         self.write_report(replace(report, status="running"))
-        watch.phase("drawing figures", "drawing")
-        self.watch, self.undrawn, self.data = watch, {}, report.sources
+        reporter.phase("drawing figures", "drawing")
+        self.reporter, self.undrawn, self.data = reporter, {}, report.sources
         try:
             draw()
         except (A2Error, OSError):  # a disk that is full, say, which is not about figures
@@ -200,12 +200,12 @@ class Run:
         warned = []
         for name, reason in self.undrawn.items():
             warned.append(f"{name} could not be drawn ({reason_of(reason)})")
-            watch.warn(warned[-1], reason)
+            reporter.warn(warned[-1], reason)
         report = replace(
             report,
             artifacts=self.artifacts(),
             warnings=[*report.warnings, *warned],
-            seconds=watch.clock.seconds(self.spent_before),
+            seconds=reporter.clock.seconds(self.spent_before),
         )
         self.write_report(report)
         return report
@@ -238,7 +238,7 @@ class Run:
         self._save_drawn(name, drawn)
 
     def _save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
-        self.watch.step(name)
+        self.reporter.step(name)
         try:
             drawn = draw()
         except Exception as error:  # whatever matplotlib fails with; `finish` says so

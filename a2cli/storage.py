@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from a2cli.errors import DataError, missing
-from a2cli.report import Nobody, Report, Watcher, report_from, to_json
+from a2cli.report import NullReporter, ProgressReporter, Report, report_from, to_json
 from a2cli.text import printable
 from a2cli.versions import VERSION_KEY, NewerVersionError, upgraded, version_of
 
@@ -70,7 +70,7 @@ def _replace(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def hashed(path: Path, watch: Watcher | None = None) -> "hashlib._Hash":
+def hashed(path: Path, reporter: ProgressReporter | None = None) -> "hashlib._Hash":
     """Return the SHA-256 of a file so far, for more to be added; raises OSError, and DataError for no file.
 
     It is read as a file, as a failed read of mapped memory ends the process.
@@ -79,7 +79,7 @@ def hashed(path: Path, watch: Watcher | None = None) -> "hashlib._Hash":
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         pieces = -(-os.fstat(file.fileno()).st_size // HASHED_BYTES)
-        for piece in (watch or Nobody()).batches(iter(lambda: file.read(HASHED_BYTES), b""), pieces):
+        for piece in (reporter or NullReporter()).batches(iter(lambda: file.read(HASHED_BYTES), b""), pieces):
             digest.update(piece)
     return digest
 

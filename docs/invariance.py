@@ -62,14 +62,14 @@ def changed_images(data: Path, name: str, file: Path) -> None:
     import numpy as np
     import torch
 
-    from a2cli.data.changes import Surroundings, changed
+    from a2cli.data.changes import PerturbationContext, changed
     from a2cli.data.packing import pack
     from a2cli.data.sources import find_source
-    from a2cli.report import Nobody
+    from a2cli.report import NullReporter
 
-    packed = pack(find_source(str(data)), 50, "squash", False, 2, Nobody())
+    packed = pack(find_source(str(data)), 50, "squash", False, 2, NullReporter())
     images = torch.from_numpy(packed.images).permute(0, 3, 1, 2)
-    made = changed(name, Surroundings(images, 0, "zero", (0.0,) * 3, 0), torch.ones(len(images)))
+    made = changed(name, PerturbationContext(images, 0, "zero", (0.0,) * 3, 0), torch.ones(len(images)))
     np.savez(file, images=made.permute(0, 2, 3, 1).numpy(), labels=np.array(packed.class_names)[packed.labels])
 
 

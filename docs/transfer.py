@@ -17,7 +17,7 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.plots.transfer import probes
-from a2cli.report import Nobody, Report, report_from
+from a2cli.report import NullReporter, Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 from a2cli.runs import DPI
 
@@ -66,7 +66,7 @@ def run_all(faces: Path, paintings: Path, weights: Path) -> None:
 
 def ask(run: Path, faces: Path) -> None:
     """Ask a network for the name of a face that it was sealed from: its first test image."""
-    packed = pack(find_source(str(faces)), 224, "squash", False, 1, Nobody())
+    packed = pack(find_source(str(faces)), 224, "squash", False, 1, NullReporter())
     face = packed.names[split_of(packed, training_of("--run", str(run))).test[0]]
     command = [sys.executable, "-m", "a2cli", "predict", "--run", str(run), str(faces / face), "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

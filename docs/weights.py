@@ -16,10 +16,10 @@ from PIL import Image
 
 from a2cli.analysis.statistics import spread
 from a2cli.cli.common import training_of
-from a2cli.experiments.probed import Trained
-from a2cli.experiments.unit_views import pixel_units
-from a2cli.experiments.viewed import Viewed, find_viewed
-from a2cli.report import Nobody, Report, report_from
+from a2cli.experiments.inspected import InspectedNetwork, find_viewed
+from a2cli.experiments.probe_targets import TrainingRun
+from a2cli.experiments.unit_figures import pixel_units
+from a2cli.report import NullReporter, Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 from a2cli.results.weights import LayerWeights, WeightResults
 from a2cli.settings.visualize import ViewSettings
@@ -92,10 +92,10 @@ def a2(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "a2cli", *map(str, arguments), "--quiet"], check=True)
 
 
-def viewed_of(name: str) -> Viewed:
+def viewed_of(name: str) -> InspectedNetwork:
     folder = str(RUNS / name)
-    trained = Trained(folder, training_of("--run", folder))
-    return find_viewed(ViewSettings(run=(folder,)), [trained], CPU, Nobody())[0]
+    trained = TrainingRun(folder, training_of("--run", folder))
+    return find_viewed(ViewSettings(run=(folder,)), [trained], CPU, NullReporter())[0]
 
 
 # What the runs say
@@ -124,7 +124,7 @@ def over_seeds(values: list[float], digits: int = 2) -> str:
     return f"{found.mean:.{digits}f} ± {found.deviation:.{digits}f}"
 
 
-def likenesses(viewed: Viewed) -> list[float]:
+def likenesses(viewed: InspectedNetwork) -> list[float]:
     """Return for each unit that ever answers how its picture correlates with the people it speaks for most.
 
     With their mean image less everyone's, both without colour.
@@ -143,12 +143,12 @@ def likenesses(viewed: Viewed) -> list[float]:
     return found
 
 
-def everything(viewed: Viewed) -> tuple[torch.Tensor, torch.Tensor]:
+def everything(viewed: InspectedNetwork) -> tuple[torch.Tensor, torch.Tensor]:
     """Return all images of the set, those that were learned from as well: (N, 3, H, W), (N,)."""
     from a2cli.data.packing import pack
     from a2cli.data.sources import find_source
 
-    packed = pack(find_source(viewed.source), viewed.image_size, viewed.fit, False, 1, Nobody())
+    packed = pack(find_source(viewed.source), viewed.image_size, viewed.fit, False, 1, NullReporter())
     return torch.from_numpy(packed.images).permute(0, 3, 1, 2), torch.from_numpy(packed.labels)
 
 
@@ -192,7 +192,7 @@ def units_table() -> list[str]:
     return lines
 
 
-def likenesses_by_unit(viewed: Viewed) -> dict[int, float]:
+def likenesses_by_unit(viewed: InspectedNetwork) -> dict[int, float]:
     units = pixel_units(viewed, ViewSettings(count=viewed.layers[viewed.first].units), CPU)
     return dict(zip([one.unit for one in units if any(one.classes)], likenesses(viewed), strict=True))
 

@@ -19,7 +19,7 @@ from a2cli.config import resolve
 from a2cli.experiments import trial
 from a2cli.experiments.train import train_network
 from a2cli.models.files import OWN_DIGEST
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
@@ -155,7 +155,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(trial, "draw_run", lambda *_: None)
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**flags, "data": str(data), "epochs": "3"}).settings
-        train_network(settings, Run.create("train-cnn", str(place / "run")), Nobody())
+        train_network(settings, Run.create("train-cnn", str(place / "run")), NullReporter())
     report = json.loads((place / "run/report.json").read_text())
     (place / "run/report.json").write_text(json.dumps(with_digest({**report, "status": "running"})))
     return place / "run"

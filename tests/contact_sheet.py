@@ -21,12 +21,12 @@ from a2cli.analysis.by_class import judged_part
 from a2cli.plots import (
     ablation,
     comparison,
-    fields,
     heat_maps,
     invariance,
-    looks,
     near_duplicates,
     predictions,
+    receptive_field,
+    saliency,
     spectra,
     training,
     transfer,
@@ -35,9 +35,9 @@ from a2cli.plots import (
 from a2cli.results.ablation import AblationResults, Contribution
 from a2cli.results.comparison import Contender, PairVerdict, RatePoint, Table, TrialOutcome, Verdict
 from a2cli.results.data import NearDuplicate
-from a2cli.results.fields import EffectiveField, LayerField, MapCone, UnitField
 from a2cli.results.invariance import ChangeResult, LayerMovement, Mean, ProbedRun, StrengthPoint
 from a2cli.results.predictions import Answer, Prediction, Predictions
+from a2cli.results.receptive_field import EffectiveField, LayerField, MapCone, UnitField
 from a2cli.results.training import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
 from a2cli.results.transfer import BackboneUsed, ProbeScore, TransferResults
 from a2cli.results.weights import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
@@ -258,11 +258,11 @@ def look(maps: int, names: str, grey: bool) -> Figure:
     said = ("gradient", "gradient-input", "integrated-gradients", "grad-cam", "guided-backprop", "occlusion",
             "smooth-grad", "deconvolution", "lime", "kernel-shap")  # fmt: skip
     alike = ((0.2, 0.1, 0.3), (0.7, 0.6, 0.8), None)
-    maps_of = [looks.MapPair(Map(said[i], alike[i % 3], 3, i % 3 == 1, None, None), i % 2 == 1,
+    maps_of = [saliency.MapPair(Map(said[i], alike[i % 3], 3, i % 3 == 1, None, None), i % 2 == 1,
                              RNG.normal(0, 1, (32, 32)), RNG.normal(0, 1, (32, 32))) for i in range(maps)]  # fmt: skip
     named_ = named(9, names)
     one = Look(RUN, f"{named_[0]}/{named_[1]}.png", named_[0], 0.93, named_[2], [one.said for one in maps_of], {})
-    return looks.looks(one, pictures(1, grey=grey)[0], maps_of)
+    return saliency.looks(one, pictures(1, grey=grey)[0], maps_of)
 
 
 # Fields
@@ -278,7 +278,7 @@ def maps(count: int, image: bool) -> Figure:
     sides = [max(1, 32 >> i // 2) for i in range(count)]
     cone = [MapCone("image" if i == 0 else LAYERS[i], (side, side), (0, 0), (1, 1), [(0, side // 2)], [(0, side // 3)])
             for i, side in enumerate(sides)]  # fmt: skip
-    return fields.maps(cone, IMAGE if image else None)
+    return receptive_field.maps(cone, IMAGE if image else None)
 
 
 def effective_of(name: str, kind: Kind) -> EffectiveField:
@@ -290,7 +290,7 @@ def depth(count: int) -> Figure:
     layers = layer_fields(count)
     kinds: tuple[Kind, Kind] = ("untrained", "trained")
     found = [effective_of(one.name, kind) for one in layers[::3] for kind in kinds]
-    return fields.depth(layers, found, 32)
+    return receptive_field.depth(layers, found, 32)
 
 
 def unit_field(name: str, i: int) -> UnitField:
@@ -303,14 +303,16 @@ def boxes(count: int, grey: bool) -> Figure:
     units = [unit_field(name, i) for i, name in enumerate(LAYERS[:count])]
     mask = np.zeros((32, 32), dtype=bool)
     mask[4:28, 4:28] = True
-    return fields.boxes(pictures(1, grey=grey)[0], units, mask)
+    return receptive_field.boxes(pictures(1, grey=grey)[0], units, mask)
 
 
 def effective(kinds: Sequence[Kind]) -> Figure:
     at = np.arange(32) - 15.5
     spreads = {kind: np.exp(-np.add.outer(at**2, at**2) / (30 + 40 * i)) for i, kind in enumerate(kinds)}
     spreads = {kind: spread / spread.sum() for kind, spread in spreads.items()}
-    return fields.effective(LAYERS[5], spreads, [effective_of(LAYERS[5], kind) for kind in kinds], unit_field("x", 12))
+    return receptive_field.effective(
+        LAYERS[5], spreads, [effective_of(LAYERS[5], kind) for kind in kinds], unit_field("x", 12)
+    )
 
 
 # Transfer, data, predictions

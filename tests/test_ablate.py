@@ -15,7 +15,7 @@ from conftest import A2, ROOT, draw_classes, real_weights
 from a2cli.analysis.statistics import spread
 from a2cli.checks.ablation import ingredients_of
 from a2cli.console.ablation import show_ablation
-from a2cli.experiments.ingredients import name_of, whole_of, without
+from a2cli.experiments.ingredients import base_training, name_of, remove_ingredients
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
@@ -58,18 +58,20 @@ def worths(found: dict[str, Any], folder: Path) -> dict[tuple[frozenset[str], in
 
 def test_what_is_taken_away() -> None:
     settings = AblateCnnSettings(
-        ablation=AblationSettings(without=("augment-=crop", "scheduler=none warmup_epochs=0", "statistics-=colors")),
+        ablation=AblationSettings(
+            remove_ingredients=("augment-=crop", "scheduler=none warmup_epochs=0", "statistics-=colors")
+        ),
         dataset=DataSettings(augment=("flip", "crop=0.7")),
         network=NetworkSettings(statistics=("texture", "colors")),
         training=TrainingSettings(scheduler="cosine", warmup_epochs=3),
     )
     crop, schedule, colors = ingredients_of(settings)
     assert [crop.name, schedule.name, colors.name] == ["crop", "scheduler + warmup epochs", "colors"]
-    whole = whole_of(settings)
+    whole = base_training(settings)
     assert type(whole) is TrainCnnSettings
     changed = {
         name: value
-        for name, value in flat(without(whole, [crop, schedule, colors])).items()
+        for name, value in flat(remove_ingredients(whole, [crop, schedule, colors])).items()
         if value != flat(whole)[name]
     }
     assert changed == {"augment": ("flip",), "scheduler": "none", "warmup_epochs": 0, "statistics": ("texture",)}
@@ -84,10 +86,10 @@ def test_items_of_lists_are_taken_away_as_they_are() -> None:
     network = NetworkSettings(channels=(4, 8, 8), hidden=(64, 32))
     words = ("hidden-=64", "channels-=8", "augment-=flip augment-=crop")
     dataset = DataSettings(augment=("flip", "crop=0.7", "rotate"))
-    settings = AblateCnnSettings(ablation=AblationSettings(without=words), dataset=dataset, network=network)
+    settings = AblateCnnSettings(ablation=AblationSettings(remove_ingredients=words), dataset=dataset, network=network)
     ingredients = ingredients_of(settings)
     assert [one.name for one in ingredients] == ["64", "8", "flip + crop"]
-    left = without(whole_of(settings), ingredients)
+    left = remove_ingredients(base_training(settings), ingredients)
     assert isinstance(left, TrainCnnSettings)
     assert (left.network.hidden, left.network.channels, left.dataset.augment) == ((32,), (4,), ("rotate",))
 

@@ -17,7 +17,7 @@ from conftest import draw_classes
 from matplotlib.axes import Axes
 
 from a2cli import main, runs
-from a2cli.console.progress import Activity, Show
+from a2cli.console.progress import Activity, ConsoleReporter
 from a2cli.experiments import side_by_side
 from a2cli.plots import comparison as comparison_plots
 from a2cli.plots import training as training_plots
@@ -76,13 +76,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(place: Path) -> Mapping[str, Done]:
     """Run every command; of the figures all but the pixels is made."""
     found: dict[str, Done] = {}
-    begin, batches, standing = Show._begin, Show.batches, Show.standing
+    begin, batches, leaderboard = ConsoleReporter._begin, ConsoleReporter.batches, ConsoleReporter.leaderboard
 
-    def beginning(show: Show, activity: Activity) -> None:
+    def beginning(show: ConsoleReporter, activity: Activity) -> None:
         begin(show, activity)
         ours.titles.append(show._title())
 
-    def counting(show: Show, several: Iterable[Any], count: int) -> Iterator[Any]:
+    def counting(show: ConsoleReporter, several: Iterable[Any], count: int) -> Iterator[Any]:
         title, number = show._title(), 0
         for one in batches(show, several, count):
             yield one
@@ -90,16 +90,16 @@ def done(place: Path) -> Mapping[str, Done]:
         assert number == count, f"{title}: {number} of {count}"
         ours.pieces[title] = max(number, ours.pieces.get(title, 0))
 
-    def noting(show: Show, title: str, done: float, *others: Any) -> None:
-        standing(show, title, done, *others)
+    def noting(show: ConsoleReporter, title: str, done: float, *others: Any) -> None:
+        leaderboard(show, title, done, *others)
         ours.trials.append(done)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
-        patch.setattr(Show, "_begin", beginning)
-        patch.setattr(Show, "batches", counting)
-        patch.setattr(Show, "standing", noting)
+        patch.setattr(ConsoleReporter, "_begin", beginning)
+        patch.setattr(ConsoleReporter, "batches", counting)
+        patch.setattr(ConsoleReporter, "leaderboard", noting)
         patch.setattr(side_by_side, "SECONDS_BETWEEN_LOOKS", 0.002)
         patch.setattr(runs, "rendered", lambda *_: b"")
         for name, command in COMMANDS.items():

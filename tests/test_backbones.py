@@ -13,16 +13,16 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from a2cli.data.decode import to_square
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import (
-    behind,
     cuts,
     friendly_names,
     graph_of,
     nodes_of,
     parameters_of,
     resolve_layer,
-    up_to,
+    tail,
+    truncate,
 )
-from a2cli.models.frozen import WindowMax, quick
+from a2cli.models.fast_pooling import WindowMax, speed_up
 from a2cli.models.pretrained import Preprocess, build_torchvision, preprocessing
 
 
@@ -97,7 +97,7 @@ def test_every_layer_is_what_torchvision_computes(name: str) -> None:
         own.get_submodule(key).register_forward_hook(hook)
     with torch.inference_mode():
         own(images())
-        found = up_to(graph, layers)(images())
+        found = truncate(graph, layers)(images())
     assert len(found) == len(layers) > 15
     assert all(torch.equal(found[key], hooked[key]) for key in layers)
 
@@ -109,7 +109,7 @@ def test_before_and_after_a_relu_in_place() -> None:
     graph.load_state_dict(own.state_dict())
     before, after = (resolve_layer(graph, "conv4", "", before_relu=early) for early in (True, False))
     with torch.inference_mode():
-        found = up_to(graph, [before, after])(images())
+        found = truncate(graph, [before, after])(images())
         expected = own.features[:9](images())  # the slice ends at the convolution, so nothing overwrites it
     assert float(found[before].min()) < 0
     assert torch.equal(found[before], expected)
@@ -122,7 +122,7 @@ def test_the_forward_stops_at_the_last_layer() -> None:
     for key, module in graph.named_modules():
         if not list(module.children()):
             module.register_forward_hook(lambda *_, key=key: ran.append(key))
-    body = up_to(graph, ["features.4", "features.9"])
+    body = truncate(graph, ["features.4", "features.9"])
     body(images())
     assert ran == [f"features.{i}" for i in range(10)]
     assert body.get_submodule("features.0") is graph.get_submodule("features.0")
@@ -139,8 +139,8 @@ def test_a_network_cut_in_two_is_the_network(name: str) -> None:
     with torch.inference_mode():
         whole = model(images())
         for place in places[:: max(1, len(places) // 6)]:
-            half = up_to(graph, [place])(images())[place]
-            assert torch.equal(behind(graph, place)(half), whole), place
+            half = truncate(graph, [place])(images())[place]
+            assert torch.equal(tail(graph, place)(half), whole), place
 
 
 def test_the_random_network_is_the_same_each_time() -> None:
@@ -204,7 +204,7 @@ def test_nodes_are_torchvisions_own(name: str) -> None:
     layer = resolve_layer(graph, list(dict(model.named_children()))[-2], "")
     with torch.inference_mode():
         theirs = create_feature_extractor(model, [layer])(images(224, 1))[layer]
-        assert torch.equal(up_to(graph, [layer])(images(224, 1))[layer], theirs)
+        assert torch.equal(truncate(graph, [layer])(images(224, 1))[layer], theirs)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "ceil"), [(3, 2, False), (2, 2, False), (3, 2, True), (3, 1, False)])
@@ -219,9 +219,9 @@ def test_quick_pooling_changes_no_bit(kernel: int, stride: int, ceil: bool, side
 
 
 def test_quick_leaves_the_network_as_it_is() -> None:
-    body = up_to(graph_of(build_torchvision("squeezenet1_1"), ""), ["features.4.cat"])
+    body = truncate(graph_of(build_torchvision("squeezenet1_1"), ""), ["features.4.cat"])
     before = body(images())["features.4.cat"]
-    found = quick(body)
+    found = speed_up(body)
     assert torch.equal(found(images())["features.4.cat"], before)
     assert type(found.get_submodule("features.2")) is WindowMax
     assert type(body.get_submodule("features.2")) is nn.MaxPool2d

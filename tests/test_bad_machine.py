@@ -29,7 +29,7 @@ from conftest import (
 )
 
 from a2cli.errors import DataError
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
@@ -181,8 +181,8 @@ def test_two_runs_in_one_folder(data: Path, run: Path, train: A2, a2: A2) -> Non
 
 def test_a_second_run_does_not_take_the_firsts_lock_away(tmp_path: Path) -> None:
     first, second = (Run.create("train-cnn", str(tmp_path / "mine")) for _ in range(2))  # both found it empty
-    with first.locked(Nobody()):
-        with pytest.raises(DataError, match="another process is running"), second.locked(Nobody()):
+    with first.locked(NullReporter()):
+        with pytest.raises(DataError, match="another process is running"), second.locked(NullReporter()):
             pass
         second.discard()
         assert (tmp_path / "mine/.lock").exists(), "a third could come in"

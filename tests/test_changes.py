@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from a2cli.data.atelier import draw_atelier
-from a2cli.data.changes import Surroundings, changed, padding
+from a2cli.data.changes import PerturbationContext, changed, padding
 from a2cli.data.decode import to_square
 from a2cli.settings.invariance import CHANGES, pixels
 
@@ -31,8 +31,8 @@ def images() -> Tensor:
     return torch.from_numpy(np.concatenate([squares, noise, flat])).permute(0, 3, 1, 2)
 
 
-def around(images: Tensor, border: str = "zero", margin: int = 0) -> Surroundings:
-    return Surroundings(images, margin, border, COVER, noise=7)
+def around(images: Tensor, border: str = "zero", margin: int = 0) -> PerturbationContext:
+    return PerturbationContext(images, margin, border, COVER, noise=7)
 
 
 def strengths(name: str, value: float, count: int) -> Tensor:
@@ -143,7 +143,7 @@ def test_what_comes_in_at_the_border(border: str, mode: str, shift: tuple[int, i
 
 def test_a_real_margin_brings_in_what_was_there(images: Tensor) -> None:
     margin = 10
-    middle = Surroundings(images, margin, "real", COVER, noise=0)
+    middle = PerturbationContext(images, margin, "real", COVER, noise=0)
     found = changed("translate", middle, torch.tensor([[4, -6]]).repeat(len(images), 1))
     assert torch.equal(middle.middle, images[:, :, 10:40, 10:40])
     assert torch.equal(found, images[:, :, 16:46, 6:36])

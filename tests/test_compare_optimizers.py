@@ -18,11 +18,11 @@ from conftest import A2, ROOT, apart_from_few, draw_classes
 
 from a2cli.checks.comparison import seconds_of
 from a2cli.experiments import comparison, trials
-from a2cli.experiments.board import to_target
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.experiments.train import train_network
+from a2cli.experiments.trial_ledger import to_target
 from a2cli.experiments.workers import Workers
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings.comparison import CompareSettings, ComparisonSettings
@@ -356,7 +356,7 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
         "t3": "done",
     }
     assert "cannot be written" in ended["t2"].reason
-    alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), Nobody(), figures=False)
+    alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), NullReporter(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
 
 

@@ -16,7 +16,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_rows
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runtime import Streams
 from a2cli.settings.training import SplitSettings
 
@@ -39,7 +39,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def packed_from(data: Path, size: int = 16, fit: str = "squash") -> Packed:
-    return pack(find_source(str(data)), size, fit, False, 2, Nobody())
+    return pack(find_source(str(data)), size, fit, False, 2, NullReporter())
 
 
 def split(packed: Packed, seed: int = 0, **settings: Any) -> Split:

@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
         # The last trial ends first, as it may where they run side by side.
         patch.setattr(
-            "a2cli.experiments.board.run_trials", lambda *these: run_trials(these[0], these[1][::-1], these[2])
+            "a2cli.experiments.trial_ledger.run_trials", lambda *these: run_trials(these[0], these[1][::-1], these[2])
         )
         draw_classes(place / "set", count=24)
         for command in (

@@ -13,7 +13,7 @@ from conftest import A2, ROOT, draw_classes
 from safetensors.torch import save_file
 from torch import nn
 
-from a2cli.analysis import graphs, probing
+from a2cli.analysis import graphs, nan_proof
 from a2cli.analysis.effective_field import deviation, influence, pixels_holding
 from a2cli.analysis.receptive_field import parse_layers, runs
 from a2cli.experiments.effective_fields import support
@@ -126,8 +126,8 @@ def test_a_kernel_that_marks_too_much_is_found_out_first(a2: A2, monkeypatch: py
         return through_fft(conv, maps) if torch.backends.mkldnn.enabled else plain(conv, maps)
 
     monkeypatch.setattr(nn.Conv2d, "forward", fast)
-    model = probing.built(parse_layers("conv3 pool2 conv3"))
-    assert probing.marking_too_much(model, torch.zeros(1, 3, 14, 14)) == ["Z1", "Z3"]
+    model = nan_proof.built(parse_layers("conv3 pool2 conv3"))
+    assert nan_proof.marking_too_much(model, torch.zeros(1, 3, 14, 14)) == ["Z1", "Z3"]
     assert "Proven" in a2(*command).out, "torch's plain kernel does not"
     monkeypatch.setattr(nn.Conv2d, "forward", through_fft)
     a2(*command).refused(2, "the kernel that computes Z1 here spreads NaN", "nothing can be proven")
@@ -185,14 +185,14 @@ def test_a_unit_of_a_preset_over_images(a2: A2, tmp_path: Path) -> None:
 
 def test_gradient_from_outside_the_field_refutes(a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_classes(tmp_path / "set", side=20)
-    built = probing.built
+    built = nan_proof.built
 
     def wider(layers: Any) -> nn.Sequential:
         model = built(layers)
         model[1] = nn.Conv2d(3, 3, 5, padding=1)
         return model
 
-    monkeypatch.setattr("a2cli.analysis.probing.built", wider)
+    monkeypatch.setattr("a2cli.analysis.nan_proof.built", wider)
     monkeypatch.setattr(
         "a2cli.experiments.effective_fields._of_sequence",
         lambda model: lambda name: model[:2] if name == "Z2" else model[:1],

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, fx
 
 from a2cli.analysis import graphs
-from a2cli.analysis.exciting import Strongest, ascend, silent, strongest, to_classes, use
-from a2cli.models.backbones import graph_of, up_to
+from a2cli.analysis.activation_maximization import Strongest, ascend, silent, strongest, to_classes, use
+from a2cli.models.backbones import graph_of, truncate
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.runtime import Streams
@@ -102,7 +102,7 @@ def test_the_patch_alone_excites_as_much(pool: str) -> None:
             (top, bottom), (left, right) = known.rows.box(row), known.columns.box(column)
             patch = pixels[image : image + 1, :, top : bottom + 1, left : right + 1]
             with torch.no_grad():
-                alone = up_to(graph, ["conv2"])(patch)["conv2"]
+                alone = truncate(graph, ["conv2"])(patch)["conv2"]
             assert alone.shape[2:] == (1, 1)
             assert float(alone[0, unit]) == pytest.approx(value, rel=1e-4, abs=1e-5)
 

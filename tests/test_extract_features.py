@@ -20,10 +20,10 @@ from torchvision.datasets import ImageFolder
 from a2cli.analysis.feature_file import read_features
 from a2cli.config import resolve
 from a2cli.experiments.extract_features import extract_features
-from a2cli.models.frozen import has_bf16
+from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.results.transfer import FeatureResults
 from a2cli.settings.transfer import ExtractFeaturesSettings
 
@@ -227,7 +227,7 @@ def test_the_activation_is_part_of_what_is_kept(a2: A2, train: A2) -> None:
     assert not torch.equal(found[0], found[1])
 
 
-class Impatient(Nobody):
+class Impatient(NullReporter):
     """Interrupts after so many batches."""
 
     def __init__(self, batches: int) -> None:
@@ -248,7 +248,7 @@ def settings(**flags: str) -> ExtractFeaturesSettings:
 
 
 def computed(out: str, **flags: str) -> int:
-    found = extract_features(settings(**flags), out, Nobody(), overwrite=True).results
+    found = extract_features(settings(**flags), out, NullReporter(), overwrite=True).results
     assert isinstance(found, FeatureResults)
     return found.computed
 

@@ -13,15 +13,15 @@ from conftest import A2, ROOT, draw_classes, real_weights
 from torch import Tensor, nn
 
 from a2cli.config import build, resolve
-from a2cli.experiments import job, trial
+from a2cli.experiments import train_state, trial
 from a2cli.experiments.backbone import find_backbone, place_of_head, random_in_words
-from a2cli.experiments.stages import learning_part, paces_of, plan_of
+from a2cli.experiments.finetune_stages import learning_part, paces_of, plan_of
 from a2cli.experiments.train import train_network
-from a2cli.models.backbones import graph_of, resolve_layer, up_to
-from a2cli.models.parts import cut_before, layers_of
+from a2cli.models.backbones import graph_of, resolve_layer, truncate
+from a2cli.models.freezing import cut_before, layers_of
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainCnnSettings
@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**CNN, "data": str(place / "set")}).settings
-        train_network(settings, Run.create("train-cnn", str(place / "base")), Nobody(), figures=False)
+        train_network(settings, Run.create("train-cnn", str(place / "base")), NullReporter(), figures=False)
     return place
 
 
@@ -133,13 +133,13 @@ def test_a_stage_meets_no_draw_again(a2: A2, base: str, monkeypatch: pytest.Monk
     seen: list[int] = []
     derive = Streams.derive
 
-    def watch(self: Streams, name: str, epoch: int = 0) -> int:
+    def reporter(self: Streams, name: str, epoch: int = 0) -> int:
         found = derive(self, name, epoch)
         if name == "dropout":
             seen.append(found)
         return found
 
-    monkeypatch.setattr(Streams, "derive", watch)
+    monkeypatch.setattr(Streams, "derive", reporter)
     tune(a2, base, "tuned", "--stages", "head:3 conv2+:2 all:1")
     assert len(set(seen)) == len(seen) == 6
 
@@ -148,20 +148,20 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, mo
     flags = ("--stages", "head:3@0.01 conv2+:3@0.01")
     whole = tune(a2, base, "whole", *flags)
     monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
-    record, seen = job.Progress.record, 0
+    record, seen = train_state.TrainState.record, 0
 
-    def stop_at_the_fifth(self: job.Progress, log: Any) -> None:
+    def stop_at_the_fifth(self: train_state.TrainState, log: Any) -> None:
         nonlocal seen
         seen += 1
         if seen == 5:
             raise KeyboardInterrupt
         record(self, log)
 
-    monkeypatch.setattr(job.Progress, "record", stop_at_the_fifth)
+    monkeypatch.setattr(train_state.TrainState, "record", stop_at_the_fifth)
     stopped = a2("finetune", "--run", base, *TUNE.split(), *flags, "--out", "broken")
     assert (stopped.status, json.loads(Path("broken/report.json").read_text())["status"]) == (130, "interrupted")
     assert "--resume broken" in stopped.err
-    monkeypatch.setattr(job.Progress, "record", record)
+    monkeypatch.setattr(train_state.TrainState, "record", record)
     a2("finetune", "--resume", "broken", "--quiet").done()
     name = "model/model.safetensors"
     assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
@@ -201,12 +201,12 @@ def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: p
     drawn: list[str] = []
     save = Run.save_figure
 
-    def watch(self: Run, name: str, draw: Any, *rest: Any) -> None:
+    def reporter(self: Run, name: str, draw: Any, *rest: Any) -> None:
         made: list[Any] = []
         save(self, name, lambda: made.append(draw()) or made[0], *rest)
         drawn.extend(text.get_text() for text in made[0].texts)
 
-    monkeypatch.setattr(Run, "save_figure", watch)
+    monkeypatch.setattr(Run, "save_figure", reporter)
     small = "--data set --image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
     ended = a2("finetune", *small.split(), "--stages", "head:1", "--threads", "1", "--out", "none")
     assert ended.status == 0, ended.err
@@ -223,7 +223,7 @@ def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: p
 def transfer(name: str, layer: str) -> tuple[Transfer, str]:
     graph = graph_of(build_torchvision(name), name)
     node = resolve_layer(graph, layer, "--layer")
-    trunk = Trunk(nn.Identity(), up_to(graph, [node]), GridPooling(0, "average"))
+    trunk = Trunk(nn.Identity(), truncate(graph, [node]), GridPooling(0, "average"))
     return Transfer(trunk, nn.Linear(1, 2)), node
 
 

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.plots import common
 from a2cli.plots import comparison as comparison_plots
 from a2cli.plots import spectra as spectra_plots
@@ -72,14 +72,14 @@ def test_every_string_given_to_the_console_is_text(capsys: pytest.CaptureFixture
 def test_the_live_line_is_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "120", "CI": ""}.items():
         monkeypatch.setenv(name, value)
-    with Show() as show:
+    with ConsoleReporter() as show:
         assert show.is_live
         show.phase("reading [/x]\x1b[41m")
         show.step("[/w]\x1b[41m")
         for _ in show.parts(["[/v]\x1b[41m", "other"]):
             show.phase("part")
         show.start("seed [/y]\x1b[41m", 3, 1)
-        show.standing("round [/z]\x1b[41m", 1, 2, [("[b]\x1b[41m", "1", "0.5")])
+        show.leaderboard("round [/z]\x1b[41m", 1, 2, [("[b]\x1b[41m", "1", "0.5")])
     err = capsys.readouterr().err
     assert "\x1b[41m" not in err
     for shown in (

@@ -24,9 +24,9 @@ from pydantic import TypeAdapter
 from a2cli.console.ablation import show_ablation
 from a2cli.console.comparison import show_comparison
 from a2cli.console.data_check import show_data_check
-from a2cli.console.fields import show_fields
 from a2cli.console.invariance import show_probe
 from a2cli.console.predictions import show_predictions
+from a2cli.console.receptive_field import show_fields
 from a2cli.console.training import show_training
 from a2cli.console.transfer import show_features
 from a2cli.console.weights import show_weights
@@ -38,7 +38,7 @@ from a2cli.experiments import (
     training_figures,
     weight_figures,
 )
-from a2cli.experiments.transferred import draw_transfer
+from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.report import Report, report_from
 from a2cli.results.data import DataCheck, NearDuplicate
 from a2cli.results.predictions import Predictions

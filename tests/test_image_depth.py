@@ -16,7 +16,7 @@ from test_bad_images import chunk
 from a2cli.data.decode import decode, read_image, value_range_of
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 
 SHARES = np.random.default_rng(0).integers(0, 256, (10, 8, 8)) / 255  # as uint8 images divided by 255
 SHARES[:, 0, 0] = 1
@@ -24,7 +24,7 @@ SHARES[3], SHARES[3, 4, 4] = 0, 128 / 255  # an image that does not reach the br
 
 
 def packed(path: Path) -> Packed:
-    return pack(find_source(str(path)), 8, "squash", False, 1, Nobody())
+    return pack(find_source(str(path)), 8, "squash", False, 1, NullReporter())
 
 
 def write(root: Path, images: NDArray[Any], mode: str | None = None) -> Path:
@@ -106,7 +106,7 @@ def test_new_images_are_scaled_as_those_trained_on(a2: A2, train: A2, tmp_path: 
     assert (ended.status, ended.err) == (0, "")
     assert first["probability"] == pytest.approx(second["probability"], abs=1e-6)
     write(tmp_path / "other", values // 8)
-    found = pack(find_source(str(tmp_path / "other")), 8, "squash", False, 1, Nobody(), (0, 4095))
+    found = pack(find_source(str(tmp_path / "other")), 8, "squash", False, 1, NullReporter(), (0, 4095))
     assert found.images.max() == values.max() // 8 >> 4
     a2("probe-invariance", "--run", run, "--data", "other", "--changes", "blur", "--threads", "1", "--out", "probe")
     warnings = json.loads((tmp_path / "probe/report.json").read_text())["warnings"]

@@ -12,11 +12,11 @@ from conftest import A2, draw_classes
 from PIL import Image
 from torch import Tensor, fx, nn
 
-from a2cli.analysis import probing
+from a2cli.analysis import nan_proof
 from a2cli.analysis.attribution import grad_cam, guided_backprop, run_keeping
 from a2cli.analysis.feature_file import read_features
 from a2cli.analysis.graphs import derive, maps_of
-from a2cli.models.backbones import behind, cuts, graph_of, name_of, nodes_of, parameters_of, up_to
+from a2cli.models.backbones import cuts, graph_of, name_of, nodes_of, parameters_of, tail, truncate
 
 Step = Callable[[Tensor], Tensor]
 
@@ -101,13 +101,13 @@ def test_what_is_handed_out_is_what_was_computed(name: str) -> None:
     with torch.inference_mode():
         norm = network.norm(network.conv(images()))
         last = network(images())
-        together = up_to(whole, ["norm", list(nodes_of(whole))[-1]])(images())
+        together = truncate(whole, ["norm", list(nodes_of(whole))[-1]])(images())
         assert torch.equal(together["norm"], norm)
         assert float(norm.min()) < -0.1, "or a ReLU would leave it as it is"
         assert torch.equal(together[list(nodes_of(whole))[-1]], last)
         assert torch.equal(whole(images()), last)
-        assert torch.equal(up_to(whole, ["norm"])(images())["norm"], norm)
-        assert torch.equal(up_to(whole, [list(nodes_of(whole))[-1]])(images())[list(nodes_of(whole))[-1]], last)
+        assert torch.equal(truncate(whole, ["norm"])(images())["norm"], norm)
+        assert torch.equal(truncate(whole, [list(nodes_of(whole))[-1]])(images())[list(nodes_of(whole))[-1]], last)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -118,9 +118,9 @@ def test_every_cut_leaves_what_it_is_given(name: str) -> None:
         expected = whole(images())
         for place in ("conv", "norm"):
             assert place in cuts(whole)
-            half = up_to(whole, [place])(images())[place]
+            half = truncate(whole, [place])(images())[place]
             kept = half.clone()
-            assert torch.equal(behind(whole, place)(half), expected)
+            assert torch.equal(tail(whole, place)(half), expected)
             assert torch.equal(half, kept)
 
 
@@ -136,7 +136,7 @@ def test_an_operator_in_place() -> None:
         whole = fx.GraphModule(nn.Module(), part)
         assert name_of(changed) == changed.name
         x = torch.ones(2, 3)
-        found = up_to(whole, ["mul", last.name])(x)
+        found = truncate(whole, ["mul", last.name])(x)
         assert torch.equal(found["mul"], 2 * x)
         assert torch.equal(found[last.name], whole(x))
         assert not torch.equal(found[last.name], found["mul"])
@@ -154,7 +154,7 @@ def test_a_branch_that_is_not_asked_for_needs_no_weights() -> None:
             parts = [F.relu(self.left(x), inplace=True), F.relu(self.right(x), inplace=True)]
             return torch.cat(parts, dim=1)
 
-    part = up_to(graph_of(Branches().eval(), ""), ["right.1"])
+    part = truncate(graph_of(Branches().eval(), ""), ["right.1"])
     assert {name.partition(".")[0] for name in parameters_of(part)} == {"right"}
 
 
@@ -239,7 +239,7 @@ def test_maps_that_are_measured_are_those_that_a_layer_left() -> None:
         expected = network.conv(images())
         derivation = derive(fx.symbolic_trace(network), 12)
         assert torch.equal(maps_of(derivation, images(), ["conv", "pool"])["conv"], expected)
-        assert torch.equal(probing.of_modules(network, (nn.Conv2d,))(images())["conv"], expected)
+        assert torch.equal(nan_proof.of_modules(network, (nn.Conv2d,))(images())["conv"], expected)
     assert float(expected.min()) < -0.1
 
 
@@ -249,4 +249,4 @@ def test_what_comes_behind_a_statement_takes_its_result() -> None:
     values, logits = run_keeping(whole, images(), "relu")
     assert bool(torch.autograd.grad(logits[:, 0].sum(), values)[0].any())
     with torch.inference_mode():
-        assert torch.equal(behind(whole, "relu")(up_to(whole, ["relu"])(images())["relu"]), whole(images()))
+        assert torch.equal(tail(whole, "relu")(truncate(whole, ["relu"])(images())["relu"]), whole(images()))

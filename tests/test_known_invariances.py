@@ -14,11 +14,11 @@ from a2cli.analysis.invariance import Answers, judged_changes, strength_point
 from a2cli.analysis.movement import caught, places_of
 from a2cli.data.dataset import ImageSet
 from a2cli.experiments.probe_invariance import Outcome, probe_subject
-from a2cli.experiments.probed import Network, Subject, Trained
+from a2cli.experiments.probe_targets import Network, ProbeTarget, TrainingRun
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Normalize
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.results.invariance import ChangeResult
 from a2cli.runtime import Streams
 from a2cli.settings.invariance import CHANGES, Probe, ProbeSettings
@@ -28,19 +28,21 @@ SIDE = 24
 CPU = torch.device("cpu")
 
 
-def subject(models: Sequence[nn.Module], images: Tensor, labels: Tensor, classes: int, augment: str = "") -> Subject:
+def subject(
+    models: Sequence[nn.Module], images: Tensor, labels: Tensor, classes: int, augment: str = ""
+) -> ProbeTarget:
     """Return networks on images (N, 3, 24, 24) uint8."""
     names = tuple("abcdef"[:classes])
     card = ModelCard("convnet", NetworkSettings(), names, SIDE, "squash", (0.5,) * 3, (1.0,) * 3)
     stored = images.permute(0, 2, 3, 1).contiguous()
     data = ImageSet(stored, torch.arange(len(images)), labels)
     settings = TrainCnnSettings(dataset=DataSettings(image_size=SIDE, augment=(augment,) if augment else ()))
-    return Subject("a", Trained("a", settings), [Network(model, card, data, 0, None) for model in models],
+    return ProbeTarget("a", TrainingRun("a", settings), [Network(model, card, data, 0, None) for model in models],
                    "drawn", "f", [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
 
 
-def probe(one: Subject, *changes: str, **settings: object) -> Outcome:
-    return probe_subject(one, ProbeSettings(changes=changes, **settings), CPU, Nobody())  # type: ignore[arg-type]
+def probe(one: ProbeTarget, *changes: str, **settings: object) -> Outcome:
+    return probe_subject(one, ProbeSettings(changes=changes, **settings), CPU, NullReporter())  # type: ignore[arg-type]
 
 
 def by_name(outcome: Outcome) -> dict[str, ChangeResult]:

@@ -13,7 +13,7 @@ from conftest import A2, IMAGES, LABELS, Ended, draw_classes, nothing_left, text
 from PIL import Image
 
 from a2cli.data.listing import split_named
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 
 LINES = [f"set/{name}/{i}.png,{name}" for name in ("ada", "bea") for i in range(5)]
 
@@ -312,7 +312,7 @@ def test_an_image_one_pixel_high_is_not_taken_for_a_grey_one(train: A2, tmp_path
     np.savez(tmp_path / "set.npz", images=images, labels=LABELS)
     from a2cli.data.sources import find_source
 
-    decoded = find_source(str(tmp_path / "set.npz")).items(Nobody()).image(3).rgb(None)
+    decoded = find_source(str(tmp_path / "set.npz")).items(NullReporter()).image(3).rgb(None)
     assert np.array_equal(np.asarray(decoded), images[3])
 
 

@@ -15,7 +15,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
 from a2cli.experiments.train import train_network
 from a2cli.models.convnet import build_convnet
-from a2cli.report import Nobody, Report
+from a2cli.report import NullReporter, Report
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -52,7 +52,8 @@ def train(
     chosen = TrainingSettings(**{"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, **settings})
     optimizer = Optimizer(model, chosen.optimizer, chosen.weight_decay, chosen.momentum)
     logs = fit(
-        model, Augmented(data, strengths or {}), data, chosen, optimizer, Schedule(chosen), Streams(seed), CPU, Nobody()
+        model, Augmented(data, strengths or {}), data, chosen, optimizer, Schedule(chosen), Streams(seed), CPU,
+        NullReporter(),
     )  # fmt: skip
     return list(logs)
 
@@ -95,7 +96,7 @@ def test_the_average_is_torchs() -> None:
             kept.update_parameters(model)
 
     optimizer.__class__ = Stepping
-    logs = fit(model, Augmented(data, {}), data, chosen, optimizer, Schedule(chosen), Streams(0), CPU, Nobody(),
+    logs = fit(model, Augmented(data, {}), data, chosen, optimizer, Schedule(chosen), Streams(0), CPU, NullReporter(),
                average=average)  # fmt: skip
     last = list(logs)[-1]
     for name, tensor in kept.module.state_dict().items():
@@ -148,7 +149,7 @@ def test_streams_do_not_touch_each_other(changed: str, monkeypatch: pytest.Monke
     """What is drawn for the order does not move when another stream is drawn from as well."""
     seen: list[list[int]] = []
 
-    class Spy(Nobody):
+    class Spy(NullReporter):
         def batches(self, batches: Any, count: int) -> Any:
             for images, labels in batches:
                 seen.append(labels.tolist())
@@ -224,7 +225,7 @@ def whole_run(data: Path, folder: Path, **changed: Any) -> Report:
     values = {"data": str(data), "image_size": 16, "channels": (8,), "kernel_size": (3,), "threads": 1, "device": "cpu"}
     values |= {"epochs": 12, "learning_rate": 0.01} | changed
     folder.mkdir()
-    return train_network(build(TrainCnnSettings, values), Run(folder), Nobody())
+    return train_network(build(TrainCnnSettings, values), Run(folder), NullReporter())
 
 
 @pytest.mark.parametrize("monitor", ["val-loss", "val-accuracy", "train-loss"])

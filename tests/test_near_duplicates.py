@@ -17,7 +17,7 @@ from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similar
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_pairs
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 
 SIDE = 50
 Change = Callable[[Image.Image], Image.Image]
@@ -98,7 +98,7 @@ def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["atelier", "portraits"])
 def test_drawn_images_are_not_near_duplicates(name: str) -> None:
-    assert not pack(find_source(name), SIDE, "squash", False, 2, Nobody()).near
+    assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
 
 
 def shape(rng: np.random.Generator, background: tuple[int, ...], colour: tuple[int, ...]) -> Image.Image:
@@ -163,7 +163,7 @@ def test_another_hue_is_another_image(images: list[Image.Image]) -> None:
 
 
 def test_photographs_of_one_face_seldom_are(faces: Path) -> None:
-    packed = pack(find_source(str(faces)), SIDE, "squash", False, 2, Nobody())
+    packed = pack(find_source(str(faces)), SIDE, "squash", False, 2, NullReporter())
     count = len(packed.labels)
     assert len(packed.near) <= 0.001 * count * (count - 1) / 2
 
@@ -193,7 +193,7 @@ def test_images_alike_by_their_bars_alone_are_not(originals: tuple[NDArray[np.ui
 
 
 def test_small_packs_find_the_same(tmp_path: Path, faces: Path) -> None:
-    found = [pack(find_source(str(faces)), size, "squash", False, 2, Nobody()).near for size in (8, 48)]
+    found = [pack(find_source(str(faces)), size, "squash", False, 2, NullReporter()).near for size in (8, 48)]
     assert found[0] == found[1]
 
 

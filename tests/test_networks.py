@@ -12,7 +12,7 @@ from conftest import edit
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from a2cli.analysis import probing
+from a2cli.analysis import nan_proof
 from a2cli.analysis.receptive_field import layers_of, views
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
@@ -166,7 +166,7 @@ def test_a_residual_networks_units_see_what_the_closed_form_says() -> None:
     """Measured by NaN through the real network: a shortcut's units see no more than those that they are added to."""
     network = NetworkSettings(**RESIDUAL)
     layers = layers_of(network, 31)
-    measured = probing.trusted(build(31, **RESIDUAL), probing.of_sequence(build(31, **RESIDUAL), [
+    measured = nan_proof.trusted(build(31, **RESIDUAL), nan_proof.of_sequence(build(31, **RESIDUAL), [
         layer.name for layer in layers]), 31)  # fmt: skip
     for layer, (rows, _) in zip(layers, views(layers, 31), strict=True):
         assert measured[layer.name][0] == tuple(rows.seen)

@@ -18,7 +18,7 @@ from a2cli.analysis.probes import Part, standard_answers
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.transfer import TrainFeaturesSettings
 
@@ -49,7 +49,7 @@ def test_the_run_is_a_network_on_images(a2: A2, features: str) -> None:
     report = report_of(folder)
     model, card = Run(folder).load_model()
     assert card.trunk is not None and (card.trunk.layer, card.trunk.grid) == ("conv1", 2)
-    packed = pack(find_source("set"), card.image_size, card.fit, False, 1, Nobody())
+    packed = pack(find_source("set"), card.image_size, card.fit, False, 1, NullReporter())
     rows = split_of(packed, TrainFeaturesSettings()).val
     with torch.inference_mode():
         answers = model(torch.from_numpy(packed.images[rows]).permute(0, 3, 1, 2)).argmax(1).numpy()

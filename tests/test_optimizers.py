@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2cli.training.optimizers import RULES, Optimizer, Pace
+from a2cli.training.optimizers import RULES, Optimizer, ParamGroup
 
 Make = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 TORCH: dict[str, Make] = {
@@ -112,7 +112,7 @@ def test_state_goes_on_where_it_was(rule: str) -> None:
 def test_weights_that_move_at_their_own_pace(rule: str) -> None:
     """Against torch's parameter groups: the convolution at a tenth of the rate, with another decay."""
     ours, theirs = network(), network()
-    slow = Pace(0.1, 0.2)
+    slow = ParamGroup(0.1, 0.2)
     optimizer = Optimizer(ours, rule, 0.05, momentum=0.8, paces={"0.weight": slow, "0.bias": slow})
     reference = TORCH[rule](theirs[3].parameters(), 0.05)
     reference.add_param_group({"params": list(theirs[0].parameters()), "lr": 1e-3, "weight_decay": 0.2})

@@ -15,7 +15,7 @@ from a2cli import main, storage
 from a2cli.cli import common
 from a2cli.console import streams
 from a2cli.data.sources import find_source
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 
 
 @pytest.fixture
@@ -99,13 +99,13 @@ def test_an_interrupt_is_sent_again_without_ending_the_process(monkeypatch: pyte
 
 def test_images_have_the_same_names_on_each_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = find_source(str(draw_classes(tmp_path / "set", count=2)))
-    assert source.items(Nobody()).names == ["ada/0.png", "ada/1.png", "bea/0.png", "bea/1.png"]
+    assert source.items(NullReporter()).names == ["ada/0.png", "ada/1.png", "bea/0.png", "bea/1.png"]
 
     def other_drive(path: str, _: object) -> str:
         raise ValueError(f"path is on mount 'D:', start on mount 'C:': {path}")
 
     monkeypatch.setattr(os.path, "relpath", other_drive)
-    assert find_source(str(tmp_path / "set")).items(Nobody()).names[0] == (tmp_path / "set/ada/0.png").as_posix()
+    assert find_source(str(tmp_path / "set")).items(NullReporter()).names[0] == (tmp_path / "set/ada/0.png").as_posix()
 
 
 def test_folders_without_numbers_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_folders_without_numbers_are_not_taken_for_one(tmp_path: Path, monkeypat
         return os.stat_result((mode, 0, 0, *others))
 
     monkeypatch.setattr(Path, "stat", numberless)
-    assert len(find_source(str(tmp_path / "set")).items(Nobody()).labels) == 4
+    assert len(find_source(str(tmp_path / "set")).items(NullReporter()).labels) == 4
 
 
 def test_without_affinity_all_cores_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

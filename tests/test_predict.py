@@ -27,7 +27,7 @@ from a2cli.experiments import predict as experiment
 from a2cli.experiments import train, trial
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.plots.predictions import contact_sheet
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.results.predictions import Answer, Prediction, Predictions
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(train, "draw_training", lambda *_: None)
         for name, more in {"alone": {}, "seeds": {"seeds": "2"}, "folds": {"folds": "2"}}.items():
             settings = resolve(TrainCnnSettings, "train-cnn", [], {**usual, **more}).settings
-            train.train_network(settings, Run.create("train-cnn", str(place / name)), Nobody())
+            train.train_network(settings, Run.create("train-cnn", str(place / name)), NullReporter())
     return place
 
 
@@ -120,7 +120,7 @@ def test_answers_are_the_networks_own(predict: A2, place: Path) -> None:
 
 def test_as_many_are_right_as_in_validation(predict: A2, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A2_CACHE_DIR", str(place / "cache"))
-    packed = pack(find_source(str(place / "set")), 8, "squash", False, 1, Nobody())
+    packed = pack(find_source(str(place / "set")), 8, "squash", False, 1, NullReporter())
     settings = resolve(TrainCnnSettings, "train-cnn", [str(place / "alone/config.yaml")], {}).settings
     rows = split_rows(packed, settings.split, Streams(0).numpy("split")).val
     names = [f"set/{packed.names[row]}" for row in rows]

@@ -23,7 +23,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from a2cli.console import progress
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.data import packer
 from a2cli.data.download_progress import told_to
 from a2cli.data.drawing import draw_set
@@ -47,7 +47,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return go_on
 
 
-def train(show: Show, title: str, epochs: int, upto: int, passes: Callable[[float], None], seconds: float) -> None:
+def train(
+    show: ConsoleReporter, title: str, epochs: int, upto: int, passes: Callable[[float], None], seconds: float
+) -> None:
     show.start(title, epochs, 0)
     for epoch in range(1, upto + 1):
         passes(seconds)
@@ -58,7 +60,7 @@ def train(show: Show, title: str, epochs: int, upto: int, passes: Callable[[floa
 
 
 def test_seeds_say_which_of_how_many_and_the_time_left_of_all(passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     seeds = iter(show.parts(["seed 3", "seed 4", "seed 5"]))
     train(show, next(seeds), 10, 10, passes, 1.0)
     show.phase("drawing figures")
@@ -75,7 +77,7 @@ def test_seeds_say_which_of_how_many_and_the_time_left_of_all(passes: Callable[[
 
 
 def test_stages_of_seeds_count_by_their_epochs(passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     seeds = iter(show.parts(["seed 0", "seed 1"]))
     next(seeds)
     stages = iter(show.parts(["head", "all"], [1, 3]))
@@ -88,7 +90,7 @@ def test_stages_of_seeds_count_by_their_epochs(passes: Callable[[float], None]) 
 
 
 def test_a_single_run_says_its_own_time(passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     show.start("seed 0", 50, 10)
     passes(20.0)
     show.epoch(replace(LOG, epoch=20))
@@ -98,7 +100,7 @@ def test_a_single_run_says_its_own_time(passes: Callable[[float], None]) -> None
 
 
 def test_networks_probed_count_by_their_batches(passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     runs = iter(show.parts(["a", "b"], by_batches=True))
     next(runs)
     show.phase("probing a")
@@ -113,7 +115,7 @@ def test_networks_probed_count_by_their_batches(passes: Callable[[float], None])
 
 
 def test_runs_side_by_side(passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     show.phase("3 runs, 2 side by side")
     show.runs([RunProgress(f"seed {i}", 0, 50, None, False) for i in range(3)])
     assert show._line(80) == "3 runs ╌╌╌╌╌╌╌╌ epoch 0/150 0 of 3 done 0:00 so far"
@@ -127,10 +129,10 @@ ROWS = [("adam with a very long name " * 4, "1/4", "0.500"), ("sgd", "1/4", "0.4
 
 
 def test_trials_say_the_time_left_of_all_rounds(passes: Callable[[float], None]) -> None:
-    show = Show()
-    show.standing("tuning", 2, 10, [], later=4)
+    show = ConsoleReporter()
+    show.leaderboard("tuning", 2, 10, [], later=4)
     passes(60.0)
-    show.standing("tuning", 4.5, 10, ROWS[1:], later=4)
+    show.leaderboard("tuning", 4.5, 10, ROWS[1:], later=4)
     assert show._line(80) == "tuning ━━━━╌╌╌╌ 4 of 10 trials sgd ahead, 0.400 3:48 left in all", "9.5 of 2.5 a minute"
     assert show._plain() == "tuning: 4 of 10 trials, sgd ahead, 0.400, 3:48 left in all"
 
@@ -141,7 +143,7 @@ def test_trials_say_the_time_left_of_all_rounds(passes: Callable[[float], None])
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 @pytest.mark.parametrize("title", ["seed 0", "packing " + "a/long/path/" * 12, "包装" * 60])
 def test_a_line_never_breaks(title: str, width: int, passes: Callable[[float], None]) -> None:
-    show = Show()
+    show = ConsoleReporter()
     show.phase(title)
     assert cell_len(show._line(width)) <= width
     show.now.done, show.now.total = 3, 7
@@ -156,8 +158,8 @@ def test_a_line_never_breaks(title: str, width: int, passes: Callable[[float], N
 
 
 def test_a_comparisons_table_keeps_its_lines(passes: Callable[[float], None]) -> None:
-    show = Show()
-    show.standing("judging, tuned", 1, 8, ROWS)
+    show = ConsoleReporter()
+    show.leaderboard("judging, tuned", 1, 8, ROWS)
     drawn = io.StringIO()
     Console(file=drawn, width=80, force_terminal=True).print(show._shown())
     lines = [SEQUENCE.sub("", line) for line in drawn.getvalue().splitlines()]
@@ -216,7 +218,7 @@ def test_quiet_on_a_terminal_shows_the_folder_alone(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     for quiet, on_terminal, is_live in ((True, True, False), (True, False, True), (False, True, True)):
         monkeypatch.setattr(sys.stdout, "isatty", lambda on_terminal=on_terminal: on_terminal)
-        with Show(quiet) as show:
+        with ConsoleReporter(quiet) as show:
             show.phase("packing")
             assert (show.is_live, show.is_plain) == (is_live, False)
         assert bool(capsys.readouterr().err) == is_live
@@ -227,7 +229,7 @@ def test_quiet_on_a_terminal_shows_the_folder_alone(monkeypatch: pytest.MonkeyPa
 
 def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.03)
-    with Show() as show:
+    with ConsoleReporter() as show:
         show.phase("packing set (once)")
         for number in show.batches(range(4), 4):
             time.sleep(0.1 if number == 2 else 0)
@@ -264,7 +266,7 @@ def test_packing_in_a_pipe(monkeypatch: pytest.MonkeyPatch, data: Path, a2: A2) 
 
 def test_quiet_in_a_pipe_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.01)
-    with Show(quiet=True) as show:
+    with ConsoleReporter(quiet=True) as show:
         show.phase("packing")
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
@@ -274,7 +276,7 @@ def test_quiet_in_a_pipe_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: A
 
 
 def test_drawn_sets_and_downloads(tmp_path: Path) -> None:
-    show = Show()
+    show = ConsoleReporter()
     show.phase("packing")
 
     def draw(label: int, rng: np.random.Generator) -> Any:

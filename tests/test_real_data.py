@@ -13,7 +13,7 @@ from a2cli.data.download import expected_paintings
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.train import train_network
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings
 
@@ -21,7 +21,7 @@ COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 
 
 def packed_from(data: str, size: int = 50) -> Packed:
-    return pack(find_source(data), size, "squash", False, 2, Nobody())
+    return pack(find_source(data), size, "squash", False, 2, NullReporter())
 
 
 def test_the_paintings_are_the_ones_expected(paintings: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_baseline_on_the_paintings(paintings: Path, tmp_path: Path) -> None:
     flags = {"data": str(paintings), "loss": "cross-entropy", "threads": "1", "device": "cpu", "epochs": "25"}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings
     (tmp_path / "run").mkdir()
-    report = train_network(settings, Run(tmp_path / "run"), Nobody())
+    report = train_network(settings, Run(tmp_path / "run"), NullReporter())
     assert report.data
     assert report.results
     assert (report.data.train, report.data.val) == (360, 91)

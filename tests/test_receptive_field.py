@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import fx, nn
 
 from a2cli.analysis import graphs
-from a2cli.analysis.probing import built, measured, of_sequence
+from a2cli.analysis.nan_proof import built, measured, of_sequence
 from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
 from a2cli.experiments.model_fields import model_fields

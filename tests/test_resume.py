@@ -56,7 +56,7 @@ def train(
     import importlib
 
     from a2cli.experiments import train, trial
-    from a2cli.report import Nobody
+    from a2cli.report import NullReporter
     from a2cli.runs import Run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background leaves ignored
@@ -71,7 +71,7 @@ def train(
         setattr(owner, name, dying_at(calls, getattr(owner, name)))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        train.train_network(settings, Run(folder), Nobody())
+        train.train_network(settings, Run(folder), NullReporter())
     except KeyboardInterrupt:
         os._exit(130)
 
@@ -222,10 +222,10 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
     from a2cli.experiments.train import train_network
-    from a2cli.report import Nobody
+    from a2cli.report import NullReporter
     from a2cli.runs import Run
 
     kill_late = ("a2cli.runs", "Run.save_model", 1)
     assert finish(start(settings_for(data), tmp_path / "run", tmp_path / "cache", True, kill_late)) == -signal.SIGKILL
     with pytest.raises(DataError, match="other settings"):
-        train_network(settings_for(data, learning_rate=0.02), Run(tmp_path / "run"), Nobody())
+        train_network(settings_for(data, learning_rate=0.02), Run(tmp_path / "run"), NullReporter())

@@ -6,12 +6,12 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from a2cli.analysis.shapley import Kept, drawn_orders, over_all_orders, over_orders, passed_through, subsets
+from a2cli.analysis.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 
 NAMES = ["a", "b", "c", "d"]
 
 
-def game(seed: int = 0) -> dict[Kept, float]:
+def game(seed: int = 0) -> dict[Coalition, float]:
     rng = np.random.default_rng(seed)
     return {kept: float(rng.normal()) for kept in subsets(NAMES)}
 
@@ -42,7 +42,7 @@ def test_contributions_add_up_to_what_all_bring(orders: list[list[str]] | None) 
 def test_ingredients_that_do_not_meddle_bring_what_they_are_worth() -> None:
     own = {"a": 3.0, "b": -1.0, "c": 0.0, "d": 0.5}
 
-    def worth(kept: Kept) -> float:
+    def worth(kept: Coalition) -> float:
         return sum(own[name] for name in kept)
 
     assert over_all_orders(NAMES, worth) == pytest.approx(own)

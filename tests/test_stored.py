@@ -25,7 +25,7 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError
 from a2cli.experiments.extract_features import extract_features
 from a2cli.models.files import load_model, save_model
-from a2cli.report import Listening, to_json
+from a2cli.report import WarningCollector, to_json
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
 from a2cli.settings.transfer import ExtractFeaturesSettings
@@ -66,41 +66,41 @@ def as_bytes(value: Any) -> bytes:
     return repr(value).encode()
 
 
-def model(place: Path, _: Listening) -> bytes:
+def model(place: Path, _: WarningCollector) -> bytes:
     network, card = Run(place / "run").load_model()
     return as_bytes([card]) + as_bytes(dict(network.state_dict()))
 
 
-def checkpoint(place: Path, ears: Listening) -> bytes:
+def checkpoint(place: Path, ears: WarningCollector) -> bytes:
     found = load_checkpoint(place / "run/checkpoints")
     assert found is not None
     ears.warnings += found[2]
     return as_bytes(found[0]) + as_bytes(found[1])
 
 
-def report(place: Path, _: Listening) -> bytes:
+def report(place: Path, _: WarningCollector) -> bytes:
     return to_json(Run(place / "run").read_report()).encode()
 
 
-def config(place: Path, _: Listening) -> bytes:
+def config(place: Path, _: WarningCollector) -> bytes:
     return as_bytes(training_of("--run", str(place / "run")))
 
 
-def film(place: Path, _: Listening) -> bytes:
+def film(place: Path, _: WarningCollector) -> bytes:
     return as_bytes(Run(place / "run").load_frames())
 
 
-def features(place: Path, _: Listening, name: str = "features.safetensors") -> bytes:
+def features(place: Path, _: WarningCollector, name: str = "features.safetensors") -> bytes:
     found = read_features(str(place / name))
     return as_bytes([found.about]) + as_bytes({**found.layers, **found.weights, "labels": found.labels})
 
 
-def packed(place: Path, ears: Listening) -> bytes:
+def packed(place: Path, ears: WarningCollector) -> bytes:
     found = pack(find_source("set"), 8, "squash", False, 1, ears)
     return found.images.tobytes() + as_bytes([found.labels.tolist(), list(found.names), found.fingerprint])
 
 
-def activations(place: Path, ears: Listening) -> bytes:
+def activations(place: Path, ears: WarningCollector) -> bytes:
     flags = {flag[2:].replace("-", "_"): value for flag, value in zip(EXTRACT[1:-1:2], EXTRACT[2::2], strict=True)}
     flags |= {"run": str(place / "run"), "data": "set"}
     settings = resolve(ExtractFeaturesSettings, "extract-features", [], flags).settings
@@ -110,7 +110,7 @@ def activations(place: Path, ears: Listening) -> bytes:
     return features(place, ears, "again.safetensors")
 
 
-READERS: dict[str, Callable[[Path, Listening], bytes]] = {
+READERS: dict[str, Callable[[Path, WarningCollector], bytes]] = {
     "run/model/model.safetensors": model,
     "run/model/model.json": model,
     "run/checkpoints/*.safetensors": checkpoint,
@@ -132,7 +132,7 @@ def test_any_flipped_bit_is_noticed_or_repaired(made: Path, monkeypatch: pytest.
     monkeypatch.setenv("A2_CACHE_DIR", str(made / "cache"))
     monkeypatch.chdir(made)
     draw, silent, refused, repaired = random.Random(17), [], 0, 0
-    whole = {reader: reader(made, Listening()) for reader in READERS.values()}
+    whole = {reader: reader(made, WarningCollector()) for reader in READERS.values()}
     for i in range(FLIPS):
         pattern = [*READERS][i % len(READERS)]
         reader, path = READERS[pattern], draw.choice(sorted(made.glob(pattern)))
@@ -142,7 +142,7 @@ def test_any_flipped_bit_is_noticed_or_repaired(made: Path, monkeypatch: pytest.
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
-        ears = Listening()
+        ears = WarningCollector()
         try:
             found = reader(made, ears)
         except DataError as error:

@@ -18,10 +18,10 @@ from torch import nn
 from a2cli.cli.common import training_of
 from a2cli.config import resolve
 from a2cli.experiments import train, trial
-from a2cli.experiments.looks import look
-from a2cli.experiments.probed import Trained
-from a2cli.experiments.viewed import Viewed, find_viewed
-from a2cli.report import Nobody
+from a2cli.experiments.inspected import InspectedNetwork, find_viewed
+from a2cli.experiments.probe_targets import TrainingRun
+from a2cli.experiments.saliency import look
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("mlp", "train-mlp", TrainMlpSettings, MLP),
         ):
             settings = resolve(kind, command, [], {**flags, **data}).settings
-            train.train_network(settings, Run.create(command, str(place / name)), Nobody())
+            train.train_network(settings, Run.create(command, str(place / name)), NullReporter())
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(place / "one.png")
     (place / "words.png").write_text("no image")
     return place
@@ -64,14 +64,14 @@ def view(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture
-def viewed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Viewed]:
+def viewed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], InspectedNetwork]:
     """Return one of the networks as it is looked into."""
     monkeypatch.setenv("A2_CACHE_DIR", str(place / "cache"))
 
-    def find(name: str) -> Viewed:
+    def find(name: str) -> InspectedNetwork:
         folder = str(place / name)
-        trained = Trained(folder, training_of("--run", folder))
-        return find_viewed(ViewSettings(run=(folder,)), [trained], torch.device("cpu"), Nobody())[0]
+        trained = TrainingRun(folder, training_of("--run", folder))
+        return find_viewed(ViewSettings(run=(folder,)), [trained], torch.device("cpu"), NullReporter())[0]
 
     return find
 
@@ -117,7 +117,9 @@ def test_hidden_units_are_pictures_of_their_weights(view: A2, place: Path, tmp_p
     torch.testing.assert_close(torch.from_numpy(drawn["mlp/to_classes"])[~silent], weights[~silent])
 
 
-def test_units_that_a_class_uses_most_come_first(view: A2, viewed: Callable[[str], Viewed], place: Path) -> None:
+def test_units_that_a_class_uses_most_come_first(
+    view: A2, viewed: Callable[[str], InspectedNetwork], place: Path
+) -> None:
     network, model = viewed("mlp"), model_of(place / "mlp")
     results = found(view("--run", "mlp", "--show", "units", "--class", "bea", "--json"))
     shown = results["networks"][0]["units"]
@@ -131,7 +133,7 @@ def test_units_that_a_class_uses_most_come_first(view: A2, viewed: Callable[[str
 
 
 def test_patches_are_where_brute_force_finds_them(
-    view: A2, viewed: Callable[[str], Viewed], place: Path, tmp_path: Path
+    view: A2, viewed: Callable[[str], InspectedNetwork], place: Path, tmp_path: Path
 ) -> None:
     out, network, model = tmp_path / "out", viewed("cnn"), model_of(place / "cnn")
     view("--run", "cnn", "--show", "patches", "--layer", "conv2", "--units", "0,4", "--out", out).done()
@@ -281,10 +283,10 @@ def test_maps_say_what_they_are(view: A2, tmp_path: Path) -> None:
     assert drawn["grad-cam"].min() >= 0
 
 
-def test_a_map_that_needs_no_weights_says_nothing(viewed: Callable[[str], Viewed], place: Path) -> None:
+def test_a_map_that_needs_no_weights_says_nothing(viewed: Callable[[str], InspectedNetwork], place: Path) -> None:
     network, one = viewed("cnn"), str(place / "one.png")
     same = replace(network, redrawn=lambda _: network.graph)
-    shown = look(same, one, ("gradient", "occlusion"), None, 4, torch.device("cpu"), Nobody())
+    shown = look(same, one, ("gradient", "occlusion"), None, 4, torch.device("cpu"), NullReporter())
     assert [(two.says_nothing, two.alike[0]) for two in shown.look.maps] == [(True, pytest.approx(1))] * 2
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from a2cli.models.backbones import function_name, is_activation, nodes_of, settled
+from a2cli.models.backbones import function_name, is_activation, nodes_of, output_node
 from a2cli.models.inplace import snapshot
 
 ALIKE = 0.5  # the rank correlation from which on two maps look the same
@@ -265,7 +265,7 @@ def last_maps(model: Model) -> str | None:
     by side that they may be part of."""
     modules = dict(model.named_modules())
     last = [name for name, node in nodes_of(model).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
-    return settled(model, last[-1], ("add", "add_", "iadd", "cat", "concat")) if last else None
+    return output_node(model, last[-1], ("add", "add_", "iadd", "cat", "concat")) if last else None
 
 
 def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor]:

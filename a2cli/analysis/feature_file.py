@@ -23,7 +23,7 @@ from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.storage import DIGEST_KEY, durable
 from a2cli.text import sent_instead
 from a2cli.versions import VERSION_KEY, newest, upgraded
@@ -119,7 +119,7 @@ def write_features(
     layers: Mapping[str, Source],
     labels: NDArray[np.int64],
     weights: Mapping[str, Tensor],
-    watch: Watcher | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> None:
     """Write a features file whole or not at all, a chunk at a time; each layer is (shape, dtype, its chunks)."""
     arrays = {f"{BACKBONE}{name}": tensor.detach().cpu().contiguous().numpy() for name, tensor in weights.items()}
@@ -154,7 +154,7 @@ def write_features(
                 hashed = hashing.submit(digest.update, values)
                 file.write(values)
                 written += values.nbytes
-                (watch or Nobody()).at(written, end)
+                (reporter or NullReporter()).at(written, end)
         hashing.shutdown()
         file.seek(beginning.index(_field(NO_DIGEST)))
         file.write(_field(digest.hexdigest().encode()))
@@ -165,7 +165,7 @@ def _field(digest: bytes) -> bytes:
     return f'"{DIGEST_KEY}": "'.encode() + digest + b'"'
 
 
-def _check_digest(path: str, digest: str, watch: Watcher) -> None:
+def _check_digest(path: str, digest: str, reporter: ProgressReporter) -> None:
     """Raise ValueError where a file's SHA-256 is not the one that its metadata have."""
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         begin = content.find(_field(digest.encode()))
@@ -176,7 +176,7 @@ def _check_digest(path: str, digest: str, watch: Watcher) -> None:
             found = hashlib.sha256(view[:begin])
             found.update(NO_DIGEST)
             starts = range(begin + len(NO_DIGEST), len(view), CHUNK_BYTES)
-            for start in watch.batches(starts, len(starts)):
+            for start in reporter.batches(starts, len(starts)):
                 found.update(view[start : start + CHUNK_BYTES])
     if found.hexdigest() != digest:
         raise ValueError("its SHA-256 is not the one written in it")
@@ -189,7 +189,7 @@ def chunks_of(values: NDArray[Any], places: Sequence[int] | NDArray[np.int64]) -
         yield values[np.asarray(places[start : start + count])]
 
 
-def read_features(path: str, watch: Watcher | None = None) -> FeatureFile:
+def read_features(path: str, reporter: ProgressReporter | None = None) -> FeatureFile:
     """Return a features file; raises DataError where it is missing, cut short, or none of a2's."""
     from pydantic import TypeAdapter, ValidationError
     from safetensors import SafetensorError, safe_open
@@ -197,8 +197,8 @@ def read_features(path: str, watch: Watcher | None = None) -> FeatureFile:
     if not Path(path).is_file():
         reason = no_file(path, "a features file")
         raise DataError(f"--features {path}: {reason} ('a2 extract-features' makes such files)")
-    watch = watch or Nobody()
-    watch.phase(f"reading {path}", "reading features", brief=True)
+    reporter = reporter or NullReporter()
+    reporter.phase(f"reading {path}", "reading features", brief=True)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -206,7 +206,7 @@ def read_features(path: str, watch: Watcher | None = None) -> FeatureFile:
             if text is None:
                 raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
             if metadata.keys() - {"format", "a2"}:  # those of earlier versions have no SHA-256
-                _check_digest(path, metadata.get(DIGEST_KEY, ""), watch)
+                _check_digest(path, metadata.get(DIGEST_KEY, ""), reporter)
             tensors = {name: file.get_tensor(name) for name in file.offset_keys()}  # in the order they were asked for
         values = upgraded("features file", dict(json.loads(text)), f"--features {path}")
         about = TypeAdapter(About).validate_python(values)

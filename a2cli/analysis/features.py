@@ -12,12 +12,12 @@ from torch import Tensor, fx, nn
 
 from a2cli.data.activations import Store, digests_of
 from a2cli.errors import DataError, SettingsError
-from a2cli.models.backbones import digest_of, parameters_of, up_to
-from a2cli.models.frozen import quick
+from a2cli.models.backbones import digest_of, parameters_of, truncate
+from a2cli.models.fast_pooling import speed_up
 from a2cli.models.inplace import any_in_place
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.training.loop import precise
 
 Rows = NDArray[np.int64]
@@ -25,7 +25,7 @@ Answers = Mapping[str, Tensor]
 BLANKS = 2  # with one image, what is the same for all images would look like one image's features
 
 
-class Kept:
+class ActivationCache:
     """The activations of several layers of one network, computed for each image once and for all."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Kept:
         """
         self.cards, self.whole_batches = cards, whole_batches
         self.arithmetic = [*arithmetic, *(["whole batches"] if whole_batches else [])]
-        self.body, self.preprocess = up_to(graph, [card.node for card in cards.values()]).eval(), preprocess.eval()
+        self.body, self.preprocess = truncate(graph, [card.node for card in cards.values()]).eval(), preprocess.eval()
         self.poolings = {name: GridPooling(card.grid, card.grid_pool) for name, card in cards.items()}
         shapes = self._shapes(next(iter(cards.values())))
         self.stores = {name: Store(self._recipe(graph, card), shapes[name]) for name, card in cards.items()}
@@ -67,7 +67,7 @@ class Kept:
         return {name: self.poolings[name](found[card.node]).shape[1:] for name, card in self.cards.items()}
 
     def _recipe(self, graph: fx.GraphModule, card: TrunkCard) -> str:
-        state, names = graph.state_dict(), parameters_of(up_to(graph, [card.node]))
+        state, names = graph.state_dict(), parameters_of(truncate(graph, [card.node]))
         weights = digest_of({name: state[name] for name in names})
         network = None if card.network is None else asdict(card.network)  # what no weights show, as the activation
         recipe = [card.backbone, network, card.node, weights, card.grid, card.grid_pool, card.mean, card.std]
@@ -99,7 +99,7 @@ class Kept:
         batch_size: int,
         precision: str,
         device: torch.device,
-        watch: Watcher,
+        reporter: ProgressReporter,
     ) -> tuple[dict[str, tuple[NDArray[np.float32], Rows]], int]:
         """Return each layer's store as an array, and the place in it of each row's image; and how many were computed.
 
@@ -116,12 +116,12 @@ class Kept:
             if damaged:
                 kept_in = next(iter(self.stores.values())).folder.parent
                 what = "1 row of activations was" if damaged == 1 else f"{damaged} rows of activations were"
-                watch.warn(f"{what} damaged in {kept_in}, and computed again")
+                reporter.warn(f"{what} damaged in {kept_in}, and computed again")
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
             wanted = set().union(*lacking.values())
-            body = quick(self.body).to(device)
+            body = speed_up(self.body).to(device)
             starts = sorted({row // batch_size * batch_size for row in wanted})
-            for start in watch.batches(starts, len(starts)):
+            for start in reporter.batches(starts, len(starts)):
                 batch = range(start, min(start + batch_size, len(rows)))
                 taken = rows[batch.start : batch.stop]
                 taken = np.resize(taken, batch_size) if self.whole_batches else taken

@@ -11,10 +11,10 @@ from statistics import fmean
 
 import numpy as np
 
-Kept = frozenset[str]
+Coalition = frozenset[str]
 
 
-def passed_through(order: Sequence[str]) -> list[Kept]:
+def passed_through(order: Sequence[str]) -> list[Coalition]:
     """Return the combinations met as ingredients are taken away in this order, from all of them to none."""
     return [frozenset(order[i:]) for i in range(len(order) + 1)]
 
@@ -33,7 +33,7 @@ def drawn_orders(names: Sequence[str], count: int, generator: np.random.Generato
     return orders[:count]
 
 
-def over_orders(orders: Sequence[Sequence[str]], worth: Callable[[Kept], float]) -> dict[str, float]:
+def over_orders(orders: Sequence[Sequence[str]], worth: Callable[[Coalition], float]) -> dict[str, float]:
     """Return each ingredient's mean contribution over orders (Castro, Gomez & Tejada 2009, section 3)."""
     found: dict[str, list[float]] = {name: [] for name in orders[0]}
     for order in orders:
@@ -43,7 +43,7 @@ def over_orders(orders: Sequence[Sequence[str]], worth: Callable[[Kept], float])
     return {name: fmean(values) for name, values in found.items()}
 
 
-def over_all_orders(names: Sequence[str], worth: Callable[[Kept], float]) -> dict[str, float]:
+def over_all_orders(names: Sequence[str], worth: Callable[[Coalition], float]) -> dict[str, float]:
     """Return each ingredient's Shapley value, from all 2^n combinations: the mean over all n! orders."""
     n = len(names)
     found = {}
@@ -57,7 +57,7 @@ def over_all_orders(names: Sequence[str], worth: Callable[[Kept], float]) -> dic
     return found
 
 
-def subsets(names: Sequence[str]) -> Iterator[Kept]:
+def subsets(names: Sequence[str]) -> Iterator[Coalition]:
     """Yield all combinations, all of them first, none last."""
     for mask in reversed(range(1 << len(names))):
         yield frozenset(name for i, name in enumerate(names) if mask >> i & 1)

@@ -6,11 +6,11 @@ from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
-from a2cli.checks.common import idle, split_in_words, told
+from a2cli.checks.common import inactive_settings, split_in_words, warn_or_raise
 from a2cli.checks.training import check_training
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError, nearest
-from a2cli.experiments.ingredients import Ingredient, whole_of, without
+from a2cli.experiments.ingredients import Ingredient, base_training, remove_ingredients
 from a2cli.machine import cores
 from a2cli.options import checked
 from a2cli.settings.ablation import AnyAblation
@@ -26,7 +26,7 @@ MOST_FOR_ALL = 10
 
 def ingredients_of(settings: AnyAblation) -> list[Ingredient]:
     """Return the ingredients that --without names; raises SettingsError for words that name none."""
-    whole = whole_of(settings)
+    whole = base_training(settings)
     found = [_ingredient(words, whole) for words in settings.ablation.without]
     if not found:
         raise SettingsError(f"--without: name an ingredient at least, as --without {_example(whole)}")
@@ -114,12 +114,12 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
             f"--design all: {count} ingredients have {1 << count:,} combinations; "
             f"name {MOST_FOR_ALL} at most, or use --design orders"
         )
-    whole = whole_of(settings)
-    warnings = told(resolved, {name: why for name, why in idle(flat(settings), type(settings)).items()
-                               if name not in flat(whole)})  # fmt: skip
+    whole = base_training(settings)
+    inactive = inactive_settings(flat(settings), type(settings))
+    warnings = warn_or_raise(resolved, {name: why for name, why in inactive.items() if name not in flat(whole)})
     warnings += check_training(Resolved(whole, resolved.sources))
     for one in ingredients:
-        if one.changed <= _idle(whole).keys() & _idle(without(whole, [one])).keys():
+        if one.changed <= _idle(whole).keys() & _idle(remove_ingredients(whole, [one])).keys():
             raise SettingsError(f"--without: {one.name} does not act here ({_idle(whole)[min(one.changed)][1]})")
     sizes = range(1, count + 1) if settings.ablation.design == "all" else {1, min(2, count), count}
     for size in sizes:
@@ -129,11 +129,11 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
 
 
 def _idle(settings: AnyTraining) -> dict[str, tuple[Any, str]]:
-    return idle(flat(settings), type(settings))
+    return inactive_settings(flat(settings), type(settings))
 
 
 def _check_without(whole: AnyTraining, gone: Sequence[Ingredient]) -> None:
-    settings = without(whole, gone)
+    settings = remove_ingredients(whole, gone)
     try:
         check_training(Resolved(settings, dict.fromkeys(flat(settings), "ablation")))
     except SettingsError as error:

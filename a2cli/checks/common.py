@@ -11,7 +11,7 @@ from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings, TrainingSettings, split_flags
 
 
-def idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
+def inactive_settings(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
     """Return the settings that another one switches off, with their usual value and the reason."""
     found: dict[str, tuple[Any, str]] = {}
     for item in declared(settings):
@@ -31,7 +31,7 @@ def idle(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]
     return found
 
 
-def told(resolved: Resolved[Any], without_effect: Mapping[str, tuple[Any, str]]) -> list[str]:
+def warn_or_raise(resolved: Resolved[Any], without_effect: Mapping[str, tuple[Any, str]]) -> list[str]:
     """Return warnings on idle settings from a preset; raises SettingsError for one by flag."""
     values, warnings = flat(resolved.settings), []
     for name, (default, reason) in without_effect.items():
@@ -55,7 +55,7 @@ def check_folds(settings: AnyTraining) -> None:
         raise SettingsError(f"--fold: expected one of --folds parts, below {split.folds}, got {split.fold}")
 
 
-def past_the_end(settings: AnyTraining) -> list[str]:
+def check_schedule(settings: AnyTraining) -> list[str]:
     """Find schedules that would act only after the last epoch, and contradictions in them."""
     training = settings.training
     if training.warmup_epochs >= training.epochs:

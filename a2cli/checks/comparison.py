@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from a2cli.checks.common import idle, shown, split_in_words, told
+from a2cli.checks.common import inactive_settings, shown, split_in_words, warn_or_raise
 from a2cli.checks.training import contradictions
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError
@@ -37,14 +37,14 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
     warnings: dict[str, None] = {}
     for choice in contenders_of(settings):
         alone = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
-        found = idle({**flat(settings), **flat(alone)}, type(settings))
+        found = inactive_settings({**flat(settings), **flat(alone)}, type(settings))
         common = found if without_effect is None else without_effect
         without_effect = {name: why for name, why in common.items() if name in found}
         warnings |= dict.fromkeys(contradictions(alone))
     decay = any(lists.weight_decays or [settings.training.weight_decay])
     twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
     same = ["adam and adamw are the same without a weight decay"] if twins else []
-    return [*told(resolved, without_effect or {}), *same, *warnings]
+    return [*warn_or_raise(resolved, without_effect or {}), *same, *warnings]
 
 
 def check_trial_options(chosen: TrialOptions) -> None:

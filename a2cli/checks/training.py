@@ -2,14 +2,22 @@
 
 from typing import Any
 
-from a2cli.checks.common import check_folds, epochs_in_words, idle, past_the_end, split_in_words, threads_in_words, told
+from a2cli.checks.common import (
+    check_folds,
+    check_schedule,
+    epochs_in_words,
+    inactive_settings,
+    split_in_words,
+    threads_in_words,
+    warn_or_raise,
+)
 from a2cli.checks.transfer import finetuning_contradictions, idle_in_stages, plan_features, plan_finetuning
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.geometry import auto_threads, check_norm, check_weights, dropout_places, mlp_layers, stages, statistics_of
 from a2cli.machine import cores, jobs_for
 from a2cli.settings.declare import flat
-from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
@@ -20,18 +28,18 @@ def check_training(resolved: Resolved[Any]) -> list[str]:
     Raises SettingsError for those that contradict each other, and for a flag that could not act.
     """
     settings = resolved.settings
-    without_effect = idle(flat(settings), type(settings))
+    without_effect = inactive_settings(flat(settings), type(settings))
     if isinstance(settings, FinetuneSettings):
         without_effect |= idle_in_stages(settings)
         found = finetuning_contradictions(resolved)
     elif isinstance(settings, TrainFeaturesSettings):
         check_folds(settings)
-        found = past_the_end(settings)
+        found = check_schedule(settings)
     else:
         found = contradictions(settings)
     if settings.training.test_curve:
         found.append("--test-curve: the test images are read after every epoch; what is chosen by them is not tested")
-    return [*told(resolved, without_effect), *found]
+    return [*warn_or_raise(resolved, without_effect), *found]
 
 
 def contradictions(settings: ImageTraining) -> list[str]:
@@ -51,13 +59,13 @@ def contradictions(settings: ImageTraining) -> list[str]:
         mlp_layers(network, side)
     augmentations(settings.dataset.augment)
     check_folds(settings)
-    return [*larger, *past_the_end(settings)]
+    return [*larger, *check_schedule(settings)]
 
 
 def plan_training(settings: AnyTraining, jobs: int = 0) -> list[str]:
     """Return what a training would do, line by line; `jobs` are those of several runs, 0 if it is left open."""
     last = [split_in_words(settings.split), threads_in_words(settings.training.threads, auto_threads(settings))]
-    if (runs := len(repeats(settings))) > 1:
+    if (runs := len(split_into_runs(settings))) > 1:
         last.append(f"Runs: {runs}, {_side_by_side(runs, jobs, settings.training.device)}")
     if isinstance(settings, FinetuneSettings):
         return [*plan_finetuning(settings), *last]

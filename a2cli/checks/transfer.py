@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli.checks.common import check_folds, epochs_in_words, past_the_end, threads_in_words
+from a2cli.checks.common import check_folds, check_schedule, epochs_in_words, threads_in_words
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
@@ -71,7 +71,7 @@ def finetuning_contradictions(resolved: Resolved[FinetuneSettings]) -> list[str]
     found = []
     for stage in stages_of(settings):
         training = replace(settings.training, epochs=stage.epochs, learning_rate=stage.learning_rate)
-        found += [f"stage {stage.what}: {said}" for said in past_the_end(replace(settings, training=training))]
+        found += [f"stage {stage.what}: {said}" for said in check_schedule(replace(settings, training=training))]
     if augmentations(settings.stages.augment) and any(stage.what != "all" for stage in stages_of(settings)):
         found.append("augment changes the images each epoch, so what is frozen is computed anew each time, not cached")
     return found

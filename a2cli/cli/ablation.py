@@ -5,9 +5,9 @@ from typing import Any
 from a2cli.checks.ablation import check_ablation, ingredients_of, plan_ablation
 from a2cli.checks.comparison import check_trial_options
 from a2cli.cli.chosen import chosen_backbone, is_finished, show_best, show_trials
-from a2cli.cli.common import kind_of, own_flags, presets_of, resumable, saved_settings, show_dry_run
+from a2cli.cli.common import kind_of, presets_of, resumable, saved_settings, select_flags, show_dry_run
 from a2cli.config import Resolved, preset_value, resolve
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import SettingsError
 from a2cli.settings.ablation import ABLATIONS
 from a2cli.settings.comparison import TrialOptions
@@ -29,7 +29,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
         show_best(chosen.resume)
         return
-    with Show(chosen.quiet or chosen.best) as show:
+    with ConsoleReporter(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.console.ablation import show_ablation
         from a2cli.experiments.ablate import ablate as run_experiment
@@ -56,7 +56,7 @@ def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]
-    given = own_flags(kind, flags, f"{trains} has no such setting; see --trains")
+    given = select_flags(kind, flags, f"{trains} has no such setting; see --trains")
     before: tuple[str, ...] = ()
     if chosen.resume is not None and trains == said[-1]:
         before = saved_settings("--resume", chosen.resume, kind, COMMAND).settings.ablation.without

@@ -91,9 +91,9 @@ COMMANDS = {
         "Which input pixels a unit sees.",
         "Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn; "
         "for layers in words, the ConvNet, a run's network, or torchvision's.",
-        "fields:receptive_field",
-        ("fields:ReceptiveFieldSettings",),
-        "fields:LookOptions",
+        "receptive_field:receptive_field",
+        ("receptive_field:ReceptiveFieldSettings",),
+        "receptive_field:LookOptions",
     ),
     "extract-features": Command(
         "A pretrained network's activations as data.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from a2cli import storage
 from a2cli.config import Resolved, is_file, preset_value, resolve, was_edited
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
 from a2cli.report import Report, to_json
 from a2cli.settings.comparison import TrialOptions
@@ -95,7 +95,7 @@ def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> t
     return TRAINING[command][-1 if on_features else 0]
 
 
-def own_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
+def select_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
     """Return the flags of one kind of settings; raises SettingsError, saying `why`, for one that it does not have."""
     known = {item.name for item in declared(kind)}
     if other := [name for name, value in flags.items() if value is not None and name not in known]:
@@ -178,7 +178,7 @@ def _quoted(word: str) -> str:
 
 
 @contextmanager
-def resumable(run: "Run", show: Show, command: str, flags: str = "") -> Iterator[None]:
+def resumable(run: "Run", show: ConsoleReporter, command: str, flags: str = "") -> Iterator[None]:
     """Say how to go on when a run is interrupted, with `flags`; leave no empty folder of one that could not begin."""
     try:
         yield

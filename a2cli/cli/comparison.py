@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from a2cli.checks.comparison import check_compare, check_comparison_options, plan_compare
 from a2cli.cli.chosen import is_finished, show_best, show_trials
-from a2cli.cli.common import own_flags, presets_of, resumable, saved_settings, show_dry_run
+from a2cli.cli.common import presets_of, resumable, saved_settings, select_flags, show_dry_run
 from a2cli.config import Resolved, preset_value, resolve
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.report import to_json
 from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions
 
@@ -29,7 +29,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
     if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
         show_best(chosen.resume)
         return
-    with Show(chosen.quiet or chosen.best) as show:
+    with ConsoleReporter(chosen.quiet or chosen.best) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.console.comparison import show_comparison, show_comparison_plan
         from a2cli.experiments.compare_optimizers import compare_optimizers as run_experiment
@@ -56,7 +56,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
 
 
 def _plan(
-    resolved: Resolved[Any], chosen: ComparisonOptions, workers: "Workers", budget: float | None, show: Show
+    resolved: Resolved[Any], chosen: ComparisonOptions, workers: "Workers", budget: float | None, show: ConsoleReporter
 ) -> "Plan":
     from a2cli.experiments.comparison_plan import plan_comparison
     from a2cli.results.comparison import ComparisonResults
@@ -76,5 +76,5 @@ def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
     if chosen.resume is not None and (network == "mlp") == is_mlp:
         saved_settings("--resume", chosen.resume, kind, COMMAND)
-    given = own_flags(kind, flags, f"{trains} has no such setting; see --network")
+    given = select_flags(kind, flags, f"{trains} has no such setting; see --network")
     return resolve(kind, COMMAND, presets, given, also=(trains,))

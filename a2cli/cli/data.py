@@ -7,7 +7,7 @@ import typer
 
 from a2cli.config import resolve
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
 from a2cli.report import to_json
 from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings
@@ -18,7 +18,7 @@ def data_check(chosen: CheckOptions, flags: dict[str, Any]) -> None:
     settings = resolve(CheckSettings, "data check", (), flags).settings
     if settings.data is None:
         raise SettingsError("a2 data check: expected DATA: a folder, a file or a data set's name")
-    with Show(quiet=chosen.json) as show:
+    with ConsoleReporter(quiet=chosen.json) as show:
         from a2cli.console.data_check import show_data_check
         from a2cli.experiments.check_data import check_data
 
@@ -49,7 +49,7 @@ def data_get(chosen: DebugOptions, flags: dict[str, Any]) -> None:
         raise SettingsError(f"a2 data get: expected paintings, got {got}")
     name = settings.name
     folder = Path(settings.to) if settings.to else data_folder() / name
-    with Show() as show:
+    with ConsoleReporter() as show:
         show.phase(f"fetching {name}", brief=True)
         result = get_paintings(
             folder, report=show.say, progress=lambda done, total: show.at(done / 1e6, total and total / 1e6, "MB")

@@ -7,7 +7,7 @@ from a2cli.checks.invariance import check_probe, plan_probe
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
 from a2cli.config import resolve
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError
 from a2cli.settings.invariance import ProbeInvarianceSettings, ProbeOptions
 
@@ -25,15 +25,15 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
     if chosen.dry_run:
         show_dry_run(resolved, plan_probe(settings), chosen.json, [])
         return
-    with Show(chosen.quiet) as show:
+    with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.console.invariance import show_probe
         from a2cli.experiments.probe_invariance import probe_invariance as run_experiment
-        from a2cli.experiments.probed import Trained
+        from a2cli.experiments.probe_targets import TrainingRun
         from a2cli.results.invariance import InvarianceResults
         from a2cli.runs import Run
 
-        runs: list[Trained] = [Trained(name, settings) for name, settings in trained.items()]
+        runs: list[TrainingRun] = [TrainingRun(name, settings) for name, settings in trained.items()]
         run = Run.create(COMMAND, chosen.out)
         run.chosen = chosen_runs
         try:

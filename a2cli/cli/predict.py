@@ -9,7 +9,7 @@ from a2cli.checks.prediction import check_prediction
 from a2cli.cli.chosen import chosen_run
 from a2cli.config import resolve
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError
 from a2cli.report import to_json
 from a2cli.settings.predict import PredictOptions, PredictSettings
@@ -20,7 +20,7 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     resolved = resolve(PredictSettings, "predict", (), flags)
     of = chosen_run("--run", check_prediction(resolved, chosen), several=True)
     settings = replace(resolved.settings.prediction, run=of.folder)
-    with Show(chosen.quiet) as show:
+    with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting", brief=True)
         from a2cli.console.predictions import show_predictions
         from a2cli.experiments.predict import predict as run_experiment

@@ -5,11 +5,11 @@ from typing import Any
 
 from a2cli.checks.training import check_training, plan_training
 from a2cli.cli.chosen import chosen_backbone
-from a2cli.cli.common import kind_of, own_flags, resolve_run, resumable, saved_config, show_dry_run, show_report
+from a2cli.cli.common import kind_of, resolve_run, resumable, saved_config, select_flags, show_dry_run, show_report
 from a2cli.config import Resolved
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import SettingsError
-from a2cli.settings.kinds import repeats
+from a2cli.settings.kinds import split_into_runs
 from a2cli.settings.training import RunOptions
 from a2cli.settings.transfer import TrainFeaturesSettings
 
@@ -32,7 +32,7 @@ def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     resolved = _resolve(command, chosen, flags)
     warnings = check_training(resolved)
-    if chosen.jobs and len(repeats(resolved.settings)) == 1:
+    if chosen.jobs and len(split_into_runs(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
     resolved, backbone = chosen_backbone(resolved, chosen.resume)
     if chosen.dry_run:
@@ -40,9 +40,9 @@ def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
         plan += ["Test: the sealed images are read once, at the end, by --final"] * chosen.final
         show_dry_run(resolved, plan, chosen.json, warnings)
         return
-    with Show(chosen.quiet) as show:
+    with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
-        if len(repeats(resolved.settings)) > 1 and chosen.jobs != 1:
+        if len(split_into_runs(resolved.settings)) > 1 and chosen.jobs != 1:
             from a2cli.experiments.workers import start_server
 
             start_server()  # before torch is loaded here, so that both load it at once
@@ -65,4 +65,4 @@ def _resolve(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> Reso
         with saved_config("--resume", chosen.resume) as config:
             kind = kind_of(command, [config], {})
     why = "does not act on --features" if kind is TrainFeaturesSettings else "acts only with --features"
-    return resolve_run(kind, command, chosen, own_flags(kind, flags, why))
+    return resolve_run(kind, command, chosen, select_flags(kind, flags, why))

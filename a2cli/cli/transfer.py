@@ -8,7 +8,7 @@ from a2cli.cli.chosen import chosen_backbone
 from a2cli.cli.common import show_dry_run
 from a2cli.config import resolve
 from a2cli.console import base as console
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.settings.transfer import ExtractFeaturesSettings, FileOptions
 
 
@@ -20,7 +20,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
     if chosen.dry_run:
         show_dry_run(resolved, plan_extraction(resolved.settings, chosen.out), chosen.json, [])
         return
-    with Show(chosen.quiet) as show:
+    with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.console.transfer import show_features
         from a2cli.experiments.extract_features import extract_features as run_experiment

@@ -7,7 +7,7 @@ from a2cli.checks.weights import check_view, plan_view
 from a2cli.cli.chosen import chosen_trainings
 from a2cli.cli.common import show_dry_run, show_report
 from a2cli.config import resolve
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.settings.visualize import ViewOptions, VisualizeWeightsSettings
 
 COMMAND = "visualize-weights"
@@ -24,14 +24,14 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
     if chosen.dry_run:
         show_dry_run(resolved, plan_view(settings), chosen.json, [])
         return
-    with Show(chosen.quiet) as show:
+    with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.console.weights import show_weights
-        from a2cli.experiments.probed import Trained
+        from a2cli.experiments.probe_targets import TrainingRun
         from a2cli.experiments.visualize_weights import visualize_weights as run_experiment
         from a2cli.runs import Run
 
-        runs = [Trained(name, settings) for name, settings in trained.items()]
+        runs = [TrainingRun(name, settings) for name, settings in trained.items()]
         run = Run.create(COMMAND, chosen.out)
         run.chosen = chosen_runs
         run.formats = chosen.format

@@ -65,7 +65,7 @@ class Part:
     done: float = 0.0
 
 
-class Show:
+class ConsoleReporter:
     """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI.
 
     With `quiet` there is only the live line, and only where standard output goes elsewhere, as in
@@ -85,7 +85,7 @@ class Show:
         self.said, self.told = time.monotonic(), -1  # when the last plain line was printed, and how far it was
         self.ended = threading.Event()
 
-    def __enter__(self) -> "Show":
+    def __enter__(self) -> "ConsoleReporter":
         if self.is_plain:
             with suppress(RuntimeError):  # no memory for a thread
                 threading.Thread(target=self._keep_saying, daemon=True).start()
@@ -199,7 +199,7 @@ class Show:
             self.told = done * PLAIN_LINES // total
             self._say(self._plain())
 
-    def standing(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
         self.clock.turn("training")
         now = self._going_on(title, done)
         now.done, now.total, now.later, now.counted = done, total, later, f"{int(done)} of {total} trials"
@@ -287,7 +287,7 @@ class Show:
         from rich.text import Text
 
         line = Text(self._line(self.console.width), no_wrap=True, overflow="crop")
-        return Group(line, _standing(self.table)) if self.table else line
+        return Group(line, _leaderboard(self.table)) if self.table else line
 
     def _line(self, width: int) -> str:
         """Return the live line, cut to so many columns: details go first, then the title's end."""
@@ -312,7 +312,7 @@ class Show:
         return " ".join(filter(None, [title, *shown, end]))
 
 
-def _standing(rows: Sequence[Sequence[str]]) -> "Table":
+def _leaderboard(rows: Sequence[Sequence[str]]) -> "Table":
     table = table_of("contender", "trials", "mean accuracy")
     for column in table.columns:
         column.no_wrap, column.overflow = True, "ellipsis"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from a2cli.data import brushes, subjects
 from a2cli.data.drawing import DrawnSet, Floats, color, draw_set, mix, to_image
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 SIDE = 128
 BORROWED = 0.55  # the largest share of another painter's palette in a picture
@@ -61,9 +61,9 @@ PAINTERS = (
 # fmt: on
 
 
-def draw_atelier(seed: int = 0, watch: Watcher | None = None) -> DrawnSet:
+def draw_atelier(seed: int = 0, reporter: ProgressReporter | None = None) -> DrawnSet:
     """Draw all canvases: images (451, 128, 128, 3), the same for the same seed."""
-    return draw_set([(painter.name, painter.canvases) for painter in PAINTERS], seed, _paint, watch)
+    return draw_set([(painter.name, painter.canvases) for painter in PAINTERS], seed, _paint, reporter)
 
 
 def _paint(number: int, rng: np.random.Generator) -> Image.Image:

@@ -32,7 +32,7 @@ Strength = Tensor
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PerturbationContext:
     """What some changes need besides the images: what comes in at the border, a colour to cover with, a draw of noise.
 
     `images` (B, C, S + 2 margin, S + 2 margin) uint8 are what is probed with `margin` pixels more on each side; `cover`
@@ -52,7 +52,7 @@ class Surroundings:
         return self.images[:, :, self.margin : side, self.margin : side]
 
 
-def changed(name: ChangeName, around: Surroundings, strength: Strength) -> Tensor:
+def changed(name: ChangeName, around: PerturbationContext, strength: Strength) -> Tensor:
     """Return the images changed, (B, C, S, S) uint8; a translation's strengths are (B, 2) pixels, right and down."""
     if name in ("translate-x", "translate-y", "translate"):
         return translate(around, strength)
@@ -63,7 +63,7 @@ def changed(name: ChangeName, around: Surroundings, strength: Strength) -> Tenso
     return CHANGES[name](around.middle, strength)
 
 
-def translate(around: Surroundings, shift: Tensor) -> Tensor:
+def translate(around: PerturbationContext, shift: Tensor) -> Tensor:
     """Return the images moved right and down by `shift` (B, 2) whole pixels."""
     images, margin, side = around.images, around.margin, around.middle.shape[-1]
     places = torch.arange(side)
@@ -247,7 +247,7 @@ def _bytes(images: Tensor) -> Tensor:
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _normal(around: Surroundings) -> Tensor:
+def _normal(around: PerturbationContext) -> Tensor:
     return torch.randn(around.middle.shape, generator=torch.Generator().manual_seed(around.noise))
 
 

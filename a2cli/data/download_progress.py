@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 MEGABYTE = 1e6
 
 
 @contextmanager
-def told_to(watch: Watcher, module: ModuleType) -> Iterator[None]:
+def told_to(reporter: ProgressReporter, module: ModuleType) -> Iterator[None]:
     """Tell a watcher how many megabytes are there of what this module downloads, which shows a bar of tqdm's."""
 
     class Told:
@@ -25,7 +25,7 @@ def told_to(watch: Watcher, module: ModuleType) -> Iterator[None]:
 
         def update(self, count: int) -> None:
             self.done += count
-            watch.at(self.done / MEGABYTE, self.total and self.total / MEGABYTE, "MB")
+            reporter.at(self.done / MEGABYTE, self.total and self.total / MEGABYTE, "MB")
 
     shown = module.__dict__["tqdm"]
     module.__dict__["tqdm"] = Told

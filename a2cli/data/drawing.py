@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 
 Floats = NDArray[np.float32]
 Draw = Callable[[int, np.random.Generator], Image.Image]
@@ -28,12 +28,14 @@ class DrawnSet:
     names: tuple[str, ...]
 
 
-def draw_set(classes: Sequence[tuple[str, int]], seed: int, draw: Draw, watch: Watcher | None = None) -> DrawnSet:
+def draw_set(
+    classes: Sequence[tuple[str, int]], seed: int, draw: Draw, reporter: ProgressReporter | None = None
+) -> DrawnSet:
     """Draw so many pictures of each class (name, count), each from a generator of its own."""
     jobs = [(label, number) for label, (_, count) in enumerate(classes) for number in range(count)]
     with ThreadPoolExecutor() as pool:
         pictures = pool.map(lambda job: np.asarray(draw(job[0], np.random.default_rng([seed, *job]))), jobs)
-        images = np.stack(list((watch or Nobody()).batches(pictures, len(jobs))))
+        images = np.stack(list((reporter or NullReporter()).batches(pictures, len(jobs))))
     return DrawnSet(
         images,
         np.array([label for label, _ in jobs], dtype=np.int64),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2cli.data.decode import Decoded
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Source:
 
     label: str
     key: str
-    items: Callable[[Watcher], Items]
+    items: Callable[[ProgressReporter], Items]
     passed_over: Mapping[str, int] = field(default_factory=dict)
     unused: Sequence[str] = ()
     notes: Sequence[str] = ()

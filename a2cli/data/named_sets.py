@@ -7,7 +7,7 @@ from a2cli.data.decode import Decoded
 from a2cli.data.items import Items, Source
 from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 BUILT_IN = ("atelier", "portraits")
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
@@ -16,13 +16,13 @@ TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN",
 def drawn_set(name: str) -> Source:
     """Return a built-in set."""
 
-    def items(watch: Watcher) -> Items:
+    def items(reporter: ProgressReporter) -> Items:
         from a2cli.data.atelier import draw_atelier
         from a2cli.data.portraits import draw_portraits
 
-        watch.step("drawing the images")
-        drawn = {"atelier": draw_atelier, "portraits": draw_portraits}[name](watch=watch)
-        watch.step("")
+        reporter.step("drawing the images")
+        drawn = {"atelier": draw_atelier, "portraits": draw_portraits}[name](reporter=reporter)
+        reporter.step("")
         return items_of(drawn.images, drawn.labels, drawn.class_names, drawn.names)
 
     return Source(name, f"{name} 1", items)
@@ -31,25 +31,25 @@ def drawn_set(name: str) -> Source:
 def torchvision_set(name: str) -> Source:
     """Return one of torchvision's data sets, which it downloads when its images are asked for."""
 
-    def items(watch: Watcher) -> Items:
+    def items(reporter: ProgressReporter) -> Items:
         from torchvision import datasets
 
         from a2cli.data.download_progress import told_to
 
         folder, kind = str(data_folder() / "torchvision"), getattr(datasets, name)
         by_flag = name in {"CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST"}
-        watch.step(f"fetching them into {folder}")
+        reporter.step(f"fetching them into {folder}")
         try:
-            with told_to(watch, datasets.utils):
+            with told_to(reporter, datasets.utils):
                 train = kind(folder, True, download=True) if by_flag else kind(folder, download=True)
                 test = kind(folder, False, download=True) if by_flag else kind(folder, "test", download=True)
         except (OSError, RuntimeError, ImportError) as error:  # some sets need SciPy
             reason = " ".join(str(error).split())[:120]
             raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({reason})") from None
         both = [*((train, i) for i in range(len(train))), *((test, i) for i in range(len(test)))]
-        watch.step("reading the labels")
-        labels = [int(part[i][1]) for part, i in watch.batches(both, len(both))]
-        watch.step("")
+        reporter.step("reading the labels")
+        labels = [int(part[i][1]) for part, i in reporter.batches(both, len(both))]
+        reporter.step("")
         classes = getattr(train, "classes", None) or sorted({str(label) for label in labels}, key=int)
         return Items(
             class_names=tuple(classes),

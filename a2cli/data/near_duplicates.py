@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 
 Rows = NDArray[np.int64]
 Floats = NDArray[Any]  # float32
@@ -76,7 +76,7 @@ def perceptual_hash(small: NDArray[np.uint8]) -> int:
 
 
 def near_duplicates(
-    small: NDArray[np.uint8], hashes: NDArray[np.uint64], watch: Watcher | None = None
+    small: NDArray[np.uint8], hashes: NDArray[np.uint64], reporter: ProgressReporter | None = None
 ) -> list[tuple[int, int, float]]:
     """Return pairs of rows that are near duplicates with their similarity, the most similar first.
 
@@ -84,22 +84,24 @@ def near_duplicates(
     """
     plain = grey(small)
     rows = np.flatnonzero(plain.std(axis=(1, 2)) >= FLAT)
-    watch = watch or Nobody()
-    pairs = _candidates(hashes[rows], _coarse(plain[rows]), watch)
+    reporter = reporter or NullReporter()
+    pairs = _candidates(hashes[rows], _coarse(plain[rows]), reporter)
     involved, at = np.unique(pairs, return_inverse=True)
     rows, pairs = rows[involved], at.reshape(-1, 2)
     small, plain = small[rows], plain[rows]
     textured = np.minimum(texture(plain) / TEXTURE, 1)[pairs].min(axis=1)
     least = FLAT_SIMILARITY + (SIMILARITY - FLAT_SIMILARITY) * textured
     shift = MOST_SHIFT * textured
-    alike = _alike(plain[..., None], pairs, shift, watch)
+    alike = _alike(plain[..., None], pairs, shift, reporter)
     pairs, alike, shift = (kept[alike >= least] for kept in (pairs, alike, shift))
-    alike = np.minimum(alike, _alike(small, pairs, shift, watch))
+    alike = np.minimum(alike, _alike(small, pairs, shift, reporter))
     pairs, alike = pairs[alike >= SIMILARITY], alike[alike >= SIMILARITY]
     involved, at = np.unique(pairs, return_inverse=True)
     content = np.stack([without_bars(plain[row]) for row in involved]) if len(pairs) else plain[:0]
     shift = np.full(len(pairs), MOST_SHIFT)
-    kept = _alike(content[..., None], at.reshape(-1, 2), shift, watch) >= CONTENT_SIMILARITY  # else only bars are alike
+    kept = (
+        _alike(content[..., None], at.reshape(-1, 2), shift, reporter) >= CONTENT_SIMILARITY
+    )  # else only bars are alike
     found = zip(*rows[pairs[kept]].T.tolist(), alike[kept].round(3).tolist(), strict=True)
     return sorted(found, key=lambda pair: (-pair[2], pair))
 
@@ -116,11 +118,11 @@ def texture(plain: NDArray[np.uint8]) -> Floats:
     return found
 
 
-def _alike(small: NDArray[np.uint8], pairs: Rows, shift: Floats, watch: Watcher) -> NDArray[np.float64]:
+def _alike(small: NDArray[np.uint8], pairs: Rows, shift: Floats, reporter: ProgressReporter) -> NDArray[np.float64]:
     """Return each pair's similarity, some pairs at a time."""
     found = np.zeros(len(pairs))
     starts = range(0, len(pairs), PAIRS_AT_A_TIME)
-    for start in watch.batches(starts, len(starts)):
+    for start in reporter.batches(starts, len(starts)):
         part = slice(start, start + PAIRS_AT_A_TIME)
         found[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]], shift[part])
     return found
@@ -136,9 +138,9 @@ def _coarse(small: NDArray[np.uint8]) -> Floats:
     return coarse
 
 
-def _candidates(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> Rows:
+def _candidates(hashes: NDArray[np.uint64], coarse: Floats, reporter: ProgressReporter) -> Rows:
     """Return pairs (P, 2) of which few bits differ and whose coarse pixels agree; of very many, the nearest."""
-    found = [(pairs, bits) for pairs, bits in _close(hashes, coarse, watch) if len(pairs)]
+    found = [(pairs, bits) for pairs, bits in _close(hashes, coarse, reporter) if len(pairs)]
     if not found:
         return np.empty((0, 2), dtype=np.int64)
     pairs, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -146,10 +148,12 @@ def _candidates(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> R
     return pairs if len(pairs) <= most else pairs[np.argsort(bits, kind="stable")[:most]]
 
 
-def _close(hashes: NDArray[np.uint64], coarse: Floats, watch: Watcher) -> Iterator[tuple[Rows, NDArray[np.uint8]]]:
+def _close(
+    hashes: NDArray[np.uint64], coarse: Floats, reporter: ProgressReporter
+) -> Iterator[tuple[Rows, NDArray[np.uint8]]]:
     """Yield pairs and the number of bits in which they differ, block by block: about a nanosecond a pair."""
     tops = range(0, len(hashes), BLOCK)
-    for top in watch.batches(tops, len(tops)):
+    for top in reporter.batches(tops, len(tops)):
         for left in range(top, len(hashes), 16 * BLOCK):
             differ = np.bitwise_count(hashes[top : top + BLOCK, None] ^ hashes[None, left : left + 16 * BLOCK])
             above, beside = np.divmod(np.flatnonzero(differ <= MOST_BITS), differ.shape[1])

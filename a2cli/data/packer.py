@@ -24,7 +24,7 @@ from a2cli.data.duplicates import digest_of, groups_of, identical
 from a2cli.data.items import Items, Source
 from a2cli.data.near_duplicates import LEAST_SIDE, near_duplicates, perceptual_hash, thumbnail
 from a2cli.errors import DataError
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 CHUNK = 64
 MOST_COMPARED = 200_000  # images whose pairs are looked at for near duplicates: more would take minutes
@@ -32,9 +32,9 @@ STALE_SECONDS = 86_400
 NO_PIXELS = np.zeros(0, np.uint8)
 
 
-def fingerprint_of(path: Path, shape: Sequence[int], labels: Sequence[int], watch: Watcher) -> str:
+def fingerprint_of(path: Path, shape: Sequence[int], labels: Sequence[int], reporter: ProgressReporter) -> str:
     """Return the SHA-256 of packed pixels and their labels; raises OSError."""
-    digest = storage.hashed(path, watch)
+    digest = storage.hashed(path, reporter)
     digest.update(json.dumps([list(shape), labels]).encode())
     return digest.hexdigest()
 
@@ -70,13 +70,13 @@ class Packer:
     fit: str
     skip_damaged: bool
     threads: int
-    watch: Watcher
+    reporter: ProgressReporter
     may_skip: bool
 
     def write(self, folder: Path, value_range: ValueRange | None) -> None:
         """Pack into a new folder; raises DataError, OSError."""
-        self.watch.phase(f"packing {self.source.label} at {self.size}x{self.size} pixels (once)", "packing")
-        items = self.source.items(self.watch)
+        self.reporter.phase(f"packing {self.source.label} at {self.size}x{self.size} pixels (once)", "packing")
+        items = self.source.items(self.reporter)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         kept: list[_Square] = []
@@ -101,9 +101,9 @@ class Packer:
                 os.fsync(file.fileno())
             shape, labels = (len(kept), self.size, self.size, 3), [items.labels[one.number] for one in kept]
             groups = groups_of(one.digest for one in kept)
-            self.watch.step("SHA-256")
-            fingerprint = fingerprint_of(path, shape, labels, self.watch)
-            self.watch.step("near duplicates")
+            self.reporter.step("SHA-256")
+            fingerprint = fingerprint_of(path, shape, labels, self.reporter)
+            self.reporter.step("near duplicates")
             index = {
                 "shape": shape,
                 "labels": labels,
@@ -113,7 +113,7 @@ class Packer:
                 "skipped": [f"{items.names[one.number]}: {one.reason}" for one in damaged],
                 "fingerprint": fingerprint,
                 "identical": identical(groups),
-                "near": _near(kept, groups, self.watch) if _are_compared(items) else [],
+                "near": _near(kept, groups, self.reporter) if _are_compared(items) else [],
                 "modes": [one.mode for one in kept],
                 "sizes": [one.size for one in kept],
                 "constant": [items.names[one.number] for one in kept if one.is_constant],
@@ -144,7 +144,7 @@ class Packer:
     ) -> Iterator[_Square | _Damaged]:
         """Yield images by their numbers, in order, decoded by threads a few chunks ahead."""
         chunks = self._chunks(items, numbers, value_range)
-        for chunk in self.watch.batches(chunks, -(-len(numbers) // CHUNK)):
+        for chunk in self.reporter.batches(chunks, -(-len(numbers) // CHUNK)):
             yield from chunk
 
     def _chunks(
@@ -193,11 +193,13 @@ class Packer:
         )
 
 
-def _near(kept: Sequence[_Square], groups: NDArray[np.int64], watch: Watcher) -> list[tuple[int, int, float]]:
+def _near(
+    kept: Sequence[_Square], groups: NDArray[np.int64], reporter: ProgressReporter
+) -> list[tuple[int, int, float]]:
     """Return the near duplicates among the images that differ, as rows and similarity."""
     rows = np.flatnonzero(groups == np.arange(len(groups))).tolist()
     hashes = np.array([kept[row].perceptual_hash for row in rows], dtype=np.uint64)
-    pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes, watch)
+    pairs = near_duplicates(np.stack([kept[row].small for row in rows]), hashes, reporter)
     return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
 
 

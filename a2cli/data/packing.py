@@ -18,7 +18,7 @@ from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packer import Packer, fingerprint_of
 from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 PACKER_VERSION = 6
 
@@ -95,7 +95,7 @@ def pack(
     fit: str,
     skip_damaged: bool,
     threads: int,
-    watch: Watcher,
+    reporter: ProgressReporter,
     value_range: ValueRange | None = None,
     *,
     may_skip: bool = True,
@@ -110,13 +110,13 @@ def pack(
     recipe = f"{PACKER_VERSION}\n{size}\n{fit}\n{skip_damaged}\n{value_range}\n{source.key}"
     folder = cache_folder() / "packed" / hashlib.sha256(recipe.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     try:
-        packed = _open(folder, source, watch) if folder.exists() else None
+        packed = _open(folder, source, reporter) if folder.exists() else None
         if packed is None:
             if folder.exists():
-                watch.warn(f"the packed images in {folder} were damaged and are packed anew")
+                reporter.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
-            Packer(source, size, fit, skip_damaged, threads, watch, may_skip).write(folder, value_range)
-            packed = _open(folder, source, watch)
+            Packer(source, size, fit, skip_damaged, threads, reporter, may_skip).write(folder, value_range)
+            packed = _open(folder, source, reporter)
     except OSError as error:
         raise DataError(
             f"cache {error.filename or folder}: {error.strerror}; set A2_CACHE_DIR to another folder"
@@ -131,16 +131,16 @@ def pack(
     )
 
 
-def _open(folder: Path, source: Source, watch: Watcher) -> Packed | None:
+def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | None:
     """Return what is packed in a folder, or None where it is damaged; raises OSError where it cannot be read."""
-    watch.phase(f"reading the packed images of {source.label}", "reading images", brief=True)
+    reporter.phase(f"reading the packed images of {source.label}", "reading images", brief=True)
     try:
         text = (folder / "index.json").read_text("utf-8")
         if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
             return None
         index: dict[str, Any] = json.loads(text)
         images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=tuple(index.pop("shape")))
-        fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"], watch)
+        fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"], reporter)
         if fingerprint != index["fingerprint"]:
             return None
         index["labels"] = np.array(index["labels"], dtype=np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from a2cli.data.drawing import DrawnSet, Floats, color, draw_set, ink, mix, noise, smoothstep, to_canvas, to_image
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 
 SIDE, SCALE = 64, 3
 PEOPLE = 40
@@ -45,12 +45,12 @@ class Person:
     freckles: bool
 
 
-def draw_portraits(seed: int = 0, watch: Watcher | None = None) -> DrawnSet:
+def draw_portraits(seed: int = 0, reporter: ProgressReporter | None = None) -> DrawnSet:
     """Draw all pictures: images (N, 64, 64, 3), about a thousand, the same for the same seed."""
     people = _people(seed)
     counts = np.random.default_rng([seed, 1]).integers(18, 33, PEOPLE)
     classes = [(name, int(count)) for name, count in zip(NAMES, counts, strict=True)]
-    return draw_set(classes, seed, lambda number, rng: _picture(people[number], rng), watch)
+    return draw_set(classes, seed, lambda number, rng: _picture(people[number], rng), reporter)
 
 
 def _people(seed: int) -> list[Person]:

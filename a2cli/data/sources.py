@@ -13,22 +13,22 @@ from a2cli.data.manifests import list_manifest
 from a2cli.data.named_sets import BUILT_IN, TORCHVISION, drawn_set, torchvision_set
 from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError, MissingDataError, missing
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.text import printable
 
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
 __all__ = ["Items", "Source", "find_source"]
 
 
-def find_source(data: str, watch: Watcher | None = None) -> Source:
+def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
     """Return the source that `--data` names; one's own folder before any set of that name.
 
     Raises DataError where there is none, or its layout is not one of labelled images.
     """
     if not data:
         raise DataError("--data: expected a folder, a file or a data set's name, got nothing")
-    if watch:
-        watch.phase(f"listing the images of {printable(data)}", "reading images", brief=True)
+    if reporter:
+        reporter.phase(f"listing the images of {printable(data)}", "reading images", brief=True)
     path = Path(data)
     by_name = {name.lower(): name for name in TORCHVISION}
     try:

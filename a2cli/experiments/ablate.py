@@ -9,19 +9,27 @@ from statistics import fmean
 import torch
 
 from a2cli.analysis.comparisons import pair_verdict
-from a2cli.analysis.shapley import Kept, drawn_orders, over_all_orders, over_orders, passed_through, subsets
+from a2cli.analysis.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.analysis.statistics import spread
 from a2cli.best import best_run
 from a2cli.errors import naming
-from a2cli.experiments.board import Board, Key
 from a2cli.experiments.images import summary_of
-from a2cli.experiments.ingredients import WHOLE, Ingredient, folder_of, name_of, trial_of, whole_of, without
+from a2cli.experiments.ingredients import (
+    WHOLE,
+    Ingredient,
+    base_training,
+    folder_of,
+    name_of,
+    remove_ingredients,
+    trial_of,
+)
 from a2cli.experiments.remeasured import check_results
-from a2cli.experiments.train import ground_of
+from a2cli.experiments.train import task_for
+from a2cli.experiments.trial_ledger import TrialKey, TrialLedger
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
@@ -37,10 +45,15 @@ class Ablation:
     """An ablation under way: which combinations each seed is trained with, and what those that ended say."""
 
     def __init__(
-        self, settings: AnyAblation, ingredients: Sequence[Ingredient], run: Run, workers: Workers, watch: Watcher
+        self,
+        settings: AnyAblation,
+        ingredients: Sequence[Ingredient],
+        run: Run,
+        workers: Workers,
+        reporter: ProgressReporter,
     ) -> None:
         self.settings, self.ingredients = settings, ingredients
-        self.board = Board(run.folder / "trials", workers, watch)
+        self.board = TrialLedger(run.folder / "trials", workers, reporter)
         self.names = [one.name for one in ingredients]
         self.orders = {seed: self._orders(seed) for seed in seeds_of(settings)}
         self.kept = {seed: self._combinations(seed) for seed in self.orders}
@@ -50,7 +63,7 @@ class Ablation:
         count = ablation.orders if ablation.design == "orders" else 0
         return drawn_orders(self.names, count, Streams(seed).numpy("orders"))
 
-    def _combinations(self, seed: int) -> list[Kept]:
+    def _combinations(self, seed: int) -> list[Coalition]:
         """Return the combinations that a seed is trained with: the whole first, then with ever fewer ingredients."""
         if self.settings.ablation.design == "all":
             found = list(subsets(self.names))
@@ -61,20 +74,23 @@ class Ablation:
 
     def check(self, device: str) -> None:
         """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
-        watch, wanted = self.board.watch, dict.fromkeys(kept for several in self.kept.values() for kept in several)
-        watch.phase("checking the trials' settings on the data", "checking", brief=True)
-        for kept in watch.batches(wanted, len(wanted)):
+        reporter, wanted = (
+            self.board.reporter,
+            dict.fromkeys(kept for several in self.kept.values() for kept in several),
+        )
+        reporter.phase("checking the trials' settings on the data", "checking", brief=True)
+        for kept in reporter.batches(wanted, len(wanted)):
             ground = None
             for seed in (seed for seed, combinations in self.kept.items() if kept in combinations):
                 trial = self._trial(kept, seed, device)
                 gone = ", ".join(name for name in self.names if name not in kept)
                 with naming(f"without {gone}, seed {seed}" if gone else f"seed {seed}"):
-                    ground = ground or ground_of(trial, (), watch)
+                    ground = ground or task_for(trial, (), reporter)
                     ground.check(trial)
 
-    def _trial(self, kept: Kept, seed: int, device: str) -> AnyTraining:
+    def _trial(self, kept: Coalition, seed: int, device: str) -> AnyTraining:
         gone = [one for one in self.ingredients if one.name not in kept]
-        return trial_of(without(whole_of(self.settings), gone), seed, device)
+        return trial_of(remove_ingredients(base_training(self.settings), gone), seed, device)
 
     def run(self, device: str) -> None:
         """Run all trials that have not ended yet, seed by seed."""
@@ -86,10 +102,10 @@ class Ablation:
                 wanted[key] = Trial(folder_of(trial), trial)
         self.board.run("ablation", wanted)
 
-    def _key(self, kept: Kept, seed: int) -> Key:
+    def _key(self, kept: Coalition, seed: int) -> TrialKey:
         return name_of(kept, self.ingredients), self.settings.training.learning_rate, seed
 
-    def worth(self, seed: int, kept: Kept) -> float:
+    def worth(self, seed: int, kept: Coalition) -> float:
         """Return the accuracy of a combination with one seed; raises LookupError where its trial failed."""
         accuracy = self.board.accuracy(self._key(kept, seed))
         if accuracy is None:
@@ -123,7 +139,7 @@ class Ablation:
 
     def combinations(self) -> list[Combination]:
         """Return every combination with its runs, the whole first."""
-        seeds_with: dict[Kept, list[int]] = {}
+        seeds_with: dict[Coalition, list[int]] = {}
         for seed, combinations in self.kept.items():
             for kept in combinations:
                 seeds_with.setdefault(kept, []).append(seed)
@@ -147,7 +163,7 @@ def ablate(
     ingredients: Sequence[Ingredient],
     run: Run,
     workers: Workers,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     warnings: Sequence[str] = (),
 ) -> Report:
@@ -155,15 +171,15 @@ def ablate(
 
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
-    with run.locked(watch):
+    with run.locked(reporter):
         run.read_report()  # one that was edited is refused rather than written over
         device = set_up(settings.training.device, 1)
-        first = trial_of(whole_of(settings), settings.training.seed, str(device))
-        ground = ground_of(first, warnings, watch)
+        first = trial_of(base_training(settings), settings.training.seed, str(device))
+        ground = task_for(first, warnings, reporter)
         for note in ground.warnings[len(warnings) :]:
-            watch.warn(note)
+            reporter.warn(note)
         summary = summary_of(ground.packed, ground.check(first), ground.source)
-        ablation = Ablation(settings, ingredients, run, workers, watch)
+        ablation = Ablation(settings, ingredients, run, workers, reporter)
         ablation.check(str(device))
         run.write_config(COMMAND, flat(settings))
         try:
@@ -183,7 +199,7 @@ def ablate(
             results=results,
             warnings=list(ground.warnings),
         )
-        return run.finish(report, watch, partial(_draw, run, results))
+        return run.finish(report, reporter, partial(_draw, run, results))
 
 
 def _results(ablation: Ablation, resolution: float) -> AblationResults:

@@ -14,13 +14,13 @@ from a2cli.best import choose, no_network
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import cuts, digest_of, graph_of, nodes_of, parameters_of, resolve_layer
-from a2cli.models.backbones import up_to as cut
-from a2cli.models.parts import before_last_linear
+from a2cli.models.backbones import truncate as cut
+from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
 from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.runs import Run
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
@@ -49,7 +49,7 @@ class Backbone:
         node = resolve_layer(self.graph, layer, flag, before_relu=before_relu)
         return replace(self.card, layer=layer, node=node, grid=grid, grid_pool=grid_pool)
 
-    def filled(self, trunks: Sequence[TrunkCard], watch: Watcher, *, partial: bool) -> list[TrunkCard]:
+    def filled(self, trunks: Sequence[TrunkCard], reporter: ProgressReporter, *, partial: bool) -> list[TrunkCard]:
         """Load the weights that these trunks need, and return their cards with what stays random.
 
         Raises DataError for weights that do not fit, or lack some of those.
@@ -57,14 +57,14 @@ class Backbone:
         if self.weights is None:
             return list(trunks)
         if not self.weights.pretrained:
-            watch.warn(NOT_PRETRAINED)
+            reporter.warn(NOT_PRETRAINED)
             return list(trunks)
         needed = parameters_of(cut(self.graph, [trunk.node for trunk in trunks]))
         missing = fill(self.model, self.weights, needed, partial=partial)
         for note in self.notes:
-            watch.warn(note)
+            reporter.warn(note)
         if missing:
-            watch.warn(random_in_words(self.model, missing))
+            reporter.warn(random_in_words(self.model, missing))
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
 
 
@@ -105,14 +105,16 @@ def lacking(graph: fx.GraphModule, node: str, tensors: Mapping[str, Tensor]) -> 
     return [name for name in needed if name not in tensors and not name.endswith(UNTRACKED)]
 
 
-def find_backbone(settings: BackboneSettings, pictures: PicturesSettings, watch: Watcher | None = None) -> Backbone:
+def find_backbone(
+    settings: BackboneSettings, pictures: PicturesSettings, reporter: ProgressReporter | None = None
+) -> Backbone:
     """Return the backbone that the settings name, told before weights are fetched; raises SettingsError, DataError."""
     if settings.run is not None:
         return _of_run(settings.run, pictures)
     name, flag = settings.backbone, f"--backbone {settings.backbone}"
     with Undrawn():  # drawing a whole AlexNet's weights takes most of a second; they are drawn if needed
         build_torchvision(name)
-    file = find_weights(name, settings.weights, watch)
+    file = find_weights(name, settings.weights, reporter)
     prepared = preprocessing(name, settings.weights, pictures.image_size or patches_side(file))
     model, weights = _with_weights(name, file, prepared.image_size, partial=settings.partial)
     card = TrunkCard(
@@ -195,7 +197,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     return Backbone(model, graph_of(model, where), trunk, None, where, value_range=card.value_range)
 
 
-def tell_grey(packed: Packed, source: str, watch: Watcher) -> list[str]:
+def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> list[str]:
     """Say how many images are grey, which a network for colours sees as three equal channels."""
     count, grey = len(packed.labels), sum(map(_is_grey, packed.images))
     if not grey:
@@ -203,7 +205,7 @@ def tell_grey(packed: Packed, source: str, watch: Watcher) -> list[str]:
     which = f"all images are grey; converted to colour, {CHANNELS}"
     if grey < count:
         which = f"{grey} of {count} images are grey; the network sees {CHANNELS} of these"
-    watch.warn(f"{source}: {which}")
+    reporter.warn(f"{source}: {which}")
     return [f"{source}: {which}"]
 
 

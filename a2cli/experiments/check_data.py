@@ -12,18 +12,18 @@ from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_parts
 from a2cli.experiments.few_images import few_note
 from a2cli.machine import cores
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.results.data import DataCheck
 from a2cli.settings.check import CheckSettings
 
 
-def check_data(settings: CheckSettings, watch: Watcher) -> DataCheck:
+def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck:
     """Return what a data set holds; raises DataError where it cannot be read as one at all.
 
     Writes nothing but the packed images in the cache.
     """
-    source = find_source(settings.data or "", watch)
-    packed = pack(source, settings.image_size, settings.fit, True, cores(), watch)
+    source = find_source(settings.data or "", reporter)
+    packed = pack(source, settings.image_size, settings.fit, True, cores(), reporter)
     by_class = {name: dict[str, int]() for name in packed.class_names}
     for label, part in zip(packed.labels.tolist(), packed.splits, strict=True):
         parts = by_class[packed.class_names[label]]

@@ -19,7 +19,7 @@ from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
@@ -32,21 +32,21 @@ TARGET_SHARE = 0.9
 
 
 def compare_optimizers(
-    settings: AnyComparison, run: Run, workers: Workers, watch: Watcher, *, warnings: Sequence[str] = ()
+    settings: AnyComparison, run: Run, workers: Workers, reporter: ProgressReporter, *, warnings: Sequence[str] = ()
 ) -> Report:
     """Run in a folder, new or left early, the trials that it lacks, and return the report written there.
 
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
-    with run.locked(watch):
+    with run.locked(reporter):
         run.read_report()  # one that was edited is refused rather than written over
         device = set_up(settings.training.device, 1)
-        comparison = Comparison(run.folder / "trials", workers, watch, settings, str(device))
+        comparison = Comparison(run.folder / "trials", workers, reporter, settings, str(device))
         first = comparison.choices[0]
         probe = trial_settings(settings, first, settings.training.learning_rate, settings.training.seed, str(device))
-        images = Images.find(probe, warnings, watch)
+        images = Images.find(probe, warnings, reporter)
         for note in images.warnings[len(warnings) :]:
-            watch.warn(note)
+            reporter.warn(note)
         comparison.check(images)
         summary = make_job(probe, images).summary
         run.write_config(COMMAND, flat(settings))
@@ -67,7 +67,7 @@ def compare_optimizers(
             results=results,
             warnings=list(images.warnings),
         )
-        return run.finish(report, watch, partial(_draw, run, comparison, results))
+        return run.finish(report, reporter, partial(_draw, run, comparison, results))
 
 
 # Results

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from a2cli.errors import naming
-from a2cli.experiments.board import Board
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_name, trial_settings
 from a2cli.experiments.images import Images
+from a2cli.experiments.trial_ledger import TrialLedger
 from a2cli.experiments.trials import Trial
 from a2cli.results.comparison import Tuning
 from a2cli.settings.comparison import AnyComparison
@@ -17,7 +17,7 @@ Chosen = Mapping[str, float]
 
 
 @dataclass
-class Comparison(Board):
+class Comparison(TrialLedger):
     """A comparison under way: its contenders, and the seeds that they are tuned and judged on."""
 
     settings: AnyComparison
@@ -41,8 +41,8 @@ class Comparison(Board):
         tuned = self.settings.comparison.tuning != "none"
         contenders = {choice.values.get("batch_size"): choice for choice in reversed(self.choices)}
         seeds = [*self.judged_seeds, *(self.tuning_seeds if tuned else [])]
-        self.watch.phase("checking the trials' settings on the data", "checking", brief=True)
-        for seed in self.watch.batches(seeds, len(seeds)):
+        self.reporter.phase("checking the trials' settings on the data", "checking", brief=True)
+        for seed in self.reporter.batches(seeds, len(seeds)):
             for choice in contenders.values():  # a split and its last batch depend on no other setting of theirs
                 rate = self.settings.training.learning_rate
                 with naming(f"{choice.name}, seed {seed}"):

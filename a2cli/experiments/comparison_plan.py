@@ -13,7 +13,7 @@ from a2cli.analysis.comparisons import detectable, half_width
 from a2cli.experiments.contenders import contenders_of, trial_settings
 from a2cli.experiments.train import train_network
 from a2cli.formats import in_points
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
@@ -26,34 +26,38 @@ MOST_SEEDS = 1000
 LIKELY = 0.65  # accuracy at which an unknown deviation is taken
 
 
-class _Timed(Nobody):
+class _Timed(NullReporter):
     """Notes when each epoch ends, and passes on how far the training is."""
 
-    def __init__(self, watch: Watcher) -> None:
+    def __init__(self, reporter: ProgressReporter) -> None:
         super().__init__()
-        self.watch, self.times = watch, list[float]()
+        self.reporter, self.times = reporter, list[float]()
 
     def start(self, title: str, epochs: int, done: int) -> None:
-        self.watch.start("timing one trial", epochs, done)
+        self.reporter.start("timing one trial", epochs, done)
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        return self.watch.batches(batches, count)
+        return self.reporter.batches(batches, count)
 
     def epoch(self, log: EpochLog) -> None:
         self.times.append(time.perf_counter())
-        self.watch.epoch(log)
+        self.reporter.epoch(log)
 
 
 def plan_comparison(
-    settings: AnyComparison, jobs: int, budget: float | None, before: ComparisonResults | None, watch: Watcher
+    settings: AnyComparison,
+    jobs: int,
+    budget: float | None,
+    before: ComparisonResults | None,
+    reporter: ProgressReporter,
 ) -> Plan:
     """Time one trial of the first contender over a few epochs, and say what numbers of seeds would take and find.
 
     `budget` is in seconds; `before` are results of the same comparison, whose deviation is taken. Raises as
     `train_network` does.
     """
-    watch.phase("timing one trial")
-    seconds, val_images = _trial_seconds(settings, watch)
+    reporter.phase("timing one trial")
+    seconds, val_images = _trial_seconds(settings, reporter)
     deviation, source = _deviation(before, val_images)
     choices, lists = len(contenders_of(settings)), settings.comparison
     pairs = choices * (choices - 1) // 2
@@ -74,13 +78,13 @@ def plan_comparison(
     return Plan(seconds, jobs, deviation, source, budget, rows, best, _verdict(rows, budget, best, tuning, choices))
 
 
-def _trial_seconds(settings: AnyComparison, watch: Watcher) -> tuple[float, int]:
+def _trial_seconds(settings: AnyComparison, reporter: ProgressReporter) -> tuple[float, int]:
     """Return how long a whole trial takes, from the epochs of a short one, and how many images validate."""
     first = contenders_of(settings)[0]
     training = settings.training
     trial = trial_settings(settings, first, training.learning_rate, training.seed, training.device)
     short = replace(trial, training=replace(trial.training, epochs=EPOCHS, warmup_epochs=0, early_stopping=0))
-    clock = _Timed(watch)
+    clock = _Timed(reporter)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         report = train_network(short, Run(Path(folder)), clock, figures=False)

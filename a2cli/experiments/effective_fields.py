@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from a2cli.analysis import effective_field, graphs, probing
+from a2cli.analysis import effective_field, graphs, nan_proof
 from a2cli.analysis.effective_field import Influence, MapOf
 from a2cli.analysis.receptive_field import parse_layers
 from a2cli.data.dataset import FIXED
@@ -23,11 +23,11 @@ from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.state_dict import few
 from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
-from a2cli.report import Watcher
-from a2cli.results.fields import EffectiveField, FieldResults, Pair, UnitField
+from a2cli.report import ProgressReporter
+from a2cli.results.receptive_field import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings.fields import ReceptiveFieldSettings
+from a2cli.settings.receptive_field import ReceptiveFieldSettings
 from a2cli.settings.training import TrainCnnSettings
 
 SHARES = (50, 90, 99)
@@ -46,38 +46,42 @@ class Networks:
 
 
 def sample_images(
-    sample: TrainCnnSettings, side: int, count: int, watch: Watcher
+    sample: TrainCnnSettings, side: int, count: int, reporter: ProgressReporter
 ) -> tuple[NDArray[np.uint8], Sequence[str]]:
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3), and warnings on the data."""
     dataset, seed = sample.dataset, sample.training.seed
-    source = find_source(dataset.data, watch)
-    packed = pack(source, side, dataset.fit, dataset.skip_damaged, cores(), watch, may_skip=False)
+    source = find_source(dataset.data, reporter)
+    packed = pack(source, side, dataset.fit, dataset.skip_damaged, cores(), reporter, may_skip=False)
     for note in packed.warnings:
-        watch.warn(note)
+        reporter.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
     return np.asarray(packed.images[chosen]), packed.warnings
 
 
 def measure(
-    settings: ReceptiveFieldSettings, results: FieldResults, seed: int, images: NDArray[np.uint8], watch: Watcher
+    settings: ReceptiveFieldSettings,
+    results: FieldResults,
+    seed: int,
+    images: NDArray[np.uint8],
+    reporter: ProgressReporter,
 ) -> tuple[FieldResults, Influences, Sequence[str]]:
     """Return the results with their effective fields, each layer's influences by kind of weights (H, W), and warnings.
 
     Measured are the middle units of all layers; of one of torchvision's networks, only of the last layer; and the unit
     that was asked for in place of its layer's middle one. Raises DataError for weights that do not fit.
     """
-    networks = _networks(settings, results.image_size, seed, watch)
+    networks = _networks(settings, results.image_size, seed, reporter)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
     units = {one.layer: one for one in [*results.middle, *([results.unit] if results.unit else [])]}
     found, influences = [], Influences()
     places = _places(settings, results)
-    for name in watch.parts([*places], by_batches=True):
+    for name in reporter.parts([*places], by_batches=True):
         unit = places[name]
         for kind, map_of in kinds.items():
-            watch.phase(f"the gradient of {name}, {kind}", "measuring")
-            batches = _batches(pixels, watch)
+            reporter.phase(f"the gradient of {name}, {kind}", "measuring")
+            batches = _batches(pixels, reporter)
             spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread
             found.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
@@ -95,10 +99,10 @@ def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str
     return {name: asked.get(name, unit) for name, unit in middle.items()}
 
 
-def _batches(pixels: Tensor, watch: Watcher) -> Iterator[Tensor]:
+def _batches(pixels: Tensor, reporter: ProgressReporter) -> Iterator[Tensor]:
     size = max(1, BATCH_PIXELS // pixels[0, 0].numel())
     parts = torch.split(pixels, size)
-    yield from watch.batches(parts, len(parts))
+    yield from reporter.batches(parts, len(parts))
 
 
 def _described(
@@ -154,7 +158,7 @@ def _in_words(found: Sequence[EffectiveField]) -> str:
 # Networks
 
 
-def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, watch: Watcher) -> Networks:
+def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, reporter: ProgressReporter) -> Networks:
     assert side is not None, "whoever has images knows their size"
     stack = settings.stack
     if stack.model:
@@ -164,14 +168,14 @@ def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, wat
         notes: list[str] = []
         trained = _of_model(stack.model, side, file, notes)
         for note in notes:
-            watch.warn(note)
+            reporter.warn(note)
         return Networks(_of_model(stack.model, side), trained, notes)
     if stack.run:
         trained, card = Run.open(stack.run).load_model()
         return Networks(_of_sequence(card.build(Streams(seed))), _of_sequence(trained))
     model: nn.Module
     if stack.layers:
-        model = probing.built(parse_layers(stack.layers))
+        model = nan_proof.built(parse_layers(stack.layers))
         initialize(model, Streams(seed))
     else:
         model = build_convnet(settings.network, side, 2, (0.5,) * 3, (0.5,) * 3, Streams(seed))
@@ -180,7 +184,7 @@ def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, wat
 
 def _of_sequence(model: nn.Module) -> MapsOf:
     assert isinstance(model, nn.Sequential), "every network of ours is one"
-    return lambda name: lambda images: probing.of_sequence(model, [name])(images)[name]
+    return lambda name: lambda images: nan_proof.of_sequence(model, [name])(images)[name]
 
 
 def _of_model(name: str, side: int, file: WeightsFile | None = None, notes: list[str] | None = None) -> MapsOf:
@@ -193,7 +197,7 @@ def _of_model(name: str, side: int, file: WeightsFile | None = None, notes: list
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
     graph = traced(model)
     if graph is None:
-        return lambda layer: lambda images: probing.of_modules(model, WINDOWED)((images - mean) / std)[layer]
+        return lambda layer: lambda images: nan_proof.of_modules(model, WINDOWED)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
     return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
 

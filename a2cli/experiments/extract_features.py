@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from torch import nn
 
 from a2cli.analysis.feature_file import About, Source, chunks_of, write_features
-from a2cli.analysis.features import Kept
+from a2cli.analysis.features import ActivationCache
 from a2cli.data.decode import ValueRange
 from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
-from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, tell_grey
+from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, warn_grayscale
 from a2cli.experiments.images import data_summary
 from a2cli.machine import cores
-from a2cli.models.backbones import parameters_of, up_to
-from a2cli.models.frozen import has_bf16
+from a2cli.models.backbones import parameters_of, truncate
+from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
@@ -37,7 +37,9 @@ NO_BF16 = "this processor computes bf16 in software, many times slower than fp32
 Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
-def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher, *, overwrite: bool = False) -> Report:
+def extract_features(
+    settings: ExtractFeaturesSettings, out: str, reporter: ProgressReporter, *, overwrite: bool = False
+) -> Report:
     """Write a features file, in the place of another only with `overwrite`, and return the report on it.
 
     Raises SettingsError for a layer or backbone that does not exist, DataError for images, weights or a file that
@@ -49,38 +51,38 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
     check_absent("--out", out, overwrite=overwrite)
     chosen, dataset = settings.features, settings.dataset
     device = set_up(chosen.device, chosen.threads)
-    backbone = find_backbone(settings.backbone, dataset, watch)
+    backbone = find_backbone(settings.backbone, dataset, reporter)
     trunks = [
         backbone.trunk(layer, before_relu=chosen.before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
         for layer in chosen.layer
     ]
     if chosen.before_relu:
         _check_before_relu(backbone, chosen, trunks)
-    cards = dict(zip(chosen.layer, backbone.filled(trunks, watch, partial=settings.backbone.partial), strict=True))
+    cards = dict(zip(chosen.layer, backbone.filled(trunks, reporter, partial=settings.backbone.partial), strict=True))
     first = next(iter(cards.values()))
     value_range = backbone.value_range
-    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, watch, value_range)
+    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, reporter, value_range)
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [*backbone.notes, *(f"random weights: {name}" for name in first.random)]
     notes += packed.warnings
     for note in packed.warnings:
-        watch.warn(note)
-    notes += tell_grey(packed, dataset.data, watch)
+        reporter.warn(note)
+    notes += warn_grayscale(packed, dataset.data, reporter)
     if said := identical_in_words(packed.groups, packed.names):
-        watch.warn(said)
+        reporter.warn(said)
         notes.append(said)
     if chosen.precision == "bf16" and device.type == "cpu" and not has_bf16():
-        watch.warn(NO_BF16)
+        reporter.warn(NO_BF16)
         notes.append(NO_BF16)
-    found, computed = _computed(backbone, cards, settings, packed, device, watch)
+    found, computed = _computed(backbone, cards, settings, packed, device, reporter)
     layers = {name: _as_source(*of) for name, of in found.items()}
     if chosen.baselines:
         untrained = {f"{RANDOM}{name}": replace(card, weights="none", sha256="") for name, card in cards.items()}
         fresh = replace(backbone, graph=first.graph())  # with the weights that a training from nothing begins with
-        more, again = _computed(fresh, untrained, settings, packed, device, watch)
+        more, again = _computed(fresh, untrained, settings, packed, device, reporter)
         layers |= {name: _as_source(*of) for name, of in more.items()}
         computed = max(computed, again)
-        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, watch, value_range).images
+        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, reporter, value_range).images
         layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(
         layers_apart=True,
@@ -98,11 +100,11 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         near=tuple(packed.near),
         value_range=packed.value_range,
     )
-    watch.phase(f"writing {out}", "writing")
+    reporter.phase(f"writing {out}", "writing")
     state = backbone.graph.state_dict()
-    names = parameters_of(up_to(backbone.graph, [card.node for card in cards.values()]))
+    names = parameters_of(truncate(backbone.graph, [card.node for card in cards.values()]))
     try:
-        write_features(out, about, layers, packed.labels, {name: state[name] for name in names}, watch)
+        write_features(out, about, layers, packed.labels, {name: state[name] for name in names}, reporter)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
     return Report(
@@ -115,7 +117,7 @@ def extract_features(settings: ExtractFeaturesSettings, out: str, watch: Watcher
         results=_results(out, cards, layers, packed.groups, computed),
         warnings=notes,
         artifacts=[out],
-        seconds=watch.clock.seconds(),
+        seconds=reporter.clock.seconds(),
     )
 
 
@@ -132,9 +134,9 @@ def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequ
 
 
 def _packed(
-    data: str, size: int, fit: str, skip_damaged: bool, watch: Watcher, value_range: ValueRange | None
+    data: str, size: int, fit: str, skip_damaged: bool, reporter: ProgressReporter, value_range: ValueRange | None
 ) -> Packed:
-    return pack(find_source(data, watch), size, fit, skip_damaged, cores(), watch, value_range)
+    return pack(find_source(data, reporter), size, fit, skip_damaged, cores(), reporter, value_range)
 
 
 def _computed(
@@ -143,15 +145,15 @@ def _computed(
     settings: ExtractFeaturesSettings,
     packed: Packed,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
 ) -> tuple[Found, int]:
     chosen, card = settings.features, next(iter(cards.values()))
     preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
     arithmetic = (chosen.precision, device.type, torch.get_num_threads(), chosen.batch_size)
-    kept = Kept(backbone.graph, preprocess, cards, arithmetic)
-    watch.phase(f"{', '.join(cards)} of {card.backbone}", "computing features")
+    kept = ActivationCache(backbone.graph, preprocess, cards, arithmetic)
+    reporter.phase(f"{', '.join(cards)} of {card.backbone}", "computing features")
     return kept.compute(
-        packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, watch
+        packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, reporter
     )
 
 

@@ -7,17 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a2cli.analysis.features import Kept
+from a2cli.analysis.features import ActivationCache
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Rows, Split, split_of
 from a2cli.errors import DataError
-from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, tell_grey
-from a2cli.experiments.images import notes_on, summary_of, title_of
-from a2cli.experiments.job import Job, Learner
-from a2cli.experiments.stages import (
+from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, warn_grayscale
+from a2cli.experiments.finetune_stages import (
     StagePlan,
     check_batch_norms,
     frozen_weights,
@@ -26,14 +24,16 @@ from a2cli.experiments.stages import (
     paces_of,
     plan_of,
 )
+from a2cli.experiments.images import notes_on, summary_of, title_of
+from a2cli.experiments.train_state import Learner, RunSpec
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
-from a2cli.experiments.transferred import backbone_used
+from a2cli.experiments.transfer_summary import backbone_used
 from a2cli.experiments.trial import judged, largest_class, run_trial, under_way, without_duplicates
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
-from a2cli.report import Nobody, Report, Watcher
+from a2cli.report import NullReporter, ProgressReporter, Report
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
@@ -57,22 +57,24 @@ class Finetuning:
     warnings: Sequence[str]
 
     @classmethod
-    def find(cls, settings: FinetuneSettings, warnings: Sequence[str], watch: Watcher) -> "Finetuning":
+    def find(cls, settings: FinetuneSettings, warnings: Sequence[str], reporter: ProgressReporter) -> "Finetuning":
         """Return the backbone and the images that the settings name; raises SettingsError, DataError."""
         dataset, head = settings.dataset, settings.network
-        backbone = find_backbone(settings.backbone, dataset, watch)
+        backbone = find_backbone(settings.backbone, dataset, reporter)
         layer, moved = settings.stages.layer or "", list[str]()
         if not layer:
             layer, moved = place_of_head(backbone, partial=settings.backbone.partial)
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
-        (trunk,) = backbone.filled([trunk], Nobody(), partial=settings.backbone.partial)
-        source = find_source(dataset.data, watch)
-        packed = pack(source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), watch, backbone.value_range)
+        (trunk,) = backbone.filled([trunk], NullReporter(), partial=settings.backbone.partial)
+        source = find_source(dataset.data, reporter)
+        packed = pack(
+            source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), reporter, backbone.value_range
+        )
         notes = [*warnings, *notes_on(packed, settings)]
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
         notes += [random_in_words(backbone.model, trunk.random)] if trunk.random else []
         notes += moved
-        notes += tell_grey(packed, source.label, Nobody())
+        notes += warn_grayscale(packed, source.label, NullReporter())
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 
     def check(self, alone: FinetuneSettings) -> Split:
@@ -88,7 +90,14 @@ class Finetuning:
         return split
 
     def train(
-        self, alone: FinetuneSettings, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool
+        self,
+        alone: FinetuneSettings,
+        run: Run,
+        device: torch.device,
+        reporter: ProgressReporter,
+        *,
+        final: bool,
+        figures: bool,
     ) -> Report:
         """Train all stages in a run's folder, and return the report written there; the best stage's weights are kept.
 
@@ -96,14 +105,14 @@ class Finetuning:
         """
         if (trunk := self._trunk_of(run)) != self.trunk:
             begun = replace(self, trunk=trunk)
-            return begun.train(alone, run, device, watch, final=final, figures=figures)
+            return begun.train(alone, run, device, reporter, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
         previous = run.previous_report(alone, summary.fingerprint)
         if previous is not None and previous.status == "done" and not final:
             return previous
         with under_way(run, alone, summary, self.warnings, device, final=final) as report:
-            return self._all_stages(alone, run, device, watch, report, final, figures)
+            return self._all_stages(alone, run, device, reporter, report, final, figures)
 
     def _trunk_of(self, run: Run) -> TrunkCard:
         """Return the trunk as a run began with it: one of an earlier version goes on without `transform_input`."""
@@ -118,21 +127,21 @@ class Finetuning:
         alone: FinetuneSettings,
         run: Run,
         device: torch.device,
-        watch: Watcher,
+        reporter: ProgressReporter,
         report: Report,
         final: bool,
         figures: bool,
     ) -> Report:
         network, wanted = self._network(alone), stages_of(alone)
-        parts = watch.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
-        stages = [self._stage(alone, i, network, run, device, watch) for i, _ in enumerate(parts)]
+        parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
+        stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
         kept = _kept(stages, alone)
         load(network, run.child(stages[kept].result.folder))
         weights = run.save_model(self._card(alone), network)
         result = replace(_on_the_whole(stages, kept), weights_sha256=weights)
         if final:
             run.write_report(report)
-            result = self._tested(result, alone, network, device, watch)
+            result = self._tested(result, alone, network, device, reporter)
         epochs = _counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
         run.start_metrics(history[str(result.seed)])
@@ -152,15 +161,20 @@ class Finetuning:
             draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
             draw_near_duplicates(run, report.data.near_duplicates if report.data else [], packed.names, packed.images)
 
-        return run.finish(report, watch, draw if figures else None)
+        return run.finish(report, reporter, draw if figures else None)
 
     def _tested(
-        self, result: TrainingResult, alone: FinetuneSettings, network: Transfer, device: torch.device, watch: Watcher
+        self,
+        result: TrainingResult,
+        alone: FinetuneSettings,
+        network: Transfer,
+        device: torch.device,
+        reporter: ProgressReporter,
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
-        watch.phase("reading the sealed test images", "evaluating")
+        reporter.phase("reading the sealed test images", "evaluating")
         split, names = split_of(self.packed, alone), self.packed.class_names
-        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, watch)
+        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, reporter)
         _, repeated = split.repeated(self.packed.groups)
         largest = largest_class(torch.from_numpy(self.packed.labels[split.train]), len(names))
         return replace(
@@ -185,14 +199,20 @@ class Finetuning:
         return network
 
     def _stage(
-        self, alone: FinetuneSettings, number: int, network: Transfer, run: Run, device: torch.device, watch: Watcher
+        self,
+        alone: FinetuneSettings,
+        number: int,
+        network: Transfer,
+        run: Run,
+        device: torch.device,
+        reporter: ProgressReporter,
     ) -> "Staged":
         """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
         stages = stages_of(alone)
         plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
         upto = " ".join(map(str, stages[: number + 1]))
         config = replace(alone, stages=replace(alone.stages, stages=upto))
-        child = run.child(f"stages/{number + 1}-{plan.stage.what}", watch)
+        child = run.child(f"stages/{number + 1}-{plan.stage.what}", reporter)
         child.write_config(COMMAND, flat(config))
         frozen = frozen_weights(network.trunk.body, plan.cut)
         untouched = is_untouched(network.trunk.body, self.pretrained, frozen)
@@ -205,9 +225,9 @@ class Finetuning:
                     f"{child.folder}: a finished stage's report, which --final needs, is gone; put it back, or begin a "
                     "new run with --final"
                 )
-            watch.phase(plan.title, "computing features" if cached else "preparing")
-            job = self._job(config, plan, network, device, watch, cached=cached)
-            report = run_trial(job, child, device, watch, figures=False)
+            reporter.phase(plan.title, "computing features" if cached else "preparing")
+            job = self._job(config, plan, network, device, reporter, cached=cached)
+            report = run_trial(job, child, device, reporter, figures=False)
         load(network, child)
         assert isinstance(report.results, TrainingResults), "a finished training has results"
         result, logs = report.results.runs[0], next(iter(report.history.values()))
@@ -235,20 +255,20 @@ class Finetuning:
         plan: StagePlan,
         network: Transfer,
         device: torch.device,
-        watch: Watcher,
+        reporter: ProgressReporter,
         *,
         cached: bool,
-    ) -> Job:
+    ) -> RunSpec:
         packed, split = self.packed, split_of(self.packed, config)
         train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
         if cached and plan.cut:
-            train, val = self._activations(network, plan.cut, [split.train, split.val], config, device, watch)
+            train, val = self._activations(network, plan.cut, [split.train, split.val], config, device, reporter)
 
         def learner() -> Learner:
             part = learning_part(network, plan.cut, cached=cached)
             return Learner(network, part, paces_of(network, part, config))
 
-        return Job(
+        return RunSpec(
             title=f"{title_of(config)}, {plan.stage.what}",
             settings=config,
             card=self._card(config),
@@ -273,16 +293,18 @@ class Finetuning:
         parts: Sequence[Rows],
         config: FinetuneSettings,
         device: torch.device,
-        watch: Watcher,
+        reporter: ProgressReporter,
     ) -> list[ImageSet]:
         """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
         grid = self.trunk.grid if cut == self.trunk.node else 0
         card = replace(self.trunk, node=cut, grid=grid)
         training = config.training
         arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-        kept = Kept(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
+        kept = ActivationCache(
+            network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True
+        )
         rows = np.concatenate(parts)
-        found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, watch)
+        found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, reporter)
         values, places = found[cut]
         labels, ends = self.packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
         return [

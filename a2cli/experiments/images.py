@@ -14,15 +14,15 @@ from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError
 from a2cli.experiments.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
 from a2cli.experiments.few_images import few_note
-from a2cli.experiments.job import Job, Learner
+from a2cli.experiments.train_state import Learner, RunSpec
 from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import DataSummary, Report, Watcher
+from a2cli.report import DataSummary, ProgressReporter, Report
 from a2cli.runs import Run
 from a2cli.runtime import Streams
-from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, SplitSettings, augmentations
 
 
@@ -35,10 +35,10 @@ class Images:
     warnings: Sequence[str]
 
     @classmethod
-    def find(cls, settings: ImageTraining, warnings: Sequence[str], watch: Watcher) -> "Images":
+    def find(cls, settings: ImageTraining, warnings: Sequence[str], reporter: ProgressReporter) -> "Images":
         """Return the packed images; raises DataError."""
-        dataset, source = settings.dataset, find_source(settings.dataset.data, watch)
-        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), watch)
+        dataset, source = settings.dataset, find_source(settings.dataset.data, reporter)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), reporter)
         return cls(packed, source.label, [*warnings, *notes_on(packed, settings)])
 
     def check(self, alone: ImageTraining) -> Split:
@@ -49,13 +49,20 @@ class Images:
         return split
 
     def train(
-        self, alone: ImageTraining, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool
+        self,
+        alone: ImageTraining,
+        run: Run,
+        device: torch.device,
+        reporter: ProgressReporter,
+        *,
+        final: bool,
+        figures: bool,
     ) -> Report:
         """Train one run in its folder, and return the report written there."""
-        return run_trial(make_job(alone, self), run, device, watch, final=final, figures=figures)
+        return run_trial(make_job(alone, self), run, device, reporter, final=final, figures=figures)
 
 
-def make_job(settings: ImageTraining, images: Images) -> Job:
+def make_job(settings: ImageTraining, images: Images) -> RunSpec:
     """Split the images by the seed and describe the network; raises as `Images.check` does."""
     dataset, packed, split = settings.dataset, images.packed, images.check(settings)
     train = ImageSet.of(packed, split.train)
@@ -68,7 +75,7 @@ def make_job(settings: ImageTraining, images: Images) -> Job:
         model = card.build(Streams(settings.training.seed))
         return Learner(model, model)
 
-    return Job(
+    return RunSpec(
         title=title_of(settings),
         settings=settings,
         card=card,
@@ -123,7 +130,7 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
 
     Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
     """
-    split, several = settings.split, [*repeats(settings).values()]
+    split, several = settings.split, [*split_into_runs(settings).values()]
     first = several[0]
     idle = []
     if "val" in packed.splits and split.folds:

@@ -32,13 +32,13 @@ class Ingredient:
         return {**values, **self.values, **shorter}
 
 
-def whole_of(settings: AnyAblation) -> AnyTraining:
+def base_training(settings: AnyAblation) -> AnyTraining:
     """Return the training that the ingredients are taken from."""
     kind = next(kind for kind, ablation in ABLATIONS.items() if isinstance(settings, ablation))
     return kind(**{item.name: getattr(settings, item.name) for item in fields(kind)})
 
 
-def without(settings: AnyTraining, gone: Iterable[Ingredient]) -> AnyTraining:
+def remove_ingredients(settings: AnyTraining, gone: Iterable[Ingredient]) -> AnyTraining:
     """Return a training without some ingredients."""
     values = flat(settings)
     for ingredient in gone:

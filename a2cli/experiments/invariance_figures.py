@@ -5,10 +5,10 @@ from functools import partial
 
 import torch
 
-from a2cli.data.changes import Surroundings, changed
+from a2cli.data.changes import PerturbationContext, changed
 from a2cli.data.dataset import ImageSet
-from a2cli.experiments.probed import Network, Subject
-from a2cli.experiments.probing import Setting
+from a2cli.experiments.predict_changed import Perturbation
+from a2cli.experiments.probe_targets import Network, ProbeTarget
 from a2cli.plots import heat_maps
 from a2cli.plots import invariance as plots
 from a2cli.plots.common import readable
@@ -22,7 +22,7 @@ SHEETS = 3
 MOST_DRAWS = 8
 
 
-def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], settings: ProbeSettings) -> None:
+def draw(run: Run, results: InvarianceResults, subjects: Sequence[ProbeTarget], settings: ProbeSettings) -> None:
     """Write all figures into the probe's folder."""
     points = [(one, change, point) for one in results.runs for change in one.changes for point in change.points]
     run.save_figure(
@@ -62,11 +62,15 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[Subject], sett
             _draw_sheet(run, f"sheet-{number}-{sheet + 1}", sheet, subject, result, settings)
 
 
-def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: ProbedRun, settings: ProbeSettings) -> None:
+def _draw_sheet(
+    run: Run, name: str, number: int, subject: ProbeTarget, result: ProbedRun, settings: ProbeSettings
+) -> None:
     """Draw one image of the first network's under every change."""
     network, margin = subject.networks[0], real_margin(settings, subject.networks[0].card.image_size)
     images, labels = next(_chosen(network, number).batches(1))
-    around = Surroundings(images, margin, settings.border, network.card.mean, Streams(settings.seed).derive("noise"))
+    around = PerturbationContext(
+        images, margin, settings.border, network.card.mean, Streams(settings.seed).derive("noise")
+    )
     truth = subject.classes[int(labels)]
     shown = {one.title for one in result.changes}
     rows: list[tuple[str, list[plots.Tile]]] = []
@@ -77,7 +81,9 @@ def _draw_sheet(run: Run, name: str, number: int, subject: Subject, result: Prob
         tiles = []
         draws = range(min(settings.draws, MOST_DRAWS))
         tried = (
-            [Setting(probe, None, i) for i in draws] if probe.drawn else [Setting(probe, s) for s in probe.strengths]
+            [Perturbation(probe, None, i) for i in draws]
+            if probe.drawn
+            else [Perturbation(probe, s) for s in probe.strengths]
         )
         for one in tried:
             strength = one.strengths(1, network.card.image_size, Streams(settings.seed))

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from torch import fx, nn
 
-from a2cli.analysis import graphs, probing
+from a2cli.analysis import graphs, nan_proof
 from a2cli.analysis.receptive_field import Layer, View, Window
 from a2cli.errors import SettingsError
-from a2cli.experiments.fields import (
+from a2cli.experiments.receptive_field_report import (
     Measured,
     Views,
     layer_field,
@@ -23,8 +23,8 @@ from a2cli.experiments.fields import (
 )
 from a2cli.experiments.stack_fields import PROVING
 from a2cli.models.pretrained import build_torchvision
-from a2cli.report import Nobody, Watcher
-from a2cli.results.fields import FieldResults, LayerField, MapCone, UnitField
+from a2cli.report import NullReporter, ProgressReporter
+from a2cli.results.receptive_field import FieldResults, LayerField, MapCone, UnitField
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 MOST_MAPS = 10  # in a drawing, the image among them
@@ -38,20 +38,22 @@ def model_fields(
     pixel: str | None = None,
     *,
     prove: bool = False,
-    watch: Watcher | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> FieldResults:
     """Return what the units of every convolution and pooling of a network see, on images of 224 pixels unless said.
 
     Weights play no part, so none are loaded. Raises SettingsError for a name that torchvision does not have, an image
     that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
     """
-    side, watch = image_size or USUAL_SIZE.get(name, 224), watch or Nobody()
-    watch.phase(f"building {name}", brief=True)
+    side, reporter = image_size or USUAL_SIZE.get(name, 224), reporter or NullReporter()
+    reporter.phase(f"building {name}", brief=True)
     model = build_torchvision(name, "--model")
     graph = traced(model)
     last_proven = unit.partition(",")[0] if unit else None
     fields, seen = (
-        _derived(name, graph, side, prove, last_proven, watch) if graph else _measured_only(name, model, side, watch)
+        _derived(name, graph, side, prove, last_proven, reporter)
+        if graph
+        else _measured_only(name, model, side, reporter)
     )
     sees = {"image": last} if (last := next((one.field for one in reversed(fields) if one.field), None)) else {}
     tip = unit_field(unit, fields, seen) if unit else None
@@ -80,10 +82,10 @@ def traced(model: nn.Module) -> fx.GraphModule | None:
 
 
 def _derived(
-    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None, watch: Watcher
+    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None, reporter: ProgressReporter
 ) -> tuple[list[LayerField], list[Views | None]]:
     """Return the layers along the graph; `prove` measures them, up to the one named `last_proven` if it is given."""
-    watch.phase(f"deriving what the units of {name} see", "measuring", brief=True)
+    reporter.phase(f"deriving what the units of {name} see", "measuring", brief=True)
     with _taking(name, side):
         derivation = graphs.derive(graph, side)
     names = list(derivation.layers)
@@ -91,8 +93,8 @@ def _derived(
         names = names[: names.index(last_proven) + 1]
     measured: Measured = {}
     if prove:
-        watch.step(PROVING)
-        measured = probing.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, watch)
+        reporter.step(PROVING)
+        measured = nan_proof.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, reporter)
     fields, seen = [], []
     for layer_name, found in derivation.layers.items():
         spatial = found.known if isinstance(found.known, graphs.Spatial) else None
@@ -128,12 +130,12 @@ def _cone(
 
 
 def _measured_only(
-    name: str, model: nn.Module, side: int, watch: Watcher
+    name: str, model: nn.Module, side: int, reporter: ProgressReporter
 ) -> tuple[list[LayerField], list[Views | None]]:
     """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
     with _taking(name, side):
-        watch.phase(PROVING, "measuring", brief=True)
-        measured = probing.trusted(model, probing.of_modules(model, WINDOWED), side, watch)
+        reporter.phase(PROVING, "measuring", brief=True)
+        measured = nan_proof.trusted(model, nan_proof.of_modules(model, WINDOWED), side, reporter)
     modules = dict(model.named_modules())
     fields = []
     for layer_name, (rows, columns) in measured.items():

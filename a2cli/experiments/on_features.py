@@ -20,8 +20,8 @@ from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED
 from a2cli.experiments.images import Images, make_job, notes_on, summary_of, title_of
-from a2cli.experiments.job import Job, Learner
-from a2cli.experiments.transferred import backbone_used, draw_transfer
+from a2cli.experiments.train_state import Learner, RunSpec
+from a2cli.experiments.transfer_summary import backbone_used, draw_transfer
 from a2cli.experiments.trial import run_trial
 from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
@@ -29,7 +29,7 @@ from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run
@@ -51,11 +51,11 @@ class Features:
     warnings: Sequence[str]
 
     @classmethod
-    def find(cls, settings: TrainFeaturesSettings, warnings: Sequence[str], watch: Watcher) -> "Features":
+    def find(cls, settings: TrainFeaturesSettings, warnings: Sequence[str], reporter: ProgressReporter) -> "Features":
         """Return the file's features; raises DataError, and SettingsError for a layer that it does not have."""
         chosen = settings.features
         assert chosen.features is not None, "it was asked for"
-        file = read_features(chosen.features, watch)
+        file = read_features(chosen.features, reporter)
         layer = file.layer(chosen.layer)
         if layer not in file.about.trunks:
             some = ", ".join(file.about.trunks)
@@ -64,10 +64,10 @@ class Features:
         first = (
             f", the first of {others + 1} layers in it; --layer names another" if others and not chosen.layer else ""
         )
-        watch.phase(f"learning from {layer}{first}", "reading features")
+        reporter.phase(f"learning from {layer}{first}", "reading features")
         card = file.about.trunks[layer]
         if chosen.data is not None:
-            _check_images(file, chosen.data, card, watch)
+            _check_images(file, chosen.data, card, reporter)
         identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
         stamp = [] if card.pretrained else [NOT_PRETRAINED]
@@ -98,23 +98,23 @@ class Features:
         alone: TrainFeaturesSettings,
         run: Run,
         device: torch.device,
-        watch: Watcher,
+        reporter: ProgressReporter,
         *,
         final: bool,
         figures: bool,
     ) -> Report:
         """Train a head in a run's folder, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
-        report = run_trial(self._job(alone), run, device, watch, final=final, figures=figures, more=True)
+        report = run_trial(self._job(alone), run, device, reporter, final=final, figures=figures, more=True)
         if report.status == "done":
             return report
         assert isinstance(report.results, TrainingResults), "it was trained"
         tested = all(one.test for one in report.results.runs)
-        probes = self._probes(alone, run, device, report, watch, tested) if alone.features.probe else []
+        probes = self._probes(alone, run, device, report, reporter, tested) if alone.features.probe else []
         report = replace(report, status="done", transfer=TransferResults(backbone_used(self.card), [], probes))
-        return run.finish(report, watch, partial(draw_transfer, run, report.transfer) if probes else None)
+        return run.finish(report, reporter, partial(draw_transfer, run, report.transfer) if probes else None)
 
-    def _job(self, alone: TrainFeaturesSettings) -> Job:
+    def _job(self, alone: TrainFeaturesSettings) -> RunSpec:
         packed, split, trunk = self.packed, self.check(alone), self.card
         card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
                          trunk.std, trunk, packed.value_range)  # fmt: skip
@@ -130,7 +130,7 @@ class Features:
                 raise DataError(f"--features {self.file.path}: its backbone's weights do not fit ({reason})") from None
             return Learner(whole, whole.head)
 
-        return Job(
+        return RunSpec(
             title=title_of(alone),
             settings=alone,
             card=card,
@@ -153,22 +153,22 @@ class Features:
         run: Run,
         device: torch.device,
         report: Report,
-        watch: Watcher,
+        reporter: ProgressReporter,
         final: bool,
     ) -> list[ProbeScore]:
         """Return how well each layer of the file serves, by the head just trained and by the standard answers."""
         assert isinstance(report.results, TrainingResults), "it was trained"
         split, found = split_of(self.packed, alone), []
         trained = report.results.runs[0]
-        for layer in watch.parts([*self.file.layers]):
-            watch.phase("probing", "probing")
+        for layer in reporter.parts([*self.file.layers]):
+            reporter.phase("probing", "probing")
             if layer == self.layer:
                 found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
-                found.append(self._mlp(alone, run, device, watch, final=final))
-                watch.phase("probing", "probing", brief=True)
+                found.append(self._mlp(alone, run, device, reporter, final=final))
+                reporter.phase("probing", "probing", brief=True)
             parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
-            watch.step("standard answers")
+            reporter.step("standard answers")
             for answer in standard_answers(parts[0], parts[1], parts[2:]):
                 scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
                 test = scores[2] if final else None
@@ -180,7 +180,7 @@ class Features:
         return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
 
     def _mlp(
-        self, alone: TrainFeaturesSettings, run: Run, device: torch.device, watch: Watcher, *, final: bool
+        self, alone: TrainFeaturesSettings, run: Run, device: torch.device, reporter: ProgressReporter, *, final: bool
     ) -> ProbeScore:
         """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
         usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
@@ -189,9 +189,9 @@ class Features:
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
         job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
-        child = run.child(PIXELS, watch)
+        child = run.child(PIXELS, reporter)
         child.write_config(job.command, job.config)
-        report = run_trial(job, child, device, watch, final=final, figures=False)
+        report = run_trial(job, child, device, reporter, final=final, figures=False)
         assert isinstance(report.results, TrainingResults), "it was trained"
         found = report.results.runs[0]
         hidden = ", ".join(map(str, usual.network.hidden))
@@ -221,11 +221,11 @@ def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
     return found
 
 
-def _check_images(file: FeatureFile, data: str, card: TrunkCard, watch: Watcher) -> None:
+def _check_images(file: FeatureFile, data: str, card: TrunkCard, reporter: ProgressReporter) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
     of = file.about
-    source, skip = find_source(data, watch), bool(of.skipped)
-    packed = pack(source, card.image_size, card.fit, skip, cores(), watch, of.value_range, may_skip=False)
+    source, skip = find_source(data, reporter), bool(of.skipped)
+    packed = pack(source, card.image_size, card.fit, skip, cores(), reporter, of.value_range, may_skip=False)
     if packed.fingerprint != file.about.fingerprint:
         ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
         raise DataError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a2cli.analysis.statistics import spread
-from a2cli.experiments.transferred import combined
+from a2cli.experiments.transfer_summary import combined
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, EpochLog, Spread, TrainingResult, TrainingResults

@@ -17,7 +17,7 @@ from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs import reason_of, rendered
 from a2cli.runtime import set_up
@@ -46,7 +46,7 @@ class Read:
 
 
 def predict(
-    settings: PredictionSettings, picture: str | None, watch: Watcher, *, overwrite: bool = False
+    settings: PredictionSettings, picture: str | None, reporter: ProgressReporter, *, overwrite: bool = False
 ) -> Predictions:
     """Return a run's answers to the images that the settings name; write the contact sheet, if `picture` names one.
 
@@ -55,7 +55,7 @@ def predict(
     already, unless `overwrite`.
     """
     assert settings.run is not None, "checked before"
-    watch.phase(f"loading the networks of {settings.run}", brief=True)
+    reporter.phase(f"loading the networks of {settings.run}", brief=True)
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
     named = find_images(settings.image)
@@ -64,16 +64,16 @@ def predict(
         _check_picture(picture, images, overwrite=overwrite)
     notes = ensemble.warnings + named.notes + _notes(settings, len(ensemble.card.class_names), len(images), picture)
     for note in notes:
-        watch.warn(note)
+        reporter.warn(note)
     count = settings.batch_size
     if len(images) > count:  # else it is over before anyone has read it
-        watch.phase(f"answering {len(images)} images", "predicting")
+        reporter.phase(f"answering {len(images)} images", "predicting")
     predictions: list[Prediction] = []
     thumbnails: list[Pixels] = []
     assumed = 0
     batches = _batches(images, ensemble.card, count, settings.threads or cores(), MOST_PICTURED if picture else 0)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
-        for batch in watch.batches(batches, -(-len(images) // count)):
+        for batch in reporter.batches(batches, -(-len(images) // count)):
             read = [one for one in batch if isinstance(one, Read)]
             broken += [one for one in batch if isinstance(one, Broken)]
             thumbnails += [one.thumbnail for one in read if one.thumbnail is not None]
@@ -83,7 +83,7 @@ def predict(
         notes.append(
             f"{assumed} of 16 bits, 0 to 65535 taken as black to white, as the network was trained on images of 8 bits"
         )
-        watch.warn(notes[-1])
+        reporter.warn(notes[-1])
     found = Predictions(
         run=settings.run,
         networks=ensemble.folders,
@@ -98,12 +98,12 @@ def predict(
         picture=picture if thumbnails else None,
     )
     if found.picture:
-        watch.phase("drawing the picture", "drawing", brief=True)
+        reporter.phase("drawing the picture", "drawing", brief=True)
         try:
             sheet = _drawn(found, thumbnails)
         except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
             note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
-            watch.warn(note, error)
+            reporter.warn(note, error)
             return replace(found, picture=None, warnings=[*notes, note])
         _write(found.picture, sheet)
     return found

@@ -14,11 +14,11 @@ import torch
 from a2cli.analysis.invariance import Answers, compared, falls_by_image, judged_changes, strength_point
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import SettingsError
-from a2cli.experiments.probed import Subject, Trained, find_subject
-from a2cli.experiments.probing import Key, Probed, Setting, Shift, probe_network
+from a2cli.experiments.predict_changed import AnyPerturbation, Perturbation, Probed, Translation, probe_network
+from a2cli.experiments.probe_targets import ProbeTarget, TrainingRun, find_target
 from a2cli.experiments.remeasured import check_measured
 from a2cli.experiments.verdicts import invariance_verdict
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
@@ -37,7 +37,7 @@ PADDED = {"fill-padding", "mean-padding", "crop-padding", "only-padding"}
 class Outcome:
     """A run's networks' answers, all together: unchanged, and after each change."""
 
-    subject: Subject
+    subject: ProbeTarget
     before: Answers
     after: Mapping[Probe, Sequence[tuple[Answers, Answers]]]  # by strength, each paired with the unchanged
     refuted: Sequence[str]  # what their reports say otherwise
@@ -46,9 +46,9 @@ class Outcome:
 
 def probe_invariance(
     settings: ProbeInvarianceSettings,
-    runs: Sequence[Trained],
+    runs: Sequence[TrainingRun],
     run: Run,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     warnings: Sequence[str] = (),
 ) -> Report:
@@ -56,22 +56,22 @@ def probe_invariance(
 
     Raises SettingsError where nothing is left to try, and DataError for runs and images that cannot be used.
     """
-    with run.locked(watch):
+    with run.locked(reporter):
         probe = settings.probe
         device = set_up(probe.device, probe.threads)
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, probe=probe)
         margin_of = partial(real_margin, probe)
-        subjects = [find_subject(one, one.title(runs), probe.data, margin_of, device, watch) for one in runs]
+        subjects = [find_target(one, one.title(runs), probe.data, margin_of, device, reporter) for one in runs]
         for subject in subjects:
             for names, reason in by_reason(_skipped(subject, probe)):
-                watch.warn(f"skipped: {', '.join(names)}, as {reason}")
-        parts = watch.parts([subject.name for subject in subjects], by_batches=True)
-        outcomes = [probe_subject(subject, probe, device, watch) for subject, _ in zip(subjects, parts, strict=True)]
+                reporter.warn(f"skipped: {', '.join(names)}, as {reason}")
+        parts = reporter.parts([subject.name for subject in subjects], by_batches=True)
+        outcomes = [probe_subject(subject, probe, device, reporter) for subject, _ in zip(subjects, parts, strict=True)]
         pairs = list(combinations(outcomes, 2))
         apart = [note for pair in pairs if (note := _apart(*pair))]
         for note in apart:
-            watch.warn(note)
+            reporter.warn(note)
         results = InvarianceResults(
             margin=probe.margin / 100,
             border=probe.border,
@@ -96,10 +96,10 @@ def probe_invariance(
 
             invariance_figures.draw(run, results, subjects, probe)
 
-        return run.finish(report, watch, draw)
+        return run.finish(report, reporter, draw)
 
 
-def _skipped(subject: Subject, settings: ProbeSettings) -> dict[str, str]:
+def _skipped(subject: ProbeTarget, settings: ProbeSettings) -> dict[str, str]:
     """Return the changes that make no sense for a run's images, and why."""
     reasons: dict[str, str] = {}
     for one in probes(settings):
@@ -110,19 +110,21 @@ def _skipped(subject: Subject, settings: ProbeSettings) -> dict[str, str]:
     return reasons
 
 
-def settings_of(wanted: Sequence[Probe], settings: ProbeSettings, side: int) -> list[Key]:
+def settings_of(wanted: Sequence[Probe], settings: ProbeSettings, side: int) -> list[AnyPerturbation]:
     """Return every setting to try: each change at each strength or draw, and the map over translations."""
-    found: list[Key] = []
+    found: list[AnyPerturbation] = []
     for one in wanted:
-        found += [Setting(one, strength) for strength in one.strengths]
-        found += [Setting(one, None, draw) for draw in range(settings.draws if one.drawn else 0)]
+        found += [Perturbation(one, strength) for strength in one.strengths]
+        found += [Perturbation(one, None, draw) for draw in range(settings.draws if one.drawn else 0)]
     if shares := [abs(s) for one in wanted if one.name.startswith("translate") for s in one.strengths]:
         steps = dict.fromkeys(round((2 * i / (GRID - 1) - 1) * pixels(max(shares), side)) for i in range(GRID))
-        found += [Shift(right, down) for down in steps for right in steps]
+        found += [Translation(right, down) for down in steps for right in steps]
     return found
 
 
-def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.device, watch: Watcher) -> Outcome:
+def probe_subject(
+    subject: ProbeTarget, settings: ProbeSettings, device: torch.device, reporter: ProgressReporter
+) -> Outcome:
     """Return what a run's networks answer to every change; raises SettingsError where none makes sense here."""
     skipped = _skipped(subject, settings)
     wanted = [one for one in probes(settings) if one.name not in skipped]
@@ -134,12 +136,12 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
     margin = real_margin(settings, side)
     found, refuted = [], list[str]()
     numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
-    for number, _ in enumerate(watch.parts(numbers, by_batches=True)):
+    for number, _ in enumerate(reporter.parts(numbers, by_batches=True)):
         network = subject.networks[number]
-        watch.phase(f"probing {subject.name}", "probing")
+        reporter.phase(f"probing {subject.name}", "probing")
         found.append(
             probe_network(network, number, keys, settings.border, margin, streams, training.training.precision, device,
-                          watch, layers=settings.layers)
+                          reporter, layers=settings.layers)
         )  # fmt: skip
         if network.result:
             before, name = found[-1].before, subject.name
@@ -150,16 +152,16 @@ def probe_subject(subject: Subject, settings: ProbeSettings, device: torch.devic
             wrong, note = check_measured(name, network.result, training, *counts, loss)
             refuted += [wrong] * bool(wrong)
             if wrong or note:
-                watch.warn(wrong or note)
+                reporter.warn(wrong or note)
     before = _together([one.before for one in found])
     after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
              for one in wanted}  # fmt: skip
     return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, found, skipped, keys))
 
 
-def _by_strength(probe: Probe, keys: Sequence[Key], found: Sequence[Probed]) -> list[Answers]:
+def _by_strength(probe: Probe, keys: Sequence[AnyPerturbation], found: Sequence[Probed]) -> list[Answers]:
     """Return the answers of all networks at each of a change's strengths; of draws all in one."""
-    own = [key for key in keys if isinstance(key, Setting) and key.probe == probe]
+    own = [key for key in keys if isinstance(key, Perturbation) and key.probe == probe]
     if probe.drawn:
         return [_together([one.after[key] for key in own for one in found])]
     return [_together([one.after[key] for one in found]) for key in own]
@@ -178,13 +180,13 @@ def _repeated(before: Answers, after: Answers) -> Answers:
 
 
 def _result(
-    subject: Subject,
+    subject: ProbeTarget,
     settings: ProbeSettings,
     before: Answers,
     after: Mapping[Probe, Sequence[tuple[Answers, Answers]]],
     found: Sequence[Probed],
     skipped: dict[str, str],
-    keys: Sequence[Key],
+    keys: Sequence[AnyPerturbation],
 ) -> ProbedRun:
     classes, margin = len(subject.classes), settings.margin / 100
     probed = []
@@ -202,7 +204,7 @@ def _result(
     knows = before.accuracy.low > majority.value
     changes = judged_changes(probed, before, margin, trained, counts=knows)
     side = subject.networks[0].card.image_size
-    shifts = [key for key in keys if isinstance(key, Shift)]
+    shifts = [key for key in keys if isinstance(key, Translation)]
     return ProbedRun(
         name=subject.name,
         folder=subject.trained.folder,

@@ -13,10 +13,10 @@ from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.machine import machine
-from a2cli.report import Report, Watcher
-from a2cli.results.fields import FieldResults, UnitField
+from a2cli.report import ProgressReporter, Report
+from a2cli.results.receptive_field import FieldResults, UnitField
 from a2cli.settings.declare import flat
-from a2cli.settings.fields import ReceptiveFieldSettings
+from a2cli.settings.receptive_field import ReceptiveFieldSettings
 from a2cli.settings.training import TrainCnnSettings
 
 if TYPE_CHECKING:
@@ -30,23 +30,25 @@ COMMAND = "receptive-field"
 
 
 def receptive_field(
-    settings: ReceptiveFieldSettings, sample: TrainCnnSettings, run: "Run | None", watch: Watcher
+    settings: ReceptiveFieldSettings, sample: TrainCnnSettings, run: "Run | None", reporter: ProgressReporter
 ) -> Report:
     """Return the report on what units see, and leave it in the run's folder, if any, with its figures.
 
     `sample` is the training whose validation images are averaged over and drawn on. Raises SettingsError, DataError.
     """
-    results = _derived(settings, watch)
+    results = _derived(settings, reporter)
     influences: Influences = {}
     warnings: Sequence[str] = ()
     images = None
     if results.image_size and (run or settings.effective.effective):
-        watch.phase("loading PyTorch", "starting", brief=True)
+        reporter.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments import effective_fields
 
-        images, warnings = effective_fields.sample_images(sample, results.image_size, settings.effective.images, watch)
+        images, warnings = effective_fields.sample_images(
+            sample, results.image_size, settings.effective.images, reporter
+        )
         if settings.effective.effective:
-            measured = effective_fields.measure(settings, results, sample.training.seed, images, watch)
+            measured = effective_fields.measure(settings, results, sample.training.seed, images, reporter)
             results, influences, more = measured
             warnings = [*warnings, *more]
     elif settings.effective.effective:
@@ -59,13 +61,13 @@ def receptive_field(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         results=results,
         warnings=list(warnings),
-        seconds=watch.clock.seconds(),
+        seconds=reporter.clock.seconds(),
     )
     if run is None:
         return report
-    with run.locked(watch):
+    with run.locked(reporter):
         run.write_config(COMMAND, report.config)
-        return run.finish(report, watch, partial(_draw, run, results, influences, images))
+        return run.finish(report, reporter, partial(_draw, run, results, influences, images))
 
 
 def _environment() -> dict[str, str | int]:
@@ -78,27 +80,29 @@ def _environment() -> dict[str, str | int]:
     return environment(torch.device("cpu"))
 
 
-def _derived(settings: ReceptiveFieldSettings, watch: Watcher) -> FieldResults:
+def _derived(settings: ReceptiveFieldSettings, reporter: ProgressReporter) -> FieldResults:
     stack = settings.stack
     if stack.model is not None:
-        watch.phase("loading PyTorch", "starting", brief=True)
+        reporter.phase("loading PyTorch", "starting", brief=True)
         from a2cli.experiments.model_fields import model_fields
 
-        return model_fields(stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove, watch=watch)
+        return model_fields(
+            stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
+        )
     if stack.layers is not None:
         return stack_fields(
-            parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove, watch=watch
+            parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
         )
     assert stack.image_size is not None, "the ConvNet has its image size"
     layers = layers_of(settings.network, stack.image_size)
     return stack_fields(
-        layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove, watch=watch
+        layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove, reporter=reporter
     )
 
 
 def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "NDArray[np.uint8] | None") -> None:
     from a2cli.experiments.effective_fields import support
-    from a2cli.plots import fields as plots
+    from a2cli.plots import receptive_field as plots
 
     image = None if images is None else images[0]
     if results.cone:

@@ -14,7 +14,6 @@ from math import isclose
 from pathlib import Path
 
 from a2cli.analysis.statistics import wilson
-from a2cli.experiments.job import identity_of
 from a2cli.experiments.over_runs import over_runs
 from a2cli.experiments.rechecked_classes import by_class
 from a2cli.experiments.rechecked_files import (
@@ -25,14 +24,15 @@ from a2cli.experiments.rechecked_files import (
     in_rows,
     in_weights,
 )
+from a2cli.experiments.train_state import identity_of
 from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import Report, Watcher, plain
+from a2cli.report import ProgressReporter, Report, plain
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
 from a2cli.settings.declare import completed, flat
-from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.storage import read_json
 from a2cli.training.loop import monitored
 from a2cli.versions import upgraded
@@ -46,15 +46,15 @@ NO_DIGEST = (
 )
 
 
-def check_training(run: Run, settings: AnyTraining, watch: Watcher | None = None) -> None:
+def check_training(run: Run, settings: AnyTraining, reporter: ProgressReporter | None = None) -> None:
     """Raise DataError where the numbers of a training, as far as it is finished, contradict each other.
 
     Says so where its report is of a version that had no SHA-256.
     """
     refuse(list(differences(run, settings)))
     report = run.read_report()
-    if watch and report and report.status == "done" and not has_digest(run.folder / "report.json"):
-        watch.warn(NO_DIGEST.format(run.folder / "report.json"))
+    if reporter and report and report.status == "done" and not has_digest(run.folder / "report.json"):
+        reporter.warn(NO_DIGEST.format(run.folder / "report.json"))
 
 
 def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:
@@ -62,7 +62,7 @@ def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:
 
     Raises DataError for a report that is not as it was written.
     """
-    report, alone_in = run.read_report(), repeats(settings)
+    report, alone_in = run.read_report(), split_into_runs(settings)
     is_done = report is not None and report.status == "done" and isinstance(report.results, TrainingResults)
     if len(alone_in) == 1:
         if report is not None and is_done:

@@ -12,7 +12,7 @@ from typing import Any
 from a2cli.errors import SettingsError
 from a2cli.experiments.images import title_of
 from a2cli.experiments.workers import Workers
-from a2cli.report import RunProgress, Watcher
+from a2cli.report import ProgressReporter, RunProgress
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings, stages_of
 
@@ -25,7 +25,7 @@ def train_side_by_side(
     runs: Mapping[str, AnyTraining],
     folder: Path,
     jobs: int,
-    watch: Watcher,
+    reporter: ProgressReporter,
 ) -> None:
     """Call `train` for each run inside a folder, `jobs` at a time, each in a process; it returns its run and warnings.
 
@@ -36,14 +36,14 @@ def train_side_by_side(
     try:
 
         def look() -> None:
-            watch.runs([run_progress(folder / name, one, name in ended) for name, one in runs.items()])
+            reporter.runs([run_progress(folder / name, one, name in ended) for name, one in runs.items()])
 
         with followed(look), workers.results(train, list(calls.values())) as results:
             import_module("a2cli.plots.training")  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
                 ended.add(name)
                 for text in warnings:
-                    watch.warn(f"{title_of(runs[name])}: {text}")
+                    reporter.warn(f"{title_of(runs[name])}: {text}")
     except BrokenProcessPool:
         left = ", ".join(title_of(runs[name]) for name in runs if name not in ended)
         raise SettingsError(

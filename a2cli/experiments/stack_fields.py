@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from a2cli.analysis.receptive_field import Layer, View, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.fields import (
+from a2cli.experiments.receptive_field_report import (
     Measured,
     Views,
     field_of,
@@ -16,8 +16,8 @@ from a2cli.experiments.fields import (
     unit_field,
     verdict,
 )
-from a2cli.report import Nobody, Watcher
-from a2cli.results.fields import FieldResults, MapCone, UnitField
+from a2cli.report import NullReporter, ProgressReporter
+from a2cli.results.receptive_field import FieldResults, MapCone, UnitField
 from a2cli.settings.training import NetworkSettings
 
 MOST_DRAWN = 1024
@@ -32,7 +32,7 @@ def stack_fields(
     network: NetworkSettings | None = None,
     *,
     prove: bool = False,
-    watch: Watcher | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> FieldResults:
     """Return what the units of every layer see; `unit` is LAYER,ROW,COLUMN, `pixel` is ROW,COLUMN.
 
@@ -40,7 +40,7 @@ def stack_fields(
     layers. Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
     """
     found = views(layers, image_size)
-    measured = _measured(layers, image_size, network, watch or Nobody()) if prove else None
+    measured = _measured(layers, image_size, network, reporter or NullReporter()) if prove else None
     global_from = 1 if network and network.norm == "group" else len(layers)  # group norm looks at whole maps
     last_sees = {"image": field_of(found[-1])}
     for i in range(len(layers) - 1, 0, -1):
@@ -69,20 +69,22 @@ def stack_fields(
 
 
 def _measured(
-    layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None, watch: Watcher
+    layers: Sequence[Layer], image_size: int | None, network: NetworkSettings | None, reporter: ProgressReporter
 ) -> Measured:
     if image_size is None:
         raise SettingsError("--prove: needs --image-size")
-    watch.phase("loading PyTorch", "starting", brief=True)
-    from a2cli.analysis import probing
+    reporter.phase("loading PyTorch", "starting", brief=True)
+    from a2cli.analysis import nan_proof
     from a2cli.models.convnet import build_convnet
     from a2cli.runtime import Streams
 
-    model = probing.built(layers)
+    model = nan_proof.built(layers)
     if network:
         model = build_convnet(network, image_size, 2, (0.5,) * 3, (0.5,) * 3, Streams(0))
-    watch.phase(PROVING, "measuring", brief=True)
-    return probing.trusted(model, probing.of_sequence(model, [layer.name for layer in layers]), image_size, watch)
+    reporter.phase(PROVING, "measuring", brief=True)
+    return nan_proof.trusted(
+        model, nan_proof.of_sequence(model, [layer.name for layer in layers]), image_size, reporter
+    )
 
 
 def _cone(layers: Sequence[Layer], image_size: int | None, tip: UnitField | None) -> list[MapCone]:

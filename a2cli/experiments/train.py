@@ -16,21 +16,21 @@ from a2cli.experiments.over_runs import over_runs
 from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.side_by_side import train_side_by_side
 from a2cli.experiments.training_figures import draw_training
-from a2cli.experiments.transferred import draw_transfer
+from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
-from a2cli.report import Listening, Nobody, Report, Watcher
+from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
-from a2cli.settings.kinds import AnyTraining, command_of, repeats
+from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
 REPORT_GONE = "{} is gone, and with it how often the test images were read"
 
 
-class Ground(Protocol):
+class TrainingTask(Protocol):
     """What all runs of a training begin with: its data, and how one run is trained on it."""
 
     @property
@@ -47,7 +47,7 @@ class Ground(Protocol):
         ...
 
     def train(
-        self, alone: Any, run: Run, device: torch.device, watch: Watcher, *, final: bool, figures: bool
+        self, alone: Any, run: Run, device: torch.device, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
         """Train one run in its folder, and return the report written there."""
         ...
@@ -56,7 +56,7 @@ class Ground(Protocol):
 def train_network(
     settings: AnyTraining,
     run: Run,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     final: bool = False,
     warnings: Sequence[str] = (),
@@ -69,8 +69,8 @@ def train_network(
     folds, `jobs` are trained side by side, 0: as many as keep every core busy. Raises SettingsError, DataError and
     DivergedError.
     """
-    with run.locked(watch):
-        check_training(run, settings, watch)
+    with run.locked(reporter):
+        check_training(run, settings, reporter)
         threads, auto = settings.training.threads, ""
         if not threads:
             threads, auto = auto_threads(settings)
@@ -78,17 +78,17 @@ def train_network(
         # What was left open is settled here, so that the run's config repeats the run elsewhere and in later versions.
         training = replace(settings.training, device=str(device), threads=threads)
         settings = replace(settings, training=training)
-        alone_in = repeats(settings)
-        ground = ground_of(settings, warnings, watch)
+        alone_in = split_into_runs(settings)
+        ground = task_for(settings, warnings, reporter)
         for note in ground.warnings:
-            watch.warn(note)
+            reporter.warn(note)
         began = (run.folder / "config.yaml").exists()
         if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
             final = True
-            watch.warn("going on with --final, which was interrupted after the test images were read")
+            reporter.warn("going on with --final, which was interrupted after the test images were read")
         tested = False
-        watch.phase("checking the settings on the data", "checking", brief=True)
-        for alone in watch.batches(alone_in.values(), len(alone_in)):
+        reporter.phase("checking the settings on the data", "checking", brief=True)
+        for alone in reporter.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
                 split = ground.check(alone)
             tested = tested or len(split.test) > 0
@@ -98,19 +98,19 @@ def train_network(
                 raise SettingsError(f"{flag}: {ground.source} has no test images; {advice}")
         if tested and (lost := _without_report(run.folder, alone_in)):
             warnings = [*warnings, *(REPORT_GONE.format(report) for report in lost)]
-            ground = ground_of(settings, warnings, watch)
+            ground = task_for(settings, warnings, reporter)
             for report in lost:
-                watch.warn(REPORT_GONE.format(report))
+                reporter.warn(REPORT_GONE.format(report))
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
         if previous and previous.status == "done" and not final:
-            watch.warn("this run was finished before; nothing is left to train")
+            reporter.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:
-            return ground.train(settings, run, device, watch, final=final, figures=figures)
+            return ground.train(settings, run, device, reporter, final=final, figures=figures)
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
-        return _several(settings, ground, run, device, watch, final, jobs, warnings)
+        return _several(settings, ground, run, device, reporter, final, jobs, warnings)
 
 
 def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
@@ -126,17 +126,17 @@ def _was_testing(folder: Path) -> bool:
     return isinstance(results, TrainingResults) and any(one.test for one in results.runs)
 
 
-def ground_of(settings: AnyTraining, warnings: Sequence[str], watch: Watcher) -> Ground:
+def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressReporter) -> TrainingTask:
     """Return what a training begins with; raises SettingsError, DataError."""
     if isinstance(settings, TrainFeaturesSettings):
         from a2cli.experiments.on_features import Features
 
-        return Features.find(settings, warnings, watch)
+        return Features.find(settings, warnings, reporter)
     if isinstance(settings, FinetuneSettings):
         from a2cli.experiments.finetune import Finetuning
 
-        return Finetuning.find(settings, warnings, watch)
-    return Images.find(settings, warnings, watch)
+        return Finetuning.find(settings, warnings, reporter)
+    return Images.find(settings, warnings, reporter)
 
 
 def _train_part(
@@ -148,29 +148,29 @@ def _train_part(
     final: bool,
 ) -> tuple[str, list[str]]:
     """Train one of several seeds or folds in a process of its own; return its folder's name and what it warned of."""
-    watch = Listening()
+    reporter = WarningCollector()
     device = set_up(alone.training.device, alone.training.threads, auto)
     with naming(title_of(alone)):
-        ground = ground_of(alone, warnings, Nobody())
+        ground = task_for(alone, warnings, NullReporter())
         child = Run(folder).child(name)
         child.write_config(command_of(alone), flat(alone))
-        ground.train(alone, child, device, watch, final=final, figures=True)
-    return name, watch.warnings
+        ground.train(alone, child, device, reporter, final=final, figures=True)
+    return name, reporter.warnings
 
 
 def _several(
     settings: AnyTraining,
-    ground: Ground,
+    ground: TrainingTask,
     run: Run,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
     final: bool,
     jobs: int,
     warnings: Sequence[str],
 ) -> Report:
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    reports, alone_in = [], repeats(settings)
+    reports, alone_in = [], split_into_runs(settings)
     previous = run.read_report()
     reads = previous.test_reads if previous and previous.status == "done" else 0
     before = {folder: Run(run.folder / folder).read_report() for folder in alone_in}
@@ -185,19 +185,19 @@ def _several(
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
         calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
-        watch.phase(f"{len(left)} runs, {jobs} side by side", "training")
-        train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, watch)
+        reporter.phase(f"{len(left)} runs, {jobs} side by side", "training")
+        train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, reporter)
         reading = dict.fromkeys(reading, False)
-    parts = watch.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])
+    parts = reporter.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])
     for folder, _ in zip(alone_in, parts if jobs == 1 else alone_in, strict=True):
-        alone, child = alone_in[folder], run.child(folder, watch)
+        alone, child = alone_in[folder], run.child(folder, reporter)
         child.write_config(command_of(alone), flat(alone))
         with naming(title_of(alone)):
             earlier = child.previous_report(alone, ground.packed.fingerprint)
             if earlier and earlier.status == "done" and not reading[folder]:
                 reports.append(earlier)  # nothing of it is prepared again
                 continue
-            reports.append(ground.train(alone, child, device, watch, final=reading[folder], figures=True))
+            reports.append(ground.train(alone, child, device, reporter, final=reading[folder], figures=True))
     of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
     report = Report(
         command=command_of(settings),
@@ -218,4 +218,4 @@ def _several(
         draw_training(run, of_all.history, of_all.results.runs)
         draw_transfer(run, of_all.transfer)
 
-    return run.finish(report, watch, draw)
+    return run.finish(report, reporter, draw)

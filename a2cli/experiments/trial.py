@@ -15,10 +15,10 @@ from torch import Tensor
 from a2cli.analysis.by_class import judged_part
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import DataError, DivergedError
-from a2cli.experiments.job import Job, Progress
+from a2cli.experiments.train_state import RunSpec, TrainState
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import DataSummary, Report, Watcher
+from a2cli.report import DataSummary, ProgressReporter, Report
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
@@ -30,10 +30,10 @@ CHECKPOINT_SECONDS = 1.0
 
 
 def run_trial(
-    job: Job,
+    job: RunSpec,
     run: Run,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     final: bool = False,
     figures: bool = True,
@@ -50,14 +50,14 @@ def run_trial(
     if previous is not None and is_done and not final:
         return previous
     with under_way(run, job.settings, job.summary, job.warnings, device, final=final) as report:
-        progress = Progress(job, device)
-        progress.restore(run, watch)
+        progress = TrainState(job, device)
+        progress.restore(run, reporter)
         if is_done and not progress.finished:  # training again would test other weights than the report's
             raise DataError(
                 f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
                 "begin a new run with --final"
             )
-        return _run(progress, run, device, watch, report, final, figures, more)
+        return _run(progress, run, device, reporter, report, final, figures, more)
 
 
 @contextmanager
@@ -104,10 +104,10 @@ def under_way(
 
 
 def _run(
-    progress: Progress,
+    progress: TrainState,
     run: Run,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
     report: Report,
     final: bool,
     figures: bool,
@@ -115,21 +115,23 @@ def _run(
 ) -> Report:
     job = progress.job
     run.start_metrics(progress.history)
-    watch.start(job.title, job.training.epochs, len(progress.history))
+    reporter.start(job.title, job.training.epochs, len(progress.history))
     if not progress.finished:
-        _train(progress, run, device, watch)
+        _train(progress, run, device, reporter)
         run.start_metrics(progress.history)  # lines are appended without waiting for the disk
-    watch.phase("evaluating", "evaluating")
-    progress.model.load_state_dict(progress.best_weights if job.training.restore_best else progress.judged.state_dict())
+    reporter.phase("evaluating", "evaluating")
+    progress.model.load_state_dict(
+        progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
+    )
     weights = run.save_model(job.card, progress.whole)
-    watch.step("validation images")
-    val = evaluate(progress.model, job.val, job.training, device, watch)
+    reporter.step("validation images")
+    val = evaluate(progress.model, job.val, job.training, device, reporter)
     if final:
-        watch.step("test images")
+        reporter.step("test images")
         run.write_report(report)
-    test = evaluate(progress.model, job.test, job.training, device, watch) if final else None
-    watch.step("training images")
-    train = evaluate(progress.model, job.train.data, job.training, device, watch)
+    test = evaluate(progress.model, job.test, job.training, device, reporter) if final else None
+    reporter.step("training images")
+    train = evaluate(progress.model, job.train.data, job.training, device, reporter)
     result = replace(_result(progress, train, val, test), weights_sha256=weights)
     history = {str(job.training.seed): progress.history}
     verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
@@ -145,10 +147,10 @@ def _run(
         draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
         draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
 
-    return run.finish(report, watch, draw if figures else None)
+    return run.finish(report, reporter, draw if figures else None)
 
 
-def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -> None:
+def _train(progress: TrainState, run: Run, device: torch.device, reporter: ProgressReporter) -> None:
     job = progress.job
     streams = Streams(job.training.seed, job.epochs_before)
     saved, film = time.perf_counter(), progress.first_layer
@@ -161,7 +163,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
         progress.schedule,
         streams,
         device,
-        watch,
+        reporter,
         first_epoch=len(progress.history),
         test=job.test if job.training.test_curve else None,
         average=progress.average,
@@ -171,7 +173,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
         run.append_metrics(log)
         if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
             run.save_frame(log.epoch, {"weight": film.weight.detach().half()})
-        watch.epoch(log)
+        reporter.epoch(log)
         if progress.stopped_early:
             break
         if time.perf_counter() - saved > CHECKPOINT_SECONDS:
@@ -180,7 +182,7 @@ def _train(progress: Progress, run: Run, device: torch.device, watch: Watcher) -
     progress.save(run)
 
 
-def _result(progress: Progress, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
+def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
     job, names = progress.job, progress.job.card.class_names
     largest = largest_class(job.train.data.labels, len(names))
     return TrainingResult(

@@ -15,7 +15,7 @@ from a2cli.errors import A2Error, DataError, DivergedError
 from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.train import train_network
 from a2cli.experiments.workers import Workers
-from a2cli.report import Nobody, Report, plain
+from a2cli.report import NullReporter, Report, plain
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
 from a2cli.settings.declare import completed
@@ -115,7 +115,7 @@ def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
     run = Run(Path(folder))
     try:
-        train_network(trial.settings, run.child(trial.name), Nobody(), figures=False)
+        train_network(trial.settings, run.child(trial.name), NullReporter(), figures=False)
     except DivergedError as error:
         return trial.name, "diverged", str(error)
     except A2Error as error:

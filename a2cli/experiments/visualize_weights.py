@@ -9,15 +9,15 @@ import torch
 
 from a2cli.errors import SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED
-from a2cli.experiments.film import film_of
-from a2cli.experiments.looks import look, read_image
-from a2cli.experiments.probed import Trained
-from a2cli.experiments.seen import Seen
-from a2cli.experiments.unit_views import ascended, check_units, class_number, excited, pixel_units
+from a2cli.experiments.inspected import InspectedNetwork, find_viewed
+from a2cli.experiments.network_findings import NetworkFindings
+from a2cli.experiments.probe_targets import TrainingRun
+from a2cli.experiments.random_baseline import evidence
+from a2cli.experiments.saliency import look, read_image
+from a2cli.experiments.unit_figures import ascended, check_units, class_number, excited, pixel_units
 from a2cli.experiments.verdicts import weights_verdict
-from a2cli.experiments.viewed import Viewed, find_viewed
-from a2cli.experiments.weight_evidence import evidence
-from a2cli.report import Report, Watcher
+from a2cli.experiments.weight_history import film_of
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.weights import ViewedNetwork, WeightResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -29,9 +29,9 @@ COMMAND = "visualize-weights"
 
 def visualize_weights(
     settings: VisualizeWeightsSettings,
-    runs: Sequence[Trained],
+    runs: Sequence[TrainingRun],
     run: Run,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     animate: bool = False,
 ) -> Report:
@@ -40,24 +40,24 @@ def visualize_weights(
     Raises SettingsError for a part, unit, layer or class that a network does not have, DataError for runs, weights and
     images that cannot be used.
     """
-    with run.locked(watch):
+    with run.locked(reporter):
         view, look_at = settings.view, settings.look
         device = set_up(view.device, view.threads)
         view = replace(view, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, view=view)
-        networks = find_viewed(view, runs, device, watch)
+        networks = find_viewed(view, runs, device, reporter)
         notes = [NOT_PRETRAINED] if any(one.weights == "none" for one in networks) else []
         run.stamp = notes[0] if notes else ""
         for viewed in networks:
             _check(viewed, settings)
-        names = watch.parts([viewed.name for viewed in networks])
-        seen = [_look_into(viewed, view, device, watch) for viewed, _ in zip(networks, names, strict=True)]
+        names = reporter.parts([viewed.name for viewed in networks])
+        seen = [_look_into(viewed, view, device, reporter) for viewed, _ in zip(networks, names, strict=True)]
         if look_at.image:
-            watch.phase(f"asking what they look at in {', '.join(look_at.image)}", "explaining images")
+            reporter.phase(f"asking what they look at in {', '.join(look_at.image)}", "explaining images")
         asked = [(file, viewed) for file in look_at.image for viewed in networks]
-        parts = watch.parts([f"{Path(file).name} by {viewed.name}" for file, viewed in asked], by_batches=True)
+        parts = reporter.parts([f"{Path(file).name} by {viewed.name}" for file, viewed in asked], by_batches=True)
         looked = [
-            look(viewed, file, look_at.methods, view.class_, view.redraws, device, watch)
+            look(viewed, file, look_at.methods, view.class_, view.redraws, device, reporter)
             for (file, viewed), _ in zip(asked, parts, strict=True)
         ]
         found, looks = [_result(one) for one in seen], [one.look for one in looked]
@@ -78,10 +78,10 @@ def visualize_weights(
 
             weight_figures.draw(run, seen, looked, view, animate=animate)
 
-        return run.finish(report, watch, draw)
+        return run.finish(report, reporter, draw)
 
 
-def _check(viewed: Viewed, settings: VisualizeWeightsSettings) -> None:
+def _check(viewed: InspectedNetwork, settings: VisualizeWeightsSettings) -> None:
     """Raise SettingsError, DataError for what is asked for and a network does not have, before anything is computed."""
     view = settings.view
     for layer in view.layer:
@@ -97,34 +97,36 @@ def _check(viewed: Viewed, settings: VisualizeWeightsSettings) -> None:
         read_image(file, viewed)
 
 
-def _deep(viewed: Viewed, settings: ViewSettings) -> list[str]:
+def _deep(viewed: InspectedNetwork, settings: ViewSettings) -> list[str]:
     """Return the convolutions whose units are shown by what excites them."""
     convolutions = [name for name, one in viewed.layers.items() if one.is_convolution]
     wide = [name for name in convolutions if max(viewed.layers[name].weight.shape[2:]) > 1]
     return list(settings.layer) or (wide or convolutions)[-1:]
 
 
-def _look_into(viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher) -> Seen:
+def _look_into(
+    viewed: InspectedNetwork, settings: ViewSettings, device: torch.device, reporter: ProgressReporter
+) -> NetworkFindings:
     film = film_of(viewed) if "film" in settings.show else []
     unsuited = _unsuited(viewed, has_film=len(film) > 1)
-    seen = Seen(viewed, skipped={part: why for part, why in unsuited.items() if part in settings.show})
+    seen = NetworkFindings(viewed, skipped={part: why for part, why in unsuited.items() if part in settings.show})
     if settings.show != VIEWS and seen.skipped:
         part, why = next(iter(seen.skipped.items()))
         raise SettingsError(f"--show {part}: {viewed.name}: {why}")
     seen.film = film if seen.shows("film", settings) else []
     if seen.shows("units", settings):
-        seen.units = pixel_units(viewed, settings, device, watch)
+        seen.units = pixel_units(viewed, settings, device, reporter)
     if seen.shows("patches", settings) or seen.shows("ascent", settings):
-        seen.excited = excited(viewed, _deep(viewed, settings), settings, device, watch)
+        seen.excited = excited(viewed, _deep(viewed, settings), settings, device, reporter)
     if seen.shows("ascent", settings):
-        seen.excited = [ascended(viewed, one, settings, watch) for one in seen.excited]
+        seen.excited = [ascended(viewed, one, settings, reporter) for one in seen.excited]
     if seen.shows("evidence", settings):
-        watch.phase(f"holding {viewed.name} against {settings.redraws} drawn anew", "looking into weights")
-        seen.layers, seen.spectra = evidence(viewed, settings.redraws, device, watch)
+        reporter.phase(f"holding {viewed.name} against {settings.redraws} drawn anew", "looking into weights")
+        seen.layers, seen.spectra = evidence(viewed, settings.redraws, device, reporter)
     return seen
 
 
-def _unsuited(viewed: Viewed, *, has_film: bool) -> dict[str, str]:
+def _unsuited(viewed: InspectedNetwork, *, has_film: bool) -> dict[str, str]:
     """Return the parts that do not suit a network, and why."""
     found = {}
     if viewed.layers[viewed.first].is_convolution:
@@ -139,7 +141,7 @@ def _unsuited(viewed: Viewed, *, has_film: bool) -> dict[str, str]:
     return found
 
 
-def _result(seen: Seen) -> ViewedNetwork:
+def _result(seen: NetworkFindings) -> ViewedNetwork:
     viewed = seen.viewed
     return ViewedNetwork(
         name=viewed.name,

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from a2cli.experiments.looks import Looked
-from a2cli.experiments.seen import Seen
-from a2cli.experiments.unit_views import Excited
-from a2cli.plots import looks as look_plots
+from a2cli.experiments.network_findings import NetworkFindings
+from a2cli.experiments.saliency import SaliencyMaps
+from a2cli.experiments.unit_figures import Excited
+from a2cli.plots import saliency as look_plots
 from a2cli.plots import weights as plots
 from a2cli.plots.spectra import evidence
 from a2cli.runs import Run
@@ -23,7 +23,9 @@ FRAME_MILLISECONDS = 700
 CAPTION = 24  # pixels
 
 
-def draw(run: Run, seen: Sequence[Seen], looked: Sequence[Looked], settings: ViewSettings, *, animate: bool) -> None:
+def draw(
+    run: Run, seen: Sequence[NetworkFindings], looked: Sequence[SaliencyMaps], settings: ViewSettings, *, animate: bool
+) -> None:
     """Write all figures into the run's folder; with several networks one a network, numbered, and some together."""
     of = [one for one in seen if one.shows("filters", settings)]
     banks = [_filters(one, settings, plots.MOST_FILTERS // len(of)) for one in of]
@@ -50,7 +52,7 @@ def _numbered(name: str, number: int, among: Sequence[object]) -> str:
     return name if len(among) == 1 else f"{name}-{number}"
 
 
-def _filters(seen: Seen, settings: ViewSettings, most: int) -> plots.Bank:
+def _filters(seen: NetworkFindings, settings: ViewSettings, most: int) -> plots.Bank:
     viewed = seen.viewed
     weight = viewed.layers[viewed.first].weight.cpu()
     shown = list(settings.units) or list(range(min(len(weight), most)))
@@ -58,7 +60,7 @@ def _filters(seen: Seen, settings: ViewSettings, most: int) -> plots.Bank:
     return plots.Bank(viewed.name, shown, viewed.filters(weight)[shown].numpy())
 
 
-def _units(seen: Seen) -> plots.Bank:
+def _units(seen: NetworkFindings) -> plots.Bank:
     viewed = seen.viewed
     shown = [view.unit for view in seen.units]
     weights = viewed.filters(viewed.layers[viewed.first].weight.cpu())[shown]
@@ -80,7 +82,7 @@ def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: View
     run.save_pictures(name, partial(plots.units, banks, settings.class_, note), arrays)
 
 
-def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: ViewSettings) -> None:
+def _draw_excited(run: Run, name: str, seen: NetworkFindings, layer: Excited, settings: ViewSettings) -> None:
     viewed, cut = seen.viewed, layer.patches.numpy()
     pictures = None if layer.pictures is None else layer.pictures.numpy()
     if not seen.shows("patches", settings):
@@ -104,7 +106,7 @@ def _draw_excited(run: Run, name: str, seen: Seen, layer: Excited, settings: Vie
     )  # fmt: skip
 
 
-def _draw_evidence(run: Run, name: str, seen: Seen) -> None:
+def _draw_evidence(run: Run, name: str, seen: NetworkFindings) -> None:
     spectra = {key: (one.values.numpy(), one.low.numpy(), one.high.numpy()) for key, one in seen.spectra.items()}
     run.save_figure(
         name,
@@ -115,7 +117,7 @@ def _draw_evidence(run: Run, name: str, seen: Seen) -> None:
     )  # fmt: skip
 
 
-def _draw_film(run: Run, name: str, seen: Seen, settings: ViewSettings, *, animate: bool) -> None:
+def _draw_film(run: Run, name: str, seen: NetworkFindings, settings: ViewSettings, *, animate: bool) -> None:
     viewed = seen.viewed
     chosen = list(settings.units) or [view.unit for view in seen.units] or list(range(FILMED))
     chosen = [unit for unit in chosen if unit < viewed.layers[viewed.first].units][:FILMED]
@@ -142,7 +144,7 @@ def _page(words: str, pixels: NDArray[np.uint8]) -> Image.Image:
     return page
 
 
-def _draw_look(run: Run, name: str, found: Looked) -> None:
+def _draw_look(run: Run, name: str, found: SaliencyMaps) -> None:
     maps = [
         look_plots.MapPair(said, own.signed, own.values.cpu().numpy(), other.numpy())
         for said, own, other in zip(found.look.maps, found.trained, found.random, strict=True)

@@ -123,11 +123,11 @@ def _begin(environment: Mapping[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent, pid = multiprocessing.parent_process(), os.getppid()
 
-    def watch() -> None:
+    def reporter() -> None:
         if parent is not None:
             parent.join()
         while parent is None and os.getppid() == pid:  # begun without the server
             time.sleep(0.5)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=reporter, daemon=True).start()

@@ -126,7 +126,7 @@ def resolve_layer(graph: fx.GraphModule, layer: str, flag: str, *, before_relu: 
     raise SettingsError(f"{flag}: no layer {layer!r}{nearest(layer, names)} (there are {listed})")
 
 
-def settled(graph: fx.GraphModule, name: str, passing: Collection[str] = ()) -> str:
+def output_node(graph: fx.GraphModule, name: str, passing: Collection[str] = ()) -> str:
     """Return the node that holds a layer's answer: behind the norm and the activation that follow it, if they do.
 
     `passing` are the functions that are gone through as well.
@@ -145,7 +145,7 @@ def _is_layer(node: fx.Node) -> bool:
     return node.op == "call_module"
 
 
-def up_to(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:
+def truncate(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:
     """Return the part of a network that computes these nodes, and gives them in a dictionary; nothing behind the last.
 
     Its modules are the network's own, not copies. Each value is what its node computed, whatever a later step, as a
@@ -167,7 +167,7 @@ def up_to(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:
     return found
 
 
-def behind(graph: fx.GraphModule, name: str) -> fx.GraphModule:
+def tail(graph: fx.GraphModule, name: str) -> fx.GraphModule:
     """Return the part of a network from a node's value on, which all that comes later must hang on alone.
 
     What is given to it stays as it is.

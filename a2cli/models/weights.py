@@ -16,7 +16,7 @@ from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.storage import hashed
 
 
@@ -52,7 +52,7 @@ class Weights:
         return self.tensors is not None
 
 
-def find_weights(name: str, weights: str, watch: Watcher | None = None) -> WeightsFile:
+def find_weights(name: str, weights: str, reporter: ProgressReporter | None = None) -> WeightsFile:
     """Return the weights of one of torchvision's networks that `--weights` names.
 
     `imagenet` or one of torchvision's own names are downloaded, or are in its cache; `none` are random ones; anything
@@ -60,15 +60,15 @@ def find_weights(name: str, weights: str, watch: Watcher | None = None) -> Weigh
     """
     if weights == "none":
         return WeightsFile((), "none", "")
-    watch = watch or Nobody()
+    reporter = reporter or NullReporter()
     known = torchvision_weights(name)
     by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
     if weights.lower() in by_name and not Path(weights).exists():
-        return _downloaded(by_name[weights.lower()], watch)
+        return _downloaded(by_name[weights.lower()], reporter)
     if not Path(weights).exists() and not Path(weights).suffix and Path(weights).name == weights:
         choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
-    return WeightsFile(read_weights(weights), weights, _digest(Path(weights), watch))
+    return WeightsFile(read_weights(weights), weights, _digest(Path(weights), reporter))
 
 
 def fit(model: nn.Module, file: WeightsFile) -> Weights:
@@ -97,16 +97,16 @@ def torchvision_weights(name: str) -> Any:
     return get_model_weights(name)
 
 
-def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
+def _downloaded(found: Any, reporter: ProgressReporter) -> WeightsFile:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if not folder.is_absolute():  # torch's "~" of a user without a home
         folder = cache_folder() / "checkpoints"
     file = folder / Path(found.url).name
     try:
         if not file.is_file():
-            watch.phase(f"fetching {found.url} into {folder} (once)", "downloading")
+            reporter.phase(f"fetching {found.url} into {folder} (once)", "downloading")
             folder.mkdir(parents=True, exist_ok=True)
-            with told_to(watch, torch.hub):
+            with told_to(reporter, torch.hub):
                 torch.hub.download_url_to_file(found.url, str(file), _beginning(file))
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         reason = " ".join(str(error).split())[:80]
@@ -114,7 +114,7 @@ def _downloaded(found: Any, watch: Watcher) -> WeightsFile:
             f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have; "
             "TORCH_HOME moves that folder"
         ) from None
-    digest = _digest(file, watch)
+    digest = _digest(file, reporter)
     if not digest.startswith(_beginning(file)):
         raise DataError(f"--weights: {file} is damaged (SHA-256 {digest[:8]}, expected {_beginning(file)}); remove it")
     return WeightsFile(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest, published=True)
@@ -125,9 +125,9 @@ def _beginning(file: Path) -> str:
     return file.stem.rpartition("-")[2]
 
 
-def _digest(file: Path, watch: Watcher) -> str:
-    watch.phase(f"reading {file}", "reading weights", brief=True)
-    return hashed(file, watch).hexdigest()
+def _digest(file: Path, reporter: ProgressReporter) -> str:
+    reporter.phase(f"reading {file}", "reading weights", brief=True)
+    return hashed(file, reporter).hexdigest()
 
 
 def read_weights(path: str) -> list[tuple[str, Tensors]]:

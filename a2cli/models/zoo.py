@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from a2cli.models.backbones import graph_of, up_to
+from a2cli.models.backbones import graph_of, truncate
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.models.pretrained import Preprocess, Undrawn, build_torchvision, materialize
@@ -73,7 +73,7 @@ class TrunkCard:
         preprocess = Preprocess(self.mean, self.std) if self.network is None else nn.Identity()
         with Undrawn():  # drawing the weights of a whole AlexNet takes as long as training its head
             graph = self.graph()
-        body = materialize(up_to(graph, [self.node]))
+        body = materialize(truncate(graph, [self.node]))
         return Trunk(preprocess, body, GridPooling(self.grid, self.grid_pool))
 
 

@@ -2,8 +2,8 @@
 
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import ComparisonResults
-from a2cli.results.fields import FieldResults
 from a2cli.results.invariance import InvarianceResults
+from a2cli.results.receptive_field import FieldResults
 from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import FeatureResults
 from a2cli.results.weights import WeightResults

@@ -21,7 +21,7 @@ def command_of(settings: AnyTraining) -> str:
     return next(command for command, kinds in TRAINING.items() if isinstance(settings, kinds))
 
 
-def repeats(settings: T) -> dict[str, T]:
+def split_into_runs(settings: T) -> dict[str, T]:
     """Return the single runs that a training is made of, by folder: its seeds, or its folds; of one run, itself."""
     training, split = settings.training, settings.split
     if training.seeds > 1:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainingSettings
@@ -70,7 +70,7 @@ def fit(
     schedule: Schedule,
     streams: Streams,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
     first_epoch: int = 0,
     test: ImageSet | None = None,
     average: Average | None = None,
@@ -90,7 +90,7 @@ def fit(
         model.train()
         torch.manual_seed(streams.derive("dropout", epoch))
         batches = train.batches(settings.batch_size, streams, epoch)
-        for step, (images, labels) in enumerate(watch.batches(batches, steps)):
+        for step, (images, labels) in enumerate(reporter.batches(batches, steps)):
             images, labels = images.to(device), labels.to(device)
             with precise(settings.precision, device):
                 logits = model(images).float()
@@ -130,13 +130,13 @@ def evaluate(
     data: ImageSet,
     settings: TrainingSettings,
     device: torch.device,
-    watch: Watcher | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> Evaluation:
     """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
     loss_of = LOSSES[settings.loss]
     model.eval()
     size = EVALUATION_BATCH if data.images[0].numel() < LARGE_IMAGE else LARGE_EVALUATION_BATCH
-    batches = (watch or Nobody()).batches(data.batches(size), -(-len(data) // size))
+    batches = (reporter or NullReporter()).batches(data.batches(size), -(-len(data) // size))
     logits = torch.cat([logits_of(model, images, settings.precision, device) for images, _ in batches])
     loss = loss_of(logits, data.labels, settings.label_smoothing).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)

@@ -21,7 +21,7 @@ Rule = Callable[[Tensor, Tensor, State, float, int], None]
 
 
 @dataclass(frozen=True)
-class Pace:
+class ParamGroup:
     """How some weights move: their learning rate as a share of the one in force, and their weight decay."""
 
     rate: float
@@ -43,7 +43,7 @@ class FlatParameters:
         """Copy the gradients that `backward` left into `g`; one copy costs less than letting autograd add to views."""
         torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None], out=self.g)
 
-    def runs(self, paces: Mapping[str, Pace], usual: Pace) -> Iterator[tuple[slice, Pace]]:
+    def runs(self, paces: Mapping[str, ParamGroup], usual: ParamGroup) -> Iterator[tuple[slice, ParamGroup]]:
         """Yield the parts of the vector whose weights move alike; what is not in `paces` by name moves as usual."""
         end = 0
         sizes = zip(self.names, self.parameters, strict=True)
@@ -64,7 +64,7 @@ class Optimizer:
         rule: str,
         weight_decay: float = 0.0,
         momentum: float = 0.9,
-        paces: Mapping[str, Pace] | None = None,
+        paces: Mapping[str, ParamGroup] | None = None,
     ) -> None:
         self.parameters = FlatParameters(model)
         self.steps = 0
@@ -75,7 +75,7 @@ class Optimizer:
         self.state: State = {name: torch.zeros_like(w) for name in kind.state}
         self.groups = [
             (w[part], g[part], {name: vector[part] for name, vector in self.state.items()}, pace)
-            for part, pace in self.parameters.runs(paces or {}, Pace(1.0, weight_decay))
+            for part, pace in self.parameters.runs(paces or {}, ParamGroup(1.0, weight_decay))
         ]
 
     def zero_grad(self) -> None:
@@ -168,7 +168,7 @@ def adadelta(w: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
 
 
 @dataclass(frozen=True)
-class Kind:
+class OptimizerSpec:
     """A rule, made for a momentum that most of them do without, and the vectors it remembers."""
 
     make: Callable[[float], Rule]
@@ -180,13 +180,15 @@ def _plain(rule: Rule) -> Callable[[float], Rule]:
 
 
 RULES = {
-    "adam": Kind(_plain(adam), ("m", "v")),
-    "adamw": Kind(_plain(adam), ("m", "v")),  # Loshchilov & Hutter 2019: its decay acts on the weights, in `step`
-    "nadam": Kind(_plain(nadam), ("m", "v", "mu_product")),
-    "sgd": Kind(_plain(sgd), ()),
-    "momentum": Kind(momentum, ("u",)),
-    "nesterov": Kind(nesterov, ("u",)),
-    "rmsprop": Kind(_plain(rmsprop), ("v",)),
-    "adagrad": Kind(_plain(adagrad), ("sum",)),
-    "adadelta": Kind(_plain(adadelta), ("v", "d")),
+    "adam": OptimizerSpec(_plain(adam), ("m", "v")),
+    "adamw": OptimizerSpec(
+        _plain(adam), ("m", "v")
+    ),  # Loshchilov & Hutter 2019: its decay acts on the weights, in `step`
+    "nadam": OptimizerSpec(_plain(nadam), ("m", "v", "mu_product")),
+    "sgd": OptimizerSpec(_plain(sgd), ()),
+    "momentum": OptimizerSpec(momentum, ("u",)),
+    "nesterov": OptimizerSpec(nesterov, ("u",)),
+    "rmsprop": OptimizerSpec(_plain(rmsprop), ("v",)),
+    "adagrad": OptimizerSpec(_plain(adagrad), ("sum",)),
+    "adadelta": OptimizerSpec(_plain(adadelta), ("v", "d")),
 }

@@ -24,8 +24,8 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from a2cli.analysis.statistics import spread
 from a2cli.experiments.images import Images, make_job
-from a2cli.experiments.job import Progress
-from a2cli.report import Nobody
+from a2cli.experiments.train_state import TrainState
+from a2cli.report import NullReporter
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams, set_up
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
@@ -68,11 +68,11 @@ def shipped(folder: Path) -> Iterator[Path]:
 def accuracies(settings: TrainCnnSettings | TrainMlpSettings) -> dict[str, float]:
     """Train once; return for each rule the test accuracy of what it keeps."""
     device = set_up("cpu", 1)
-    job = make_job(settings, Images.find(settings, [], Nobody()))
-    progress, logs, sums = Progress(job, device), [], {}
+    job = make_job(settings, Images.find(settings, [], NullReporter()))
+    progress, logs, sums = TrainState(job, device), [], {}
     first = settings.training.epochs - max(1, round(SHARE_AVERAGED * settings.training.epochs))
     for log in fit(progress.model, job.train, job.val, job.training, progress.optimizer, progress.schedule,
-                   Streams(job.training.seed), device, Nobody(), test=job.test):  # fmt: skip
+                   Streams(job.training.seed), device, NullReporter(), test=job.test):  # fmt: skip
         logs.append(log)
         if log.epoch > first:
             for name, tensor in progress.model.state_dict().items():

@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from torchvision.datasets import ImageFolder
 
 from a2cli.config import resolve
-from a2cli.experiments.probed import Network, Trained, find_subject
-from a2cli.experiments.probing import Setting, probe_network
+from a2cli.experiments.predict_changed import Perturbation, probe_network
+from a2cli.experiments.probe_targets import Network, TrainingRun, find_target
 from a2cli.experiments.train import train_network
 from a2cli.machine import cores
-from a2cli.report import Nobody
+from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams, set_up
 from a2cli.settings.invariance import ChangeName, Probe, pixels
@@ -52,7 +52,7 @@ STRENGTHS: dict[ChangeName, tuple[float, ...]] = {
     "invert": (1,),
     "jpeg": (50, 10),
 }
-SETTINGS = [Setting(Probe(name, values), value) for name, values in STRENGTHS.items() for value in values]
+SETTINGS = [Perturbation(Probe(name, values), value) for name, values in STRENGTHS.items() for value in values]
 BILINEAR = TF.InterpolationMode.BILINEAR
 SIDE = 50
 
@@ -88,7 +88,7 @@ TRANSFORMS: dict[str, Callable[[Any, float], Any]] = {
 
 
 @torch.inference_mode()
-def loop(model: nn.Module, pictures: Iterable[Any], labels: Tensor, one: Setting) -> float:
+def loop(model: nn.Module, pictures: Iterable[Any], labels: Tensor, one: Perturbation) -> float:
     """Return the accuracy under one setting, every image changed on its own."""
     assert one.strength is not None
     change = TRANSFORMS[one.probe.name]
@@ -100,7 +100,7 @@ def loop(model: nn.Module, pictures: Iterable[Any], labels: Tensor, one: Setting
 
 def ours(network: Network, *, layers: bool) -> list[float]:
     device = torch.device("cpu")
-    probed = probe_network(network, 0, SETTINGS, "zero", 0, Streams(0), "fp32", device, Nobody(), layers=layers)
+    probed = probe_network(network, 0, SETTINGS, "zero", 0, Streams(0), "fp32", device, NullReporter(), layers=layers)
     return [float(probed.after[one].right.mean()) for one in SETTINGS]
 
 
@@ -124,13 +124,13 @@ def main() -> None:
         os.environ["A2_CACHE_DIR"] = f"{place}/trained"
         flags = {"data": str(arguments.data), "epochs": "30", "image_size": str(SIDE)}
         settings = resolve(TrainCnnSettings, "train-cnn", ["1.6-final"], flags).settings
-        train_network(settings, Run.create("train-cnn", f"{place}/run"), Nobody())
-        trained, ratios = Trained(f"{place}/run", settings), dict[str, list[float]]()
+        train_network(settings, Run.create("train-cnn", f"{place}/run"), NullReporter())
+        trained, ratios = TrainingRun(f"{place}/run", settings), dict[str, list[float]]()
         set_up("cpu", cores())
         for pair in range(arguments.pairs):
             os.environ["A2_CACHE_DIR"] = f"{place}/{pair}"  # so that a2 decodes anew
             times = [time.perf_counter()]
-            network = find_subject(trained, "run", str(arguments.data), lambda _: 0, device, Nobody()).networks[0]
+            network = find_target(trained, "run", str(arguments.data), lambda _: 0, device, NullReporter()).networks[0]
             mine = ours(network, layers=False)
             times.append(time.perf_counter())
             ours(network, layers=False)

@@ -101,16 +101,16 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
 
     from a2cli.config import resolve
     from a2cli.experiments.images import Images, make_job
-    from a2cli.experiments.job import Progress
-    from a2cli.report import Nobody
+    from a2cli.experiments.train_state import TrainState
+    from a2cli.report import NullReporter
     from a2cli.runtime import Streams, set_up
     from a2cli.settings.training import TrainCnnSettings
 
     flags = {"loss": "cross-entropy", "data": str(data)}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings
     device = set_up("cpu", 0)
-    job = make_job(settings, Images.find(settings, (), Nobody()))
-    return job, Progress(job, torch.device(device)), Streams(0)
+    job = make_job(settings, Images.find(settings, (), NullReporter()))
+    return job, TrainState(job, torch.device(device)), Streams(0)
 
 
 def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:

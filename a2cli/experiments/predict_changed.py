@@ -13,9 +13,9 @@ from torch import Tensor
 
 from a2cli.analysis.invariance import Answers
 from a2cli.analysis.movement import Movement, caught
-from a2cli.data.changes import Surroundings, changed
-from a2cli.experiments.probed import Network
-from a2cli.report import Watcher
+from a2cli.data.changes import PerturbationContext, changed
+from a2cli.experiments.probe_targets import Network
+from a2cli.report import ProgressReporter
 from a2cli.results.invariance import LayerMovement
 from a2cli.runtime import Streams
 from a2cli.settings.invariance import Probe, pixels
@@ -25,7 +25,7 @@ LARGE_SIDE = 96  # of larger images fewer at a time, as every layer's activation
 
 
 @dataclass(frozen=True)
-class Setting:
+class Perturbation:
     """A change with a strength: one for all images, or the draw of that number from a range."""
 
     probe: Probe
@@ -51,14 +51,14 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Shift:
+class Translation:
     """A translation in pixels, right and down, for the map over translations."""
 
     right: int
     down: int
 
 
-Key = Setting | Shift
+AnyPerturbation = Perturbation | Translation
 
 
 @dataclass
@@ -69,52 +69,52 @@ class Probed:
     """
 
     before: Answers
-    after: Mapping[Key, Answers]
+    after: Mapping[AnyPerturbation, Answers]
     layers: Mapping[tuple[Probe, float | None], list[LayerMovement]] = field(default_factory=dict)
 
 
 def probe_network(
     network: Network,
     number: int,
-    settings: Sequence[Key],
+    settings: Sequence[AnyPerturbation],
     border: str,
     margin: int,
     streams: Streams,
     precision: str,
     device: torch.device,
-    watch: Watcher,
+    reporter: ProgressReporter,
     *,
     layers: bool,
 ) -> Probed:
     """Return what the network, the run's `number`-th, answers under every setting."""
     side, images, model = network.card.image_size, network.images, network.model.eval()
     count = len(images)
-    strengths = {one: one.strengths(count, side, streams) for one in settings if isinstance(one, Setting)}
-    found: dict[Key | None, list[tuple[Tensor, Tensor]]] = {one: [] for one in (None, *settings)}
+    strengths = {one: one.strengths(count, side, streams) for one in settings if isinstance(one, Perturbation)}
+    found: dict[AnyPerturbation | None, list[tuple[Tensor, Tensor]]] = {one: [] for one in (None, *settings)}
     movement = Movement(model, side) if layers else None
     batch_size = EVALUATION_BATCH if side <= LARGE_SIDE else 32
     batches = enumerate(images.batches(batch_size))
     with torch.inference_mode(), caught(model if layers else torch.nn.Sequential()) as activations:
-        for index, (batch, labels) in watch.batches(batches, -(-count // batch_size)):
-            around = Surroundings(batch, margin, border, network.card.mean, streams.derive("noise", index))
+        for index, (batch, labels) in reporter.batches(batches, -(-count // batch_size)):
+            around = PerturbationContext(batch, margin, border, network.card.mean, streams.derive("noise", index))
             found[None].append(_answers(logits_of(model, around.middle, precision, device), labels))
             before = dict(activations)
             if movement:
                 movement.unchanged(before)
             for one in settings:
                 first = index * batch_size
-                if isinstance(one, Shift):
+                if isinstance(one, Translation):
                     each = torch.tensor([[one.right, one.down]]).repeat(len(batch), 1)
                     images_of = changed("translate", around, each)
                 else:
                     each = strengths[one][first : first + len(batch)]
                     images_of = changed(one.probe.name, around, each)
                 found[one].append(_answers(logits_of(model, images_of, precision, device), labels))
-                if movement and isinstance(one, Setting):
+                if movement and isinstance(one, Perturbation):
                     warp = (one.probe.name, each[0]) if one.strength is not None else None
                     movement.changed((one.probe, one.strength), before, activations, warp)
     answers = {one: _gathered(network, number, parts) for one, parts in found.items()}
-    keys = {(one.probe, one.strength) for one in settings if isinstance(one, Setting)}
+    keys = {(one.probe, one.strength) for one in settings if isinstance(one, Perturbation)}
     return Probed(
         before=answers[None],
         after={one: answers[one] for one in settings},

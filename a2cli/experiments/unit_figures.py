@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from a2cli.analysis import graphs
-from a2cli.analysis.exciting import ascend, strongest, to_classes, use
+from a2cli.analysis.activation_maximization import ascend, strongest, to_classes, use
 from a2cli.analysis.receptive_field import View
 from a2cli.errors import SettingsError, nearest
-from a2cli.experiments.viewed import Viewed
-from a2cli.models.backbones import up_to
-from a2cli.report import Nobody, Watcher
+from a2cli.experiments.inspected import InspectedNetwork
+from a2cli.models.backbones import truncate
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.results.weights import Patch, UnitView
 from a2cli.runtime import Streams
 from a2cli.settings.visualize import ViewSettings
@@ -34,14 +34,14 @@ class Excited:
     pictures: Tensor | None
 
 
-def check_units(viewed: Viewed, layer: str, units: Sequence[int]) -> None:
+def check_units(viewed: InspectedNetwork, layer: str, units: Sequence[int]) -> None:
     """Raise SettingsError for a unit that a layer does not have."""
     count = viewed.layers[layer].units
     if too_large := [unit for unit in units if unit >= count]:
         raise SettingsError(f"--units: {layer} of {viewed.name} has units 0 to {count - 1}, got {too_large[0]}")
 
 
-def class_number(viewed: Viewed, name: str) -> int:
+def class_number(viewed: InspectedNetwork, name: str) -> int:
     """Return a class's number; raises SettingsError for one that the network does not know."""
     if name not in viewed.class_names:
         count = len(viewed.class_names)
@@ -51,7 +51,7 @@ def class_number(viewed: Viewed, name: str) -> int:
 
 
 def most_used(
-    viewed: Viewed, layer: str, settings: ViewSettings, device: torch.device, watch: Watcher
+    viewed: InspectedNetwork, layer: str, settings: ViewSettings, device: torch.device, reporter: ProgressReporter
 ) -> tuple[list[int], Tensor | None]:
     """Return the units to show, and how much each unit of the layer is used (U,), where there is an answer to use it.
 
@@ -65,7 +65,7 @@ def most_used(
         if not len(rows):
             raise SettingsError(f"--class: no image of {settings.class_!r} is among those that {viewed.name} is shown")
         rows = rows[:: -(-len(rows) // MOST_USE_IMAGES)]
-        batches = viewed.batches(device, rows.tolist(), watch)
+        batches = viewed.batches(device, rows.tolist(), reporter)
         used = use(viewed.graph, viewed.layers[layer].answer, batches, target)
     if settings.units:
         return list(settings.units), used
@@ -76,28 +76,32 @@ def most_used(
 
 
 def pixel_units(
-    viewed: Viewed, settings: ViewSettings, device: torch.device, watch: Watcher | None = None
+    viewed: InspectedNetwork, settings: ViewSettings, device: torch.device, reporter: ProgressReporter | None = None
 ) -> list[UnitView]:
     """Return the units of a first linear layer, with what they say for each class."""
-    watch = watch or Nobody()
-    watch.phase(f"finding what the units of {viewed.name} say", "looking into weights", brief=True)
-    units, used = most_used(viewed, viewed.first, settings, device, watch)
+    reporter = reporter or NullReporter()
+    reporter.phase(f"finding what the units of {viewed.name} say", "looking into weights", brief=True)
+    units, used = most_used(viewed, viewed.first, settings, device, reporter)
     assert used is not None, "an MLP answers"
     count = len(viewed.images)
     rows = [i * count // min(count, MOST_USE_IMAGES) for i in range(min(count, MOST_USE_IMAGES))]
     answer = viewed.layers[viewed.first].answer
-    speaks = to_classes(viewed.graph, answer, viewed.batches(device, rows, watch), len(viewed.class_names))
+    speaks = to_classes(viewed.graph, answer, viewed.batches(device, rows, reporter), len(viewed.class_names))
     return [UnitView(viewed.first, unit, float(used[unit]), speaks[unit].tolist(), [], None) for unit in units]
 
 
 def excited(
-    viewed: Viewed, layers: Sequence[str], settings: ViewSettings, device: torch.device, watch: Watcher
+    viewed: InspectedNetwork,
+    layers: Sequence[str],
+    settings: ViewSettings,
+    device: torch.device,
+    reporter: ProgressReporter,
 ) -> list[Excited]:
     """Return each layer's units with the patches of images that excite them most, and by how much."""
-    watch.phase(f"finding what excites {', '.join(layers)} of {viewed.name}", "looking into weights")
-    chosen = {name: most_used(viewed, name, settings, device, watch) for name in layers}
+    reporter.phase(f"finding what excites {', '.join(layers)} of {viewed.name}", "looking into weights")
+    chosen = {name: most_used(viewed, name, settings, device, reporter) for name in layers}
     nodes = {viewed.layers[name].answer: chosen[name][0] for name in layers}
-    tops = strongest(viewed.graph, nodes, viewed.batches(device, watch=watch), TOP)
+    tops = strongest(viewed.graph, nodes, viewed.batches(device, reporter=reporter), TOP)
     sees = _views(viewed, layers)
     found = []
     for name in layers:
@@ -112,15 +116,15 @@ def excited(
     return found
 
 
-def ascended(viewed: Viewed, one: Excited, settings: ViewSettings, watch: Watcher) -> Excited:
+def ascended(viewed: InspectedNetwork, one: Excited, settings: ViewSettings, reporter: ProgressReporter) -> Excited:
     """Return a layer's units with the picture that an ascent found for each, of the size that a unit sees."""
-    watch.phase(f"ascending to {one.layer} of {viewed.name}", "looking into weights")
+    reporter.phase(f"ascending to {one.layer} of {viewed.name}", "looking into weights")
     sees = _views(viewed, [one.layer])[one.layer]
     side = viewed.image_size if sees is None else min(viewed.image_size, max(view.field for view in sees))
     units = [view.unit for view in one.views]
     streams = Streams(settings.seed)
     node = viewed.layers[one.layer].node  # before the activation, whose gradient may be zero
-    pictures, answers = ascend(viewed.graph, node, units, side, settings.steps, streams, watch)
+    pictures, answers = ascend(viewed.graph, node, units, side, settings.steps, streams, reporter)
     views = [replace(view, ascent=float(value)) for view, value in zip(one.views, answers, strict=True)]
     return replace(one, views=views, pictures=pictures.cpu())
 
@@ -128,9 +132,9 @@ def ascended(viewed: Viewed, one: Excited, settings: ViewSettings, watch: Watche
 Sees = tuple[View, View] | None  # rows and columns; None for a unit that sees all of the image
 
 
-def _views(viewed: Viewed, layers: Sequence[str]) -> dict[str, Sees]:
+def _views(viewed: InspectedNetwork, layers: Sequence[str]) -> dict[str, Sees]:
     nodes = [viewed.layers[name].node for name in layers]
-    derived = graphs.derive(up_to(viewed.graph, nodes).to("cpu"), viewed.image_size).layers
+    derived = graphs.derive(truncate(viewed.graph, nodes).to("cpu"), viewed.image_size).layers
     found: dict[str, Sees] = {}
     for name, node in zip(layers, nodes, strict=True):
         known = derived[node].known if node in derived else None
@@ -138,14 +142,14 @@ def _views(viewed: Viewed, layers: Sequence[str]) -> dict[str, Sees]:
     return found
 
 
-def _patch(viewed: Viewed, sees: Sees, value: float, image: int, row: int, column: int) -> Patch:
+def _patch(viewed: InspectedNetwork, sees: Sees, value: float, image: int, row: int, column: int) -> Patch:
     last = viewed.image_size - 1
     rows, columns = ((0, last), (0, last)) if sees is None else (sees[0].box(row), sees[1].box(column))
     name = viewed.names[int(viewed.images.rows[image])]
     return Patch(name, viewed.labels[image], value, rows, columns)
 
 
-def _cut(viewed: Viewed, image: int, patch: Patch) -> Tensor:
+def _cut(viewed: InspectedNetwork, image: int, patch: Patch) -> Tensor:
     """Return the part of an image that a unit sees, (S, S, 3) uint8, grey where that is beyond the image."""
     (top, bottom), (left, right) = patch.rows, patch.columns
     whole = viewed.images.images[viewed.images.rows[image]]

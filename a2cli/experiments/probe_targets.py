@@ -17,10 +17,10 @@ from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import Report, Watcher
+from a2cli.report import ProgressReporter, Report
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
-from a2cli.settings.kinds import AnyTraining, repeats
+from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
 
 CHUNK = 256
@@ -28,13 +28,13 @@ Margin = Callable[[int], int]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingRun:
     """A training run's folder, as it was named, and its settings; of several networks each is in seeds/N or folds/N."""
 
     folder: str
     settings: AnyTraining
 
-    def title(self, others: Sequence["Trained"]) -> str:
+    def title(self, others: Sequence["TrainingRun"]) -> str:
         """Return the end of the folder's path that tells it from the others."""
         parts = Path(self.folder).parts
         for end in (parts[-1:], parts[-3:]):  # runs/NAME, or runs/NAME/seeds/N or folds/N
@@ -45,7 +45,7 @@ class Trained:
     @property
     def networks(self) -> dict[Path, AnyTraining]:
         """Return each network's folder, and the settings it was trained with."""
-        return {Path(self.folder) / inner: alone for inner, alone in repeats(self.settings).items()}
+        return {Path(self.folder) / inner: alone for inner, alone in split_into_runs(self.settings).items()}
 
     def images(self, report: Report) -> tuple[str, bool]:
         """Return the data set that it was trained on, and whether damaged files were left out."""
@@ -71,11 +71,11 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProbeTarget:
     """A run's networks, and the data that their images are out of; labels are numbers in the networks' classes."""
 
     name: str
-    trained: Trained
+    trained: TrainingRun
     networks: Sequence[Network]
     source: str
     fingerprint: str
@@ -86,9 +86,14 @@ class Subject:
     notes: Sequence[str]
 
 
-def find_subject(
-    trained: Trained, name: str, data: str | None, margin_of: Margin, device: torch.device, watch: Watcher
-) -> Subject:
+def find_target(
+    trained: TrainingRun,
+    name: str,
+    data: str | None,
+    margin_of: Margin,
+    device: torch.device,
+    reporter: ProgressReporter,
+) -> ProbeTarget:
     """Return a run's networks on their own validation images, or all on all images of `data`.
 
     `margin_of` gives the pixels to read around an image of this side. Raises DataError where the run is not
@@ -110,7 +115,7 @@ def find_subject(
         if packed is None:
             trained_on = report.data.fingerprint.partition("/")[0]  # of features: the images' and the backbone's
             margin = margin_of(card.image_size)
-            packed, wide = _packed(trained, report, card, data, margin, watch)
+            packed, wide = _packed(trained, report, card, data, margin, reporter)
         rows = np.arange(len(packed.labels))
         if data is None:
             rows = split_of(packed, alone).val
@@ -124,12 +129,12 @@ def find_subject(
         networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
     if data is not None and packed.fingerprint == trained_on:
-        watch.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
+        reporter.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
     notes = [] if data is None else packed.warnings  # of its own images the training's report says it
     for note in notes:
-        watch.warn(note)
+        reporter.warn(note)
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
-    return Subject(
+    return ProbeTarget(
         name=name,
         trained=trained,
         networks=networks,
@@ -144,14 +149,14 @@ def find_subject(
 
 
 def _packed(
-    trained: Trained, report: Report, card: ModelCard, data: str | None, margin: int, watch: Watcher
+    trained: TrainingRun, report: Report, card: ModelCard, data: str | None, margin: int, reporter: ProgressReporter
 ) -> tuple[Packed, Packed]:
     """Return the images at the networks' size, and with the margin around."""
     assert report.data is not None, "a finished report has its data"
     fingerprint = report.data.fingerprint.partition("/")[0]
     trained_on, skip_damaged = trained.images(report)
     try:
-        source = find_source(data or trained_on, watch)
+        source = find_source(data or trained_on, reporter)
     except DataError as error:
         if data is not None:
             raise
@@ -163,7 +168,7 @@ def _packed(
         ) from None
     value_range = None if data is None else card.value_range  # its own images give the same once more
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), watch, value_range, may_skip=False)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), reporter, value_range, may_skip=False)
         for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:

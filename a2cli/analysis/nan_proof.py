@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from a2cli.analysis.graphs import window_of
 from a2cli.analysis.receptive_field import Layer, View
 from a2cli.errors import SettingsError
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 
 BATCH = 16
 Bits = tuple[int, ...]
@@ -21,7 +21,7 @@ MapsOf = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 def trusted(
-    model: nn.Module, maps_of: MapsOf, image_size: int, watch: Watcher | None = None
+    model: nn.Module, maps_of: MapsOf, image_size: int, reporter: ProgressReporter | None = None
 ) -> dict[str, tuple[Bits, Bits]]:
     """Return `measured`, by torch's plain kernels where the usual ones mark too much.
 
@@ -29,25 +29,27 @@ def trusted(
     """
     images = torch.zeros(1, 3, image_size, image_size)
     if not marking_too_much(model, images):
-        return measured(maps_of, image_size, watch)
+        return measured(maps_of, image_size, reporter)
     with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(enabled=False):
         if wrong := marking_too_much(model, images):
             raise SettingsError(
                 f"--prove: the kernel that computes {wrong[0]} here spreads NaN past its window, as Winograd's and an "
                 "FFT's do, and so does torch's plain one: nothing can be proven on this machine"
             )
-        return measured(maps_of, image_size, watch)
+        return measured(maps_of, image_size, reporter)
 
 
 @torch.inference_mode()
-def measured(maps_of: MapsOf, image_size: int, watch: Watcher | None = None) -> dict[str, tuple[Bits, Bits]]:
+def measured(
+    maps_of: MapsOf, image_size: int, reporter: ProgressReporter | None = None
+) -> dict[str, tuple[Bits, Bits]]:
     """Return by map, for each of its rows and each of its columns, the image's rows or columns that reach it, as bits.
 
     maps_of: images (N, 3, H, W) float32 to maps (N, C, H', W') by name, not in training mode.
     """
     found: dict[str, list[list[int]]] = {}
     places = [(axis, first) for axis in (0, 1) for first in range(0, image_size, BATCH)]
-    for axis, first in (watch or Nobody()).batches(places, len(places)):
+    for axis, first in (reporter or NullReporter()).batches(places, len(places)):
         count = min(BATCH, image_size - first)
         images = torch.zeros(count, 3, image_size, image_size)
         for i in range(count):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from a2cli.analysis.exciting import silent
+from a2cli.analysis.activation_maximization import silent
 from a2cli.analysis.weights import duplicates, judged, learned, measures_of, spectrum
-from a2cli.experiments.viewed import Viewed
-from a2cli.report import Watcher
+from a2cli.experiments.inspected import InspectedNetwork
+from a2cli.report import ProgressReporter
 from a2cli.results.weights import LayerWeights
 
 MOST_IMAGES = 128  # that a unit must be silent on to be called dead
@@ -25,7 +25,7 @@ class Spectra:
 
 
 def evidence(
-    viewed: Viewed, redraws: int, device: torch.device, watch: Watcher
+    viewed: InspectedNetwork, redraws: int, device: torch.device, reporter: ProgressReporter
 ) -> tuple[list[LayerWeights], dict[str, Spectra]]:
     """Return what is found of each layer, with the network drawn anew `redraws` times beside it."""
     filters = {viewed.first: viewed.filters(viewed.layers[viewed.first].weight)}
@@ -37,7 +37,7 @@ def evidence(
     twice: dict[str, int] = {}
     rows = _some(len(viewed.images))
     answers = {name: one.answer for name, one in viewed.layers.items()}
-    for number in watch.batches(range(redraws), redraws):
+    for number in reporter.batches(range(redraws), redraws):
         graph = viewed.redrawn(number)
         for name, one in viewed.layers_of(graph).items():
             pictures = viewed.filters(one.weight) if name == viewed.first else None
@@ -47,8 +47,8 @@ def evidence(
         if number == 0:
             twice = {name: len(duplicates(one.weight)) for name, one in viewed.layers_of(graph).items()}
             silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
-    watch.step("dead units")
-    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows, watch))
+    reporter.step("dead units")
+    dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows, reporter))
     measures = {
         name: [
             judged(value, drawn[name][kind], kind)

@@ -9,28 +9,28 @@ from statistics import fmean
 from a2cli.experiments.side_by_side import followed, run_progress
 from a2cli.experiments.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
 from a2cli.experiments.workers import Workers
-from a2cli.report import Watcher
+from a2cli.report import ProgressReporter
 from a2cli.results.comparison import TrialOutcome
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.settings.declare import flat
 
-Key = tuple[str, float, int]  # a contender's name, its learning rate, the seed
+TrialKey = tuple[str, float, int]  # a contender's name, its learning rate, the seed
 
 
 @dataclass
-class Board:
+class TrialLedger:
     """Every trial that ended so far; `names` are the folders of those that began, by their settings."""
 
     folder: Path
     workers: Workers
-    watch: Watcher
-    ended: dict[Key, Ended] = field(default_factory=dict, init=False)
+    reporter: ProgressReporter
+    ended: dict[TrialKey, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
     ran: bool = field(default=False, init=False)  # a trial, in this session
 
-    def run(self, title: str, wanted: Mapping[Key, Trial], later: int = 0) -> None:
+    def run(self, title: str, wanted: Mapping[TrialKey, Trial], later: int = 0) -> None:
         """Run the trials that have not ended yet, in this or an earlier session; so many come in later rounds."""
-        waiting: dict[str, tuple[Trial, Key]] = {}
+        waiting: dict[str, tuple[Trial, TrialKey]] = {}
         for key, new in wanted.items():
             if key not in self.ended:
                 trial = self._placed(new)
@@ -48,7 +48,7 @@ class Board:
         def look() -> None:
             under_way = [run_progress(self.folder / name, trials[name], False) for name in begun]
             done = len(wanted) - len(begun) + sum(one.done / one.epochs for one in under_way)
-            self.watch.standing(title, done, len(wanted), rows, later)
+            self.reporter.leaderboard(title, done, len(wanted), rows, later)
 
         look()
         with followed(look):
@@ -66,7 +66,7 @@ class Board:
         name = self.names.setdefault(key, next(name for name in free if name not in taken))
         return replace(trial, name=name)
 
-    def _rows(self, wanted: Sequence[Key]) -> list[tuple[str, str, str]]:
+    def _rows(self, wanted: Sequence[TrialKey]) -> list[tuple[str, str, str]]:
         rows = []
         for name in dict.fromkeys(key[0] for key in wanted):
             mine = [key for key in wanted if key[0] == name]
@@ -76,12 +76,12 @@ class Board:
             rows.append((name, f"{len(accuracies)}/{len(mine)}", mean))
         return rows
 
-    def result(self, key: Key) -> TrainingResult | None:
+    def result(self, key: TrialKey) -> TrainingResult | None:
         ended = self.ended.get(key)
         found = ended.report.results if ended and ended.report and ended.status == "done" else None
         return found.runs[0] if isinstance(found, TrainingResults) else None
 
-    def accuracy(self, key: Key) -> float | None:
+    def accuracy(self, key: TrialKey) -> float | None:
         """Return a trial's accuracy; of one that diverged what the largest class alone is worth with its seed."""
         if result := self.result(key):
             return result.val.value
@@ -90,7 +90,7 @@ class Board:
             return next((one.majority.value for one in others if one), None)
         return None
 
-    def outcome(self, key: Key, target: float | None = None) -> TrialOutcome:
+    def outcome(self, key: TrialKey, target: float | None = None) -> TrialOutcome:
         ended, result = self.ended[key], self.result(key)
         history = ended.report.history[str(key[2])] if ended.report and result else []
         epochs, seconds = to_target(

@@ -15,7 +15,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DataError
 from a2cli.models.layers import first_layer
 from a2cli.models.zoo import ModelCard
-from a2cli.report import DataSummary, Watcher
+from a2cli.report import DataSummary, ProgressReporter
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings.declare import deciding, flat
@@ -23,7 +23,7 @@ from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
 from a2cli.training.averaging import Average
 from a2cli.training.loop import monitored
-from a2cli.training.optimizers import Optimizer, Pace
+from a2cli.training.optimizers import Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
 
 
@@ -36,11 +36,11 @@ class Learner:
 
     whole: nn.Module
     part: nn.Module
-    paces: Mapping[str, Pace] = field(default_factory=dict)
+    paces: Mapping[str, ParamGroup] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Job:
+class RunSpec:
     """What one training run is made of: the network's card, the split images with their file names, the settings.
 
     `settings` are the run's, `training` what this training of them has.
@@ -81,13 +81,13 @@ def identity_of(settings: AnyTraining, fingerprint: str) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-class Progress:
+class TrainState:
     """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
 
-    `judged` is what is validated and kept: the average where there is one, else the network itself.
+    `evaluated` is the network that is validated and saved: the averaged one where there is one, else the trained one.
     """
 
-    def __init__(self, job: Job, device: torch.device) -> None:
+    def __init__(self, job: RunSpec, device: torch.device) -> None:
         self.job, learner = job, job.learner()
         self.whole, self.model = learner.whole.to(device), learner.part.to(device)
         training = job.training
@@ -95,7 +95,7 @@ class Progress:
             self.model, training.optimizer, training.weight_decay, training.momentum, learner.paces
         )
         self.average = Average(self.model, training.average_weights) if training.average_weights else None
-        self.judged = self.average.model if self.average else self.model
+        self.evaluated = self.average.model if self.average else self.model
         self.schedule = Schedule(job.training)
         self.history: list[EpochLog] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -128,7 +128,7 @@ class Progress:
     def record(self, log: EpochLog) -> None:
         self.history.append(log)
         if self.best_epoch == log.epoch:
-            self.best_weights = {name: tensor.clone() for name, tensor in self.judged.state_dict().items()}
+            self.best_weights = {name: tensor.clone() for name, tensor in self.evaluated.state_dict().items()}
 
     @property
     def _identity(self) -> str:
@@ -147,14 +147,14 @@ class Progress:
         }
         run.save_checkpoint(len(self.history), tensors, state)
 
-    def restore(self, run: Run, watch: Watcher) -> None:
+    def restore(self, run: Run, reporter: ProgressReporter) -> None:
         """Go back to the newest whole checkpoint, if any; raises DataError where it belongs to other settings."""
         found = run.load_checkpoint()
         if found is None:
             return
         tensors, state, passed = found
         for warning in passed:
-            watch.warn(f"{warning}; going on from epoch {state.get('epoch')}")
+            reporter.warn(f"{warning}; going on from epoch {state.get('epoch')}")
         try:
             if state["run"] != self._identity:
                 raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from a2cli.analysis.receptive_field import Layer, View, runs
 from a2cli.errors import SettingsError, nearest
-from a2cli.results.fields import PART, LayerField, MapCone, Pair, PixelUnits, Status, UnitField
+from a2cli.results.receptive_field import PART, LayerField, MapCone, Pair, PixelUnits, Status, UnitField
 
 Views = tuple[View, View]
 Bits = tuple[int, ...]

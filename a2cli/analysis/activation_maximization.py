@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, fx
 
 from a2cli.analysis.attribution import run_keeping
-from a2cli.models.backbones import up_to
-from a2cli.report import Nobody, Watcher
+from a2cli.models.backbones import truncate
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.runtime import Streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -52,7 +52,7 @@ def strongest(
     graph: fx.GraphModule, layers: Mapping[str, Sequence[int]], batches: Batches, count: int
 ) -> dict[str, Strongest]:
     """Return the strongest answers of some units of the layers' nodes, over all images, in one pass."""
-    part = up_to(graph, list(layers))
+    part = truncate(graph, list(layers))
     found = {name: Strongest(units, count) for name, units in layers.items()}
     for images, _ in batches:
         for name, maps in part(images).items():
@@ -63,7 +63,7 @@ def strongest(
 @torch.inference_mode()
 def silent(graph: fx.GraphModule, names: Sequence[str], batches: Batches) -> dict[str, list[int]]:
     """Return the dead units of each node: those that answer all images, at all places, with the same value."""
-    part, ends = up_to(graph, names), dict[str, Tensor]()
+    part, ends = truncate(graph, names), dict[str, Tensor]()
     for images, _ in batches:
         for name, values in part(images).items():
             places = values.float().cpu().flatten(2) if values.dim() > 2 else values.float().cpu()[:, :, None]
@@ -109,14 +109,14 @@ def ascend(
     side: int,
     steps: int,
     streams: Streams,
-    watch: Watcher | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return for each unit a picture (U, 3, side, side) in [0, 1] that excites it, and its answer there (U,).
 
     The unit is the middle one of its map. Gradient ascent in the Fourier domain, low frequencies first, moved a
     little at each step (Olah, Mordvintsev & Schubert 2017, "preconditioning" and "transformation robustness").
     """
-    part, rows = up_to(graph, [name]), torch.arange(len(units))
+    part, rows = truncate(graph, [name]), torch.arange(len(units))
     draw, jitter = streams.torch("ascent"), min(JITTER, side // 16)
     waves = torch.fft.rfftfreq(side)[None, :].square() + torch.fft.fftfreq(side)[:, None].square()
     scale = 1 / waves.sqrt().clamp_min(1 / side)
@@ -135,7 +135,7 @@ def ascend(
             values = values[:, :, values.shape[2] // 2, values.shape[3] // 2]
         return values[rows, list(units)]
 
-    for _ in (watch or Nobody()).batches(range(steps), steps):
+    for _ in (reporter or NullReporter()).batches(range(steps), steps):
         shifts = torch.randint(-jitter, jitter + 1, (2,), generator=draw).tolist()
         moved = torch.roll(rendered(), shifts, dims=(2, 3))
         (slope,) = torch.autograd.grad(answers(moved).sum(), picture)

@@ -15,14 +15,14 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.backbone import find_backbone
-from a2cli.experiments.probed import Trained, find_subject
+from a2cli.experiments.probe_targets import TrainingRun, find_target
 from a2cli.machine import cores
-from a2cli.models.backbones import friendly_names, graph_of, nodes_of, parameters_of, settled, up_to
+from a2cli.models.backbones import friendly_names, graph_of, nodes_of, output_node, parameters_of, truncate
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard, TrunkCard
-from a2cli.report import Nobody, Watcher
+from a2cli.report import NullReporter, ProgressReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
@@ -65,7 +65,7 @@ class WeightLayer:
 
 
 @dataclass(frozen=True)
-class Viewed:
+class InspectedNetwork:
     """A network: `graph` is all of it, or a backbone up to where its weights reach, which has no `class_names`.
 
     `began` are the weights of layers before this training, where they are known; `redrawn` gives the network with all
@@ -106,12 +106,12 @@ class Viewed:
         return dict(zip(self.layers, weight_layers(graph).values(), strict=True))
 
     def batches(
-        self, device: torch.device, rows: Sequence[int] | None = None, watch: Watcher | None = None
+        self, device: torch.device, rows: Sequence[int] | None = None, reporter: ProgressReporter | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B, 3, H, W) uint8 and labels, all or some, by their numbers."""
         chosen = self.images if rows is None else self.images.reordered(torch.tensor(rows, dtype=torch.int64))
         size = BATCH if self.image_size <= LARGE_SIDE else LARGE_BATCH
-        for images, labels in (watch or Nobody()).batches(chosen.batches(size), -(-len(chosen) // size)):
+        for images, labels in (reporter or NullReporter()).batches(chosen.batches(size), -(-len(chosen) // size)):
             yield images.to(device), labels.to(device)
 
     def filters(self, weight: Tensor) -> Tensor:
@@ -131,20 +131,24 @@ def weight_layers(graph: fx.GraphModule) -> dict[str, WeightLayer]:
         if node.op == "call_module" and isinstance(module, Weighted):
             own = str(node.target)
             short = chain.get(name, own) if own.startswith(("trunk.body.", "body.")) else own
-            found[WITHIN.sub("", short).removesuffix(".conv")] = WeightLayer(module, name, settled(graph, name))
+            found[WITHIN.sub("", short).removesuffix(".conv")] = WeightLayer(module, name, output_node(graph, name))
     return found
 
 
-def find_viewed(settings: ViewSettings, runs: Sequence[Trained], device: torch.device, watch: Watcher) -> list[Viewed]:
+def find_viewed(
+    settings: ViewSettings, runs: Sequence[TrainingRun], device: torch.device, reporter: ProgressReporter
+) -> list[InspectedNetwork]:
     """Return the networks that the settings name; raises SettingsError, DataError."""
     if settings.backbone is not None:
-        return [_backbone(settings, device, watch)]
-    return [_trained(one, one.title(runs), settings, device, watch) for one in runs]
+        return [_backbone(settings, device, reporter)]
+    return [_trained(one, one.title(runs), settings, device, reporter) for one in runs]
 
 
-def _trained(trained: Trained, name: str, settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
+def _trained(
+    trained: TrainingRun, name: str, settings: ViewSettings, device: torch.device, reporter: ProgressReporter
+) -> InspectedNetwork:
     folder = Path(trained.folder)
-    subject = find_subject(trained, name, settings.data, lambda _: 0, device, watch)
+    subject = find_target(trained, name, settings.data, lambda _: 0, device, reporter)
     network = subject.networks[0]
     card, graph = network.card, graph_of(network.model.eval(), f"--run {folder}")
 
@@ -158,7 +162,7 @@ def _trained(trained: Trained, name: str, settings: ViewSettings, device: torch.
     layers = weight_layers(graph)
     report = Run.open(folder).read_report()
     assert report is not None, "it was read before"
-    return Viewed(
+    return InspectedNetwork(
         name=name,
         folder=str(folder),
         graph=graph,
@@ -192,38 +196,38 @@ def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: s
     modules = dict(graph.named_modules())
     ends = [name for name, node in nodes_of(graph).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
     for name in reversed(ends):
-        needed = [one for one in parameters_of(up_to(graph, [name])) if not one.endswith("num_batches_tracked")]
+        needed = [one for one in parameters_of(truncate(graph, [name])) if not one.endswith("num_batches_tracked")]
         if tensors is None or set(needed) <= set(tensors):
-            return settled(graph, name)
+            return output_node(graph, name)
     raise SettingsError(f"{where}: has no convolution with weights to look at")
 
 
-def _pictures(data: str, card: TrunkCard, watch: Watcher) -> Pictures:
+def _pictures(data: str, card: TrunkCard, reporter: ProgressReporter) -> Pictures:
     """Return all images of a set, their files' names and classes, the set's name, and warnings; raises DataError."""
-    source = find_source(data, watch)
-    packed = pack(source, card.image_size, card.fit, False, cores(), watch, may_skip=False)
+    source = find_source(data, reporter)
+    packed = pack(source, card.image_size, card.fit, False, cores(), reporter, may_skip=False)
     for note in packed.warnings:
-        watch.warn(note)
+        reporter.warn(note)
     rows: NDArray[np.int64] = np.arange(len(packed.labels))
     classes = [packed.class_names[label] for label in packed.labels]
     return ImageSet.of(packed, rows), packed.names, classes, source.label, packed.warnings
 
 
-def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> Viewed:
+def _backbone(settings: ViewSettings, device: torch.device, reporter: ProgressReporter) -> InspectedNetwork:
     """Return one of torchvision's networks, as far as its file of weights reaches."""
     assert settings.backbone is not None, "checked before"
     wanted = BackboneSettings(backbone=settings.backbone, weights=settings.weights or "imagenet")
     data = settings.data or "atelier"
-    found = find_backbone(wanted, PicturesSettings(data=data), watch)
+    found = find_backbone(wanted, PicturesSettings(data=data), reporter)
     card, node = found.card, _reach(found.graph, found.weights.tensors if found.weights else None, found.flag)
     trunk = found.trunk(node, before_relu=False, grid=0, grid_pool="average")
-    found.filled([trunk], watch, partial=False)
+    found.filled([trunk], reporter, partial=False)
     shows_images = bool({*settings.show} - {"filters"})
-    images, names, labels, label, notes = _pictures(data, card, watch) if shows_images else NO_PICTURES
+    images, names, labels, label, notes = _pictures(data, card, reporter) if shows_images else NO_PICTURES
     preprocess = Preprocess(card.mean, card.std)
 
     def cut(body: fx.GraphModule) -> fx.GraphModule:
-        whole = Trunk(preprocess, up_to(body, [node]), GridPooling(0, "average"))
+        whole = Trunk(preprocess, truncate(body, [node]), GridPooling(0, "average"))
         return graph_of(whole.eval().to(device), settings.backbone or "")
 
     def redrawn(number: int) -> fx.GraphModule:
@@ -232,7 +236,7 @@ def _backbone(settings: ViewSettings, device: torch.device, watch: Watcher) -> V
         return cut(body)
 
     graph = cut(found.graph)
-    return Viewed(
+    return InspectedNetwork(
         name=settings.backbone,
         folder="",
         graph=graph,

@@ -5,14 +5,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from a2cli.experiments.viewed import Viewed
+from a2cli.experiments.inspected import InspectedNetwork
 from a2cli.models.layers import first_layer
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.weights import Frame
 from a2cli.runs import Run
 
 
-def film_of(viewed: Viewed) -> list[tuple[Frame, Tensor]]:
+def film_of(viewed: InspectedNetwork) -> list[tuple[Frame, Tensor]]:
     """Return the first layer's weights over the epochs: as drawn, those kept on the way, and the network's own.
 
     A fine-tuning's epochs are counted through its stages. Raises DataError for a damaged file.

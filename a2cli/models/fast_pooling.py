@@ -46,7 +46,7 @@ def has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def quick(body: fx.GraphModule) -> fx.GraphModule:
+def speed_up(body: fx.GraphModule) -> fx.GraphModule:
     """Return a part of a network whose pooling is quicker, and changes no bit."""
     found = fx.GraphModule(body, body.graph)  # places of its own for the same modules
     for name, module in list(body.named_modules()):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2cli.errors import SettingsError
-from a2cli.settings.fields import ReceptiveFieldSettings
+from a2cli.settings.receptive_field import ReceptiveFieldSettings
 
 
 def check_receptive_field(settings: ReceptiveFieldSettings, flags: Mapping[str, Any], drawn: bool) -> None:

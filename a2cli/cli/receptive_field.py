@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from a2cli.checks.fields import check_receptive_field
+from a2cli.checks.receptive_field import check_receptive_field
 from a2cli.cli.chosen import chosen_run
 from a2cli.cli.common import saved_config, saved_settings, show_report
 from a2cli.config import preset_value, resolve
-from a2cli.console.progress import Show
+from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError, SettingsError
 from a2cli.settings.declare import declared
-from a2cli.settings.fields import LookOptions, ReceptiveFieldSettings
+from a2cli.settings.receptive_field import LookOptions, ReceptiveFieldSettings
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     settings, sample, used = _settings(chosen, flags)
     drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
     check_receptive_field(settings, flags, drawn)
-    from a2cli.console.fields import show_fields
+    from a2cli.console.receptive_field import show_fields
     from a2cli.experiments.receptive_field import receptive_field as run_experiment
-    from a2cli.results.fields import FieldResults
+    from a2cli.results.receptive_field import FieldResults
 
     run = None
     if drawn:
@@ -35,7 +35,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
         run = Run.create(COMMAND, chosen.out)
         run.chosen = used
     try:
-        with Show(chosen.quiet) as show:
+        with ConsoleReporter(chosen.quiet) as show:
             report = run_experiment(settings, sample, run, show)
     finally:
         if run:

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from a2cli.experiments.unit_views import Excited
-from a2cli.experiments.viewed import Viewed
-from a2cli.experiments.weight_evidence import Spectra
+from a2cli.experiments.inspected import InspectedNetwork
+from a2cli.experiments.random_baseline import Spectra
+from a2cli.experiments.unit_figures import Excited
 from a2cli.results.weights import Frame, LayerWeights, UnitView
 from a2cli.settings.visualize import ViewName, ViewSettings
 
 
 @dataclass
-class Seen:
+class NetworkFindings:
     """One network with all that is drawn of it."""
 
-    viewed: Viewed
+    viewed: InspectedNetwork
     layers: list[LayerWeights] = field(default_factory=list)
     spectra: Mapping[str, Spectra] = field(default_factory=dict)
     units: list[UnitView] = field(default_factory=list)

@@ -10,9 +10,9 @@ from torch import Tensor
 from a2cli.analysis.attribution import ALIKE, METHODS, ROUGHLY, Attribution, UnsuitableError, alike, centred
 from a2cli.data.decode import DamagedImageError, decode, to_square
 from a2cli.errors import DataError, SettingsError
-from a2cli.experiments.unit_views import class_number
-from a2cli.experiments.viewed import Viewed
-from a2cli.report import Watcher
+from a2cli.experiments.inspected import InspectedNetwork
+from a2cli.experiments.unit_figures import class_number
+from a2cli.report import ProgressReporter
 from a2cli.results.weights import Look, Map
 from a2cli.settings.visualize import MethodName
 from a2cli.text import printable
@@ -21,7 +21,7 @@ MOST_RANDOM = 5  # networks with random weights, for each map
 
 
 @dataclass(frozen=True)
-class Looked:
+class SaliencyMaps:
     """A look with its pictures: the image (S, S, 3) uint8, and each method's maps, trained and of random weights."""
 
     look: Look
@@ -30,7 +30,7 @@ class Looked:
     random: list[Tensor]
 
 
-def read_image(file: str, viewed: Viewed) -> Tensor:
+def read_image(file: str, viewed: InspectedNetwork) -> Tensor:
     """Return an image as the network takes it, (S, S, 3) uint8; raises DataError for what is none."""
     try:
         return torch.from_numpy(to_square(decode(file, viewed.value_range), viewed.image_size, viewed.fit).copy())
@@ -39,14 +39,14 @@ def read_image(file: str, viewed: Viewed) -> Tensor:
 
 
 def look(
-    viewed: Viewed,
+    viewed: InspectedNetwork,
     file: str,
     methods: Sequence[MethodName],
     class_: str | None,
     redraws: int,
     device: torch.device,
-    watch: Watcher,
-) -> Looked:
+    reporter: ProgressReporter,
+) -> SaliencyMaps:
     """Return what each method says that the network looks at; raises DataError, and SettingsError where none suits."""
     image = read_image(file, viewed)
     pixels = image.permute(2, 0, 1).to(device, torch.float32) / 255
@@ -57,7 +57,7 @@ def look(
     baseline = torch.tensor(viewed.baseline, device=device)
     own_graph, drawn = centred(viewed.graph), [centred(viewed.redrawn(i)) for i in range(min(redraws, MOST_RANDOM))]
     maps, trained, random, skipped = [], list[Attribution](), list[Tensor](), dict[str, str]()
-    for name in watch.batches(methods, len(methods)):
+    for name in reporter.batches(methods, len(methods)):
         try:
             own = METHODS[name](own_graph, pixels, target, baseline)
         except UnsuitableError as error:
@@ -76,4 +76,4 @@ def look(
         raise SettingsError(f"--methods: none suits {viewed.name}: {next(iter(skipped.values()))}")
     names = viewed.class_names
     found = Look(viewed.name, printable(file), names[answer], float(shares[answer]), names[target], maps, skipped)
-    return Looked(found, image, trained, random)
+    return SaliencyMaps(found, image, trained, random)

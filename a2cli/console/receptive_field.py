@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2cli.console.base import add_layers, results_console, say_where, table_of
 from a2cli.report import Report
-from a2cli.results.fields import EffectiveField, FieldResults, MapCone
+from a2cli.results.receptive_field import EffectiveField, FieldResults, MapCone
 
 if TYPE_CHECKING:
     from rich.table import Table

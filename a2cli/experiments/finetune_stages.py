@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError
-from a2cli.models.backbones import parameters_of, up_to
-from a2cli.models.parts import behind_cut, cut_before, layers_of, with_frozen
+from a2cli.models.backbones import parameters_of, truncate
+from a2cli.models.freezing import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
 from a2cli.settings.transfer import FinetuneSettings, Stage
-from a2cli.training.optimizers import Pace
+from a2cli.training.optimizers import ParamGroup
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def plan_of(stage: Stage, body: fx.GraphModule, node: str) -> StagePlan:
 
 def frozen_weights(body: fx.GraphModule, cut: str | None) -> list[str]:
     """Return the names of the tensors that a trunk computes with up to a cut."""
-    return parameters_of(up_to(body, [cut])) if cut else []
+    return parameters_of(truncate(body, [cut])) if cut else []
 
 
 def learning_part(whole: Transfer, cut: str | None, *, cached: bool) -> nn.Module:
@@ -93,16 +93,16 @@ def check_batch_norms(part: nn.Module, image_size: int, plan: StagePlan) -> None
         )
 
 
-def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> dict[str, Pace]:
+def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> dict[str, ParamGroup]:
     """Return the pace of each of the trunk's weights, by its name in the part that learns.
 
     The rate falls from layer to layer downward (Howard & Ruder 2018, section 3.2), the head's being 1.
     """
     stages, decay = settings.stages, settings.stages.trunk_weight_decay
     decay = settings.training.weight_decay if decay is None else decay
-    paces: dict[int, Pace] = {}
+    paces: dict[int, ParamGroup] = {}
     for depth, (_, weights) in enumerate(reversed(list(layers_of(whole.trunk.body))), start=1):
-        paces |= {id(p): Pace(stages.layer_decay**depth, decay) for p in weights.values()}
+        paces |= {id(p): ParamGroup(stages.layer_decay**depth, decay) for p in weights.values()}
     return {name: paces[id(p)] for name, p in part.named_parameters() if id(p) in paces}
 
 

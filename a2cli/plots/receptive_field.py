@@ -32,7 +32,7 @@ from a2cli.plots.common import (
     titled,
     width_of,
 )
-from a2cli.results.fields import EffectiveField, LayerField, MapCone, UnitField
+from a2cli.results.receptive_field import EffectiveField, LayerField, MapCone, UnitField
 
 THINNEST, THICKEST = 1.4, 6.0  # frames of boxes, in points
 MOST_MAPS, MOST_BOXES, MOST_TICKS = 10, 20, 60

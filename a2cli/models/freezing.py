@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.models.backbones import NORMS, behind, cuts, friendly_names, nodes_by_module, nodes_of, parameters_of, up_to
+from a2cli.models.backbones import NORMS, cuts, friendly_names, nodes_by_module, nodes_of, parameters_of, tail, truncate
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 
 ALL_NORMS = (*NORMS, nn.BatchNorm1d)
@@ -58,8 +58,8 @@ def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
     before = [name for name in cuts(graph) if nodes.index(name) < inside[0]]
     if not before:
         return None
-    between = up_to(graph, [nodes[inside[0] - 1]])
-    if set(parameters_of(between)) - set(parameters_of(up_to(graph, [before[-1]]))):
+    between = truncate(graph, [nodes[inside[0] - 1]])
+    if set(parameters_of(between)) - set(parameters_of(truncate(graph, [before[-1]]))):
         raise SettingsError(f"--stages: {layer}+ begins inside a block; the nearest place above is {before[-1]}")
     return before[-1]
 
@@ -102,11 +102,11 @@ def behind_cut(whole: Transfer, cut: str, *, cached: bool = False) -> nn.Module:
     """
     pooled = cached and cut == list(nodes_of(whole.trunk.body))[-1]
     pooling = GridPooling(0, "average") if pooled else whole.trunk.pooling
-    rest = Trunk(nn.Identity(), behind(whole.trunk.body, cut), pooling)
+    rest = Trunk(nn.Identity(), tail(whole.trunk.body, cut), pooling)
     return Transfer(rest, whole.head)
 
 
 def with_frozen(whole: Transfer, cut: str) -> nn.Module:
     """Return the whole network with all up to a cut frozen; its layers are the network's own."""
-    below = Trunk(whole.trunk.preprocess, up_to(whole.trunk.body, [cut]), GridPooling(0, "average"))
+    below = Trunk(whole.trunk.preprocess, truncate(whole.trunk.body, [cut]), GridPooling(0, "average"))
     return nn.Sequential(Frozen(below), behind_cut(whole, cut))
