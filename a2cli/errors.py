@@ -45,7 +45,7 @@ class SettingsError(A2Error):
 
 
 class DataError(A2Error):
-    """Data, weights or a run's folder that cannot be used."""
+    """Data, weights or a run directory that cannot be used."""
 
     exit_status = 3
 

@@ -25,7 +25,7 @@ LONG_STEP = 2**26  # multiply-adds of a forward pass, below which threads wait f
 
 @dataclass(frozen=True)
 class Stage:
-    """One convolution or pooling and the map it leaves; sizes, field and jump are in pixels a side."""
+    """One convolution or pooling and the map it leaves; sizes, field and jump are in pixels per side."""
 
     name: str
     kernel_size: int

@@ -1,4 +1,4 @@
-"""A run's folder, and the only code that writes there.
+"""A run directory, and the only code that writes there.
 
 Every file is written by `storage.py`, so it is whole or not there, and what is read again has a SHA-256.
 """
@@ -47,7 +47,7 @@ SAVING: dict[str, dict[str, Any]] = {
 
 
 class Run:
-    """A run's folder."""
+    """A run directory."""
 
     def __init__(self, folder: Path, made: Sequence[Path] = (), name: str = "") -> None:
         self.folder = folder
@@ -79,13 +79,13 @@ class Run:
             made = storage.make_folder(folder)
         except OSError as error:
             raise DataError(
-                f"{error.filename or folder}: cannot make the run's folder ({error.strerror}); see --out"
+                f"{error.filename or folder}: cannot make the run directory ({error.strerror}); see --out"
             ) from None
         return cls(folder, made)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
-        """Take an existing run's folder; raises DataError where there is none."""
+        """Take an existing run directory; raises DataError where there is none."""
         if not storage.is_run(Path(folder)):
             raise DataError(f"{folder}: {storage.no_run(Path(folder))}")
         return cls(Path(folder))
@@ -314,7 +314,7 @@ def captioned(figure: "Figure", caption: str, stamp: str = "") -> float:
 
 
 def rendered(figure: "Figure", kind: str, below: float = 0.0) -> bytes:
-    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels a side.
+    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels per side.
 
     `below` are the inches under it that are drawn as well.
     """

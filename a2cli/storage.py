@@ -184,20 +184,20 @@ def never_began(folder: Path) -> bool:
 
 
 def no_run(path: Path) -> str:
-    """Return why a path is not a run's folder, and which one could be meant."""
+    """Return why a path is not a run directory, and which one could be meant."""
     if not os.path.lexists(path):
         inside = Path("runs") / path
         return f"does not exist; did you mean {printable(str(inside))!r}?" if is_run(inside) else missing(str(path))
     if above := next((folder for folder in path.parents if is_run(folder)), None):
-        return f"is inside a run's folder; name that, {printable(str(above))}"
+        return f"is inside a run directory; name that, {printable(str(above))}"
     try:
         if not path.is_dir():
-            return "is a file; expected a run's folder"
+            return "is a file; expected a run directory"
         if runs := sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime):
             return f"holds runs; name one of them, such as the newest, {printable(str(runs[-1].parent))}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "not a run's folder (it has no config.yaml)"
+    return "not a run directory (it has no config.yaml)"
 
 
 def is_run(folder: Path, command: str = "") -> bool:

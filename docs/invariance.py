@@ -299,8 +299,8 @@ TRAINED_ON_PADDING = """\
 And the final network, with cross-entropy, trained and validated on such images from the start, which says what can
 be had with and without the aspect ratio:"""
 WHY = """\
-How far activations move, from layer to layer: 0 not at all, 1 as far as to another image's. *Off course* is the
-distance from where an equivariant layer would have moved them."""
+How far activations move, from layer to layer: 0: not at all; 1: as far as two different images are
+apart. *Off course* is the distance from where an equivariant layer would have moved them."""
 
 
 if __name__ == "__main__":

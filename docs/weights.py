@@ -298,7 +298,7 @@ How far the first layer had moved from where it began, over its length there, by
 
 ## AlexNet: learned, layer by layer
 
-The pretrained convolutions, on the faces, against AlexNets drawn anew:
+The pretrained convolutions, on the faces, against AlexNets re-initialised:
 
 <!-- alexnet -->
 

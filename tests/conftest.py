@@ -78,7 +78,7 @@ class Ended:
             assert word in lines[0] + "\n"
 
     def done(self, *warnings: str) -> Path:
-        """Hold a success to it, with these words in as many warnings, and return the run's folder.
+        """Hold a success to it, with these words in as many warnings, and return the run directory.
 
         Tiny sets have classes of few images, which is said each time, and tested once (`test_by_class.py`).
         """

@@ -116,7 +116,7 @@ def done(place: Path) -> Mapping[str, Done]:
 
 @pytest.fixture(scope="session")
 def reports(done: Mapping[str, Done], place: Path) -> Mapping[Path, Values]:
-    """Every report by its run's folder, those of seeds, stages and trials among them."""
+    """Every report by its run's directory, those of seeds, stages and trials among them."""
     return {path.parent: json.loads(path.read_text()) for path in sorted(place.rglob("report.json"))}
 
 
@@ -509,7 +509,8 @@ PIECES = {
     "ablated": {"checking the trials' settings on the data": 3},
     "probed": {"cnn (1 of 2): probing cnn": 1, "seeds (2 of 2), network 2 (2 of 2): probing seeds": 1},
     "viewed": {"finding what excites conv1 of cnn": 1, "ascending to conv1 of cnn": 2,
-               "holding cnn against 4 drawn anew": 4, "holding cnn against 4 drawn anew: dead units": 1,
+               "holding cnn against 4 re-initialised networks": 4,
+               "holding cnn against 4 re-initialised networks: dead units": 1,
                "asking what they look at in set/ada/0.png": 5},
     "fields": {"sending NaN through the network": 2, "the gradient of conv1, trained": 1},
     "predicted": {"answering 60 images": 4},

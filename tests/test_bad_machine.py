@@ -126,7 +126,7 @@ FORBIDDEN: dict[str, tuple[str, int, str, tuple[str, ...]]] = {
     "manifest": ("set.csv", 0, "--data set.csv", ("--data set.csv: cannot be read (Permission denied)",)),
     "arrays": ("set.npz", 0, "--data set.npz", ("set.npz", "Permission denied")),
     "cache": ("cache", 0o500, "--data set --image-size 9", ("cache/packed", "Permission denied", "A2_CACHE_DIR")),
-    "place for runs": (".", 0o500, "--data set", ("runs", "cannot make the run's folder (Permission denied)", "--out")),
+    "place for runs": (".", 0o500, "--data set", ("runs", "cannot make the run directory (Perm", "--out")),
     "the run": ("mine", 0o500, "--data set --out mine", ("mine/.lock", "cannot be written (Permission denied)")),
 }
 
@@ -160,7 +160,7 @@ def test_permissions_on_presets_and_runs(bound: Path, train: A2, a2: A2) -> None
     run.chmod(0o500)
     a2("train-cnn", "--resume", "run", "--quiet").refused(3, "run", "cannot be written (Permission denied)")
     run.chmod(0)
-    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "--resume run: not a run's folder")
+    a2("train-cnn", "--resume", "run", "--quiet").refused(3, "--resume run: not a run directory")
     a2("train-cnn", "--preset", "run/config.yaml", "--dry-run").refused(2, "--preset run/config.yaml: ")
 
 
@@ -203,9 +203,9 @@ def test_a_run_that_cannot_begin_leaves_what_was_there(train: A2, tmp_path: Path
     [
         ("file", ("--out file: is a file; name another folder\n",)),
         ("full", ("--out full: already there and not empty; name another folder\n",)),
-        ("file/inside", ("file/inside: cannot make the run's folder",)),
-        ("dangling", ("dangling: cannot make the run's folder",)),
-        ("x" * 300, ("cannot make the run's folder (File name too long)",)),
+        ("file/inside", ("file/inside: cannot make the run directory",)),
+        ("dangling", ("dangling: cannot make the run directory",)),
+        ("x" * 300, ("cannot make the run directory (File name too long)",)),
         ("", ("--out", "already there")),
     ],
 )

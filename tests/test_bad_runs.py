@@ -21,7 +21,7 @@ NOBODY = 65534
 
 
 RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
-    "no run": (lambda r: (r / "config.yaml").unlink(), 3, ("--resume run: not a run's folder",)),
+    "no run": (lambda r: (r / "config.yaml").unlink(), 3, ("--resume run: not a run directory",)),
     "empty config": (lambda r: text_file(r / "config.yaml", ""), 3, ("--resume run", "config.yaml: expected")),
     "binary config": (lambda r: (r / "config.yaml").write_bytes(bytes(range(256))), 3, ("config.yaml: not YAML",)),
     "short config": (lambda r: _cut(r / "config.yaml", "batch_size"), 3, ("config.yaml has lost batch_size",)),
@@ -88,12 +88,12 @@ def test_resumed_with_other_settings(flags: str, status: int, words: tuple[str, 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", "not a run's folder"),
+        ("", "not a run directory"),
         ("nosuch", "nosuch: does not exist"),
         ("sets", "does not exist; did you mean 'set'?"),
         ("set/adda", "does not exist; did you mean 'set/ada'?"),
-        ("set/ada/0.png", "is a file; expected a run's folder"),
-        ("set/ada", "not a run's folder"),
+        ("set/ada/0.png", "is a file; expected a run directory"),
+        ("set/ada", "not a run directory"),
         ("x" * 5000, "cannot be read (File name too long)"),
     ],
 )

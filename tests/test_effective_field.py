@@ -1,4 +1,4 @@
-"""Effective receptive fields, figures and run's folder of `a2 receptive-field`; whether a backend can be trusted."""
+"""Effective receptive fields, figures and run's directory of `a2 receptive-field`; whether a backend can be trusted."""
 
 import csv
 import json

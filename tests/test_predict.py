@@ -314,7 +314,7 @@ def as_of(folder: Path, command: str, **config: Any) -> None:
 
 
 RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no run": (lambda r: (r / "config.yaml").unlink(), "--run run: not a run's folder"),
+    "no run": (lambda r: (r / "config.yaml").unlink(), "--run run: not a run directory"),
     "no report": (lambda r: (r / "report.json").unlink(), "--run run: not finished (no report.json)"),
     "under way": (lambda r: edit(r / "report.json", '"done"', '"running"'), "--run run: not finished (running)"),
     "no model": (lambda r: shutil.rmtree(r / "model"), "run/model/model.json: not there"),
@@ -392,7 +392,7 @@ def test_the_picture(own: A2, tmp_path: Path) -> None:
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.width > sheet.height
-    assert "Picture: sheet.png" in own(NAMES[0], "--picture", "sheet.png", "--overwrite").out, "it is drawn anew"
+    assert "Picture: sheet.png" in own(NAMES[0], "--picture", "sheet.png", "--overwrite").out, "it is re-initialised"
 
 
 def test_what_is_in_the_picture() -> None:

@@ -348,7 +348,7 @@ def test_the_network_of_a_run(a2: A2, train: A2, tmp_path: Path) -> None:
     written = json.loads(a2("receptive-field", "--run", run, "--json").out)["results"]
     assert (written["image_size"], [layer["name"] for layer in written["layers"]]) == (12, ["conv1", "conv2"])
     assert written["layers"][0]["kernel_size"] == [3, 3]
-    a2("receptive-field", "--run", "set").refused(3, "--run set: not a run's folder")
+    a2("receptive-field", "--run", "set").refused(3, "--run set: not a run directory")
 
 
 def test_a_network_that_cannot_be_traced_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

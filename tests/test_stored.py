@@ -397,7 +397,7 @@ def test_a_folder_with_anything_else_is_not_taken(name: str, place: Path, a2: A2
     (place / "new/figures").mkdir()
     (place / "new/figures/link").symlink_to(place) if "link" in name else text_file(place / "new" / name)
     a2("train-cnn", *TINY, "--data", "set", "--out", "new").refused(3, "--out new: already there and not empty")
-    a2("train-cnn", "--resume", "new", "--quiet").refused(3, "--resume new: not a run's folder")
+    a2("train-cnn", "--resume", "new", "--quiet").refused(3, "--resume new: not a run directory")
 
 
 def test_a_picture_that_is_there_is_kept(place: Path, a2: A2) -> None:

@@ -44,8 +44,8 @@ class UnsuitableError(Exception):
 def centred(model: Model) -> Model:
     """Return a model whose logits are those of `model` less their mean over the classes.
 
-    What is added to all logits alike changes no answer, but every map of a single one: a network may learn to say no to
-    all classes, and least to one. Its modules are the model's own.
+    The same number added to all logits leaves the prediction unchanged, but alters the map of each single logit. Its
+    modules are the model's own.
     """
     graph = fx.Graph()
     logits = graph.graph_copy(model.graph, {})

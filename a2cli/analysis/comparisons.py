@@ -2,7 +2,7 @@
 
 Every pair of contenders is compared on the seeds that both have: a seed decides the split, the starting weights and the
 order, so what a seed does to both cancels in their difference. The differences are taken as normal, and their mean gets
-Student's interval. With m pairs each interval has the confidence 1 - 0.05 / m, so that all hold together with 95%
+Student's interval. With m pairs each interval has the confidence 1 - 0.05 / m, so that all together have 95%
 (Dunn, Multiple comparisons among means, 1961). Accuracies come in steps of one image, so a few seeds can agree by
 rounding alone: its variance is added. An interval beside zero says better or worse; one within the margin on
 both sides says equivalent (the two one-sided tests of Schuirmann 1987, at half their level or less); anything else is

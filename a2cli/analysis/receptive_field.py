@@ -231,7 +231,7 @@ def _size(rows: float, columns: float) -> str:
 
 
 def size_formula(view: View, windows: Iterable[Window]) -> str:
-    """Return a map's size for an image of A pixels a side: that of one window of the whole field, jump and padding.
+    """Return a map's size for an image of A pixels per side: that of one window of the whole field, jump and padding.
 
     floor((floor(x / a) + b) / c) = floor((x + a b) / (a c)) for whole numbers, so the floors of all layers are one.
     In ceil mode there is no such form.

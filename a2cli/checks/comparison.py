@@ -53,7 +53,7 @@ def check_trial_options(chosen: TrialOptions) -> None:
         raise SettingsError("--cluster: acts only with --backend dask or ray")
     others = {"--json": chosen.json, "--dry-run": chosen.dry_run, "--plan": getattr(chosen, "plan", False)}
     if chosen.best and (other := [flag for flag, given in others.items() if given]):
-        raise SettingsError(f"--best: prints the best run's folder alone; leave out {other[0]}")
+        raise SettingsError(f"--best: prints the best run's directory alone; leave out {other[0]}")
 
 
 def check_comparison_options(chosen: ComparisonOptions) -> float | None:

@@ -52,6 +52,6 @@ def plan_view(settings: VisualizeWeightsSettings) -> list[str]:
         lines.append("Parts: all that suit the network")
     else:
         lines.append(f"Parts: {', '.join(view.show)}")
-    lines.append(f"Against: {view.redraws} networks drawn anew")
+    lines.append(f"Against: {view.redraws} re-initialised networks")
     lines.append(threads_in_words(view.threads, NO_TRAINING))
     return lines + [f"Image: {file}, by {', '.join(look.methods)}" for file in look.image]

@@ -85,7 +85,7 @@ def is_finished(resolved: Resolved[Any], resume: str | None) -> bool:
 
 
 def show_best(folder: str) -> None:
-    """Print the best run's folder alone, and by what it is that for people; raises DataError where there is none."""
+    """Print the best run's directory alone, and by what it is that for people; raises DataError where there is none."""
     from a2cli import best
 
     chosen = best.choose("--best", folder)

@@ -35,7 +35,7 @@ class Shown(Protocol):
 
 
 def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report, F], None]) -> None:
-    """Print the report as JSON, the run's folder alone, or by `show`, as the options say."""
+    """Print the report as JSON, the run directory alone, or by `show`, as the options say."""
     if chosen.json:
         console.show_report_json(report)
     elif chosen.quiet and folder:

@@ -74,7 +74,7 @@ def _settings(
         stack = replace(stack, image_size=stack.image_size or trained.dataset.image_size)
     data = settings.effective.data or trained.dataset.data
     settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
-    # Our own config.yaml repeats the look and holds no split: so only a run's own is taken, not a preset's.
+    # The config.yaml of this command has no split, so the split is taken from the run, never from a preset.
     split = trained if stack.run is not None else TrainCnnSettings()
     return settings, replace(split, dataset=replace(split.dataset, data=data)), [one for one in used if one.reason]
 

@@ -32,7 +32,7 @@ def show_ablation(report: Report, folder: Path) -> None:
         accuracies.add_row(*_accuracy(combination, results))
     console.print(accuracies)
     order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
-    said = "Points of accuracy that it brings, and their interval; all of a column hold together with 95%."
+    said = "Points of accuracy that it brings, and their interval; simultaneous 95% confidence for each column."
     said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
     console.print(said, "", results.verdict, sep="\n")
     say_split(console, report)

@@ -149,7 +149,7 @@ def say_split(console: "Console", report: "Report") -> None:
 
 
 def say_best(console: "Console", best: "BestRun | None", folder: Path) -> None:
-    """Print the best run inside a run's folder, its config, and by what it is the best."""
+    """Print the best run inside a run directory, its config, and by what it is the best."""
     if best:
         lines = (f"Best run: {folder / best.folder}", f"Its settings: {folder / best.config}")
         console.print("", *lines, sep="\n", soft_wrap=True)  # paths stay whole, to be copied
@@ -157,7 +157,7 @@ def say_best(console: "Console", best: "BestRun | None", folder: Path) -> None:
 
 
 def say_where(console: "Console", report: "Report", folder: Path) -> None:
-    """Print the run's folder and the figures in it."""
+    """Print the run directory and the figures in it."""
     drawn = [Path(name) for name in report.artifacts if name.startswith("figures/") and name.endswith(DRAWN)]
     figures = list(dict.fromkeys(path.stem for path in drawn))
     console.print("", f"Run: {folder}", sep="\n", soft_wrap=True)  # a path stays whole, to be copied

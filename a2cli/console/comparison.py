@@ -29,7 +29,7 @@ def show_comparison(report: Report, folder: Path) -> None:
     if any(table.pairs for table in results.tables):
         console.print(
             f"Row against column: + better, - worse, = equivalent within {in_points(results.margin)}, ? undecided; "
-            "all intervals together 95%."
+            "intervals with simultaneous 95% confidence."
         )
     if results.target:
         console.print(
@@ -54,8 +54,8 @@ def show_comparison_plan(plan: Plan) -> None:
         shown.add_row(str(row.seeds), str(row.trials), clock(row.seconds), finds, *fits, style=bold)
     console.print(shown)
     console.print(
-        f"A trial takes {plan.trial_seconds:.1f} s, {plan.jobs} run side by side. Differences are found 4 times out of "
-        f"5, if they deviate by {100 * plan.deviation:.1f} points from seed to seed ({plan.deviation_from})."
+        f"A trial takes {plan.trial_seconds:.1f} s, {plan.jobs} run side by side. Differences are found with 80% "
+        f"power at a standard deviation of {100 * plan.deviation:.1f} points over seeds ({plan.deviation_from})."
     )
     console.print(plan.verdict)
 

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 MOST_UNITS = 8
 LEGEND = (
-    "In brackets: networks drawn anew. dead: units that answer all images alike; same: groups of units with equal "
+    "In brackets: re-initialised networks. dead: units that answer all images alike; same: groups of units with equal "
     "weights; rank: effective, a share of the largest; smooth: correlation of neighbouring weights; moved: "
-    "from where the training began, over the length there; as begun: like its initialisation by these measures, which "
-    "does not mean that it learned nothing or is of no use."
+    "distance from the initial weights, divided by their norm; as begun: like its initialisation by these measures, "
+    "which does not mean that it learned nothing or is of no use."
 )
 
 
 def show_weights(report: Report, folder: Path) -> None:
-    """Print for each network what its layers' weights show beside ones drawn anew, then maps, then the verdict."""
+    """Print for each network what its layers' weights show beside re-initialised ones, then maps, then the verdict."""
     results = report.results
     assert isinstance(results, WeightResults), "such a run has those"
     console = results_console()

@@ -99,7 +99,7 @@ class Finetuning:
         final: bool,
         figures: bool,
     ) -> Report:
-        """Train all stages in a run's folder, and return the report written there; the best stage's weights are kept.
+        """Train all stages in a run directory, and return the report written there; the best stage's weights are kept.
 
         Each stage begins with the weights that the one before kept.
         """

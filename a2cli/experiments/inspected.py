@@ -69,7 +69,7 @@ class InspectedNetwork:
     """A network: `graph` is all of it, or a backbone up to where its weights reach, which has no `class_names`.
 
     `began` are the weights of layers before this training, where they are known; `redrawn` gives the network with all
-    its weights drawn anew. `names` are the files' by their row in `images`.
+    its weights re-initialised. `names` are the files' by their row in `images`.
     """
 
     name: str

@@ -103,7 +103,7 @@ class Features:
         final: bool,
         figures: bool,
     ) -> Report:
-        """Train a head in a run's folder, with the probes asked for, and return the report written there."""
+        """Train a head in a run directory, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
         report = run_trial(self._job(alone), run, device, reporter, final=final, figures=figures, more=True)
         if report.status == "done":

@@ -52,7 +52,7 @@ def probe_invariance(
     *,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """Probe the networks of training runs, and return the report written into the run's folder with its figures.
+    """Probe the networks of training runs, and return the report written into the run directory with its figures.
 
     Raises SettingsError where nothing is left to try, and DataError for runs and images that cannot be used.
     """

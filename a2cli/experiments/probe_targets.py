@@ -29,7 +29,7 @@ Margin = Callable[[int], int]
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training run's folder, as it was named, and its settings; of several networks each is in seeds/N or folds/N."""
+    """The directory of a training run as it was named, and its settings; several networks are in seeds/N or folds/N."""
 
     folder: str
     settings: AnyTraining

@@ -17,7 +17,7 @@ MOST_IMAGES = 128  # that a unit must be silent on to be called dead
 
 @dataclass(frozen=True)
 class Spectra:
-    """A layer's singular values, and the least and the largest that networks drawn anew have in each place."""
+    """A layer's singular values, and the least and the largest that re-initialised networks have in each place."""
 
     values: Tensor
     low: Tensor
@@ -27,7 +27,7 @@ class Spectra:
 def evidence(
     viewed: InspectedNetwork, redraws: int, device: torch.device, reporter: ProgressReporter
 ) -> tuple[list[LayerWeights], dict[str, Spectra]]:
-    """Return what is found of each layer, with the network drawn anew `redraws` times beside it."""
+    """Return what is found of each layer, with the re-initialised network `redraws` times beside it."""
     filters = {viewed.first: viewed.filters(viewed.layers[viewed.first].weight)}
     found_values = {name: spectrum(one.weight) for name, one in viewed.layers.items()}
     own = {name: measures_of(one.weight, filters.get(name), found_values[name]) for name, one in viewed.layers.items()}
@@ -86,7 +86,7 @@ def _some(count: int) -> list[int]:
 
 
 def _left_zero(found: Mapping[str, float], drawn: Mapping[str, Sequence[float]]) -> bool:
-    """Return whether a layer has weights that begins with none, as all networks drawn anew do."""
+    """Return whether a layer has weights that begins with none, as all re-initialised networks do."""
     return found["norm"] > 0 and not any(drawn["norm"])
 
 

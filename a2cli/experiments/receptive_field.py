@@ -32,7 +32,7 @@ COMMAND = "receptive-field"
 def receptive_field(
     settings: ReceptiveFieldSettings, sample: TrainCnnSettings, run: "Run | None", reporter: ProgressReporter
 ) -> Report:
-    """Return the report on what units see, and leave it in the run's folder, if any, with its figures.
+    """Return the report on what units see, and leave it in the run directory, if any, with its figures.
 
     `sample` is the training whose validation images are averaged over and drawn on. Raises SettingsError, DataError.
     """

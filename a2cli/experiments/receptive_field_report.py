@@ -1,4 +1,4 @@
-"""How what `a2 receptive-field` says of layers, units and pixels is made of views."""
+"""Builds the report of `a2 receptive-field` on layers, units and pixels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ Measured = Mapping[str, tuple[Bits, Bits]]
 
 
 def status_of(view: Views | None, is_global: bool, measured: tuple[Bits, Bits] | None) -> Status:
-    """Return how what was derived and what was measured, if it was, compare."""
+    """Compare the derived receptive field with the measured one, where there is one."""
     if view is None and not is_global:
         return "measured only"
     if measured is None:

@@ -1,4 +1,4 @@
-"""Every training command: a network trained in a run's folder, on one seed, several, or on folds."""
+"""Every training command: a network trained in a run directory, on one seed, several, or on folds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ def train_network(
     figures: bool = True,
     jobs: int = 1,
 ) -> Report:
-    """Train in a run's folder, new or interrupted, until it is done, and return the report written there.
+    """Train in a run directory, new or interrupted, until it is done, and return the report written there.
 
     With `final`, the sealed test images are read once at the end; `warnings` go into the report. Of several seeds or
     folds, `jobs` are trained side by side, 0: as many as keep every core busy. Raises SettingsError, DataError and

@@ -35,7 +35,7 @@ def visualize_weights(
     *,
     animate: bool = False,
 ) -> Report:
-    """Look into the networks, and return the report written into the run's folder with its figures.
+    """Look into the networks, and return the report written into the run directory with its figures.
 
     Raises SettingsError for a part, unit, layer or class that a network does not have, DataError for runs, weights and
     images that cannot be used.
@@ -121,7 +121,9 @@ def _look_into(
     if seen.shows("ascent", settings):
         seen.excited = [ascended(viewed, one, settings, reporter) for one in seen.excited]
     if seen.shows("evidence", settings):
-        reporter.phase(f"holding {viewed.name} against {settings.redraws} drawn anew", "looking into weights")
+        reporter.phase(
+            f"holding {viewed.name} against {settings.redraws} re-initialised networks", "looking into weights"
+        )
         seen.layers, seen.spectra = evidence(viewed, settings.redraws, device, reporter)
     return seen
 

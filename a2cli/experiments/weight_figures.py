@@ -26,7 +26,7 @@ CAPTION = 24  # pixels
 def draw(
     run: Run, seen: Sequence[NetworkFindings], looked: Sequence[SaliencyMaps], settings: ViewSettings, *, animate: bool
 ) -> None:
-    """Write all figures into the run's folder; with several networks one a network, numbered, and some together."""
+    """Write all figures into the run directory; with several networks one a network, numbered, and some together."""
     of = [one for one in seen if one.shows("filters", settings)]
     banks = [_filters(one, settings, plots.MOST_FILTERS // len(of)) for one in of]
     if banks:

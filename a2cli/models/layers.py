@@ -152,8 +152,10 @@ def _norm(v: Tensor) -> Tensor:
 
 
 def begin_at_zero(layer: nn.Module) -> None:
-    """Let the last layer answer nothing at first: over thousands of features that are not learned, what a random start
-    answers would stand beside what is learned to the end."""
+    """Initialise the output layer with zeros.
+
+    Over thousands of frozen features a random initialisation would otherwise stay part of the weights to the end.
+    """
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 

@@ -159,7 +159,7 @@ def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], ima
     axes.set_xticks(range(0, len(names), every), ticks, rotation=90, fontsize=6.5)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(bottom=0)
-    plain(axes, "", "layer", "pixels a side")
+    plain(axes, "", "layer", "pixels per side")
     legend_beside(axes)
     return figure
 

@@ -1,4 +1,4 @@
-"""Singular values of layers, over those of networks drawn anew."""
+"""Singular values of layers, over those of re-initialised networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -34,7 +34,7 @@ STYLES: dict[str, Literal["-", "--"]] = {"learned": "-", "like its initialisatio
 
 
 def evidence(name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tuple[Values, Values, Values]]) -> Figure:
-    """Each layer's singular values, over the band of those of networks drawn anew."""
+    """Each layer's singular values, over the band of those of re-initialised networks."""
     of, layers = len(layers), evenly(layers, MOST_LAYERS)
     across = min(3, len(layers))
     deep, wide, high = -(-len(layers) // across), WIDTH / across, 1.7
@@ -42,7 +42,7 @@ def evidence(name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tu
         Line2D([], [], color=VERDICTS[verdict]["color"], label=f"its own: {verdict}", linestyle=style)
         for verdict, style in STYLES.items()
     ]
-    handles.append(Patch(facecolor=FAINT, label="networks drawn anew, least to most"))
+    handles.append(Patch(facecolor=FAINT, label="re-initialised networks, least to most"))
     legend = legend_height(WIDTH, [str(one.get_label()) for one in handles])
     title = f"Singular values of each layer's weights, {shortened(name, NAME)}, in their order"
     figure, head = titled(WIDTH, legend + deep * high, title + some_of(len(layers), of, "layers"))

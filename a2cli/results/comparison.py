@@ -70,9 +70,9 @@ class PairVerdict:
     """A contender against another: the mean difference of their accuracies over the seeds that both have.
 
     The interval is Student's on the paired differences, with the variance of rounding to whole images added, at a
-    confidence of 1 - 0.05 / the number of pairs (Dunn 1961), so that all intervals of a table hold together with 95%.
-    `more_seeds` is how many would decide at this mean and deviation; null where decided, or where no number below
-    10,000 would.
+    confidence of 1 - 0.05 / the number of pairs (Dunn 1961), so that the intervals of a table have
+    simultaneous 95% confidence. `more_seeds` is how many would decide at this mean and deviation; null where decided,
+    or where no number below 10,000 would.
     """
 
     first: str

@@ -21,7 +21,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class LayerMovement:
-    """How far a layer's activations move under a change: 0 not at all, 1 as far as to another image's.
+    """How far a layer's activations move under a change: 0: not at all; 1: as far as two different images are apart.
 
     The root of the mean squared distance, over that between two different images. `off_course` is the same distance
     from where an equivariant layer would have moved, the unchanged activations moved like the image; null where a

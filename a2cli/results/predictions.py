@@ -1,4 +1,4 @@
-"""What `a2 predict` answers; it is no part of a report, as predictions leave no run's folder."""
+"""What `a2 predict` answers; it is no part of a report, as predictions leave no run directory."""
 
 from dataclasses import dataclass
 

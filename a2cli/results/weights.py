@@ -8,7 +8,7 @@ Learning = Literal["learned", "like its initialisation"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of a layer's weights, and the mean and deviation of networks drawn anew at random.
+    """A figure of a layer's weights, and the mean and deviation of re-initialised networks.
 
     `chance` is that of one more such network lying as far out.
     """
@@ -22,7 +22,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One layer with weights. `dead` units answer all images alike, `dead_random` are those of a network drawn anew.
+    """One layer with weights. `dead` units answer all images alike, `dead_random` counts those of a re-initialised one.
 
     `duplicates` are groups of units with the same weights but for their length, `duplicates_random` the number of that
     network's. `moved` is the weights' distance from where this training began, over their length there; null where that

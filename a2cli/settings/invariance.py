@@ -81,8 +81,8 @@ class ProbeSettings:
 
     run: Annotated[tuple[str, ...], Len(1)] = setting(
         (),
-        "A training run's folder; of one over several seeds or folds all its networks; of a comparison or an ablation "
-        "its best run, as their --best prints it. Repeatable: runs are compared.",
+        "Directory of a training run; of one over several seeds or folds all its networks; of a comparison or an "
+        "ablation its best run, as their --best prints it. Repeatable: runs are compared.",
         repeatable=True,
     )
     data: str | None = setting(

@@ -19,7 +19,7 @@ class LookOptions:
         short="-p",
         repeatable=True,
     )
-    figures: bool = setting(False, "Draw figures, into a run's folder with the report.")
+    figures: bool = setting(False, "Draw figures, into a run directory with the report.")
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")

@@ -76,7 +76,7 @@ class NetworkSettings:
     kernel_size: PerLayer = setting((5,), "Side of each convolution's kernel, in pixels.")
     stride: PerLayer = setting((2,), "Stride of each convolution, in pixels.")
     padding: Annotated[tuple[CountOrOff, ...], Len(1)] = setting(
-        (0,), "Zero padding of each convolution, in pixels a side."
+        (0,), "Zero padding of each convolution, in pixels per side."
     )
     pool: Literal["none", "max", "average"] = setting("none", "Pooling after each convolution's activation.")
     pool_size: PerLayer = setting((2,), "Side of the pooling window.", acts_with=("pool", "max", "average"))

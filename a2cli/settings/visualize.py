@@ -23,7 +23,7 @@ class ViewSettings:
 
     run: tuple[str, ...] = setting(
         (),
-        "A training run's folder; of a comparison, an ablation, or of several seeds or folds, its best run. "
+        "Directory of a training run; of a comparison, an ablation, or of several seeds or folds, its best run. "
         "Repeatable: side by side.",
         repeatable=True,
     )
@@ -54,12 +54,12 @@ class ViewSettings:
     )
     count: Count = setting(16, "Units of a layer to show.")
     redraws: Annotated[int, Ge(4), Le(1000)] = setting(
-        16, "How often the network is drawn anew at random, to hold its weights against; for maps at most 5 times."
+        16, "How often the network is re-initialised, to hold its weights against; for maps at most 5 times."
     )
     steps: Count = setting(32, "Steps of the ascent.")
     device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(0, "Processor threads; auto takes four on any machine.", words=(("auto", 0),))
-    seed: Annotated[int, Ge(0)] = setting(0, "Seed of the networks drawn anew, and of where an ascent starts.")
+    seed: Annotated[int, Ge(0)] = setting(0, "Seed of the re-initialised networks, and of where an ascent starts.")
 
 
 @dataclass(frozen=True, kw_only=True)
