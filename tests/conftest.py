@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2cli import main
+from a2cli import main, runs
 from a2cli.config import resolve
 from a2cli.experiments import trial
 from a2cli.experiments.train import train_network
@@ -25,6 +25,7 @@ from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
 
 ROOT = Path(__file__).parents[1]
+PNG, RENDERED = b"\x89PNG\r\n\x1a\n", runs.rendered
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
 TINY += ["--epochs", "1", "--threads", "1", "--device", "cpu", "--quiet"]
 
@@ -34,6 +35,20 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's cache and data out of the tests, and the tests out of them."""
     monkeypatch.setenv("A2_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("A2_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unrendered() -> Iterator[None]:
+    """Make every figure, but turn none into pixels: that takes most of a small command's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "rendered", lambda *_: PNG)
+        yield
+
+
+@pytest.fixture
+def rendered(unrendered: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn figures into pixels, for tests of the files themselves."""
+    monkeypatch.setattr(runs, "rendered", RENDERED)
 
 
 def _real(name: str) -> Path:

@@ -289,7 +289,7 @@ LONG = [
     "--tuning",
     "none",
     "--epochs",
-    "400",
+    "150",
     "--jobs",
     "2",
     "--quiet",

@@ -59,7 +59,7 @@ def test_a_run_on_its_own_validation_images(a2: A2, trained: Path) -> None:
     assert brightness["halved_at"]
 
 
-def test_its_folder(a2: A2, trained: Path) -> None:
+def test_its_folder(a2: A2, trained: Path, rendered: None) -> None:
     folder = a2("probe-invariance", "--run", trained, *FEW, "--random", "brightness=0.9..1.1", "--quiet").done()
     names = {path.name for path in (folder / "figures").iterdir()}
     stems = {"curves", "classes", "layers", "translations", "sheet-1-1", "sheet-1-2", "sheet-1-3"}
