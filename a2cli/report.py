@@ -174,10 +174,12 @@ class ProgressReporter(Protocol):
     def runs(self, runs: Sequence[RunProgress]) -> None:
         """Report how much is done of several runs that train at the same time."""
 
-    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+    def leaderboard(
+        self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
+    ) -> None:
         """Report how many of a round's trials are done, and of each contender its name, its trials, its best accuracy.
 
-        `later` are the trials of the rounds after it.
+        `later` are the trials of the rounds after it, `under_way` the trials that what has begun amounts to.
         """
 
 
@@ -210,7 +212,9 @@ class NullReporter:
     def runs(self, runs: Sequence[RunProgress]) -> None:
         self.clock.turn("training")
 
-    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+    def leaderboard(
+        self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
+    ) -> None:
         self.clock.turn("training")
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from a2cli import main, runs
 from a2cli.config import resolve
-from a2cli.experiments import trial
+from a2cli.experiments import predict, trial
 from a2cli.experiments.train import train_network
 from a2cli.models.files import OWN_DIGEST
 from a2cli.report import NullReporter
@@ -25,7 +25,7 @@ from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
 
 ROOT = Path(__file__).parents[1]
-PNG, RENDERED = b"\x89PNG\r\n\x1a\n", runs.rendered
+PNG, RENDERED = b"\x89PNG\r\n\x1a\n", predict.rendered  # imported here, as it keeps what it finds in `runs` then
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
 TINY += ["--epochs", "1", "--threads", "1", "--device", "cpu", "--quiet"]
 

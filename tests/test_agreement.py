@@ -90,9 +90,13 @@ def done(place: Path) -> Mapping[str, Done]:
         assert number == count, f"{title}: {number} of {count}"
         ours.pieces[title] = max(number, ours.pieces.get(title, 0))
 
-    def noting(show: ConsoleReporter, title: str, done: float, *others: Any) -> None:
-        leaderboard(show, title, done, *others)
-        ours.trials.append(done)
+    def noting(
+        show: ConsoleReporter, title: str, done: int, total: int, rows: Any, later: int, under_way: float
+    ) -> None:
+        leaderboard(show, title, done, total, rows, later, under_way)
+        ours.trials.append(done + under_way)
+        ended = [row[1].partition("/") for row in rows]
+        assert sum(int(count) for count, _, _ in ended) == done, "the table and the count beside it"
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

@@ -20,7 +20,7 @@ from a2cli.checks.comparison import seconds_of
 from a2cli.experiments import comparison, trials
 from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.experiments.train import train_network
-from a2cli.experiments.trial_ledger import to_target
+from a2cli.experiments.trial_ledger import TrialLedger, to_target
 from a2cli.experiments.workers import Workers
 from a2cli.report import NullReporter
 from a2cli.results.training import EpochLog
@@ -369,3 +369,12 @@ def test_of_rates_of_equal_accuracy_the_one_with_the_lower_loss_is_chosen() -> N
     )
     assert comparison._best_rate(study, "adam", list(found)) == 0.001
     assert comparison._best_rate(study, "adam", [*found][::-1]) == 0.001
+
+
+def test_the_table_of_trials_shows_each_contenders_best_rate(tmp_path: Path) -> None:
+    found = {("adam", 0.1, 0): 0.2, ("adam", 0.1, 1): 0.3, ("adam", 0.01, 0): 0.8, ("sgd", 0.1, 0): 0.5}
+    ledger = TrialLedger(tmp_path, Workers(1), NullReporter())
+    ledger.ended = dict.fromkeys(found)
+    ledger.accuracy = found.get
+    wanted = [*found, ("adam", 0.01, 1), ("momentum", 0.1, 0)]
+    assert ledger._rows(wanted) == [("adam", "3/4", "0.800"), ("sgd", "1/1", "0.500"), ("momentum", "0/1", "")]

@@ -132,7 +132,7 @@ def test_trials_say_the_time_left_of_all_rounds(passes: Callable[[float], None])
     show = ConsoleReporter()
     show.leaderboard("tuning", 2, 10, [], later=4)
     passes(60.0)
-    show.leaderboard("tuning", 4.5, 10, ROWS[1:], later=4)
+    show.leaderboard("tuning", 4, 10, ROWS[1:], later=4, under_way=0.5)
     assert show._line(80) == "tuning ━━━━╌╌╌╌ 4 of 10 trials sgd ahead, 0.400 3:48 left in all", "9.5 of 2.5 a minute"
     assert show._plain() == "tuning: 4 of 10 trials, sgd ahead, 0.400, 3:48 left in all"
 

@@ -199,14 +199,16 @@ class ConsoleReporter:
             self.told = done * PLAIN_LINES // total
             self._say(self._plain())
 
-    def leaderboard(self, title: str, done: float, total: int, rows: Sequence[Sequence[str]], later: int = 0) -> None:
+    def leaderboard(
+        self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
+    ) -> None:
         self.clock.turn("training")
-        now = self._going_on(title, done)
-        now.done, now.total, now.later, now.counted = done, total, later, f"{int(done)} of {total} trials"
+        now = self._going_on(title, done + under_way)
+        now.done, now.total, now.later, now.counted = done + under_way, total, later, f"{done} of {total} trials"
         self.table, best = rows, max(rows, key=lambda row: row[2], default=("", "", ""))
         now.details = [f"{best[0]} ahead, {best[2]}"] if best[2] else []
-        if int(done) > self.told and (int(done) == total or int(done) % max(1, total // PLAIN_LINES) == 0):
-            self.told = int(done)
+        if done > self.told and (done == total or done % max(1, total // PLAIN_LINES) == 0):
+            self.told = done
             self._say(self._plain())
 
     # How it is shown

@@ -42,19 +42,20 @@ class TrialLedger:
             return
         self.ran = True
         trials = {name: trial.settings for name, (trial, _) in waiting.items()}
-        begun = frozenset(trials)  # and not ended
-        rows = self._rows(list(wanted))
+        state = frozenset(trials), self._rows(list(wanted))  # those not ended, and the table without them; one object,
+        # as another thread looks while this one changes it
 
         def look() -> None:
-            under_way = [run_progress(self.folder / name, trials[name], False) for name in begun]
-            done = len(wanted) - len(begun) + sum(one.done / one.epochs for one in under_way)
-            self.reporter.leaderboard(title, done, len(wanted), rows, later)
+            left, shown = state
+            parts = [run_progress(self.folder / name, trials[name], False) for name in left]
+            under_way = sum(one.done / one.epochs for one in parts)
+            self.reporter.leaderboard(title, len(wanted) - len(left), len(wanted), shown, later, under_way)
 
         look()
         with followed(look):
             for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
                 self.ended[waiting[ended.trial.name][1]] = ended
-                begun, rows = begun - {ended.trial.name}, self._rows(list(wanted))
+                state = state[0] - {ended.trial.name}, self._rows(list(wanted))
                 look()
 
     def _placed(self, trial: Trial) -> Trial:
@@ -67,13 +68,17 @@ class TrialLedger:
         return replace(trial, name=name)
 
     def _rows(self, wanted: Sequence[TrialKey]) -> list[tuple[str, str, str]]:
+        """Return each contender, its trials, and its mean accuracy over seeds, in tuning at its best rate so far."""
         rows = []
         for name in dict.fromkeys(key[0] for key in wanted):
             mine = [key for key in wanted if key[0] == name]
-            accuracies = [self.accuracy(key) for key in mine if key in self.ended]
-            known = [value for value in accuracies if value is not None]
-            mean = f"{fmean(known):.3f}" if known else ""
-            rows.append((name, f"{len(accuracies)}/{len(mine)}", mean))
+            ended = [key for key in mine if key in self.ended]
+            by_rate: dict[float, list[float]] = {}
+            for key in ended:
+                if (value := self.accuracy(key)) is not None:
+                    by_rate.setdefault(key[1], []).append(value)
+            best = max(map(fmean, by_rate.values()), default=None)
+            rows.append((name, f"{len(ended)}/{len(mine)}", "" if best is None else f"{best:.3f}"))
         return rows
 
     def result(self, key: TrialKey) -> TrainingResult | None:
