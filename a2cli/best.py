@@ -7,6 +7,7 @@ from statistics import fmean
 
 from a2cli import storage
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.best import BestRun, ChosenRun
@@ -53,7 +54,7 @@ def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> B
     best = max(done, key=lambda one: done[one])
     reason = f"{called} has the highest validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
-        reason = f"{called} has the highest mean validation accuracy, {mean:.3f} over {count} seeds; "
+        reason = f"{called} has the highest mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
 

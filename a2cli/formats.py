@@ -1,5 +1,6 @@
 """Numbers as they are printed: only here a mean gets its deviation, an accuracy its interval, a difference its sign."""
 
+import math
 from typing import Protocol
 
 TO, BRACKETS = "{} to {}", "[{}, {}]"  # an interval in a table, and in a sentence
@@ -49,3 +50,18 @@ def in_points(share: float, digits: str = "g") -> str:
     """Return a difference of accuracies, as a share, in percentage points: 0.01 is 1 point."""
     number = format(100 * share, digits)
     return f"{number} point{'s' * (number != '1')}"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a count with what is counted: 1 image, 12 images; `several` where it takes more than an s."""
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
+def rounded(percent: float) -> str:
+    """Return a percentage as a whole number, halves up: 12.5 is 13, where a format makes 12 of it."""
+    return str(math.floor(percent + 0.5 + 1e-9))  # 100 * 29 / 200 falls short of 14.5 by rounding
+
+
+def in_percent(share: float) -> str:
+    """Return a share as a whole percentage, halves up: 0.125 is 13%."""
+    return f"{rounded(100 * share)}%"

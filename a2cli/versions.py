@@ -37,10 +37,25 @@ def _by_class(values: Values) -> Values:
     return values
 
 
+def _within_0_and_1(values: Values) -> Values:
+    """The version whose intervals of a share over seeds end at 0 and 1."""
+    return {name: _clipped(value) if name in ("results", "transfer") else value for name, value in values.items()}
+
+
+def _clipped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_clipped(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"mean", "deviation", "low", "high", "n"}:  # a Spread, in a report always of shares
+        return {**value, "low": max(0.0, value["low"]), "high": min(1.0, value["high"])}
+    return {key: _clipped(one) for key, one in value.items()}
+
+
 # Each function makes what one version stored into what the next one does, beginning with version 1. What has a default
 # in its dataclass can be added without a new version. Caches have theirs in the names of their folders.
 UPGRADES: Mapping[Kind, Sequence[Callable[[Values], Values]]] = {
-    "report": [_only_checked, _by_class],
+    "report": [_only_checked, _by_class, _within_0_and_1],
     "model card": [_only_checked],
     "checkpoint": [],
     "film": [_only_checked],

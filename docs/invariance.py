@@ -135,15 +135,20 @@ def claims(run: ProbedRun, margin: float) -> list[tuple[str, str, str]]:
               ("saturation", "0.5..1.5"), ("hue", "-0.5..0.5"))}  # fmt: skip
     grey, inverted = change(run, "grayscale").points[0], change(run, "invert").points[0]
     found = [
-        ("unchanged by translation (0.1, 0.1)", unchanged(drawn["translate"], margin), fall(drawn["translate"])),
+        (
+            "unchanged by translation drawn in -0.1 to 0.1",
+            unchanged(drawn["translate"], margin),
+            fall(drawn["translate"]),
+        ),
         ("unchanged by grayscale", unchanged(grey, margin), fall(grey)),
     ]
     for name in ("brightness", "contrast"):
         one = drawn[name].accuracy
         interval = f"{percent(one.value)}, {percent(one.low)} to {percent(one.high)}"
-        found.append((f"falls under {name} 0.5", falls(drawn[name]), fall(drawn[name])))
-        found.append((f"falls to 35 under {name} 0.5", to_reported(drawn[name], margin), interval))
-    found += [(f"falls under {name}", falls(drawn[name]), fall(drawn[name])) for name in ("saturation", "hue")]
+        found.append((f"falls under {name} drawn in 0.5 to 1.5", falls(drawn[name]), fall(drawn[name])))
+        found.append((f"falls to 35 under {name} drawn in 0.5 to 1.5", to_reported(drawn[name], margin), interval))
+    for name, ends in (("saturation", "0.5 to 1.5"), ("hue", "-0.5 to 0.5")):
+        found.append((f"falls under {name} drawn in {ends}", falls(drawn[name]), fall(drawn[name])))
     return [*found, ("falls under invert", falls(inverted), fall(inverted))]
 
 
@@ -289,6 +294,12 @@ What the report drew at random is drawn here in the same ranges: translation up 
 directions, brightness, contrast and saturation by a factor of 0.5 to 1.5, hue by up to half a turn; ten times for
 each image. *Supported* needs the whole interval within {margin:g} points for "unchanged", below zero for "falls",
 around 35 for the figure; *contradicted* needs it off zero, above zero, off 35.
+
+*Brightness drawn in 0.5 to 1.5* is another and milder change than the factor of 0.5, the same for all images, in the
+tables of fixed strengths. The networks were trained with the same seeds and splits as those of
+[replication.md](replication.md), but by a later version, which lays maps out in another order before the first linear
+layer, so that the weights drawn meet other features: accuracies (there 69.9 for `1.6-final` with cross-entropy, here
+67.9; there 50.8 for `1.2-baseline`, here 49.0) differ as those of two draws do.
 """
 PADDING = """\
 The paintings are padded with black to squares, so bars give the aspect ratio away. Three changes say what that is

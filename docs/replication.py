@@ -276,7 +276,9 @@ shares). *Supported*: the interval lies on the claimed side of zero (for "alike"
 is. The intervals are not corrected for the number of claims: of twenty true zeros, one would look like a difference.
 The report names no epochs but for its baseline's 50. From section 1.3 on the presets train for 150: with its loss, its
 figures are reached there and not at 50, where its plateau scheduler could not act either. `1.2-baseline-150` is the
-baseline at as many, so that later rows have something to be compared with.
+baseline at as many, so that later rows have something to be compared with. `1.6-final` is `1.5.1-batch-norm` by another
+name, as the report's final network is that, so their rows are the same. [invariance.md](invariance.md) has some of
+these presets by a later version, with the same seeds and splits, and says why their accuracies are others.
 """
 
 

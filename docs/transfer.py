@@ -226,7 +226,7 @@ def section_tuning() -> str:
         base = probe_of(probe_name, "conv4", "logistic regression")
         data = name.replace("-{}-", ", ").replace("-{}", "") + " a person" * name.startswith("faces")
         head, tuned = (tests_of(name.format(stage)) for stage in STAGES)
-        cells = [shown(base), shown(head), shown(tuned)]
+        cells = [f"{shown(values)}, {len(values)} seeds" for values in (base, head, tuned)]
         cells += [points(difference(*pair)) for pair in ((head, base), (tuned, head), (tuned, base))]
         rows.append(f"| {data} | {' | '.join(cells)} |")
     return TUNING.format(rows="\n".join(rows))
@@ -241,7 +241,7 @@ Written by `docs/transfer.py` from run folders: the coursework's sections 2.1, 2
 passed on, so 39 people of the ORL face database stand in, ten grey pictures each; with eight to learn from everything
 recognises 99% of the rest, so here there are one, two or three, one to choose by, and six sealed to test on: 234
 faces. The paintings are the coursework's 451. AlexNet's pretrained convolutions are real, its classifier is not used.
-Every row is {SEEDS} seeds ({FEWER} for the layers, and for what is fine-tuned), each with a split, starting
+Every row is {SEEDS} seeds ({FEWER} for the layers, and as said for what is fine-tuned), each with a split, starting
 weights and an order of its own: mean ± standard deviation. A difference is paired by seed, in points, with Student's
 95% interval; the intervals are not corrected for their number."""
 
@@ -301,7 +301,8 @@ TUNING = """## 2.4: fine-tuning
 
 A new head on conv4 (pooled to 6x6 for faces, 3x3 for paintings, dropout 0.5), in stages: the head alone for 60 epochs
 at 1e-3; then conv4 with it for 10 at 1e-4; then all for 3 at 1e-5. Test accuracy, beside the logistic regression on the
-same features of the same images; differences in points, by seed:
+same features of the same images; differences in points, over the seeds that both columns have, so where
+these are not all of one, a difference is not that of the means beside it:
 
 | data | logistic regression | the head alone | all stages | head - regression | all - head | all - regression |
 |---|---|---|---|---|---|---|

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from a2cli import main, runs
+from a2cli.cli.commands import COMMANDS
 from a2cli.config import resolve
 from a2cli.experiments import predict, trial
 from a2cli.experiments.train import train_network
@@ -110,6 +111,17 @@ def apart_from_few(errors: str) -> list[str]:
 
 
 A2 = Callable[..., Ended]
+REPEATED = {item.flag for command in COMMANDS.values() for item in command.declared() if item.repeatable}
+
+
+def once(arguments: Sequence[object]) -> list[str]:
+    """Return a command line without values that a later one of the same flag replaces, as of TINY; a2 refuses both."""
+    words = list(map(str, arguments))
+    for i in range(len(words) - 2, -1, -1):
+        again = words[i] in words[i + 1 :] and words[i].startswith("--") and words[i] not in REPEATED
+        if again and not words[i + 1].startswith("-"):
+            del words[i : i + 2]
+    return words
 
 
 @pytest.fixture
@@ -118,7 +130,7 @@ def a2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["a2", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["a2", *once(arguments)])
         capsys.readouterr()
         status = main.run_command()
         return Ended(status, *capsys.readouterr())

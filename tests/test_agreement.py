@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-from conftest import draw_classes
+from conftest import draw_classes, once
 from matplotlib.axes import Axes
 
 from a2cli import main, runs
@@ -110,7 +110,7 @@ def done(place: Path) -> Mapping[str, Done]:
             ours = found[name] = Done()
             out, err = io.StringIO(), io.StringIO()
             folder = [] if name in {"predicted", "checked"} else ["--out", name]
-            patch.setattr(sys, "argv", ["a2", *shlex.split(command), *folder])
+            patch.setattr(sys, "argv", ["a2", *once([*shlex.split(command), *folder])])
             with redirect_stdout(out), redirect_stderr(err):
                 status = main.run_command()
             ours.out, ours.err = out.getvalue(), err.getvalue()

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, TINY, contents, draw_classes, edit, sign
+from conftest import A2, TINY, contents, draw_classes, edit, once, sign
 
 from a2cli import main
+from a2cli.analysis.statistics import t_quantile
 from a2cli.experiments.trials import run_trials
 from a2cli.models.files import load_model, save_model
 
@@ -41,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["ablate", *trials, "--augment", "flip", "-w", "augment=none",
              "--out", "ablated"],
         ):  # fmt: skip
-            patch.setattr(sys, "argv", ["a2", *command])
+            patch.setattr(sys, "argv", ["a2", *once(command)])
             assert main.run_command() == 0, command
     return place
 
@@ -169,6 +170,33 @@ def test_a_summary_over_seeds_is_held_to_the_seeds(place: Path, a2: A2) -> None:
     refused(place, a2, "seeds", "seeds/report.json: results.val.mean is 0.933, but ", "by the reports in seeds/seeds")
 
 
+@pytest.mark.parametrize(
+    ("command", "run"), [("train-cnn", "seeds"), ("compare-optimizers", "compared"), ("ablate", "ablated")]
+)
+def test_intervals_of_version_3_go_beyond_0_and_1_and_are_taken(command: str, run: str, place: Path, a2: A2) -> None:
+    written: list[Any] = []
+
+    def unclip(value: Any) -> None:
+        if isinstance(value, dict) and value.keys() >= {"mean", "deviation", "low", "high", "n"}:
+            written.append((value["low"], value["high"]))
+            half = t_quantile(0.975, value["n"] - 1) * value["deviation"] / value["n"] ** 0.5
+            value.update(low=value["mean"] - half, high=value["mean"] + half)
+        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            unclip(one)
+
+    def as_version_3(report: dict[str, Any]) -> None:
+        unclip(report)
+        report["schema_version"] = 3
+
+    rewrite(place / run / "report.json", as_version_3)
+    assert written
+    assert all(low >= 0 and high <= 1 for low, high in written)
+    unclipped = (place / run / "report.json").read_text()
+    assert '"high": 1.' in unclipped.replace('"high": 1.0,', "") or '"low": -' in unclipped
+    jobs = ["--jobs", "1"] if command != "train-cnn" else []
+    assert a2(command, "--resume", run, "--quiet", *jobs).status == 0
+
+
 def test_a_summary_has_its_seeds_data(place: Path, a2: A2) -> None:
     rewrite(place / "seeds/report.json", lambda r: r["data"].update(train=99))
     refused(place, a2, "seeds", "data.train is 99, but ", "by the reports in seeds/seeds")
@@ -219,6 +247,24 @@ def test_comparisons_are_held_to_their_trials(command: str, run: str, place: Pat
     trial = min((place / run / "trials").glob("*/report.json"))
     rewrite(trial, lambda r: one(r)["val"].update(value=0.933))
     refused(place, a2, run, f"{trial.relative_to(place)}: results.runs[0].val.value is 0.933", command=command)
+
+
+def test_metrics_that_are_gone_are_warned_of(place: Path, a2: A2) -> None:
+    (place / "run/metrics.csv").unlink()
+    (place / "seeds/seeds/1/metrics.csv").unlink()
+    said = "warning: {}/metrics.csv is gone; report.json has the same epochs, under history"
+    image = min((place / "set").glob("*/*.png"))
+    for *command, folder in (
+        ["train-cnn", "--resume", "run", "run"],
+        ["train-cnn", "--resume", "seeds", "seeds/seeds/1"],
+        ["predict", "--run", "run", image, "run"],
+        [*PROBE, "--out", "probed", "run"],
+    ):
+        ended = a2(*command) if "--quiet" in command else a2(*command, "--quiet")
+        assert ended.status == 0
+        assert said.format(folder) in ended.err.splitlines()
+    kept = a2("predict", "--run", "other", image, "--quiet")
+    assert "metrics.csv" not in kept.err
 
 
 # Measured again

@@ -16,7 +16,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from a2cli.plots import common, invariance
+from a2cli.formats import in_percent
+from a2cli.plots import common, heat_maps, invariance, weights
 from a2cli.runs import MOST_PIXELS, Run, captioned, rendered
 
 # Machado, Oliveira & Fernandes 2009, severity 1, in linear RGB; then CIE 1976 L*a*b* under D65.
@@ -207,6 +208,41 @@ def test_several_probed_runs_without_strengths() -> None:
     (axes,) = figure.axes
     assert axes.get_window_extent().width / figure.dpi < 3
     assert {"same answer as unchanged", "unchanged"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_several_probed_runs_show_the_largest_class_apart_from_unchanged() -> None:
+    """In every panel, and told apart without colours: one is solid, one dotted, and the legend says which."""
+    some = runs(2)
+    figure = invariance.curves(some, 0.02)
+    for axes in figure.axes:
+        level = [line for line in axes.lines if list(line.get_ydata()) == [some[0].majority.value] * 2]
+        assert [line.get_linestyle() for line in level] == ["-"]
+    shown = {str(line.get_label()): line.get_linestyle() for line in figure.legends[0].legend_handles}
+    assert (shown["unchanged"], shown["largest class"]) == (":", "-")
+
+
+def test_few_changes_of_several_runs_leave_no_empty_half() -> None:
+    some = [replace(run, changes=[one for one in run.changes if one.name in ("rotate", "jpeg")]) for run in runs(2)]
+    some = [replace(run, changes=[one for one in run.changes if not one.drawn]) for run in some]
+    figure = invariance.curves(some, 0.02)
+    right = max(axes.get_position().x1 for axes in figure.axes)
+    assert right > 0.9
+
+
+def test_percentages_round_halves_up() -> None:
+    """As one does by hand: 12.5, 62.5 and 87.5 were 12, 62 and 88."""
+    assert [in_percent(n / 8) for n in (1, 5, 7)] == ["13%", "63%", "88%"]
+    assert in_percent(29 / 200) == "15%"
+    run = runs(1)[0]
+    eighths = replace(run, counts=dict.fromkeys(run.counts, 8), by_class=[1] * len(run.counts), changes=[])
+    written = [text.get_text() for text in heat_maps.classes([eighths]).axes[0].texts]
+    assert written == ["13"] * len(run.counts)
+
+
+def test_figures_of_weights_say_what_colours_stand_for() -> None:
+    figure = weights.filters([weights.Bank("run", range(4), np.full((4, 3, 5, 5), 0.25, np.float32))])
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert "each from -0.25 (none of it) over 0 (half) to +0.25 (full)" in said
 
 
 def test_qualities_of_jpeg_are_in_the_order_of_their_curve(

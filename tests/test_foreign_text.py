@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import A2, IMAGES, TINY, apart_from_few, draw_classes
+from conftest import A2, IMAGES, TINY, apart_from_few, draw_classes, once
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -152,7 +152,8 @@ def test_paths_presets_and_settings(arguments: str, status: int, shown: str, a2:
 def test_a_terminal_gets_no_control_characters_of_ours(hostile: Path) -> None:
     """With a live line of progress, whose description is a path."""
     outside, inside = pty.openpty()
-    command = [sys.executable, "-m", "a2cli", "train-cnn", *TINY[:-1], "--epochs", "3", "--data", "set.npz"]
+    flags = once([*TINY[:-1], "--epochs", "3", "--data", "set.npz"])
+    command = [sys.executable, "-m", "a2cli", "train-cnn", *flags]
     env = {**os.environ, "TERM": "xterm-256color", "CI": "", "COLUMNS": "200"}
     process = subprocess.Popen([*command, "--out", FOLDER], stdout=inside, stderr=inside, cwd=hostile, env=env)
     os.close(inside)

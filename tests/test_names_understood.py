@@ -2,11 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import A2
 
+from a2cli import main
 from a2cli.cli import commands
 from a2cli.cli.unknown_flags import instead_of
 from a2cli.settings.declare import Declared
@@ -122,3 +124,26 @@ def test_help_is_whole_and_in_one_style(command: str, a2: A2, monkeypatch: pytes
     assert max(map(len, lines)) <= 80
     if command in COMMANDS:
         assert "Show the traceback of an error." in ended.out, "the commands' own help, not the parser's"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--lr", "0.1", "--lr", "0.2"], "--lr comes again; give it once"),
+        (["--learning-rate", "0.1", "--lr=0.2"], "--learning-rate and --lr are the same setting; give it once"),
+        (["--restore-best", "--no-restore-best"], "--restore-best and --no-restore-best are the same setting"),
+    ],
+)
+def test_a_setting_is_given_once(
+    flags: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last one was taken without a word, whatever its name."""
+    monkeypatch.setattr(sys, "argv", ["a2", "train-cnn", *flags, "--dry-run"])
+    assert main.run_command() == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_takes_several_is_given_again(a2: A2) -> None:
+    given = ["-p", "1.2-baseline", "--preset", "1.3-pooling", "--quiet", "--quiet", "--dry-run"]
+    assert a2("train-cnn", *given).status == 0
+    assert a2("ablate", "-w", "hidden=none", "--without", "dropout=0", "--dropout", "0.2", "--dry-run").status == 0

@@ -3,14 +3,17 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 from conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
+from contact_sheet import runs
 from PIL import Image
 
+from a2cli.console.invariance import _verdict, _would_decide
 from a2cli.settings.invariance import CHANGES
 
 FAST = ["--threads", "1", "--device", "cpu"]
@@ -243,3 +246,17 @@ def test_images_that_are_gone_or_changed(a2: A2, trained: Path, tmp_path: Path) 
     edit(trained / "model/model.json", '"convnet"', '"resnet"')
     a2("probe-invariance", *flags).refused(3, "unknown architecture")
     assert not list(Path("runs").glob("*"))
+
+
+def test_what_is_undecided_has_its_interval() -> None:
+    """Of the change in points at the worst strength; how many more images would decide stands below the table."""
+    one = runs(1)[0]
+    points = [replace(point, low=-0.251, high=0.0125) for point in one.changes[2].points]
+    undecided = replace(one.changes[2], points=points, verdict="undecided", more_images=25)
+    other = replace(undecided, more_images=None)
+    assert _verdict(undecided) == "undecided [-25.1, +1.2]"
+    (line,) = _would_decide(replace(one, changes=[undecided, replace(undecided, title="x", more_images=3)]))
+    assert line == f"More images that would decide: x 3, {undecided.title} 25."
+    (line,) = _would_decide(replace(one, changes=[undecided, other]))
+    assert line.endswith(f"{undecided.title} 25; for the others not even ten times as many would.")
+    assert _would_decide(replace(one, changes=[other])) == []

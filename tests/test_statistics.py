@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from a2cli.analysis.statistics import spread, t_cdf, t_quantile, wilson
+from a2cli.analysis.statistics import spread, spread_of_shares, t_cdf, t_quantile, wilson
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 10), (10, 10), (1, 3), (54, 91), (4990, 5000)])
@@ -40,3 +40,10 @@ def test_spread() -> None:
     low, high = stats.t.interval(0.95, 6, loc=values.mean(), scale=stats.sem(values))
     assert (found.low, found.high) == pytest.approx((low, high))
     assert (found.mean, found.deviation, found.n) == pytest.approx((values.mean(), values.std(ddof=1), 7))
+
+
+def test_intervals_of_shares_end_at_0_and_1() -> None:
+    found, plain = spread_of_shares([0.9, 1.0]), spread([0.9, 1.0])
+    assert plain.high > 1
+    assert (found.low, found.high, found.mean) == (plain.low, 1.0, plain.mean)
+    assert spread_of_shares([0.0, 0.1]).low == 0

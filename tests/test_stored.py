@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import A2, TINY, contents, draw_classes, edit, flip, sign, text_file
+from conftest import A2, TINY, contents, draw_classes, edit, flip, once, sign, text_file
 
 from a2cli import main, storage
 from a2cli.analysis.feature_file import read_features
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["train-cnn", *TINY, "--data", "set", "--epochs", "2", "--out", "run"],
             [*EXTRACT, "--run", "run", "--out", "features.safetensors"],
         ):
-            patch.setattr(sys, "argv", ["a2", *command])
+            patch.setattr(sys, "argv", ["a2", *once(command)])
             assert main.run_command() == 0
     return place
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import A2, TINY, contents
+from conftest import A2, TINY, contents, once
 
 pytest.importorskip("fcntl", reason="these streams and signals are POSIX's")
 A2_COMMAND = [sys.executable, "-m", "a2cli"]
@@ -20,7 +20,7 @@ TRAIN = ["train-cnn", *TINY[:-1], "--data", "set", "--out", "run"]
 
 def in_shell(tmp_path: Path, arguments: Sequence[str], streams: str) -> subprocess.CompletedProcess[str]:
     """Run `a2` with its streams as a shell redirects them."""
-    line = f"{shlex.join([*A2_COMMAND, *arguments])} {streams}"
+    line = f"{shlex.join([*A2_COMMAND, *once(arguments)])} {streams}"
     return subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
 
@@ -29,7 +29,9 @@ def without_a_reader(tmp_path: Path, arguments: Sequence[str], *, errors_too: bo
     reader, writer = os.pipe()
     os.close(reader)
     errors = writer if errors_too else subprocess.PIPE
-    done = subprocess.run([*A2_COMMAND, *arguments], cwd=tmp_path, stdout=writer, stderr=errors, text=True, timeout=120)
+    done = subprocess.run(
+        [*A2_COMMAND, *once(arguments)], cwd=tmp_path, stdout=writer, stderr=errors, text=True, timeout=120
+    )
     os.close(writer)
     return done.returncode, done.stderr or ""
 
@@ -78,7 +80,8 @@ def test_streams_that_are_closed_from_the_start(command: str, streams: str, stat
 
 def started(tmp_path: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*A2_COMMAND, *TRAIN, "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        [*A2_COMMAND, *once([*TRAIN, "--epochs", "100000"])], cwd=tmp_path,
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True, preexec_fn=heard,
     )  # fmt: skip
 

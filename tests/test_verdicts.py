@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from a2cli.analysis.statistics import spread, wilson
+from a2cli.analysis.statistics import spread_of_shares, wilson
 from a2cli.experiments.verdicts import epochs_without_rate, still_rising, training_verdict
 from a2cli.results.training import EpochLog, JudgedPart, TrainingResult
 from a2cli.settings.training import SplitSettings, TrainCnnSettings, TrainMlpSettings
@@ -99,13 +99,15 @@ def test_a_last_epoch_that_was_better_than_the_kept_one_is_named() -> None:
     assert "Validation accuracy was higher after the last epoch, 0.860; --monitor val-loss kept another." in said
     assert "after the last epoch" not in training_verdict([RESULT], LEVEL, "val-loss")
     runs = [replace(better, val=wilson(n, 50)) for n in (38, 40, 42)]
-    several = training_verdict(runs, LEVEL * 3, "val-loss", *(spread([0.76, 0.8, 0.84]),) * 2)
+    several = training_verdict(runs, LEVEL * 3, "val-loss", *(spread_of_shares([0.76, 0.8, 0.84]),) * 2)
     assert "was higher after the last epoch, 0.860; --monitor val-loss kept others." in several
 
 
 def test_of_several_seeds_with_the_test() -> None:
     runs = [replace(RESULT, val=wilson(n, 50), test=wilson(n - 5, 50)) for n in (35, 40, 45)]
-    val, train, test = (spread([getattr(run, part).value for run in runs]) for part in ("val", "train", "test"))
+    val, train, test = (
+        spread_of_shares([getattr(run, part).value for run in runs]) for part in ("val", "train", "test")
+    )
     said = training_verdict(runs, LEVEL * 3, "val-loss", val, train, test)
     assert said.startswith("Validation accuracy 0.800 ± 0.100 over 3 seeds [0.552, 1.000]: better")
     assert "Accuracy on the sealed test images: 0.700 ± 0.100 over 3 seeds" in said

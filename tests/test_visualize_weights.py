@@ -21,6 +21,8 @@ from a2cli.experiments import train, trial
 from a2cli.experiments.inspected import InspectedNetwork, find_viewed
 from a2cli.experiments.probe_targets import TrainingRun
 from a2cli.experiments.saliency import look
+from a2cli.models.layers import initialize
+from a2cli.models.zoo import TrunkCard
 from a2cli.report import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
@@ -375,3 +377,22 @@ def test_a_plan_says_what_would_be_drawn(view: A2, tmp_path: Path) -> None:
     for words in ("Networks: mlp", "all that suit the network", "4 re-initialised networks", "one.png"):
         assert words in ended.out
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_backbone_is_built_once_for_all_redraws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn anew are the layers that are looked at, as they would be in the whole network: by name, from the seed."""
+    settings = ViewSettings(backbone="squeezenet1_0", weights="none", show=("filters",), seed=3)
+    (network,) = find_viewed(settings, [], torch.device("cpu"), NullReporter())
+    built = []
+    whole = TrunkCard.graph
+    monkeypatch.setattr(TrunkCard, "graph", lambda card: built.append(card) or whole(card))
+    drawn = [network.redrawn(number).state_dict() for number in (0, 1, 0)]
+    assert len(built) == 1
+    expected = whole(built[0])
+    initialize(expected, Streams(Streams(3).derive("redraw", 1)))
+    own = expected.state_dict()
+    assert drawn[0].keys() == drawn[1].keys()
+    assert all(torch.equal(drawn[0][name], drawn[2][name]) for name in drawn[0])
+    for name, value in drawn[1].items():
+        assert torch.equal(value, own[name.removeprefix("body.")])
+        assert not torch.equal(value, drawn[0][name]) or not value.any()

@@ -1,9 +1,12 @@
 """What is printed in 80 columns, and what is said of images: no name is cut, nothing enlarged without a word."""
 
+import re
 from pathlib import Path
 
 import pytest
 from conftest import A2, draw_classes
+
+from a2cli.formats import counted
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +43,14 @@ def test_a_setting_has_its_flags_name_in_a_plan_and_a_preset(a2: A2, tmp_path: P
     assert ended.status == 0, ended.err
     assert "class_" not in ended.out
     assert " class      ada" in ended.out
+
+
+def test_one_is_said_in_the_singular(a2: A2, tmp_path: Path) -> None:
+    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert [counted(n, "class", "classes") for n in (1, 3)] == ["1 class", "3 classes"]
+    draw_classes(tmp_path / "set", count=2)
+    small = ["--channels", "2", "--image-size", "8", "--kernel-size", "3", "--hidden", "none", "--threads", "1"]
+    ended = a2("train-cnn", *small, "--data", "set", "--val-count", "1", "--epochs", "1", "--early-stopping", "5")
+    said = " ".join((ended.out + ended.err).split())
+    assert "cannot act in 1 epoch" in said
+    assert not re.search(r"(?<![\d.])1 (images|epochs|classes|runs|seeds|points)\b", said), said

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from a2cli.data.activations import Store, digests_of
 from a2cli.errors import DataError, SettingsError
+from a2cli.formats import counted
 from a2cli.models.backbones import digest_of, parameters_of, truncate
 from a2cli.models.fast_pooling import speed_up
 from a2cli.models.inplace import any_in_place
@@ -115,8 +116,8 @@ class ActivationCache:
             damaged = sum(store.forget_damaged(digests) for store in self.stores.values())
             if damaged:
                 kept_in = next(iter(self.stores.values())).folder.parent
-                what = "1 row of activations was" if damaged == 1 else f"{damaged} rows of activations were"
-                reporter.warn(f"{what} damaged in {kept_in}, and computed again")
+                were = counted(damaged, "row of activations was", "rows of activations were")
+                reporter.warn(f"{were} damaged in {kept_in}, and computed again")
             lacking = {name: set(store.missing(digests).tolist()) for name, store in self.stores.items()}
             wanted = set().union(*lacking.values())
             body = speed_up(self.body).to(device)

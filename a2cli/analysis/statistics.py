@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from statistics import NormalDist, mean, stdev
 
@@ -28,6 +29,12 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     centre, deviation, n = mean(values), stdev(values), len(values)
     half = t_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
     return Spread(centre, deviation, centre - half, centre + half, n)
+
+
+def spread_of_shares(values: Sequence[float]) -> Spread:
+    """Return the spread of shares, such as accuracies: its interval, which is symmetric, ends at 0 and 1."""
+    found = spread(values)
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def t_cdf(t: float, freedom: int) -> float:

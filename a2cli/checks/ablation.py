@@ -11,6 +11,7 @@ from a2cli.checks.training import check_training
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.ingredients import Ingredient, base_training, remove_ingredients
+from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.options import checked
 from a2cli.settings.ablation import AnyAblation
@@ -111,7 +112,7 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
         raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
     if settings.ablation.design == "all" and count > MOST_FOR_ALL:
         raise SettingsError(
-            f"--design all: {count} ingredients have {1 << count:,} combinations; "
+            f"--design all: {counted(count, 'ingredient')} have {1 << count:,} combinations; "
             f"name {MOST_FOR_ALL} at most, or use --design orders"
         )
     whole = base_training(settings)

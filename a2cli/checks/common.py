@@ -6,6 +6,7 @@ from typing import Any
 
 from a2cli.config import Resolved
 from a2cli.errors import SettingsError
+from a2cli.formats import counted
 from a2cli.settings.declare import declared, flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings, TrainingSettings, split_flags
@@ -79,7 +80,7 @@ def check_schedule(settings: AnyTraining) -> list[str]:
                 f"{name} {shown(getattr(training, name))} reaches past the last of {training.epochs} epochs"
             )
     if training.early_stopping >= training.epochs:
-        warnings.append(f"early_stopping {training.early_stopping} cannot act in {training.epochs} epochs")
+        warnings.append(f"early_stopping {training.early_stopping} cannot act in {counted(training.epochs, 'epoch')}")
     return warnings
 
 
@@ -95,7 +96,7 @@ def threads_in_words(threads: int, auto: tuple[int, str]) -> str:
 
 def split_in_words(split: SplitSettings) -> str:
     """Return which images are held out, and how other commands hold out the same ones."""
-    held = f"{split.val_count} images" if split.val_count else f"{100 * split.val_fraction:g}% of the images"
+    held = counted(split.val_count, "image") if split.val_count else f"{100 * split.val_fraction:g}% of the images"
     if split.folds:
         held = f"part {split.fold} of {split.folds}" if split.fold is not None else f"each of {split.folds} parts"
     test = f", {100 * split.test_fraction:g}% for the test" if split.test_fraction else ""
@@ -107,7 +108,7 @@ def split_in_words(split: SplitSettings) -> str:
 def epochs_in_words(training: TrainingSettings) -> str:
     """Return how a network is trained."""
     epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"
-    seeds = f"{training.seeds} seeds from {training.seed}" if training.seeds > 1 else f"seed {training.seed}"
+    seeds = f"{counted(training.seeds, 'seed')} from {training.seed}" if training.seeds > 1 else f"seed {training.seed}"
     return (
         f"{epochs} of {training.optimizer} at {training.learning_rate:g}, batches of {training.batch_size}, "
         f"scheduler {training.scheduler}, {seeds}"

@@ -7,6 +7,7 @@ from a2cli.data.folders import list_folder
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.manifests import list_manifest
 from a2cli.errors import DataError, MissingDataError, missing
+from a2cli.formats import counted
 from a2cli.text import printable
 
 
@@ -30,7 +31,7 @@ def plan_data(data: str | None) -> list[str]:
     parts = Counter(part for *_, part in listing.files)
     split = f" ({', '.join(f'{part} {count}' for part, count in parts.items())})" * ("" not in parts)
     classes = len({label for _, label, _ in listing.files})
-    lines = [f"Data: {len(listing.files)} images of {classes} classes{split}"]
+    lines = [f"Data: {counted(len(listing.files), 'image')} of {classes} classes{split}"]
     if said := passed_over_in_words(listing.passed_over, all_of_it=True):
         lines.append(f"Passed over: {said}")
     if listing.unused:

@@ -6,6 +6,7 @@ from pathlib import Path
 from a2cli.checks.common import threads_in_words
 from a2cli.config import Resolved, is_file
 from a2cli.errors import DataError, SettingsError, no_file
+from a2cli.formats import counted
 from a2cli.geometry import NO_TRAINING
 from a2cli.settings.visualize import BY_CAPTUM, VIEWS, ViewOptions, VisualizeWeightsSettings
 
@@ -52,6 +53,6 @@ def plan_view(settings: VisualizeWeightsSettings) -> list[str]:
         lines.append("Parts: all that suit the network")
     else:
         lines.append(f"Parts: {', '.join(view.show)}")
-    lines.append(f"Against: {view.redraws} re-initialised networks")
+    lines.append(f"Against: {counted(view.redraws, 'network')} re-initialised")
     lines.append(threads_in_words(view.threads, NO_TRAINING))
     return lines + [f"Image: {file}, by {', '.join(look.methods)}" for file in look.image]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from a2cli import __version__
 from a2cli.cli.commands import COMMANDS, GROUPS, Command
@@ -21,6 +21,27 @@ class Commands(TyperGroup):
         return name, _made(words) if words in COMMANDS else command, rest
 
 
+class OneValue(TyperCommand):
+    """A command whose flags are given once, by whichever of their names; only those that take several come again."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        *_, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option in order:
+            names = {*option.opts, *option.secondary_opts}
+            given = [name for name in map(_flag_of, args) if name in names]
+            if isinstance(option, TyperOption) and not option.multiple and order.count(option) > 1:
+                if option.is_flag and len(set(given)) == 1:  # on is on, however often
+                    continue
+                several = " and ".join(dict.fromkeys(given)) or option.opts[0]
+                ctx.fail(f"{several} {'are the same setting' if ' ' in several else 'comes again'}; give it once")
+        return super().parse_args(ctx, args)
+
+
+def _flag_of(word: str) -> str:
+    """Return the flag that a word of the command line begins with, as it is declared; '' where there is none."""
+    return hyphenated(word.partition("=")[0]) if word.startswith("--") else word[:2] if word.startswith("-") else ""
+
+
 def _made(name: str) -> Any:
     """Return a command as Typer runs it, with an option for each of its settings."""
     from a2cli.options import with_options
@@ -28,7 +49,7 @@ def _made(name: str) -> Any:
     command = COMMANDS[name]
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     function = with_options(command.settings_types(), command.options_type(), _run(command))
-    alone.command(name.split()[-1], add_help_option=False)(function)
+    alone.command(name.split()[-1], cls=OneValue, add_help_option=False)(function)
     return typer.main.get_command(alone)
 
 

@@ -9,6 +9,7 @@ from a2cli.config import resolve
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
+from a2cli.formats import counted
 from a2cli.report import to_json
 from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings
 
@@ -54,5 +55,7 @@ def data_get(chosen: DebugOptions, flags: dict[str, Any]) -> None:
         result = get_paintings(
             folder, report=show.say, progress=lambda done, total: show.at(done / 1e6, total and total / 1e6, "MB")
         )
-    console.note(f"{name}: {result.fetched} files fetched, {result.already} were there; all checksums are right")
+    console.note(
+        f"{name}: {counted(result.fetched, 'file')} fetched, {result.already} were there; all checksums are right"
+    )
     console.out(str(result.folder))

@@ -56,7 +56,7 @@ def _accuracy(one: Combination, results: AblationResults) -> tuple[str, str, str
     """Return a combination's row; of one without one ingredient, also what stands in its place."""
     name, gone = one.name, [each for each in results.ingredients if each.name not in one.kept]
     if one.kept and len(gone) == 1:
-        values = [shown(tuple(value) if isinstance(value, list) else value) for value in gone[0].settings.values()]
+        values = [shown(value) for value in gone[0].settings.values()]
         instead = [value for value in values if not value.startswith("without ")]  # an item of a list, which is named
         name += f" ({', '.join(instead)})" if instead else ""
     bad = ", ".join(f"{sum(run.status == status for run in one.runs)} {status}" for status in ("diverged", "failed")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from a2cli.console.base import results_console, table_of
+from a2cli.formats import counted
 from a2cli.results.data import DataCheck, NearDuplicate
 
 MOST_CLASSES, MOST_NAMED = 40, 5
@@ -12,7 +13,7 @@ PARTS = {"train": "training", "val": "validation", "test": "test", "": "images"}
 def show_data_check(found: DataCheck) -> None:
     """Print the classes with their counts, split by split, then what was looked for with what was found."""
     console = results_console()
-    console.print(f"{found.source}: {found.images} images of {len(found.classes)} classes", soft_wrap=True)
+    console.print(f"{found.source}: {counted(found.images, 'image')} of {len(found.classes)} classes", soft_wrap=True)
     parts = [part for part in PARTS if any(part in counts for counts in found.classes.values())]
     table = table_of("class", *(PARTS[part] for part in parts))
     table.columns[0].overflow = "fold"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_where, table_of
-from a2cli.formats import interval, points, points_interval
+from a2cli.formats import counted, interval, points, points_interval
 from a2cli.report import Report
 from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint, by_reason
 
@@ -24,18 +24,19 @@ def show_probe(report: Report, folder: Path) -> None:
 
     for run in results.runs:
         u = run.unchanged
-        networks = f", {run.networks} networks" if run.networks > 1 else ""
+        networks = f", {counted(run.networks, 'network')}" if run.networks > 1 else ""
         say(
-            f"{run.name} on {run.source}: {run.images} images{networks}; unchanged {u.value:.3f} "
+            f"{run.name} on {run.source}: {counted(run.images, 'image')}{networks}; unchanged {u.value:.3f} "
             f"({interval(u)}), always the largest class {run.majority.value:.3f}"
         )
         console.print(_changes(run))
+        say(*_would_decide(run))
         say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
     seen = any(one.augmented for run in results.runs for one in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
-        "undecided +N: N more images would decide, without a number not even ten times as many"
+        "undecided: the interval of the change at its worst, in points, though it breaks only by all strengths together"
         + ("; *: seen in training, as augmentation." if seen else ".")
     )
     for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
@@ -52,12 +53,26 @@ def _changes(run: ProbedRun) -> "Table":
     for column in table.columns:
         column.no_wrap = True
     for one in run.changes:
-        worst = min(one.points, key=lambda point: point.accuracy.value)
+        worst = _worst(one)
         at = "" if worst.strength is None else f"{worst.strength:g}"
         halved = ", ".join(f"{value:.2g}" for value in one.halved_at)
         cells = [at, _accuracy(worst), f"{worst.consistency.value:.2f}", halved, _verdict(one)]
         table.add_row(one.title + " *" * (one.augmented is not None), *cells)
     return table
+
+
+def _worst(one: ChangeResult) -> StrengthPoint:
+    return min(one.points, key=lambda point: point.accuracy.value)
+
+
+def _would_decide(run: ProbedRun) -> list[str]:
+    """Return how many more images would decide what is undecided, if ten times as many would decide anything."""
+    more = [(one.more_images, one.title) for one in run.changes if one.more_images]
+    if not more:
+        return []
+    others = any(one.verdict == "undecided" and not one.more_images for one in run.changes)
+    said = f"More images that would decide: {', '.join(f'{title} {images}' for images, title in sorted(more))}"
+    return [said + "; for the others not even ten times as many would." * others + "." * (not others)]
 
 
 def _accuracy(point: StrengthPoint) -> str:
@@ -67,8 +82,9 @@ def _accuracy(point: StrengthPoint) -> str:
 def _verdict(one: ChangeResult) -> str:
     if one.verdict == "breaks":
         return f"breaks {', '.join(f'{value:g}' for value in one.breaks_at)}".rstrip()
-    if one.verdict == "undecided" and one.more_images:
-        return f"undecided, +{one.more_images}"
+    if one.verdict == "undecided":
+        worst = _worst(one)
+        return f"undecided [{100 * worst.low:+z.1f}, {100 * worst.high:+z.1f}]"
     return one.verdict
 
 

@@ -1,6 +1,7 @@
 """What networks answer to images, as printed."""
 
 from a2cli.console.base import results_console, table_of
+from a2cli.formats import counted
 from a2cli.results.predictions import Predictions
 
 
@@ -13,7 +14,7 @@ def show_predictions(found: Predictions) -> None:
     def say(*lines: str) -> None:
         console.print(*lines, sep="\n")
 
-    say(f"{found.run}, {len(found.classes)} classes: {found.method}", *found.warnings)
+    say(f"{found.run}, {counted(len(found.classes), 'class', 'classes')}: {found.method}", *found.warnings)
     several = any(one.next for one in found.predictions)
     table = table_of("image", "answer", "probability", *["next"] * several)
     table.padding = (0, 1, 0, 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from a2cli.console.base import clock, note, people, show_traceback, table_of
+from a2cli.formats import counted
 from a2cli.report import Clock, RunProgress
 from a2cli.text import printable
 
@@ -188,7 +189,7 @@ class ConsoleReporter:
     def runs(self, runs: Sequence[RunProgress]) -> None:
         self.clock.turn("training")
         done, total = sum(one.done for one in runs), sum(one.epochs for one in runs)
-        now = self._going_on(f"{len(runs)} runs", done)
+        now = self._going_on(counted(len(runs), "run"), done)
         now.done, now.total, now.counted = done, total, f"epoch {done}/{total}"
         under_way = [one for one in runs if one.done and not one.ended]
         now.details = [

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import add_layers, results_console, say_where, table_of
+from a2cli.formats import counted, in_percent
 from a2cli.report import Report
 from a2cli.results.receptive_field import EffectiveField, FieldResults, MapCone
 
@@ -35,7 +36,7 @@ def show_fields(report: Report, folder: Path | None) -> None:
             cells[1:] = [_by(*one.field) + marks, _by(*one.jump), _by(*one.centre)]
         shares = []
         if one.size and one.share is not None and one.padded_units is not None:
-            shares = [f"{one.share:.0%}", f"{one.padded_units / (one.size[0] * one.size[1]):.0%}"]
+            shares = [in_percent(one.share), in_percent(one.padded_units / (one.size[0] * one.size[1]))]
         rows.append([one.name, *windows, *cells, *(shares or [""] * 2 * known)])
     add_layers(table, rows, console.width)
     console.print(table)
@@ -53,13 +54,13 @@ def show_fields(report: Report, folder: Path | None) -> None:
             "",
             f"Unit {unit.unit[0]},{unit.unit[1]} of {unit.layer}: rows {unit.rows[0]} to {unit.rows[1]}, "
             f"columns {unit.columns[0]} to {unit.columns[1]}; in the image rows {inside[0]}, columns {inside[1]}; "
-            f"{unit.pixels} pixels.",
+            f"{counted(unit.pixels, 'pixel')}.",
         )
     for i, seen in enumerate(results.pixel):
         where = "no unit"
         if seen.rows and seen.columns:
             (top, bottom), (left, right) = seen.rows, seen.columns
-            many = f"{seen.units} units, rows {top} to {bottom}, columns {left} to {right}"
+            many = f"{counted(seen.units, 'unit')}, rows {top} to {bottom}, columns {left} to {right}"
             where = f"unit {top},{left}" if seen.units == 1 else many
         say(*[""] * (i == 0), f"The pixel is seen in {seen.layer} by {where}.")
     if results.effective:
@@ -76,7 +77,7 @@ def _effective(found: Sequence[EffectiveField], width: int) -> "Table":
         row, column = one.unit
         cells = ["no gradient", "", "", ""]
         if one.shares and one.deviation:
-            cells = [*(f"{share:.0%}" for share in one.shares.values()), ""]
+            cells = [*map(in_percent, one.shares.values()), ""]
             cells[-1] = _by(*(float(f"{value:.3g}") for value in one.deviation))
         rows.append([f"{one.layer},{row},{column}", one.weights, str(one.pixels), *cells])
     add_layers(table, rows, width)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, say_split, say_where, table_of
 from a2cli.console.transfer import backbone_lines, show_transfer
-from a2cli.formats import interval, mean_and_deviation
+from a2cli.formats import counted, interval, mean_and_deviation
 from a2cli.report import Report
 from a2cli.results.training import Accuracy, JudgedPart, Spread, TrainingResults
 
@@ -101,7 +101,7 @@ def show_training(report: Report, folder: Path) -> None:
 def _classes(names: Sequence[str]) -> str:
     """Return how many classes there are and the first ones' names, so that a wrong folder shows."""
     shown = ", ".join(names[:2])
-    return f"{len(names)} classes ({shown}{', ...' * (len(names) > 2)})"
+    return f"{counted(len(names), 'class', 'classes')} ({shown}{', ...' * (len(names) > 2)})"
 
 
 def add_share(table: "Table", name: str, share: Accuracy) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import add_layers, results_console, say_where, table_of
+from a2cli.formats import counted
 from a2cli.report import Report
 from a2cli.results.invariance import by_reason
 from a2cli.results.weights import LayerWeights, Look, ViewedNetwork, WeightResults
@@ -31,7 +32,7 @@ def show_weights(report: Report, folder: Path) -> None:
             console.print(*lines, sep="\n")
 
     for one in results.networks:
-        images = f", on {one.source} ({one.images} images)" if one.images else ""
+        images = f", on {one.source} ({counted(one.images, 'image')})" if one.images else ""
         say(f"{one.name}, weights {one.weights}{images}")
         if one.layers:
             console.print(_layers(one, console.width))

@@ -14,6 +14,7 @@ from a2cli.data.items import Items
 from a2cli.data.listing import UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
 from a2cli.data.manifests import split_column
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.text import printable, sent_instead
 
 USED = ("images", "labels", "class_names")
@@ -120,7 +121,9 @@ def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, 
             f"got {images.shape} {images.dtype}"
         )
     if labels.shape != (len(images),) or labels.dtype.kind not in "iuU":
-        raise DataError(f"{where}: expected {len(images)} labels, numbers or names, got {labels.shape} {labels.dtype}")
+        raise DataError(
+            f"{where}: expected {counted(len(images), 'label')}, numbers or names, got {labels.shape} {labels.dtype}"
+        )
     if "" in (given or ()) or (labels.dtype.kind == "U" and "" in labels):
         raise DataError(f"{where}: a class without a name; name each")
 
@@ -129,7 +132,7 @@ def _splits(arrays: Arrays, count: int, where: str) -> tuple[str | None, list[st
     """Return the name of the array that says each image's part of the split, if any, and the parts."""
     said = {name: [_text(value) for value in values] for name, values in arrays.items() if values.shape == (count,)}
     if wrong := [name for name in arrays if name == "split" and name not in said]:
-        raise DataError(f"{where}: expected {count} values of {wrong[0]!r}, got {arrays[wrong[0]].shape}")
+        raise DataError(f"{where}: expected {counted(count, 'value')} of {wrong[0]!r}, got {arrays[wrong[0]].shape}")
     split = split_column(said, where, "array")
     if split is None:
         return None, [""] * count

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.errors import DataError
+from a2cli.formats import counted
 
 Rows = NDArray[np.int64]
 
@@ -76,7 +77,7 @@ def identical_in_words(groups: Rows, names: Sequence[str]) -> str:
     if not (several := identical(groups)):
         return ""
     images, (first, second) = sum(map(len, several)), several[0][:2]
-    among = f" in {len(several)} groups" if len(several) > 1 else ""
+    among = f" in {counted(len(several), 'group')}" if len(several) > 1 else ""
     return f"{images} identical images{among}, as {names[first]} and {names[second]}"
 
 

@@ -20,6 +20,7 @@ from a2cli.data.listing import (
     split_note,
 )
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.text import printable
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _lines(file: Iterator[str], where: str) -> tuple[list[str], list[Line]]:
         if not row:
             continue
         if len(row) != len(header):
-            raise DataError(f"{at}: expected {len(header)} values, as in the header, got {len(row)}")
+            raise DataError(f"{at}: expected {counted(len(header), 'value')}, as in the header, got {len(row)}")
         for name, value in zip(columns, row, strict=True):
             if "\n" in value or "\r" in value:
                 raise DataError(f"{at}: {printable(name)} has a line break in quotes; put each image on one line")

@@ -24,6 +24,7 @@ from a2cli.data.duplicates import digest_of, groups_of, identical
 from a2cli.data.items import Items, Source
 from a2cli.data.near_duplicates import LEAST_SIDE, near_duplicates, perceptual_hash, thumbnail
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.report import ProgressReporter
 
 CHUNK = 64
@@ -226,7 +227,9 @@ def _judge(source: Source, items: Items, kept: Sequence[_Square]) -> None:
             f"--data {source.label}: expected at least two classes, found only {', '.join(items.class_names)}"
         )
     if len(kept) < len(items.class_names):
-        raise DataError(f"--data {source.label}: {len(kept)} usable images for {len(items.class_names)} classes")
+        raise DataError(
+            f"--data {source.label}: {counted(len(kept), 'usable image')} for {len(items.class_names)} classes"
+        )
     if missing := set(range(len(items.class_names))) - {items.labels[one.number] for one in kept}:
         raise DataError(f"--data {source.label}: no usable image of class {items.class_names[min(missing)]!r}")
 

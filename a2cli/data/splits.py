@@ -9,6 +9,7 @@ from a2cli.data.duplicates import rows_in_use
 from a2cli.data.groups import choose, deal, shares, sizes_of
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings
@@ -63,7 +64,7 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
     parts = {"training": rows, "validation": val, **({"test": test} if settings.test_fraction else {})}
     for name, part in parts.items():
         if not len(part):
-            raise DataError(f"no image is left for {name}: {total} images to split; change {HOLDING_OUT}")
+            raise DataError(f"no image is left for {name}: {counted(total, 'image')} to split; change {HOLDING_OUT}")
     missing = set(range(len(packed.class_names))) - set(packed.labels[rows].tolist())
     if missing:
         name, count = packed.class_names[min(missing)], int((packed.labels == min(missing)).sum())
@@ -118,7 +119,8 @@ def _apportion(sizes: Rows, count: int) -> Rows:
         open_classes = [i for i in by_remainder if shares[i] < sizes[i] - 1]
         if not open_classes:
             raise DataError(
-                f"cannot hold out {count} images and leave one of every class for training; change {HOLDING_OUT}"
+                f"cannot hold out {counted(count, 'image')} and leave one of every class for training; "
+                f"change {HOLDING_OUT}"
             )
         for i in open_classes[: count - int(shares.sum())]:
             shares[i] += 1

@@ -10,7 +10,7 @@ import torch
 
 from a2cli.analysis.comparisons import pair_verdict
 from a2cli.analysis.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
-from a2cli.analysis.statistics import spread
+from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run
 from a2cli.errors import naming
 from a2cli.experiments.images import summary_of
@@ -149,7 +149,7 @@ class Ablation:
             known = [run.accuracy for run in runs if run.accuracy is not None]
             has = [name for name in self.names if name in kept]
             name = name_of(kept, self.ingredients)
-            found.append(Combination(name, has, runs, spread(known) if len(known) > 1 else None))
+            found.append(Combination(name, has, runs, spread_of_shares(known) if len(known) > 1 else None))
         return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from a2cli.analysis.comparisons import pair_verdicts
-from a2cli.analysis.statistics import spread
+from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run
 from a2cli.experiments.comparison import Chosen, Comparison, judged
 from a2cli.experiments.contenders import Choice, trial_settings
@@ -134,7 +134,7 @@ def _contender(comparison: Comparison, choice: Choice, kind: Tuning, rate: float
         at_edge=bool(rates) and rate in (rates[0], rates[-1]),
         tuning=[RatePoint(one, _mean([run.accuracy for run in tuned[one]]), tuned[one]) for one in rates],
         runs=runs,
-        accuracy=spread(accuracies) if len(accuracies) > 1 else None,
+        accuracy=spread_of_shares(accuracies) if len(accuracies) > 1 else None,
         reached=len(reached),
         epochs_to_target=median(epochs for epochs, _ in reached) if reached else None,
         seconds_to_target=median(seconds for _, seconds in reached) if reached else None,

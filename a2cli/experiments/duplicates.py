@@ -7,6 +7,7 @@ import numpy as np
 
 from a2cli.data.duplicates import identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
+from a2cli.formats import counted
 from a2cli.results.data import NearDuplicate
 
 MOST_LISTED = 50  # pairs in a report
@@ -17,9 +18,10 @@ def identical_notes(packed: Packed, duplicates: str) -> list[str]:
     used = rows_in_use(packed.groups, packed.labels, packed.names, packed.class_names, duplicates)
     if not (said := identical_in_words(packed.groups, packed.names)):
         return []
+    left_out = len(packed.labels) - len(used)
     done = {
         "keep": "each group stays in one part of a split that is drawn",
-        "drop": f"the first of each group under one label is used, {len(packed.labels) - len(used)} images left out",
+        "drop": f"the first of each group under one label is used, {counted(left_out, 'image')} left out",
         "ungrouped": "the split draws each image by itself, so that they may be in different parts",
     }[duplicates]
     given = np.full(len(packed.groups), "left out", dtype="<U8")
@@ -63,5 +65,5 @@ def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
     where = f": {where} of the split" if any(one.first_part or one.second_part for one in pairs) else ""
     others = sum(not one.same_class for one in pairs)
     labels = f", {others} under two labels" if others else ""
-    many = f"{len(pairs)} pairs" if len(pairs) > 1 else "a pair"
+    many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
     return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]

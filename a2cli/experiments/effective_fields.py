@@ -17,6 +17,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
 from a2cli.experiments.model_fields import WINDOWED, traced
+from a2cli.formats import counted, in_percent
 from a2cli.machine import cores
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
@@ -146,12 +147,12 @@ def support(unit: UnitField, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _in_words(found: Sequence[EffectiveField]) -> str:
     if any(one.outside for one in found):
         return f"Refuted: gradient reaches {found[0].layer} from outside its field."
-    shares = [f"{one.shares['90']:.0%} of them {one.weights}" for one in found if one.shares]
+    shares = [f"{in_percent(one.shares['90'])} of them {one.weights}" for one in found if one.shares]
     if not shares:
         return f"No gradient reaches {found[0].layer}: its units are dead on these images."
     return (
-        f"Unit {found[0].unit[0]},{found[0].unit[1]} of {found[0].layer} sees {found[0].pixels} pixels; 90% of its "
-        f"gradient falls on {' and on '.join(shares)}."
+        f"Unit {found[0].unit[0]},{found[0].unit[1]} of {found[0].layer} sees "
+        f"{counted(found[0].pixels, 'pixel')}; 90% of its gradient falls on {' and on '.join(shares)}."
     )
 
 

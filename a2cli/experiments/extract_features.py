@@ -19,6 +19,7 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.backbone import NOT_PRETRAINED, Backbone, find_backbone, warn_grayscale
 from a2cli.experiments.images import data_summary
+from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
@@ -193,5 +194,6 @@ def _results(
         preprocessing=f"{first.image_size}x{first.image_size}, {first.fit}, mean {first.mean}, deviation {first.std}",
         computed=computed,
         kept=distinct - computed,
-        verdict=f"{stamp}{images} images, {computed} computed now, {distinct - computed} kept from before{repeated}.",
+        verdict=f"{stamp}{counted(images, 'image')}, {computed} computed now, {distinct - computed} kept from before"
+        f"{repeated}.",
     )

@@ -1,5 +1,6 @@
 """The networks that are looked into: each as a graph, with its layers by name, its images, and what it began as."""
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -230,8 +231,14 @@ def _backbone(settings: ViewSettings, device: torch.device, reporter: ProgressRe
         whole = Trunk(preprocess, truncate(body, [node]), GridPooling(0, "average"))
         return graph_of(whole.eval().to(device), settings.backbone or "")
 
+    undrawn: list[fx.GraphModule] = []
+
     def redrawn(number: int) -> fx.GraphModule:
-        body = card.graph()
+        if (
+            not undrawn
+        ):  # built once, and drawn as far as is looked at: an AlexNet's linear layers have 58 million weights
+            undrawn.append(truncate(card.graph(), [node]))
+        body = copy.deepcopy(undrawn[0])
         initialize(body, Streams(Streams(settings.seed).derive("redraw", number)))
         return cut(body)
 

@@ -9,6 +9,7 @@ from a2cli.data.changes import PerturbationContext, changed
 from a2cli.data.dataset import ImageSet
 from a2cli.experiments.predict_changed import Perturbation
 from a2cli.experiments.probe_targets import Network, ProbeTarget
+from a2cli.formats import in_percent
 from a2cli.plots import heat_maps
 from a2cli.plots import invariance as plots
 from a2cli.plots.common import readable
@@ -112,7 +113,7 @@ def _tile(network: Network, image: torch.Tensor, title: str, truth: str) -> plot
         probabilities = logits_of(network.model, image, "fp32", device).softmax(dim=1)[0]
     share, answer = probabilities.max(dim=0)
     name = network.card.class_names[int(answer)]
-    words = f"{readable(name, 13)} {float(share):.0%}"
+    words = f"{readable(name, 13)} {in_percent(float(share))}"
     return plots.Tile(image[0].permute(1, 2, 0).numpy(), title, words, name == truth)
 
 

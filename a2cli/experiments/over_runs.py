@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from a2cli.analysis.statistics import spread
+from a2cli.analysis.statistics import spread_of_shares
 from a2cli.experiments.transfer_summary import combined
 from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import Report
@@ -26,8 +26,8 @@ def over_runs(settings: AnyTraining, reports: Mapping[str, Report]) -> OverRuns:
     """Return what at least two finished runs of a training say together; `reports` by their folders, as seeds/3."""
     runs = [replace(report.results.runs[0], folder=folder) for folder, report in reports.items()
             if isinstance(report.results, TrainingResults)]  # fmt: skip
-    train, val = spread([r.train.value for r in runs]), spread([r.val.value for r in runs])
-    last_val = spread([r.last_val_accuracy for r in runs])
+    train, val = spread_of_shares([r.train.value for r in runs]), spread_of_shares([r.val.value for r in runs])
+    last_val = spread_of_shares([r.last_val_accuracy for r in runs])
     test = _spread_of_all([r.test for r in runs])
     val_without = _spread_of_all([r.val_without_duplicates for r in runs])
     test_without = _spread_of_all([r.test_without_duplicates for r in runs])
@@ -42,7 +42,7 @@ def over_runs(settings: AnyTraining, reports: Mapping[str, Report]) -> OverRuns:
 def _spread_of_all(found: Sequence[Accuracy | None]) -> Spread | None:
     """Return the spread of what every run has; None where one lacks it."""
     values = [accuracy.value for accuracy in found if accuracy]
-    return spread(values) if len(values) == len(found) else None
+    return spread_of_shares(values) if len(values) == len(found) else None
 
 
 def _spread_of_measures(runs: Sequence[TrainingResult]) -> dict[str, Spread]:
@@ -51,4 +51,4 @@ def _spread_of_measures(runs: Sequence[TrainingResult]) -> dict[str, Spread]:
         return {}
     measures = [run.judged.measures for run in runs]
     shared = [name for name in measures[0] if all(name in one for one in measures)]
-    return {name: spread([one[name] for one in measures]) for name in shared}
+    return {name: spread_of_shares([one[name] for one in measures]) for name in shared}

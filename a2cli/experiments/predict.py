@@ -15,6 +15,8 @@ from a2cli.data.decode import DamagedImageError, read_image, to_square
 from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
+from a2cli.experiments.rechecked_files import rows_gone
+from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import ProgressReporter
@@ -58,6 +60,8 @@ def predict(
     reporter.phase(f"loading the networks of {settings.run}", brief=True)
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
+    for gone in rows_gone(ensemble.folders):
+        reporter.warn(gone)
     named = find_images(settings.image)
     images, broken = named.images, named.broken
     if picture is not None:
@@ -67,7 +71,7 @@ def predict(
         reporter.warn(note)
     count = settings.batch_size
     if len(images) > count:  # else it is over before anyone has read it
-        reporter.phase(f"answering {len(images)} images", "predicting")
+        reporter.phase(f"answering {counted(len(images), 'image')}", "predicting")
     predictions: list[Prediction] = []
     thumbnails: list[Pixels] = []
     assumed = 0

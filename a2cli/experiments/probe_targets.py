@@ -15,6 +15,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
+from a2cli.experiments.rechecked_files import rows_gone
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import ProgressReporter, Report
@@ -128,6 +129,8 @@ def find_target(
         network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
         networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
+    for gone in rows_gone(trained.networks):
+        reporter.warn(gone)
     if data is not None and packed.fingerprint == trained_on:
         reporter.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
     notes = [] if data is None else packed.warnings  # of its own images the training's report says it

@@ -49,6 +49,10 @@ def evidence(
             silent_drawn = silent(graph, list(answers.values()), viewed.batches(device, rows))
     reporter.step("dead units")
     dead = silent(viewed.graph, list(answers.values()), viewed.batches(device, rows, reporter))
+    reporter.step("units with equal weights")
+    equal = {
+        name: duplicates(viewed.layers[name].weight) for name in reporter.batches(viewed.layers, len(viewed.layers))
+    }
     measures = {
         name: [
             judged(value, drawn[name][kind], kind)
@@ -65,7 +69,7 @@ def evidence(
             weights=one.weight.numel(),
             dead=dead[one.answer],
             dead_random=len(silent_drawn[one.answer]),
-            duplicates=duplicates(one.weight),
+            duplicates=equal[name],
             duplicates_random=twice[name],
             moved=_moved(one.weight, viewed.began.get(name)),
             measures=measures[name],

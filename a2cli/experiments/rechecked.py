@@ -23,6 +23,7 @@ from a2cli.experiments.rechecked_files import (
     in_kept_weights,
     in_rows,
     in_weights,
+    rows_gone,
 )
 from a2cli.experiments.train_state import identity_of
 from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
@@ -49,12 +50,15 @@ NO_DIGEST = (
 def check_training(run: Run, settings: AnyTraining, reporter: ProgressReporter | None = None) -> None:
     """Raise DataError where the numbers of a training, as far as it is finished, contradict each other.
 
-    Says so where its report is of a version that had no SHA-256.
+    Says so where its report is of a version that had no SHA-256, or metrics.csv is gone.
     """
     refuse(list(differences(run, settings)))
     report = run.read_report()
     if reporter and report and report.status == "done" and not has_digest(run.folder / "report.json"):
         reporter.warn(NO_DIGEST.format(run.folder / "report.json"))
+    if reporter:
+        for gone in rows_gone(run.folder / folder for folder in split_into_runs(settings)):
+            reporter.warn(gone)
 
 
 def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:

@@ -1,7 +1,7 @@
 """The files of a finished training held to its report: metrics.csv, the checkpoint, the network's card and weights."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,9 +15,17 @@ from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
 from a2cli.versions import VERSION_KEY
 
+ROWS_GONE = "{} is gone; report.json has the same epochs, under history"
+
+
+def rows_gone(folders: Iterable[str | Path]) -> list[str]:
+    """Return what to warn of where networks that are trained have lost their metrics.csv, which every run writes."""
+    files = [Path(folder) / "metrics.csv" for folder in folders]
+    return [ROWS_GONE.format(file) for file in files if (file.parent / "model").is_dir() and not file.exists()]
+
 
 def in_rows(file: Path, history: Sequence[EpochLog]) -> Iterator[Difference]:
-    """Yield where metrics.csv and the history differ; nothing reads it, so there may be none."""
+    """Yield where metrics.csv and the history differ; that there is none is warned of by `rows_gone`."""
     try:
         check_regular(file)
         with file.open(newline="", encoding="utf-8") as rows:

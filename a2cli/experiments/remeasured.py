@@ -14,6 +14,7 @@ from a2cli.runs import Run
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import read_json
+from a2cli.versions import upgraded
 
 WORDS = {"verdict", "folder", "config", "reason"}  # of a comparison, which other versions put otherwise
 
@@ -29,7 +30,7 @@ def check_results(run: Run, settings: Any, results: ComparisonResults | Ablation
     config, file = plain(flat(settings)), run.folder / "report.json"
     if any(config.get(name) != value for name, value in report.config.items()):
         return
-    stated = _by_seed(read_json(file)["results"])
+    stated = _by_seed(upgraded("report", read_json(file), file)["results"])
     found = unlike(stated, plain(asdict(results)), "results")
     by = f"the reports in {run.folder}/trials"
     refuse([Difference(file, *one, by) for one in found if one[0].rpartition(".")[2] not in WORDS])

@@ -17,6 +17,7 @@ from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.side_by_side import train_side_by_side
 from a2cli.experiments.training_figures import draw_training
 from a2cli.experiments.transfer_summary import draw_transfer
+from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
 from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector
@@ -185,7 +186,7 @@ def _several(
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
         calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
-        reporter.phase(f"{len(left)} runs, {jobs} side by side", "training")
+        reporter.phase(f"{counted(len(left), 'run')}, {jobs} side by side", "training")
         train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, reporter)
         reading = dict.fromkeys(reading, False)
     parts = reporter.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
-from a2cli.analysis.statistics import spread
+from a2cli.analysis.statistics import spread_of_shares
 from a2cli.models.zoo import TrunkCard
 from a2cli.results.training import Accuracy, Spread
 from a2cli.results.transfer import BackboneUsed, ProbeScore, StageResult, TransferResults
@@ -57,7 +57,7 @@ def _range(chosen: Sequence[str]) -> str:
 
 
 def _over(found: Sequence[Accuracy | Spread]) -> Spread:
-    return spread([one.value for one in found if isinstance(one, Accuracy)])
+    return spread_of_shares([one.value for one in found if isinstance(one, Accuracy)])
 
 
 def draw_transfer(run: Run, found: TransferResults | None) -> None:

@@ -11,6 +11,7 @@ from a2cli.analysis.activation_maximization import ascend, strongest, to_classes
 from a2cli.analysis.receptive_field import View
 from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.inspected import InspectedNetwork
+from a2cli.formats import counted
 from a2cli.models.backbones import truncate
 from a2cli.report import NullReporter, ProgressReporter
 from a2cli.results.weights import Patch, UnitView
@@ -46,7 +47,9 @@ def class_number(viewed: InspectedNetwork, name: str) -> int:
     if name not in viewed.class_names:
         count = len(viewed.class_names)
         hint = nearest(name, viewed.class_names) or f" ({', '.join(viewed.class_names[:12])}{', ...' * (count > 12)})"
-        raise SettingsError(f"--class: {name!r} is not among the {count} classes of {viewed.name}{hint}")
+        raise SettingsError(
+            f"--class: {name!r} is not among the {counted(count, 'class', 'classes')} of {viewed.name}{hint}"
+        )
     return viewed.class_names.index(name)
 
 

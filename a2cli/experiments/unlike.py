@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.results.training import Accuracy
 
 WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
@@ -90,5 +91,5 @@ def shown(value: object) -> str:
         value = asdict(value)
     text = value if isinstance(value, str) else json.dumps(value)
     if isinstance(value, list | dict):
-        return f"{len(value)} values" if len(text) > 60 else text
+        return counted(len(value), "value") if len(text) > 60 else text
     return f"{text[:57]}..." if len(text) > 60 else text

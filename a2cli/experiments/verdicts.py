@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from a2cli.formats import BRACKETS, in_points, interval, mean_and_deviation, points, points_interval
+from a2cli.formats import BRACKETS, counted, in_points, interval, mean_and_deviation, points, points_interval
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import Contender, PairVerdict
 from a2cli.results.invariance import ChangeResult
@@ -113,7 +113,7 @@ def _value(found: Accuracy | Spread) -> float:
 def _measured(found: Accuracy | Spread, what: str = "seeds") -> str:
     if isinstance(found, Spread):
         return f"{mean_and_deviation(found)} over {found.n} {what} {interval(found, form=BRACKETS)}"
-    return f"{found.value:.3f} {interval(found, form=BRACKETS)} on {found.count} images"
+    return f"{found.value:.3f} {interval(found, form=BRACKETS)} on {counted(found.count, 'image')}"
 
 
 def comparison_verdict(
@@ -131,7 +131,7 @@ def comparison_verdict(
     best = contenders[0]
     if best.accuracy is None:
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
-    mean = f"{mean_and_deviation(best.accuracy)} over {best.accuracy.n} seeds"
+    mean = f"{mean_and_deviation(best.accuracy)} over {counted(best.accuracy.n, 'seed')}"
     sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
     decided = {"better": "better than", "equivalent": f"equivalent (within {in_points(margin)}) to"}
     said = []
@@ -205,8 +205,8 @@ def invariance_verdict(
     networks: int,
 ) -> str:
     """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
-    measured = f"{unchanged.value:.3f} {interval(unchanged, form=BRACKETS)} on {images} images"
-    measured += f" by {networks} networks" if networks > 1 else ""
+    measured = f"{unchanged.value:.3f} {interval(unchanged, form=BRACKETS)} on {counted(images, 'image')}"
+    measured += f" by {counted(networks, 'network')}" if networks > 1 else ""
     if unchanged.low <= majority.value:
         return (
             f"{name}: accuracy {measured} is not shown to be better than always answering the largest "

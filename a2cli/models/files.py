@@ -120,6 +120,11 @@ def _check_card(card: ModelCard, tensors: Mapping[str, Tensor]) -> None:
         raise SettingsError(
             f"a network of at least {layers:,} layers with {weights:,} weights, where model.safetensors has {values:,}"
         )
+    if len({*card.class_names}) < len(card.class_names):
+        raise SettingsError("class_names: expected each name once")
+    low, high = card.value_range or (0, 0)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise SettingsError(f"value_range: expected the values that become 0 and 255, got {[low, high]}")
 
 
 def _check_preprocessing(card: ModelCard | TrunkCard) -> None:

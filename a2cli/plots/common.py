@@ -3,6 +3,7 @@
 Places are set by hand, in inches, as matplotlib's layout takes as long as drawing.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -155,9 +156,14 @@ def legend_height(width: float, names: Sequence[str]) -> float:
 
 def _legend_columns(width: float, names: Sequence[str]) -> int:
     wide = [width_of(name, 8) + 0.57 for name in names]  # each with its line, and the space between
-    fits = (count for count in range(len(names), 1, -1)
-            if sum(max(wide[at : at + -(-len(names) // count)]) for at in range(0, len(names), -(-len(names) // count)))
-            <= width)  # fmt: skip
+
+    def width_in(columns: int) -> float:
+        """Return the width of all columns; as matplotlib has it, the first ones hold one name more than the others."""
+        rows, longer = divmod(len(wide), columns)
+        ends = [rows * i + min(i, longer) for i in range(columns + 1)]
+        return sum(max(wide[begin:end]) for begin, end in itertools.pairwise(ends))
+
+    fits = (count for count in range(len(names), 1, -1) if width_in(count) <= width)
     return next(fits, 1)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from a2cli.formats import in_points
+from a2cli.formats import counted, in_points
 from a2cli.plots.common import (
     INK,
     KEPT,
@@ -45,7 +45,7 @@ def curves(histories: Mapping[str, History], kept: Mapping[str, tuple[float, flo
     """
     seeds = max((len(runs) for runs in histories.values()), default=0)
     title = "Validation accuracy of contenders, "
-    title += f"mean and standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    title += f"mean and standard deviation over {counted(seeds, 'seed')}" if seeds > 1 else "one seed"
     title += some_of(min(MOST_CONTENDERS, len(histories)), len(histories), "contenders, the best")
     figure, head = titled(8.2, 3.9, title)
     axes = new_axes(figure, 0.8, 0.5, 2.3, head + 0.1)

@@ -1,6 +1,5 @@
 """A probe's heat maps: accuracy over translations, how far layers move, what share of each class is recognised."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from a2cli.formats import rounded
 from a2cli.plots.common import (
     FAINT,
     INK,
@@ -31,6 +31,8 @@ ACROSS, DOWN = 0.34, 0.19  # inches of a cell
 LABEL, NAME = 1.4, 1.2  # of changes and their axis, of a class or layer
 MANY_CHANGES = 5  # whose rows are as high as a longer name of their axis
 BAR = 0.95  # a colour bar with its numbers
+STRONGEST = "each change at the one of its strengths, which follows its name, that moves the layers most on the mean"
+WORST = "each change at the one of its strengths, which follows its name, at which accuracy is lowest"
 MOVEMENT = (
     "0: stays where it was; 1: goes as far as to another image; "
     "off course: from where the unchanged activations would be, moved as the image was"
@@ -55,7 +57,7 @@ def translations(runs: Sequence[ProbedRun]) -> Figure:
             grid[along.index(down), across.index(right)] = 100 * accuracy
         left, top = 0.75 + i % columns * (side + between), head + 0.3 + i // columns * (side + below)
         axes = new_axes(figure, left, height - top - side, width - left - side, top)
-        drawn = _heat(axes, grid, 100, whole)
+        drawn = _heat(axes, grid, 100, rounded)
         axes.set_xticks(range(len(across)), [f"{value:+.2g}" for value in across], fontsize=7)
         axes.set_yticks(range(len(along)), [f"{value:+.2g}" for value in along], fontsize=7)
         axes.set_xlabel("right, share of the width", fontsize=8)
@@ -75,9 +77,9 @@ def layers(runs: Sequence[ProbedRun]) -> Figure:
     foot = 0.1 + max((width_of(name, 7) for row in found for part in row for name in part[1]), default=0.3)
     deep = [max(len(changes) for changes, _, _, _ in row) * DOWN + foot + 0.55 for row in found]
     width = 2 * (LABEL + 0.15 + panel) + BAR + 0.1
-    title = "How far each layer moves under each change, at the strength that moves the layers most"
+    title = "How far each layer moves under each change"
     title += some_of(len(runs), of, "runs")
-    figure, head = titled(width, sum(deep), title, MOVEMENT)
+    figure, head = titled(width, sum(deep), title, STRONGEST, MOVEMENT)
     height = figure.get_size_inches()[1]
     values = np.concatenate([grid.ravel() for row in found for _, _, grid, _ in row])
     most = min(2.0, max(1.0, float(np.nanmax(values, initial=0))))
@@ -123,14 +125,14 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
     deep = [len(grid) * DOWN + foot + 0.55 for _, grid in found]
     panel = max(3.0, max(map(len, largest)) * ACROSS)
     width = LABEL + 0.3 + panel + BAR
-    title = "Percent of each class recognised: unchanged, and where each change does most harm"
+    title = "Percent of each class recognised, unchanged and changed"
     title += some_of(len(runs), of, "runs")
-    figure, head = titled(width, sum(deep), title, "white without a number: no image of the class")
+    figure, head = titled(width, sum(deep), title, WORST, "white without a number: no image of the class")
     height = figure.get_size_inches()[1]
     for number, (run, (changes, grid), kept) in enumerate(zip(runs, found, largest, strict=True)):
         top, high, wide = head + sum(deep[:number]) + 0.3, len(grid) * DOWN, len(kept) * ACROSS
         axes = new_axes(figure, LABEL + 0.05, height - top - high, width - LABEL - 0.05 - wide, top)
-        drawn = _heat(axes, 100 * grid[:, kept], 100, whole)
+        drawn = _heat(axes, 100 * grid[:, kept], 100, rounded)
         _label(axes, changes, names[number], "class")
         some = some_of(len(kept), len(run.counts), "classes, those with the most images")
         name = fitted(run.name, max(1.0, panel - width_of(some, 8.5)), 8.5)
@@ -152,11 +154,6 @@ def _recognised(run: ProbedRun) -> tuple[list[str], Grid]:
         at = "" if point.strength is None else f" {point.strength:g}"
         rows[one.title + at] = np.array(point.classes) / draws / counts
     return list(rows), np.array(list(rows.values()))
-
-
-def whole(percent: float) -> str:
-    """Return a percentage as a whole number, halves up: 12.5 is 13, where a format makes 12 of it."""
-    return str(math.floor(percent + 0.5 + 1e-9))  # 100 * 29 / 200 falls short of 14.5 by rounding
 
 
 def _heat(axes: Axes, grid: Grid, most: float, form: Callable[[float], str]) -> ColorizingArtist:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +35,9 @@ from a2cli.results.invariance import ChangeResult, ProbedRun
 
 COLUMNS, WIDTH, HEIGHT, LEFT = 4, 2.45, 1.95, 0.65  # of panels; inches
 MOST_RUNS, MOST_PANELS, MOST_ROWS = 8, 20, 18  # that there is room for
-LARGEST_CLASS: Final = "-."
+UNCHANGED: Final[dict[str, Any]] = {"linestyle": ":", "linewidth": 1.2}
+# Solid, as two broken lines are alike in small panels.
+LARGEST_CLASS: Final[dict[str, Any]] = {"linestyle": "-", "linewidth": 0.7}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
         axes.plot(strengths, values, **look, linewidth=1.6, markersize=3)
         if alone:
             axes.plot(strengths, same, color=TRAIN, linewidth=1.2, linestyle="--")
-            axes.axhline(run.unchanged.value, color=INK, linewidth=0.7, linestyle=":")
+            axes.axhline(run.unchanged.value, color=INK, **UNCHANGED)
     _largest_class(axes, [run for run, _ in changes])
     first = changes[0][1]
     plain(axes, first.title + (f": {first.verdict} {VERDICTS[first.verdict]['sign']}" if alone else ""), first.unit)
@@ -111,7 +113,7 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
 def _largest_class(axes: Axes, runs: Sequence[ProbedRun]) -> None:
     """Draw what always answering the largest class reaches, a line for each value that the runs have."""
     for value in dict.fromkeys(run.majority.value for run in runs):
-        axes.axhline(value, color=INK, linewidth=0.8, linestyle=LARGEST_CLASS)
+        axes.axhline(value, color=INK, **LARGEST_CLASS)
 
 
 def _shares(axes: Axes) -> None:
@@ -133,7 +135,7 @@ def _switches(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str], wide:
                 axes.plot(at, point.accuracy.value, **look, markersize=5)
                 axes.plot(at, point.consistency.value, "_", color=TRAIN if alone else look["color"], markersize=9,
                           markeredgewidth=1.5)  # fmt: skip
-        axes.axhline(run.unchanged.value, color=INK if alone else look["color"], linewidth=0.8, linestyle=":")
+        axes.axhline(run.unchanged.value, color=INK if alone else look["color"], **UNCHANGED)
     _largest_class(axes, runs)
     verdicts = {one.title: one.verdict for one in runs[0].changes} if alone else {}
     plain(axes, "Without a strength, or with one drawn for each image", "change", "accuracy")
@@ -161,14 +163,14 @@ def _handles(runs: Sequence[ProbedRun], switches: bool) -> list[Line2D]:
         return [
             Line2D([], [], color=VAL, marker="s", markersize=4, label="accuracy, 95% interval"),
             Line2D([], [], color=TRAIN, linestyle="--", label="same answer as unchanged"),
-            Line2D([], [], color=INK, linestyle=":", label="unchanged"),
-            Line2D([], [], color=INK, linestyle=LARGEST_CLASS, label="largest class"),
+            Line2D([], [], color=INK, **UNCHANGED, label="unchanged"),
+            Line2D([], [], color=INK, **LARGEST_CLASS, label="largest class"),
         ]
     lines = [Line2D([], [], **series(i), markersize=4, label=in_legend(run.name, 2.1)) for i, run in enumerate(runs)]
     if switches:
         lines.append(Line2D([], [], color=GREY, linestyle="", marker="_", label="same answer as unchanged"))
-        lines.append(Line2D([], [], color=GREY, linestyle=":", label="unchanged"))
-    return [*lines, Line2D([], [], color=INK, linestyle=LARGEST_CLASS, label="largest class")]
+        lines.append(Line2D([], [], color=GREY, **UNCHANGED, label="unchanged"))
+    return [*lines, Line2D([], [], color=INK, **LARGEST_CLASS, label="largest class")]
 
 
 def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:

@@ -14,6 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
+from a2cli.formats import counted
 from a2cli.plots.common import (
     FAINT,
     INK,
@@ -168,7 +169,8 @@ def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np
     """One unit's pixels on an image, the rest dimmed; the middle units' boxes of the layers before it inside."""
     units, size = evenly(units, MOST_BOXES), len(image)
     tip = units[-1]
-    title = f"Unit {tip.unit[0]},{tip.unit[1]} of {shortened(tip.layer, 40)} sees {tip.pixels} pixels of the image"
+    title = f"Unit {tip.unit[0]},{tip.unit[1]} of {shortened(tip.layer, 40)} sees "
+    title += f"{counted(tip.pixels, 'pixel')} of the image"
     figure, head = titled(
         7.4, 4.9, title, "dimmed: what it does not see; frames: the middle units of the layers before it"
     )

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from a2cli.analysis.statistics import wilson
+from a2cli.formats import counted, in_percent
 from a2cli.plots.common import (
     GREY,
     INK,
@@ -110,7 +111,9 @@ def _draw_stages(axes: Axes, firsts: Sequence[int], last: int) -> None:
 def learning_rate(history: History) -> Figure:
     """The learning rate of each epoch; logarithmic where it spans more than a decade."""
     several = len(history) > 1
-    figure, head = titled(5, 2.9, "Learning rate of each epoch" + (f", {len(history)} runs" if several else ""))
+    figure, head = titled(
+        5, 2.9, "Learning rate of each epoch" + (f", {counted(len(history), 'run')}" if several else "")
+    )
     axes = new_axes(figure, 0.85, 0.5, 0.15, head + 0.05)
     for logs in history.values():
         rates = [log.learning_rate for log in logs]
@@ -254,7 +257,7 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str
     figure, axes, head = page(columns * (tile + gap), height, title)
     for i, (image, mistake) in enumerate(zip(images, mistakes, strict=False)):
         left, top = i % columns * (tile + gap) + gap / 2, head + i // columns * (tile + words)
-        share = f" {mistake.probability:.0%}"
+        share = f" {in_percent(mistake.probability)}"
         answer = fitted(f"answer: {spaced(mistake.answer)}", tile - width_of(share, 8), 8) + share
         truth = fitted(f"truth: {spaced(mistake.truth)}", tile, 8)
         axes.text(left, top + 0.18, answer, fontsize=8, color=INK, va="baseline")

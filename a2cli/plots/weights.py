@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from a2cli.formats import counted
 from a2cli.plots.common import (
     GREY,
     INK,
@@ -60,7 +61,11 @@ def scale_of(banks: Sequence[Pictures]) -> float:
 
 
 def _said(scale: float) -> str:
-    return f"grey is 0, full colour ±{scale:.2g} (percentile {FULL:g} of |w|), the same in all pictures of this figure"
+    """Return what a weight's colour means; of the three channels each has its own part of a pixel's colour."""
+    return (
+        f"red, green and blue are the weights of these channels of the image, each from -{scale:.2g} (none of it) "
+        f"over 0 (half) to +{scale:.2g} (full), percentile {FULL:g} of |w|; all 0 is grey; one scale in all pictures"
+    )
 
 
 def _coloured(weights: Pictures, scale: float) -> Pictures:
@@ -101,7 +106,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
     for one, high in zip(banks, heights, strict=False):
         columns, _, wide = shape(one)
         size = "x".join(map(str, one.weights.shape[2:]))
-        words = f": {len(one.units)} filters of {size}, row by row"
+        words = f": {counted(len(one.units), 'filter')} of {size}, row by row"
         axes.text(0.1, top, fitted(one.name, room - width_of(words, 8), 8) + words, fontsize=8, color=INK, va="top")
         picture = _mosaic(_coloured(one.weights, scale), min(columns, len(one.units)))
         place(axes, picture, 0.05, top + 1.1 * LINE, wide, wide * picture.shape[0] / picture.shape[1])
@@ -110,7 +115,7 @@ def filters(banks: Sequence[Bank]) -> Figure:
 
 
 def _names(banks: Sequence[Bank]) -> str:
-    return shortened(banks[0].name, NAME) if len(banks) == 1 else f"{len(banks)} networks"
+    return shortened(banks[0].name, NAME) if len(banks) == 1 else counted(len(banks), "network")
 
 
 def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figure:
@@ -209,7 +214,7 @@ def _say_patches(axes: Axes, view: UnitView, top: float, wide: float, high: floa
     if not truths:
         lines.append("answers to none")
     elif 2 * truths.count(most) <= len(truths):
-        lines.append(f"{len(set(truths))} classes")
+        lines.append(counted(len(set(truths)), "class", "classes"))
     else:
         lines += [f"{truths.count(most)} of {len(truths)}:", fitted(spaced(most), wide - 0.15, 6.5)]
     for i, line in enumerate(lines):

@@ -35,7 +35,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over several seeds: mean, standard deviation, and the 95% interval of the mean (Student's t)."""
+    """A share over several seeds: mean, standard deviation, 95% interval of the mean (Student's t), within [0, 1]."""
 
     mean: float
     deviation: float

@@ -141,6 +141,6 @@ def shown(value: Any, item: Declared | None = None) -> str:
             return word
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return ",".join(map(str, value)) or "none"
     return "not set" if value is None else str(value)
