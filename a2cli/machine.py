@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 
 from a2cli import __version__
 
@@ -18,6 +19,16 @@ def machine() -> dict[str, str | int]:
 def cores() -> int:
     """Return the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_limit() -> int | None:
+    """Return how many bytes of address space a process may have, as `ulimit -v` sets it; None where it is not set."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def jobs_for(runs: int, cores: int) -> int:

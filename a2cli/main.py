@@ -173,6 +173,17 @@ def _smaller() -> str:
     return f"a smaller {', '.join(flags)} or network" if flags else "a smaller network or fewer images"
 
 
+def _no_memory() -> str:
+    """Say that there is no memory, and what to do; what does not fit within a limit may be torch itself."""
+    from a2cli.machine import memory_limit
+
+    if (limit := memory_limit()) is None:
+        return f"not enough memory; use {_smaller()}"
+    is_loaded = "torch" in sys.modules and not _is_loading_torch()
+    otherwise = f", or use {_smaller()}" if is_loaded else ""
+    return f"not enough memory within the {limit / 1e6:,.0f} MB that 'ulimit -v' allows; raise it{otherwise}"
+
+
 def explained(error: Exception) -> tuple[int, str]:
     """Return the exit status that an error leads to, and its line."""
     from a2cli.errors import A2Error, DataError, SettingsError, is_memory, is_missing_on_mps, not_installed
@@ -180,7 +191,7 @@ def explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, A2Error):
         return error.exit_status, str(error)
     if is_memory(error):
-        return SettingsError.exit_status, f"not enough memory; use {_smaller()}"
+        return SettingsError.exit_status, _no_memory()
     if isinstance(error, OSError):
         return DataError.exit_status, f"{error.filename or 'output'}: {error.strerror or error}"
     if is_missing_on_mps(error):

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from conftest import A2, draw_classes, nothing_left
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffTags
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from a2cli.data.decode import DamagedImageError, decode, to_square
 
@@ -218,6 +219,14 @@ def test_tags_of_a_wrong_type_are_no_damage(kind: str, tag: str, tmp_path: Path)
     found = decoded(encoded(Image.fromarray(pixels), kind, exif=exif(WRONG_TAGS[tag]), lossless=True), tmp_path)
     assert found.shape == (48, 32, 3)
     assert kind == "JPEG" or (found == np.rot90(pixels, -1)).all()
+
+
+def test_xmp_of_a_wrong_type_is_no_damage(tmp_path: Path) -> None:
+    pixels = np.repeat(np.repeat(NOISE[:2, :3], 16, axis=0), 16, axis=1)
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[700] = TiffTags.LONG  # XMP, which is text
+    tags[0x0112], tags[700] = 6, 5  # turned by a quarter
+    assert (decoded(encoded(Image.fromarray(pixels), "TIFF", tiffinfo=tags), tmp_path) == np.rot90(pixels, -1)).all()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])

@@ -241,9 +241,6 @@ def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatc
     train("--data", "set").refused(2, "not enough memory", "--batch-size")
 
 
-NO_MEMORY = "error: not enough memory; use a smaller --image-size, --batch-size or network\n"
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -271,12 +268,22 @@ def test_every_form_of_too_little_memory(error: Exception, a2: A2, monkeypatch: 
     assert (ended.status, ended.out, ended.err) == (2, "", line)
 
 
+def test_too_little_memory_within_a_limit(data: Path, train: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", full)
+    monkeypatch.setattr("a2cli.machine.memory_limit", lambda: 4_000_000_000)
+    train("--data", "set").refused(2, "within the 4,000 MB that 'ulimit -v' allows; raise it, or use a smaller --image")
+
+
 @pytest.mark.parametrize("megabytes", [80, 300])
 def test_too_little_memory_to_begin(megabytes: int, tmp_path: Path) -> None:
-    """Python starts, and the libraries cannot be loaded."""
+    """Python starts, and the libraries cannot be loaded: no smaller network would help."""
     limit = f"ulimit -v {megabytes * 1024} && exec {sys.executable} -m a2cli train-cnn --data atelier"
     done = subprocess.run(["sh", "-c", limit], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr.removeprefix("loading PyTorch\n")) == (2, "", NO_MEMORY)
+    line = f"error: not enough memory within the {megabytes * 1.048576:,.0f} MB that 'ulimit -v' allows; raise it\n"
+    assert (done.returncode, done.stdout, done.stderr.removeprefix("loading PyTorch\n")) == (2, "", line)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from conftest import A2, draw_classes
 from safetensors.torch import load_file, save_file
 from standins import random_state
-from torch import Tensor
+from torch import Tensor, nn
 
 from a2cli.analysis.feature_file import read_features
 from a2cli.experiments.backbone import find_backbone
@@ -85,6 +86,24 @@ def test_features_of_an_earlier_version(a2: A2, folder: Path) -> None:
     edit_header(file, as_before)
     ended = a2(*learn)
     assert said in ended.err and "overwrite" not in ended.err
+
+
+def build_without_transform(build: Callable[..., nn.Module], *arguments: Any, **options: Any) -> nn.Module:
+    return build(*arguments, **{**options, "transform_input": False})
+
+
+def test_rows_without_transform_input_are_not_used(a2: A2, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their weights and layer are the same; their images were not."""
+    flags = ["--backbone", "googlenet", "--weights", "w.pth", "--data", "set", "--grid", "1", "--layer", "conv1.conv"]
+    with monkeypatch.context() as before:
+        before.setattr("a2cli.experiments.backbone.INPUT_TRANSFORMING", ())
+        build = partial(build_without_transform, build_torchvision)
+        before.setattr("a2cli.experiments.backbone.build_torchvision", build)
+        found = a2("extract-features", *flags, *SMALL[:-1], "--json", "--out", "old.safetensors")
+        assert '"computed": 10' in found.out
+    assert '"computed": 10' in a2("extract-features", *flags, *SMALL[:-1], "--json", "--out", "new.safetensors").out
+    old, new = (load_file(name)["conv1.conv"] for name in ("old.safetensors", "new.safetensors"))
+    assert not torch.equal(old, new)
 
 
 def test_features_with_nan_are_refused(a2: A2, folder: Path) -> None:

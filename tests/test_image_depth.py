@@ -96,15 +96,17 @@ def test_new_images_are_scaled_as_those_trained_on(a2: A2, train: A2, tmp_path: 
     """A dark image of 12 bits stays dark, though nothing in it shows how many bits were used."""
     values = (SHARES * 255).astype(np.uint16) * 16
     write(tmp_path / "set", values)
-    run = train("--data", "set").done("0 to 4095")
+    run = train("--data", "set", "--activation", "elu").done("0 to 4095")
     assert json.loads((run / "model/model.json").read_text())["value_range"] == [0, 4095]
     dark = values[4] // 8
     Image.fromarray(dark).save(tmp_path / "dark.tif")
     Image.fromarray((dark >> 4).astype(np.uint8)).save(tmp_path / "same.png")
-    ended = a2("predict", "--run", run, "dark.tif", "same.png", "--json", "--threads", "1")
-    first, second = json.loads(ended.out)["predictions"]
+    Image.fromarray((dark >> 8).astype(np.uint8)).save(tmp_path / "as-16-bits.png")
+    ended = a2("predict", "--run", run, "dark.tif", "same.png", "as-16-bits.png", "--json", "--threads", "1")
+    first, second, other = [one["probability"] for one in json.loads(ended.out)["predictions"]]
     assert (ended.status, ended.err) == (0, "")
-    assert first["probability"] == pytest.approx(second["probability"], abs=1e-6)
+    assert first == pytest.approx(second, abs=1e-6)
+    assert abs(first - other) > 1e-4, "the network tells them apart"
     write(tmp_path / "other", values // 8)
     found = pack(find_source(str(tmp_path / "other")), 8, "squash", False, 1, NullReporter(), (0, 4095))
     assert found.images.max() == values.max() // 8 >> 4

@@ -5,6 +5,7 @@ import os
 import shutil
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from conftest import A2, IMAGES, LABELS, Ended, draw_classes, nothing_left, text
 from PIL import Image
 
 from a2cli.data.listing import split_named
+from a2cli.data.sources import find_source
 from a2cli.report import NullReporter
 
 LINES = [f"set/{name}/{i}.png,{name}" for name in ("ada", "bea") for i in range(5)]
@@ -356,6 +358,23 @@ def test_swapped_files_and_changes_that_keep_the_time_are_seen(data: Path, train
     assert len(set(prints)) == 3
     copy = shutil.copytree(data, data.parent / "copy")
     assert summary(train("--data", copy))["fingerprint"] == prints[2], "the fingerprint is of pixels and labels alone"
+
+
+@pytest.mark.parametrize("moved", ["st_size", "st_mtime_ns", "st_ctime_ns", "st_dev", "st_ino"])
+def test_each_number_that_a_change_moves_is_in_a_packs_key(
+    moved: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all of them move, as a renamed file keeps its times on some file systems."""
+    monkeypatch.chdir(data.parent)
+    before, stat = find_source("set").key, Path.stat
+
+    def after(path: Path, **options: Any) -> Any:
+        found = stat(path, **options)
+        values = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**{**values, moved: values[moved] + 1})
+
+    monkeypatch.setattr(Path, "stat", after)
+    assert find_source("set").key != before
 
 
 @pytest.mark.parametrize(

@@ -207,8 +207,10 @@ def test_a_list_with_a_byte_order_mark(coding: str, own: A2, monkeypatch: pytest
 
 def test_standard_input_is_read_within_bounds(own: A2, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("a2cli.data.files.MOST_INPUT", 1 << 20)
-    typed(monkeypatch, bytes(2 << 20))
+    content = io.BytesIO(bytes(2 << 20))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
     assert "-: more than 1 MB on standard input" in own("-").err
+    assert len(content.read()) == (1 << 20) - 1, "the rest was not read"
 
 
 def test_tools_folders_match_no_pattern(own: A2, tmp_path: Path) -> None:

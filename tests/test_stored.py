@@ -258,6 +258,9 @@ CARDS: dict[str, tuple[dict[str, Any], str]] = {
     "two means": ({"mean": [0.5, 0.5]}, "mean: expected a number for each of 3 channels"),
     "no number": ({"mean": [math.nan, 0.5, 0.5]}, "mean: expected a number for each of 3 channels, got [nan,"),
     "no deviation": ({"std": [0, 0.5, 0.5]}, "std: expected a number for each of 3 channels"),
+    "a class twice": ({"class_names": ["ada", "ada"]}, "class_names: expected each name once"),
+    "a range of no values": ({"value_range": [9, 5]}, "value_range: expected the values that become 0 and 255"),
+    "a range without an end": ({"value_range": [0, math.inf]}, "value_range: expected"),
     "other network": ({"architecture": "mlp"}, "network: not the settings of architecture mlp"),
     "a head without a trunk": ({"architecture": "transfer"}, "unknown architecture 'transfer'"),
 }

@@ -126,6 +126,8 @@ def read_image(file: str | bytes) -> Decoded:
             if max(width, height) > MAX_SIDE:
                 raise DamagedImageError(f"{width}x{height} pixels, a side of more than {MAX_SIDE:,} (save it smaller)")
             mode = _stored_mode(image)
+            if not isinstance(image.info.get("xmp", b""), bytes | str):
+                del image.info["xmp"]  # a TIFF's of a wrong type: Pillow searches it for the orientation as it loads
             image.load()
             return _upright(image, mode)
     except DamagedImageError:
