@@ -66,7 +66,7 @@ MISTAKES = [
     Mistake("ablate: shares instead of points", f"{C}ablation.py", "{100 * pair.difference:+z.1f}",
             "{pair.difference:+z.1f}"),
     Mistake("probe-invariance: the best strength instead of the worst", f"{C}invariance.py",
-            "worst = min(one.points", "worst = max(one.points"),
+            "return min(one.points", "return max(one.points"),
     Mistake("probe-invariance: same and halved swapped", f"{C}invariance.py",
             'f"{worst.consistency.value:.2f}", halved', 'halved, f"{worst.consistency.value:.2f}"'),
     Mistake("visualize-weights: dead and same swapped", f"{C}weights.py", "dead, same, *measures",

@@ -95,7 +95,7 @@ def model_of(run: Path) -> nn.Module:
 # Pictures
 
 
-def test_filters_drawn_are_the_networks(view: A2, place: Path, tmp_path: Path) -> None:
+def test_filters_drawn_are_the_networks(view: A2, place: Path, tmp_path: Path, rendered: None) -> None:
     out = tmp_path / "out"
     view("--run", "cnn", "--show", "filters", "--out", out).done()
     drawn = np.load(out / "figures/filters.npz")["cnn/filters"]
@@ -177,7 +177,7 @@ def test_an_ascent_excites_more_than_any_image(view: A2, tmp_path: Path) -> None
     assert sum(higher) >= 5, "one may end on a lower hill"
 
 
-def test_figures_come_in_the_formats_asked_for_and_twice_the_same(view: A2, tmp_path: Path) -> None:
+def test_figures_come_in_the_formats_asked_for_and_twice_the_same(view: A2, tmp_path: Path, rendered: None) -> None:
     for name in ("one", "two"):  # below a figure stands the name of its run
         view("--run", "mlp", "--format", "png,svg,pdf", "--out", tmp_path / name / "out").done()
     first = sorted((tmp_path / "one/out/figures").iterdir())

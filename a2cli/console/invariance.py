@@ -36,8 +36,8 @@ def show_probe(report: Report, folder: Path) -> None:
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
-        "undecided: the interval of the change at its worst, in points, though it breaks only by all strengths together"
-        + ("; *: seen in training, as augmentation." if seen else ".")
+        "undecided: the interval at the worst strength, in points, which can lie below 0 as all strengths are judged "
+        "together" + ("; *: seen in training, as augmentation." if seen else ".")
     )
     for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
         say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")

@@ -126,7 +126,7 @@ def derivation(layers: Sequence[Layer], image_size: int | None) -> list[str]:
     ]
     alike = all(layer.rows == layer.columns for layer in layers)
     start = str(image_size or "A")
-    lines.append(f"From the image, {start} pixels per side, each with field 1 and jump 1:")
+    lines.append(f"From the image, {start} pixels a side, each with field 1 and jump 1:")
     for title, windows in (
         ("", [layer.rows for layer in layers]),
         (", columns", [layer.columns for layer in layers]),

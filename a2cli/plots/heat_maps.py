@@ -31,8 +31,8 @@ ACROSS, DOWN = 0.34, 0.19  # inches of a cell
 LABEL, NAME = 1.4, 1.2  # of changes and their axis, of a class or layer
 MANY_CHANGES = 5  # whose rows are as high as a longer name of their axis
 BAR = 0.95  # a colour bar with its numbers
-STRONGEST = "each change at the one of its strengths, which follows its name, that moves the layers most on the mean"
-WORST = "each change at the one of its strengths, which follows its name, at which accuracy is lowest"
+STRONGEST = "each change at the strength, given after its name, that moves the layers most on average"
+WORST = "each change at the strength, given after its name, with the lowest accuracy"
 MOVEMENT = (
     "0: stays where it was; 1: goes as far as to another image; "
     "off course: from where the unchanged activations would be, moved as the image was"
