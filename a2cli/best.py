@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isclose
 from pathlib import Path
 from statistics import fmean
 
@@ -52,9 +53,11 @@ def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> B
         return None
     count, mean, name, called, done = max(candidates, key=lambda one: one[:2])
     best = max(done, key=lambda one: done[one])
-    reason = f"{called} has the highest validation accuracy, {mean:.3f} with seed {best.seed}"
+    equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
+    highest = "is the first with the highest" if equal else "has the highest"
+    reason = f"{called} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
-        reason = f"{called} has the highest mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
+        reason = f"{called} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
 

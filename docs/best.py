@@ -177,7 +177,7 @@ def accuracies(name: str) -> dict[int, float]:
 
 def shown(values: Sequence[float]) -> str:
     found = spread(values)
-    return f"{found.mean:.3f} ± {found.deviation:.3f} | {found.low:.3f} to {min(1.0, found.high):.3f}"
+    return f"{found.mean:.3f} ± {found.deviation:.3f} | {max(0.0, found.low):.3f} to {min(1.0, found.high):.3f}"
 
 
 def table(head: str, rows: Sequence[str]) -> list[str]:

@@ -160,7 +160,7 @@ def contender(one: dict[str, Any]) -> list[str]:
         one["name"],
         f"{one['learning_rate']:g}",
         f"{mean['mean']:.3f} ± {mean['deviation']:.3f}",
-        f"{mean['low']:.3f} to {mean['high']:.3f}",
+        f"{max(0.0, mean['low']):.3f} to {min(1.0, mean['high']):.3f}",
         f"{sum(train) / len(train):.3f}",
         f"{one['epochs_to_target']:g} ({one['reached']} of {len(runs)})" if one["reached"] else "never",
         ", ".join(marks),

@@ -320,7 +320,7 @@ little to move 1.9 million weights by.
 ASKED = """## One face in, a name out
 
 `a2 predict --run RUN FACE` of one of these networks (three faces a person, all stages, seed 0) on `{face}`, which
-it was not trained on; the folder is the truth:
+it was not trained on. The answer is wrong here: the folder, s10, is the true person, and comes third:
 
 | answer | probability |
 |---|---|

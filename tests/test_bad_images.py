@@ -70,7 +70,7 @@ DAMAGED: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "no width and height in its first",
     ),
     "comments": ("x.ppm", lambda: b"P3\n1 1\n255\n" + b"#\n" * 40_000 + b"1 1 1", "more than 1,000 comments"),
-    "HEIC": ("x.jpg", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo, whatever its name says; convert"),
+    "HEIC": ("x.jpg", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo; convert"),
     "LFS pointer": ("x.png", lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "PostScript": (
         "x.jpg",

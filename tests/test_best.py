@@ -13,8 +13,10 @@ from conftest import A2, TINY, contents, draw_classes, edit, sign
 from test_house import HEAVY, modules_after
 
 from a2cli import main
+from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run, choose
 from a2cli.experiments import trial
+from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
@@ -64,6 +66,16 @@ def test_the_highest_mean_wins_and_of_it_the_highest_seed() -> None:
 def name_of(results: Any) -> tuple[str, int] | None:
     found = best_run(results)
     return (found.name, found.seed) if found else None
+
+
+def test_of_equal_means_the_first_is_said_to_be_the_first() -> None:
+    found = best_run(compared(contender("steady", *STEADY), contender("same", *STEADY)))
+    assert found is not None
+    assert found.reason.startswith("steady at 0.1 is the first with the highest mean validation accuracy, 0.810 over ")
+    means = {"steady": 0.81, "same": 0.81, "low": 0.1}
+    several = [replace(contender(name), accuracy=spread_of_shares([mean] * 2)) for name, mean in means.items()]
+    said = comparison_verdict("grid", several, {}, 0.01, 0.01)
+    assert "steady has the highest mean accuracy, 0.810 ± 0.000 over 2 seeds; same has the same." in said
 
 
 def test_what_counts() -> None:

@@ -138,3 +138,20 @@ def test_help_lists_its_settings(a2: A2) -> None:
     text = a2("data", "check", "--help").out
     assert text.startswith("Usage: a2 data check [OPTIONS] DATA\n")
     assert all(flag in text for flag in ("--image-size", "--fit", "--json"))
+
+
+def test_what_it_packs_is_what_the_training_takes(a2: A2, train: A2, given: Path, tmp_path: Path) -> None:
+    """Unless a file is damaged, which the training refuses to leave out."""
+    found_in(a2, given, "--image-size", 8)
+    train("--data", given).done()
+    packed = list((tmp_path / "cache/packed").iterdir())
+    assert len(packed) == 1
+    (given / "train/ada/broken.png").write_bytes(b"\x89PNG")
+    found_in(a2, given, "--image-size", 8, status=3)
+    train("--data", given).refused(3, "broken.png")
+
+
+def test_many_sizes_are_given_by_the_smallest_and_the_largest(a2: A2, tmp_path: Path) -> None:
+    for side in range(10, 30):
+        draw_classes(tmp_path / "many", (f"class {side}",), count=1, side=side)
+    assert "10x10 to 29x29, 20 different ones" in a2("data", "check", "many").out

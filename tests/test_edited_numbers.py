@@ -98,6 +98,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "bins": (lambda r: one(r)["judged"]["calibration"][0].update(low=0.0), "judged.calibration[0]"),
     "bin": (lambda r: one(r)["judged"]["calibration"][0].update(accuracy=0.99), "judged.calibration"),
     "reads": (lambda r: one(r).update(test=one(r)["val"]), "test_reads is 0, but 1 or more by results.runs[0].test"),
+    "judged part": (lambda r: one(r)["judged"].update(part="test"), "results.runs[0].test is not there, but there by "),
     "classes": (lambda r: r["data"]["classes"].update(ada=0), "data.classes is "),
     "fingerprint": (lambda r: r["data"].update(fingerprint="0" * 64), "config and data.fingerprint is others"),
     "weights": (lambda r: one(r).update(weights_sha256="0" * 64), "results.runs[0].weights_sha256 is "),
@@ -151,6 +152,20 @@ def test_swapped_weights_with_their_sha256_are_held_to_the_checkpoint(place: Pat
     digest = json.loads((place / "run/model/model.json").read_text())["sha256"]
     rewrite(place / "run/report.json", lambda r: one(r).update(weights_sha256=digest))
     refused(place, a2, "run", "run/model/model.safetensors: ", "is others, but as saved by run/checkpoints/epoch-")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("class_names", ["bea", "ada"], "class_names[0] is bea, but ada"), ("fit", "crop", "fit is crop, but squash"),
+     ("image_size", 9, "image_size is 9, but 8")],
+)  # fmt: skip
+def test_an_edited_card_is_refused(field: str, value: Any, words: str, place: Path, a2: A2) -> None:
+    path = place / "run/model/model.json"
+    values = json.loads(path.read_text())
+    assert values[field] != value
+    path.write_text(json.dumps({**values, field: value}))
+    sign(path)
+    refused(place, a2, "run", "run/model/model.json: ", words, "by report.json")
 
 
 def test_a_report_set_back_to_the_first_version_is_refused(place: Path, a2: A2) -> None:
@@ -243,6 +258,15 @@ def test_comparisons_are_held_to_their_trials(command: str, run: str, place: Pat
 
     rewrite(place / run / "report.json", change)
     refused(place, a2, run, "accuracy.mean is 0.933, but ", f"by the reports in {run}/trials", command=command)
+    (place / run / "report.json").write_bytes(whole)
+
+    def say_better(report: dict[str, Any]) -> None:
+        results = report["results"]
+        pair = results["tables"][0]["pairs"][0] if run == "compared" else results["ingredients"][0]["alone"]
+        pair["verdict"] = "better" if pair["verdict"] != "better" else "worse"
+
+    rewrite(place / run / "report.json", say_better)
+    refused(place, a2, run, ".verdict is ", f"by the reports in {run}/trials", command=command)
     (place / run / "report.json").write_bytes(whole)
     trial = min((place / run / "trials").glob("*/report.json"))
     rewrite(trial, lambda r: one(r)["val"].update(value=0.933))

@@ -1,5 +1,6 @@
 """What `a2 data check` found, as printed."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from a2cli.console.base import results_console, table_of
@@ -29,7 +30,7 @@ def show_data_check(found: DataCheck) -> None:
     table = table_of("", "found")
     table.columns[0].no_wrap, table.columns[1].overflow = True, "fold"
     for what, said in (
-        ("sizes", _counts(found.sizes)),
+        ("sizes", _sizes(found.sizes)),
         ("modes", _counts(found.modes) + (f"; {found.scaling}" if found.scaling else "")),
         ("passed over", _counts(found.passed_over)),
         ("not used", ", ".join(found.unused) or "none"),
@@ -43,6 +44,14 @@ def show_data_check(found: DataCheck) -> None:
     if not found.wrong:
         count = len(found.warnings)
         console.print(f"No errors; {count} warning{'s' * (count > 1)} above." if count else "Nothing is wrong.")
+
+
+def _sizes(counts: Mapping[str, int]) -> str:
+    """Return the sizes, of many the smallest and the largest by their pixels."""
+    if len(counts) <= MOST_NAMED:
+        return _counts(counts)
+    by_pixels = sorted(counts, key=lambda size: math.prod(map(int, size.split("x"))))
+    return f"{by_pixels[0]} to {by_pixels[-1]}, {len(counts)} different ones"
 
 
 def _pair(pair: NearDuplicate) -> str:

@@ -22,7 +22,7 @@ MAX_COMMENTS = 1000
 # Not EPS, which Pillow would hand to Ghostscript to run.
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF")
 NOT_READ = {  # how other files begin that are named like images, and what to do with them
-    rb".{4}ftyp(hei[cfmsx]|hev[cx]|mif1|msf1)": "a HEIC photo, whatever its name says; convert it to JPEG or PNG",
+    rb".{4}ftyp(hei[cfmsx]|hev[cx]|mif1|msf1)": "a HEIC photo; convert it to JPEG or PNG",
     rb"version https://git-lfs": "a Git LFS pointer, not the image; fetch it with 'git lfs pull'",
     rb"\s*<(!doctype|html|\?xml)": "a web page or XML, not an image",
 }

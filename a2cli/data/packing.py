@@ -107,10 +107,12 @@ def pack(
     command has that flag), and for a cache that
     cannot be read or written; what could not be read is left as it is.
     """
-    recipe = f"{PACKER_VERSION}\n{size}\n{fit}\n{skip_damaged}\n{value_range}\n{source.key}"
-    folder = cache_folder() / "packed" / hashlib.sha256(recipe.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    folder, other = (_folder(source, size, fit, skip, value_range) for skip in (skip_damaged, not skip_damaged))
     try:
         packed = _open(folder, source, reporter) if folder.exists() else None
+        if packed is None and not folder.exists() and other.exists():  # the same images, if none of them is damaged
+            packed = _open(other, source, reporter)
+            packed = None if packed and packed.skipped else packed
         if packed is None:
             if folder.exists():
                 reporter.warn(f"the packed images in {folder} were damaged and are packed anew")
@@ -129,6 +131,11 @@ def pack(
         unused=[*source.unused, *packed.unused],
         notes=[*source.notes, *packed.notes],
     )
+
+
+def _folder(source: Source, size: int, fit: str, skip_damaged: bool, value_range: ValueRange | None) -> Path:
+    recipe = f"{PACKER_VERSION}\n{size}\n{fit}\n{skip_damaged}\n{value_range}\n{source.key}"
+    return cache_folder() / "packed" / hashlib.sha256(recipe.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | None:

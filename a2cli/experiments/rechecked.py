@@ -19,6 +19,7 @@ from a2cli.experiments.rechecked_classes import by_class
 from a2cli.experiments.rechecked_files import (
     downgraded,
     has_digest,
+    in_card,
     in_checkpoint,
     in_kept_weights,
     in_rows,
@@ -123,6 +124,7 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     yield from in_rows(folder / "metrics.csv", history)
     yield from in_checkpoint(folder, history, _identity(report, settings))
     yield from in_weights(folder, result)
+    yield from in_card(folder, report)
     yield from in_kept_weights(folder, settings)
     if report.transfer:
         yield from _in_stages(folder, report.transfer, result, history, settings)
@@ -139,6 +141,8 @@ def _by_counts(result: TrainingResult, report: Report) -> Iterator[tuple[str, ob
     at = "results.runs[0]"
     if report.test_reads < bool(result.test):
         yield "test_reads", report.test_reads, "1 or more", f"{at}.test"
+    if result.judged.part == "test" and not result.test:
+        yield f"{at}.test", "not there", "there", f"{at}.judged.part"
     if result.majority.count != result.val.count:
         yield f"{at}.majority.count", result.majority.count, result.val.count, "val.count"
     for part in ("train", "val", "test"):

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from a2cli.errors import DataError
 from a2cli.experiments.unlike import Difference, unlike
+from a2cli.report import Report, plain
 from a2cli.results.training import EpochLog, TrainingResult
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
@@ -78,6 +79,21 @@ def in_weights(folder: Path, result: TrainingResult) -> Iterator[Difference]:
     if result.weights_sha256 and result.weights_sha256 != found:
         yield Difference(folder / "report.json", "results.runs[0].weights_sha256", result.weights_sha256, found,
                          f"model/{weights.name}")  # fmt: skip
+
+
+def in_card(folder: Path, report: Report) -> Iterator[Difference]:
+    """Yield where the network's card has other classes or, of a network on images, takes them otherwise."""
+    file = folder / "model" / "model.json"
+    try:
+        card = read_json(file)
+    except (DataError, FileNotFoundError):
+        return  # whoever loads the network says so
+    derived: dict[str, object] = {"class_names": list(report.data.classes)} if report.data else {}
+    if card.get("trunk") is None:
+        derived |= {name: report.config[name] for name in ("image_size", "fit") if name in report.config}
+    for name, value in derived.items():
+        for field, one, other in unlike(plain({name: card.get(name)}), plain({name: value}), ""):
+            yield Difference(file, field.removeprefix("."), one, other, "report.json")
 
 
 def in_kept_weights(folder: Path, settings: AnyTraining) -> Iterator[Difference]:

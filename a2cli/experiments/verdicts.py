@@ -132,7 +132,9 @@ def comparison_verdict(
     if best.accuracy is None:
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
     mean = f"{mean_and_deviation(best.accuracy)} over {counted(best.accuracy.n, 'seed')}"
-    sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}."]
+    equal = [one.name for one in contenders[1:] if one.accuracy and math.isclose(one.accuracy.mean, best.accuracy.mean)]
+    also = f"; {', '.join(equal)} {'have' if len(equal) > 1 else 'has'} the same" if equal else ""
+    sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}{also}."]
     decided = {"better": "better than", "equivalent": f"equivalent (within {in_points(margin)}) to"}
     said = []
     for verdict, phrase in decided.items():

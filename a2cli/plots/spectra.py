@@ -29,6 +29,7 @@ from a2cli.results.weights import LayerWeights
 Values = NDArray[np.float32]
 WIDTH = 7.0
 MOST_LAYERS = 21
+SCALE = "these depend on the scale of the weights; what is judged as learned does not"
 NAME = 40  # letters of a network's name
 STYLES: dict[str, Literal["-", "--"]] = {"learned": "-", "like its initialisation": "--"}
 
@@ -45,7 +46,7 @@ def evidence(name: str, layers: Sequence[LayerWeights], spectra: Mapping[str, tu
     handles.append(Patch(facecolor=FAINT, label="re-initialised networks, least to most"))
     legend = legend_height(WIDTH, [str(one.get_label()) for one in handles])
     title = f"Singular values of each layer's weights, {shortened(name, NAME)}, in their order"
-    figure, head = titled(WIDTH, legend + deep * high, title + some_of(len(layers), of, "layers"))
+    figure, head = titled(WIDTH, legend + deep * high, title + some_of(len(layers), of, "layers"), SCALE)
     for i, layer in enumerate(layers):
         left, top = i % across * wide, head + legend + i // across * high
         axes = new_axes(
