@@ -58,9 +58,7 @@ def worths(found: dict[str, Any], folder: Path) -> dict[tuple[frozenset[str], in
 
 def test_what_is_taken_away() -> None:
     settings = AblateCnnSettings(
-        ablation=AblationSettings(
-            remove_ingredients=("augment-=crop", "scheduler=none warmup_epochs=0", "statistics-=colors")
-        ),
+        ablation=AblationSettings(without=("augment-=crop", "scheduler=none warmup_epochs=0", "statistics-=colors")),
         dataset=DataSettings(augment=("flip", "crop=0.7")),
         network=NetworkSettings(statistics=("texture", "colors")),
         training=TrainingSettings(scheduler="cosine", warmup_epochs=3),
@@ -86,7 +84,7 @@ def test_items_of_lists_are_taken_away_as_they_are() -> None:
     network = NetworkSettings(channels=(4, 8, 8), hidden=(64, 32))
     words = ("hidden-=64", "channels-=8", "augment-=flip augment-=crop")
     dataset = DataSettings(augment=("flip", "crop=0.7", "rotate"))
-    settings = AblateCnnSettings(ablation=AblationSettings(remove_ingredients=words), dataset=dataset, network=network)
+    settings = AblateCnnSettings(ablation=AblationSettings(without=words), dataset=dataset, network=network)
     ingredients = ingredients_of(settings)
     assert [one.name for one in ingredients] == ["64", "8", "flip + crop"]
     left = remove_ingredients(base_training(settings), ingredients)

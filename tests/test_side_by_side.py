@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, TINY, apart_from_few, draw_classes
+from conftest import A2, TINY, apart_from_few, draw_classes, once
 
 from a2cli.machine import jobs_for
 
@@ -115,7 +115,7 @@ def test_stopped_and_resumed(sign: signal.Signals, a2: A2, data: Path) -> None:
     """Ctrl-C in a terminal goes to every process."""
     flags = ["train-cnn", *FLAGS, "--seeds", "3", "--jobs", "2", "--epochs", "150", "--quiet"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "a2cli", *flags, "--out", "out"],
+        [sys.executable, "-m", "a2cli", *once(flags), "--out", "out"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -374,7 +374,7 @@ def test_damage_is_told(own: tuple[Path, A2]) -> None:
 def test_a_plan_says_what_would_be_drawn(view: A2, tmp_path: Path) -> None:
     ended = view("--run", "mlp", "--image", "one.png", "--dry-run")
     assert ended.status == 0
-    for words in ("Networks: mlp", "all that suit the network", "4 re-initialised networks", "one.png"):
+    for words in ("Networks: mlp", "all that suit the network", "4 networks re-initialised", "one.png"):
         assert words in ended.out
     assert not (tmp_path / "runs").exists()
 

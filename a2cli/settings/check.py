@@ -28,7 +28,7 @@ class CheckOptions:
     """Run"""
 
     json: bool = setting(False, "Print what was found as one JSON document, with every file's name.")
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,4 +50,4 @@ class PresetsSettings:
 class DebugOptions:
     """Run"""
 
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")

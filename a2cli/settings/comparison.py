@@ -94,7 +94,7 @@ class TrialOptions:
         "Print only the folder of the best run inside, for the next command's --run: what has the highest mean "
         "validation accuracy over seeds, with the seed that has the highest. With --resume of a finished run, at once.",
     )
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,4 +47,4 @@ class PredictOptions:
     overwrite: bool = setting(False, "Write it although a file of that name is there.")
     json: bool = setting(False, "Print the answers as one JSON document.")
     quiet: bool = setting(False, "Print a line for each image: the answer, a tab, the image.")
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")

@@ -23,7 +23,7 @@ class LookOptions:
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ class FileOptions:
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; do nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the file's name alone.")
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)

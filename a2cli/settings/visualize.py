@@ -89,7 +89,7 @@ class ViewOptions:
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; draw nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
-    debug: bool = setting(False, "ConsoleReporter the traceback of an error.")
+    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)
