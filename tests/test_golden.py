@@ -39,6 +39,7 @@ from a2cli.experiments import (
     weight_figures,
 )
 from a2cli.experiments.transfer_summary import draw_transfer
+from a2cli.plots import heat_maps
 from a2cli.report import Report, report_from
 from a2cli.results.data import DataCheck, NearDuplicate
 from a2cli.results.predictions import Predictions
@@ -249,9 +250,22 @@ def test_figures_and_their_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(invariance_figures, "_draw_sheet", lambda *_: None)
     run = recorded(name)
     assert run.figures
+    for figure in run.figures.values():
+        within_page(figure)
     hold(f"{name}.csv", "".join(f"# {figure}.csv\n{table}" for figure, table in run.tables.items()))
     lines = (f" {json.dumps(figure)}: {{\n{_listed(drawn(made))}\n }}" for figure, made in run.figures.items())
     hold(f"{name}.figures.json", "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def within_page(figure: Figure) -> None:
+    for axes in figure.axes:
+        box = axes.get_position()
+        assert min(box.min) >= 0 and max(box.max) <= 1, f"{axes.get_label() or axes.get_title()}: beyond the page"
+
+
+@pytest.mark.parametrize("draw", [heat_maps.classes, heat_maps.layers])
+def test_of_one_run_and_few_changes_nothing_is_cut(draw: Callable[[Any], Figure]) -> None:
+    within_page(draw(report_of("probe-invariance").results.runs[:1]))
 
 
 def _listed(found: Mapping[str, Any]) -> str:

@@ -138,7 +138,8 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
         name = fitted(run.name, max(1.0, panel - width_of(some, 8.5)), 8.5)
         axes.set_title(name + some, loc="left", fontsize=8.5, color=INK)
         if number == 0:
-            color_bar(figure, drawn, width - BAR + 0.1, height - top - 2.5, 2.5, "share of the class's images",
+            tall = min(2.5, height - top - 0.1)  # of few changes there is less room than the bar takes
+            color_bar(figure, drawn, width - BAR + 0.1, height - top - tall, tall, "share of the class's images",
                       format=PercentFormatter())  # fmt: skip
     return figure
 
