@@ -37,7 +37,7 @@ def check_results(run: Run, settings: Any, results: ComparisonResults | Ablation
 
 
 def _is_wording(field: str, stated: object, derived: object) -> bool:
-    """Return whether two values differ only as versions put the same; each pair's verdict is one word in all."""
+    """Return whether values may differ in their words between versions; a pair's verdict is the same word in all."""
     name = field.rpartition(".")[2]
     if name == "verdict":
         return " " in str(stated) and " " in str(derived)
