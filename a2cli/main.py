@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -198,4 +199,5 @@ def explained(error: Exception) -> tuple[int, str]:
         return SettingsError.exit_status, f"--device mps cannot compute this ({_beginning(error)}); use --device cpu"
     if missing := not_installed(error):
         return SettingsError.exit_status, missing
-    return 1, f"a bug in a2, please report it: {type(error).__name__}: {error} (--debug shows where)"
+    said = textwrap.shorten(str(error), 300, placeholder=" ...")  # torch's can be pages long
+    return 1, f"a bug in a2, please report it: {type(error).__name__}: {said} (--debug shows where)"

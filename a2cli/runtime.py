@@ -2,10 +2,13 @@
 
 import ctypes
 import hashlib
+import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +42,7 @@ class Streams:
 
 
 _auto_threads = ""  # why auto chose as many threads as this process has, if it did
+_varying_steps = set[str]()  # those that a GPU met and that torch has no way to repeat
 
 
 def set_up(device: str, threads: int, auto: str = "") -> torch.device:
@@ -52,9 +56,11 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
     torch.set_num_threads(threads or NO_TRAINING[0])
     _auto_threads = auto if threads else NO_TRAINING[1]
     torch.set_flush_denormal(True)  # Adam's second moments sink into denormals, which cost a hundred times as much
+    if device == "auto" and torch.cuda.is_available():
+        device = "cuda"
+    if device.startswith("cuda"):
+        _repeat_on_gpu()
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -63,6 +69,37 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
         reason = str(error).splitlines()[0][:200]
         raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
     return chosen
+
+
+def _repeat_on_gpu() -> None:
+    """Have a GPU compute with all of 32 bits, and the same bits each time, as far as torch can.
+
+    By itself cuDNN rounds what a convolution multiplies to TF32's 10 bits of mantissa, and adds up in an order that
+    changes from run to run (PyTorch's notes "CUDA semantics" and "Reproducibility").
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
+    backends: Any = torch.backends  # the stubs lack what is set here
+    for arithmetic in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
+        arithmetic.fp32_precision = "ieee"
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, *rest: Any, **more: Any) -> None:
+        if "does not have a deterministic implementation" in str(message):
+            _varying_steps.add(str(message).split()[0])
+        else:
+            show(message, *rest, **more)
+
+    warnings.showwarning = collect
+
+
+def repeats() -> list[str]:
+    """Return a warning if this process computed what the same machine would not give again to the bit."""
+    if not _varying_steps:
+        return []
+    steps = ", ".join(sorted(_varying_steps))
+    return [f"on a GPU, torch has no deterministic {steps}: the same command gives results that differ slightly"]
 
 
 @contextmanager
@@ -89,6 +126,13 @@ def _keep_freed_memory() -> None:
             libc.mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
 
 
+def _gpu(device: torch.device) -> dict[str, str | int]:
+    if device.type != "cuda":
+        return {}
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return {"gpu": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
+
+
 def environment(device: torch.device, before: Mapping[str, str | int] | None = None) -> dict[str, str | int]:
     """Return what a reader needs to know of the machine to repeat the run.
 
@@ -104,6 +148,7 @@ def environment(device: torch.device, before: Mapping[str, str | int] | None = N
         "numpy": np.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
+        **_gpu(device),
         "threads": threads,
         **({"threads_chosen_by": chosen_by} if chosen_by else {}),
     }

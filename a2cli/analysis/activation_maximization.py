@@ -116,13 +116,13 @@ def ascend(
     The unit is the middle one of its map. Gradient ascent in the Fourier domain, low frequencies first, moved a
     little at each step (Olah, Mordvintsev & Schubert 2017, "preconditioning" and "transformation robustness").
     """
-    part, rows = truncate(graph, [name]), torch.arange(len(units))
+    part, rows, columns = truncate(graph, [name]), torch.arange(len(units)), torch.tensor(units)
+    device = next(part.parameters()).device
     draw, jitter = streams.torch("ascent"), min(JITTER, side // 16)
     waves = torch.fft.rfftfreq(side)[None, :].square() + torch.fft.fftfreq(side)[:, None].square()
-    scale = 1 / waves.sqrt().clamp_min(1 / side)
-    picture = torch.view_as_real(
-        torch.fft.rfft2(NOISE * torch.randn(len(units), 3, side, side, generator=draw), norm="ortho")
-    )
+    scale = (1 / waves.sqrt().clamp_min(1 / side)).to(device)
+    noise = NOISE * torch.randn(len(units), 3, side, side, generator=draw)
+    picture = torch.view_as_real(torch.fft.rfft2(noise, norm="ortho")).to(device)
     picture, momentum = (picture / scale[..., None]).requires_grad_(), torch.zeros_like(picture)
 
     def rendered() -> Tensor:
@@ -133,7 +133,7 @@ def ascend(
         values: Tensor = part(images)[name]
         if values.dim() > 2:
             values = values[:, :, values.shape[2] // 2, values.shape[3] // 2]
-        return values[rows, list(units)]
+        return values[rows, columns]
 
     for _ in (reporter or NullReporter()).batches(range(steps), steps):
         shifts = torch.randint(-jitter, jitter + 1, (2,), generator=draw).tolist()

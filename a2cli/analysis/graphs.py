@@ -144,7 +144,8 @@ def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Der
     of the map that the layer named `of` leaves."""
     with torch.inference_mode():
         derivation = Derivation(graph, of)
-        derivation.run(torch.zeros(1, 3, image_size, image_size))
+        device = next((one.device for one in graph.parameters()), None)
+        derivation.run(torch.zeros(1, 3, image_size, image_size, device=device))
     return derivation
 
 

@@ -141,4 +141,5 @@ def warped(maps: Tensor, matrix: Tensor, offset: Tensor, place: Place, side: int
     last = torch.tensor([width - 1, height - 1])
     inside = ((units > -1e-3) & (units < last + 1e-3)).all(dim=-1)
     grid = (2 * units / last.clamp_min(1) - 1).expand(len(maps), -1, -1, -1)
-    return F.grid_sample(maps, grid, align_corners=True, padding_mode="border"), inside
+    moved = F.grid_sample(maps, grid.to(maps.device), align_corners=True, padding_mode="border")
+    return moved, inside.to(maps.device)

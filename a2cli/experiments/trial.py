@@ -21,7 +21,7 @@ from a2cli.experiments.verdicts import training_verdict
 from a2cli.report import DataSummary, ProgressReporter, Report
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
-from a2cli.runtime import Streams, environment
+from a2cli.runtime import Streams, environment, repeats
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.training.loop import Evaluation, evaluate, fit
@@ -140,6 +140,7 @@ def _run(
         status="running" if more else "done",
         results=TrainingResults([result], None, None, None, None, verdict),
         history=history,
+        warnings=[*report.warnings, *repeats()],
         test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
     )
 
@@ -180,6 +181,8 @@ def _train(progress: TrainState, run: Run, device: torch.device, reporter: Progr
             progress.save(run)
             saved = time.perf_counter()
     progress.save(run)
+    for note in repeats():
+        reporter.warn(note)
 
 
 def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:

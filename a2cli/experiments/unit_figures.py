@@ -137,7 +137,7 @@ Sees = tuple[View, View] | None  # rows and columns; None for a unit that sees a
 
 def _views(viewed: InspectedNetwork, layers: Sequence[str]) -> dict[str, Sees]:
     nodes = [viewed.layers[name].node for name in layers]
-    derived = graphs.derive(truncate(viewed.graph, nodes).to("cpu"), viewed.image_size).layers
+    derived = graphs.derive(truncate(viewed.graph, nodes), viewed.image_size).layers
     found: dict[str, Sees] = {}
     for name, node in zip(layers, nodes, strict=True):
         known = derived[node].known if node in derived else None
