@@ -1,18 +1,20 @@
 """`a2` without its start-up: copies of a process that has loaded torch and all of a2cli, and computed nothing.
 
-`python forked.py SOCKET` is that process, which ends with its standard input. `a2` on the PATH that `started` makes is a
-client of it: it hands over its arguments, environment, folder, ignored signals and open standard streams, passes signals
-on and ends as its copy does; where it is killed, so is the copy. What is being tested is the copy: `main()` from its
-beginning, on the client's streams themselves. Linux only, as is forking with torch loaded.
+`python forked.py SOCKET` is that process; it ends with its standard input. `client` is the `a2` in conftest's `forked`
+folder: it hands over its arguments, environment, folder, ignored signals and open standard streams, passes signals on
+and ends as its copy does; where it is killed, so is the copy. What is tested is the copy: `main()` from its beginning,
+on the client's streams. It draws a third of the built-in sets. Linux only.
 """
 
-import array
 import json
 import os
 import select
 import signal
 import socket
 import sys
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST = 1 << 20  # bytes of arguments and environment
@@ -21,13 +23,14 @@ MOST = 1 << 20  # bytes of arguments and environment
 def client(address: str) -> None:
     """Have a copy run `a2` with this process's arguments, and end as it ends."""
     opened = [number for number in (0, 1, 2) if _is_open(number)]
-    for number in {0, 1, 2} - {*opened}:
+    for _ in range(len(opened), 3):
         os.open(os.devnull, os.O_RDWR)  # so that the socket is none of them
     ignored = [number for number in PASSED_ON if signal.getsignal(number) is signal.SIG_IGN]
     signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.connect(address)
-    asked = [sys.argv, dict(os.environ), os.getcwd(), [int(number) for number in ignored], opened, os.umask(0)]
+    own = [int(number) for number in ignored], opened, os.umask(0), os.getpid()
+    asked = [sys.argv, dict(os.environ), os.getcwd(), *own]
     socket.send_fds(server, [json.dumps(asked).encode()], opened)
     pid = int(server.recv(100))
     for number in {*PASSED_ON} - {*ignored}:
@@ -37,7 +40,8 @@ def client(address: str) -> None:
         os.close(number)
     status = int(server.recv(100) or 1)
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has nothing else
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 
@@ -80,10 +84,18 @@ def _load() -> None:
     for module in pkgutil.walk_packages(import_module("a2cli").__path__, "a2cli."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.console", "rich.live", "PIL.PngImagePlugin"):
+    for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.live", "PIL.PngImagePlugin"):
         import_module(name)
+    for name in ("atelier", "portraits"):
+        module = import_module(f"a2cli.data.{name}")
+        module.draw_set = partial(_draw_a_third, module.draw_set)
     gc.freeze()
     gc.enable()
+
+
+def _draw_a_third(draw_set: Any, classes: list[tuple[str, int]], *more: Any) -> Any:
+    """Draw a third of each class, and ten images at least: a random split leaves fewer out of the training."""
+    return draw_set([(name, max(10, count // 3)) for name, count in classes], *more)
 
 
 def _ended(pid: int) -> int:
@@ -107,19 +119,18 @@ def _attend(connection: socket.socket) -> None:
     if connection in ready:  # the client is gone
         os.kill(pid, signal.SIGKILL)
         os._exit(0)
-    _, status, used = os.wait4(pid, 0)
-    if os.environ.get("FORKED_TIMES"): open(os.environ["FORKED_TIMES"], "a").write(f"{used.ru_utime:.2f} {used.ru_stime:.2f} {used.ru_minflt} {json.loads(message)[0][1:]}\n")
-    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+    connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
     os._exit(0)
 
 
 def _run(asked: list, descriptors: list[int]) -> None:
     """Become the client, and run `a2`."""
-    arguments, environment, folder, ignored, opened, umask = asked
+    arguments, environment, folder, ignored, opened, umask, pid = asked
     import multiprocessing.process
     import multiprocessing.util
     import types
 
+    _be_named(f"a2-{pid}")
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -147,18 +158,23 @@ def _run(asked: list, descriptors: list[int]) -> None:
     main()
 
 
-def _spawned(spawn, path: bytes, words: list[str], kept: list[int]) -> int:  # noqa: ANN001
+def _be_named(name: str) -> None:
+    """Have `ps -o comm` show this process by a name of at most 15 letters."""
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+
+
+def _spawned(spawn: Any, path: bytes, words: list[str], kept: list[int]) -> int:
     """Start multiprocessing's server of processes as a copy as well; anything else as it is."""
     if "multiprocessing.forkserver" not in words[-1]:
         return spawn(path, words, kept)
     if pid := os.fork():
         return pid
+    _be_named("forkserver")
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in kept:
-            try:
+            with suppress(OSError):  # that of the listing itself
                 os.close(int(name))
-            except OSError:  # that of the listing itself
-                pass
     for number in PASSED_ON:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

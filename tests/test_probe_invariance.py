@@ -6,10 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
-from conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
+from conftest import A2, TINY, draw_classes, edit, hold_to_schema, nothing_left
 from contact_sheet import runs
 from PIL import Image
 
@@ -31,7 +30,7 @@ def results(a2: A2, *arguments: object) -> dict:  # type: ignore[type-arg]
     ended = a2("probe-invariance", *arguments, "--json")
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     found = report["results"]
     assert isinstance(found, dict)
     return found
