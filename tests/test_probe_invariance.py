@@ -19,11 +19,21 @@ FAST = ["--threads", "1", "--device", "cpu"]
 FEW = [*FAST, "--changes", "brightness,translate-x,flip-horizontal"]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trained")
+
+
 @pytest.fixture
-def trained(a2: A2, train: A2, tmp_path: Path) -> Path:
-    """A small run that tells dark images from light ones."""
-    draw_classes(tmp_path / "set", count=100)
-    return train("--data", "set", "--out", "net", "--epochs", "8", "--learning-rate", "0.01").done()
+def trained(place: Path, train: A2, tmp_path: Path) -> Path:
+    """A small run that tells dark images from light ones, in the folder `net`; trained by the first test."""
+    if not (place / "net").exists():
+        draw_classes(tmp_path / "set", count=100)
+        train("--data", "set", "--out", "net", "--epochs", "8", "--learning-rate", "0.01").done()
+        for name in ("set", "net", "cache"):
+            shutil.copytree(tmp_path / name, place / name)
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    return Path("net")
 
 
 def results(a2: A2, *arguments: object) -> dict:  # type: ignore[type-arg]
