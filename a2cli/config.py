@@ -6,7 +6,7 @@ Precedence, last wins: the default, the presets in their order, the flags.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -168,12 +168,7 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
             text = file.read(PRESET_BYTES + 1)
         if len(text) > PRESET_BYTES:
             raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
-        _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
-        entries = yaml.safe_load(text)
-        node = yaml.compose(text, yaml.SafeLoader)
-        keys = Counter(key.value for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
-        if twice := [key for key, count in keys.items() if count > 1]:
-            raise SettingsError(f"{path}: {twice[0]} is set twice")
+        entries = _parsed(path, text)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -181,6 +176,20 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
         raise SettingsError(f"{path}: not YAML: {reason}") from None
     if not isinstance(entries, dict):
         raise SettingsError(f"{path}: expected 'setting: value' lines, got {type(entries).__name__}")
+    return dict(entries)
+
+
+@lru_cache(256)
+def _parsed(path: Path, text: bytes) -> Any:
+    """Return what a file's text says; a preset that many others extend is parsed once, as PyYAML takes its time."""
+    import yaml
+
+    _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
+    entries = yaml.safe_load(text)
+    node = yaml.compose(text, yaml.SafeLoader)
+    keys = Counter(key.value for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
+    if twice := [key for key, count in keys.items() if count > 1]:
+        raise SettingsError(f"{path}: {twice[0]} is set twice")
     return entries
 
 

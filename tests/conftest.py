@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded; each pytest-xdist worker has a core
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from a2cli import main, runs
@@ -38,11 +42,39 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A2_DATA_DIR", str(tmp_path / "data"))
 
 
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an `a2` that starts at once, for where the start is not what is tested (`forked.py`)."""
+    folder = tmp_path_factory.mktemp("forked")
+    if sys.platform != "linux":
+        (folder / "a2").symlink_to(Path(sys.executable).with_name("a2"))
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="a2-") as short:  # a socket's path has at most 107 characters
+        address = f"{short}/socket"
+        start = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport forked\n"
+        (folder / "a2").write_text(f"#!{sys.executable} -IS\n{start}forked.client({address!r})\n")
+        (folder / "a2").chmod(0o700)
+        command = [sys.executable, Path(__file__).with_name("forked.py"), address]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as server:
+            assert server.stdout and server.stdout.readline() == b"ready\n"
+            yield folder
+            server.communicate(timeout=60)  # its input ends, and with it the server
+
+
 @pytest.fixture(autouse=True, scope="session")
 def unrendered() -> Iterator[None]:
     """Make every figure, but turn none into pixels: that takes most of a small command's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "rendered", lambda *_: PNG)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unsynced() -> Iterator[None]:
+    """Leave out the wait for the disk after each file, which only a power failure would tell from this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
@@ -103,6 +135,18 @@ class Ended:
         assert len(lines) == len(warnings), self.err
         assert all(line.startswith("warning: ") and word in line for line, word in zip(lines, warnings, strict=True))
         return Path(self.out.rstrip("\n"))
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    schema = json.loads((ROOT / "docs/report.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)  # takes half a second
+    return Draft202012Validator(schema)
+
+
+def hold_to_schema(report: object) -> None:
+    """Hold a report to the documented schema."""
+    _schema().validate(report)
 
 
 def apart_from_few(errors: str) -> list[str]:

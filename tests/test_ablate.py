@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import jsonschema
 import pytest
-from conftest import A2, ROOT, draw_classes, real_weights
+from conftest import A2, draw_classes, hold_to_schema, real_weights
 
 from a2cli.analysis.statistics import spread
 from a2cli.checks.ablation import ingredients_of
@@ -38,7 +37,7 @@ def ablate(a2: A2, tmp_path: Path) -> A2:
 
 def results(folder: Path) -> dict[str, Any]:
     report = json.loads((folder / "report.json").read_text())
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     return dict(report["results"])
 
 

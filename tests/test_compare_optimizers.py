@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -12,9 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import jsonschema
 import pytest
-from conftest import A2, ROOT, apart_from_few, draw_classes
+from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
 from a2cli.checks.comparison import seconds_of
 from a2cli.experiments import comparison, trials
@@ -52,7 +50,7 @@ def compare(a2: A2, tmp_path: Path) -> A2:
 
 def results(folder: Path) -> dict[str, Any]:
     report = json.loads((folder / "report.json").read_text())
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     return dict(report["results"])
 
 
@@ -253,10 +251,9 @@ def test_a_momentum_acts_where_one_contender_has_it(a2: A2) -> None:
     assert ended.status == 0
 
 
-def started(folder: Path, *flags: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "a2cli", "compare-optimizers", *SMALL, *flags]
+def started(a2: Path, folder: Path, *flags: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        command,
+        [a2 / "a2", "compare-optimizers", *SMALL, *flags],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -266,11 +263,12 @@ def started(folder: Path, *flags: str) -> "subprocess.Popen[str]":
 
 
 def children(process: int) -> list[int]:
-    """Return the processes that run trials for this one: copies of the server that it started."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True)
-    servers = [line.split() for line in listed.stdout.splitlines() if "multiprocessing.forkserver" in line]
-    mine = {pid for pid, parent, *_ in servers if int(parent) == process}
-    return [int(pid) for pid, parent, *_ in servers if parent in mine]
+    """Return the processes that run trials for this one (`forked.py` names them): copies of the server it started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True)
+    every = [line.split() for line in listed.stdout.splitlines()]
+    copy = {pid for pid, _, name, *_ in every if name == f"a2-{process}"}
+    servers = {pid for pid, parent, name, *_ in every if name == "forkserver" and parent in copy}
+    return [int(pid) for pid, parent, name, *_ in every if name == "forkserver" and parent in servers]
 
 
 def until(condition: Any, seconds: float = 60) -> Any:
@@ -297,11 +295,11 @@ LONG = [
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
-    out, err = started(tmp_path, *LONG, "--out", "whole").communicate(timeout=120)
+    out, err = started(forked, tmp_path, *LONG, "--out", "whole").communicate(timeout=120)
     assert (out, apart_from_few(err)) == ("whole\n", [])
-    process = started(tmp_path, *LONG, "--out", "out")
+    process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
     os.kill(until(lambda: children(process.pid))[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)
@@ -314,9 +312,9 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path) -> None:
+def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
-    process = started(tmp_path, *LONG, "--out", "out")
+    process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
     workers = until(lambda: children(process.pid))
     process.send_signal(sign)
@@ -324,7 +322,7 @@ def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path) -> None:
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     begun = Counter(path.parts[-2] for path in tmp_path.glob("out/trials/*/metrics.csv"))
-    again = [sys.executable, "-m", "a2cli", "compare-optimizers", "--resume", "out", "--jobs", "2", "--quiet"]
+    again = [forked / "a2", "compare-optimizers", "--resume", "out", "--jobs", "2", "--quiet"]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
     assert set(begun) <= set(weights(tmp_path / "out"))

@@ -35,8 +35,8 @@ def test_there_are_command_lines() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", command_lines())
-def test_command_line_runs(line: str, place: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def test_command_line_runs(line: str, place: Path, forked: Path) -> None:
+    path = os.pathsep.join(map(str, (forked, Path(sys.executable).parent, os.environ["PATH"])))
     env = dict(os.environ, PATH=path, A2_CACHE_DIR=str(place / "cache"), A2_DATA_DIR=str(place / "data"))
     if '"$weights"' in line:  # no network here for torchvision's download
         env["weights"] = str(real_weights("alexnet_features.safetensors"))

@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes
+from conftest import A2, draw_classes, hold_to_schema
 from safetensors.torch import save_file
 from torch import nn
 
@@ -133,10 +132,6 @@ def test_a_kernel_that_marks_too_much_is_found_out_first(a2: A2, monkeypatch: py
     a2(*command).refused(2, "the kernel that computes Z1 here spreads NaN", "nothing can be proven")
 
 
-def schema() -> Any:
-    return json.loads((ROOT / "docs/report.schema.json").read_text())
-
-
 def test_a_run_trained_against_untrained(a2: A2, train: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=20, side=14)
     small = ["--image-size", "14", "--channels", "3,4", "--stride", "1", "--epochs", "8", "--learning-rate", "0.05"]
@@ -144,7 +139,7 @@ def test_a_run_trained_against_untrained(a2: A2, train: A2, tmp_path: Path) -> N
     look = a2("receptive-field", "--run", run, "--effective", "--out", "look", "--quiet")
     folder = look.done()
     report = json.loads((folder / "report.json").read_text())
-    jsonschema.validate(report, schema())
+    hold_to_schema(report)
     found = report["results"]["effective"]
     assert [(one["layer"], one["weights"]) for one in found] == [
         (layer, weights) for layer in ("conv1", "conv2") for weights in ("untrained", "trained")

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes
+from conftest import A2, ROOT, draw_classes, hold_to_schema
 from PIL import Image
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -42,7 +41,7 @@ def results(a2: A2, *arguments: object) -> dict[str, Any]:
     ended = a2("extract-features", *arguments, "--overwrite", "--json")
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     assert (report["status"], report["command"]) == ("done", "extract-features")
     found = report["results"]
     assert isinstance(found, dict)

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes, real_weights
+from conftest import A2, draw_classes, hold_to_schema, real_weights
 from torch import Tensor, nn
 
 from a2cli.config import build, resolve
@@ -60,7 +59,7 @@ def trunk_of(run: str | Path) -> Weights:
 
 def results_of(run: str | Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((Path(run) / "report.json").read_text())
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     return report
 
 

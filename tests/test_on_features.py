@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
-from conftest import A2, ROOT, draw_classes, real_weights
+from conftest import A2, draw_classes, hold_to_schema, real_weights
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -39,7 +38,7 @@ def features(a2: A2, tmp_path: Path) -> str:
 
 def report_of(run: str | Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((Path(run) / "report.json").read_text())
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     return report
 
 

@@ -6,10 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
-from conftest import A2, ROOT, TINY, draw_classes, edit, nothing_left
+from conftest import A2, TINY, draw_classes, edit, hold_to_schema, nothing_left
 from contact_sheet import runs
 from PIL import Image
 
@@ -20,18 +19,28 @@ FAST = ["--threads", "1", "--device", "cpu"]
 FEW = [*FAST, "--changes", "brightness,translate-x,flip-horizontal"]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trained")
+
+
 @pytest.fixture
-def trained(a2: A2, train: A2, tmp_path: Path) -> Path:
-    """A small run that tells dark images from light ones."""
-    draw_classes(tmp_path / "set", count=100)
-    return train("--data", "set", "--out", "net", "--epochs", "8", "--learning-rate", "0.01").done()
+def trained(place: Path, train: A2, tmp_path: Path) -> Path:
+    """A small run that tells dark images from light ones, in the folder `net`; trained by the first test."""
+    if not (place / "net").exists():
+        draw_classes(tmp_path / "set", count=100)
+        train("--data", "set", "--out", "net", "--epochs", "8", "--learning-rate", "0.01").done()
+        for name in ("set", "net", "cache"):
+            shutil.copytree(tmp_path / name, place / name)
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    return Path("net")
 
 
 def results(a2: A2, *arguments: object) -> dict:  # type: ignore[type-arg]
     ended = a2("probe-invariance", *arguments, "--json")
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
-    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    hold_to_schema(report)
     found = report["results"]
     assert isinstance(found, dict)
     return found

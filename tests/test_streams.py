@@ -11,26 +11,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import A2, TINY, contents, once
+from conftest import TINY, contents, once
 
 pytest.importorskip("fcntl", reason="these streams and signals are POSIX's")
 A2_COMMAND = [sys.executable, "-m", "a2cli"]
 TRAIN = ["train-cnn", *TINY[:-1], "--data", "set", "--out", "run"]
 
 
-def in_shell(tmp_path: Path, arguments: Sequence[str], streams: str) -> subprocess.CompletedProcess[str]:
+def in_shell(
+    tmp_path: Path, arguments: Sequence[str], streams: str, command: Sequence[str] = A2_COMMAND
+) -> subprocess.CompletedProcess[str]:
     """Run `a2` with its streams as a shell redirects them."""
-    line = f"{shlex.join([*A2_COMMAND, *once(arguments)])} {streams}"
+    line = f"{shlex.join([*command, *once(arguments)])} {streams}"
     return subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
 
-def without_a_reader(tmp_path: Path, arguments: Sequence[str], *, errors_too: bool = False) -> tuple[int, str]:
+def without_a_reader(
+    tmp_path: Path, arguments: Sequence[str], command: Sequence[str] = A2_COMMAND, *, errors_too: bool = False
+) -> tuple[int, str]:
     """Run `a2 ... | head -0`, or with `2>&1`, and return its exit status and standard error."""
     reader, writer = os.pipe()
     os.close(reader)
     errors = writer if errors_too else subprocess.PIPE
     done = subprocess.run(
-        [*A2_COMMAND, *once(arguments)], cwd=tmp_path, stdout=writer, stderr=errors, text=True, timeout=120
+        [*command, *once(arguments)], cwd=tmp_path, stdout=writer, stderr=errors, text=True, timeout=120
     )
     os.close(writer)
     return done.returncode, done.stderr or ""
@@ -50,21 +54,24 @@ def done_and_whole(run: Path) -> bool:
     return report["status"] == "done" and all((run / name).is_file() for name in report["artifacts"])
 
 
-def test_a_closed_pipe_stops_no_training(data: Path, tmp_path: Path, a2: A2) -> None:
+def test_a_closed_pipe_stops_no_training(data: Path, tmp_path: Path, forked: Path) -> None:
     """As `a2 train-cnn ... 2>&1 | head -1` does."""
-    assert without_a_reader(tmp_path, TRAIN, errors_too=True) == (141, "")
+    command, image = [str(forked / "a2")], str(data / "ada/0.png")
+    assert without_a_reader(tmp_path, TRAIN, command, errors_too=True) == (141, "")
     assert done_and_whole(tmp_path / "run")
-    image = str(data / "ada/0.png")
-    assert without_a_reader(tmp_path, ["predict", "--run", "run", image]) == (141, "")
-    assert without_a_reader(tmp_path, ["predict", "--run", "run", image, "none.png"])[0] == 3, "an error comes first"
+    assert without_a_reader(tmp_path, ["predict", "--run", "run", image], command) == (141, "")
+    status, _ = without_a_reader(tmp_path, ["predict", "--run", "run", image, "none.png"], command)
+    assert status == 3, "an error comes first"
 
 
 @pytest.mark.parametrize(("streams", "status"), [("<&- >&- 2>&-", 141), ("2>/dev/full", 0)])
-def test_streams_without_an_end_stop_no_training(streams: str, status: int, data: Path, tmp_path: Path) -> None:
+def test_streams_without_an_end_stop_no_training(
+    streams: str, status: int, data: Path, tmp_path: Path, forked: Path
+) -> None:
     if "full" in streams and not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     before = contents(data)
-    assert in_shell(tmp_path, TRAIN, streams).returncode == status
+    assert in_shell(tmp_path, TRAIN, streams, [str(forked / "a2")]).returncode == status
     assert done_and_whole(tmp_path / "run")
     assert contents(data) == before, "a file that was opened took the place of a closed stream"
 
@@ -78,9 +85,9 @@ def test_streams_that_are_closed_from_the_start(command: str, streams: str, stat
     assert (ended.returncode, ended.stderr) == (status, "")
 
 
-def started(tmp_path: Path) -> "subprocess.Popen[str]":
+def started(tmp_path: Path, command: Sequence[str] = A2_COMMAND) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*A2_COMMAND, *once([*TRAIN, "--epochs", "100000"])], cwd=tmp_path,
+        [*command, *once([*TRAIN, "--epochs", "100000"])], cwd=tmp_path,
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True, preexec_fn=heard,
     )  # fmt: skip
@@ -148,8 +155,8 @@ main.main()
     assert subprocess.run([sys.executable, "-c", interrupted_at_its_end], timeout=60).returncode == 130
 
 
-def test_ctrl_c_twice_while_it_trains(data: Path, tmp_path: Path, a2: A2) -> None:
-    process = started(tmp_path)
+def test_ctrl_c_twice_while_it_trains(data: Path, tmp_path: Path, forked: Path) -> None:
+    process = started(tmp_path, [str(forked / "a2")])
     while not list((tmp_path / "run").glob("metrics.csv")):
         assert process.poll() is None
         time.sleep(0.05)

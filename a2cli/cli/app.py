@@ -1,5 +1,6 @@
 """The command-line app, made from the table of commands; a command is imported when it is called."""
 
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -42,8 +43,9 @@ def _flag_of(word: str) -> str:
     return hyphenated(word.partition("=")[0]) if word.startswith("--") else word[:2] if word.startswith("-") else ""
 
 
+@cache
 def _made(name: str) -> Any:
-    """Return a command as Typer runs it, with an option for each of its settings."""
+    """Return a command as Typer runs it, with an option for each of its settings; made once, if called again."""
     from a2cli.options import with_options
 
     command = COMMANDS[name]

@@ -2,7 +2,8 @@
 
 import inspect
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -44,11 +45,17 @@ def _asked_in_place(node: fx.Node) -> bool:
     """Return whether a function's argument `inplace` is true, by name or by its position."""
     if "inplace" in node.kwargs or not callable(node.target):
         return bool(node.kwargs.get("inplace"))
-    try:
-        names = list(inspect.signature(node.target).parameters)
-    except (TypeError, ValueError):  # what is written in C has no signature, and no such argument
-        return False
+    names = _arguments_of(node.target)
     return "inplace" in names and bool(dict(zip(names, node.args, strict=False)).get("inplace"))
+
+
+@cache
+def _arguments_of(function: Callable[..., Any]) -> Sequence[str]:
+    """Return the names of a function's arguments; finding them takes long, and a network calls few functions often."""
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # what is written in C has no signature, and no such argument
+        return []
 
 
 def any_in_place(graph: fx.GraphModule) -> bool:
