@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("config",), ("options", "console"), ("experiments",), ("plots",),
-    ("runs",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry", "best"), ("storage",),
+    ("runs",), ("figure_files",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",),
+    ("geometry", "best"), ("storage",),
     ("report", "settings"), ("results", "versions"), ("errors", "machine"), ("text", "formats"), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

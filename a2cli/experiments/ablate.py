@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from statistics import fmean
 
@@ -29,7 +28,7 @@ from a2cli.experiments.trial_ledger import TrialKey, TrialLedger
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
@@ -189,12 +188,10 @@ def ablate(
         results = _results(ablation, 1 / summary.val)
         if not ablation.board.ran:
             check_results(run, settings, results)
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(torch.device(device)),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(torch.device(device)),
             data=summary,
             results=results,
             warnings=list(ground.warnings),

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from statistics import fmean, median
 from typing import Any
@@ -19,7 +18,7 @@ from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
@@ -57,12 +56,10 @@ def compare_optimizers(
         results = _results(comparison, tables, 1 / summary.val)
         if not comparison.ran:
             check_results(run, settings, results)
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(torch.device(device)),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(torch.device(device)),
             data=summary,
             results=results,
             warnings=list(images.warnings),

@@ -3,24 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from a2cli.analysis.features import ActivationCache
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.data.splits import Rows, Split, split_of
+from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, warn_grayscale
 from a2cli.experiments.finetune_stages import (
+    Staged,
     StagePlan,
+    activations,
     check_batch_norms,
+    counted_through,
     frozen_weights,
     is_untouched,
+    kept_of,
     learning_part,
+    load,
+    on_the_whole,
     paces_of,
     plan_of,
 )
@@ -34,14 +38,14 @@ from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import NullReporter, ProgressReporter, Report
-from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
+from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
-from a2cli.training.loop import evaluate, monitored
+from a2cli.training.loop import evaluate
 
 COMMAND = "finetune"
 
@@ -135,14 +139,14 @@ class Finetuning:
         network, wanted = self._network(alone), stages_of(alone)
         parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
         stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
-        kept = _kept(stages, alone)
+        kept = kept_of(stages, alone)
         load(network, run.child(stages[kept].result.folder))
         weights = run.save_model(self._card(alone), network)
-        result = replace(_on_the_whole(stages, kept), weights_sha256=weights)
+        result = replace(on_the_whole(stages, kept), weights_sha256=weights)
         if final:
             run.write_report(report)
             result = self._tested(result, alone, network, device, reporter)
-        epochs = _counted_through(stages)
+        epochs = counted_through(stages)
         history = {str(result.seed): [log for logs in epochs for log in logs]}
         run.start_metrics(history[str(result.seed)])
         verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
@@ -206,7 +210,7 @@ class Finetuning:
         run: Run,
         device: torch.device,
         reporter: ProgressReporter,
-    ) -> "Staged":
+    ) -> Staged:
         """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
         stages = stages_of(alone)
         plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
@@ -262,7 +266,9 @@ class Finetuning:
         packed, split = self.packed, split_of(self.packed, config)
         train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
         if cached and plan.cut:
-            train, val = self._activations(network, plan.cut, [split.train, split.val], config, device, reporter)
+            train, val = activations(
+                self.trunk, packed, network, plan.cut, [split.train, split.val], config.training, device, reporter
+            )
 
         def learner() -> Learner:
             part = learning_part(network, plan.cut, cached=cached)
@@ -285,77 +291,3 @@ class Finetuning:
             learner=learner,
             epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),
         )
-
-    def _activations(
-        self,
-        network: Transfer,
-        cut: str,
-        parts: Sequence[Rows],
-        config: FinetuneSettings,
-        device: torch.device,
-        reporter: ProgressReporter,
-    ) -> list[ImageSet]:
-        """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
-        grid = self.trunk.grid if cut == self.trunk.node else 0
-        card = replace(self.trunk, node=cut, grid=grid)
-        training = config.training
-        arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-        kept = ActivationCache(
-            network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True
-        )
-        rows = np.concatenate(parts)
-        found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, reporter)
-        values, places = found[cut]
-        labels, ends = self.packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
-        return [
-            ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
-            for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
-        ]
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A finished stage: what is said of it, its own result, its epochs."""
-
-    result: StageResult
-    training: TrainingResult
-    logs: Sequence[EpochLog]
-
-
-def load(network: Transfer, run: Run) -> None:
-    """Take over the weights that a stage kept."""
-    model, _ = run.load_model()
-    network.load_state_dict(model.state_dict())
-
-
-def _kept(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
-    """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
-    if not settings.training.restore_best:
-        return len(stages) - 1
-    logs = [stage.logs[stage.training.kept_epoch - 1] for stage in stages]
-    return min(range(len(stages)), key=lambda i: (monitored(logs[i], settings.training.monitor), i))
-
-
-def _counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
-    """Return each stage's epochs, numbered from the first stage on."""
-    found: list[list[EpochLog]] = []
-    for stage in stages:
-        before = sum(map(len, found))
-        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
-    return found
-
-
-def _on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
-    """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
-    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
-    last = stages[-1].training
-    return replace(
-        found,
-        epochs=sum(len(stage.logs) for stage in stages),
-        kept_epoch=before + found.kept_epoch,
-        best_epoch=before + found.best_epoch,
-        stopped_early=last.stopped_early,
-        last_train_accuracy=last.last_train_accuracy,
-        last_val_accuracy=last.last_val_accuracy,
-        folder=".",
-    )

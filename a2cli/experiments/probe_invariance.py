@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +17,7 @@ from a2cli.experiments.predict_changed import AnyPerturbation, Perturbation, Pro
 from a2cli.experiments.probe_targets import ProbeTarget, TrainingRun, find_target
 from a2cli.experiments.remeasured import check_measured
 from a2cli.experiments.verdicts import invariance_verdict
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
@@ -81,12 +80,10 @@ def probe_invariance(
             refuted=[said for one in outcomes for said in one.refuted],
         )
         run.write_config(COMMAND, flat(settings))
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(device),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(device),
             results=results,
             warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart, *results.refuted],
         )

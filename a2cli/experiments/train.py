@@ -20,7 +20,7 @@ from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
-from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector
+from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector, new_report
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -200,11 +200,10 @@ def _several(
                 continue
             reports.append(ground.train(alone, child, device, reporter, final=reading[folder], figures=True))
     of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
-    report = Report(
-        command=command_of(settings),
-        config=flat(settings),
-        environment=environment(device),
-        status="done",
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(device),
         created=created,
         data=reports[0].data,
         results=of_all.results,

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -18,12 +17,13 @@ from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.train_state import RunSpec, TrainState
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import DataSummary, ProgressReporter, Report
+from a2cli.report import DataSummary, ProgressReporter, Report, new_report
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of
+from a2cli.training.checkpoints import save_frame
 from a2cli.training.loop import Evaluation, evaluate, fit
 
 CHECKPOINT_SECONDS = 1.0
@@ -78,12 +78,12 @@ def under_way(
     previous = run.read_report()
     reads = previous.test_reads if previous else 0
     goes_on = previous is not None and previous.status != "done" and reads > 0
-    report = Report(
-        command=command_of(settings),
-        config=flat(settings),
-        environment=environment(device, previous.environment if previous else None),
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(device, previous.environment if previous else None),
         status="running",
-        created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"created": previous.created} if previous else {}),
         data=summary,
         warnings=list(warnings),
         test_reads=reads + (final and not goes_on),
@@ -172,7 +172,7 @@ def _train(progress: TrainState, run: Run, device: torch.device, reporter: Progr
         progress.record(log)
         run.append_metrics(log)
         if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
-            run.save_frame(log.epoch, {"weight": film.weight.detach().half()})
+            save_frame(run.folder / "film", log.epoch, {"weight": film.weight.detach().half()})
         reporter.epoch(log)
         if progress.stopped_early:
             break
