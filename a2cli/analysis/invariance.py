@@ -137,6 +137,7 @@ def _judged(
     known = [(point.strength, point.accuracy.value) for point in points if point.strength is not None]
     seen = [name for name in probe.change.augmentations if name in augmentations]
     images = len(np.unique(before.images))
+    breaks_at = [point.strength for point in broken if point.strength is not None] if verdict == "breaks" else []
     return ChangeResult(
         name=probe.name,
         title=probe.title,
@@ -145,7 +146,7 @@ def _judged(
         drawn=probe.drawn,
         points=points,
         verdict=verdict,
-        breaks_at=_mildest(probe, broken) if verdict == "breaks" else [],
+        breaks_at=[side[0] for side in _sides(probe, breaks_at)],
         halved_at=halved_at(probe, known, before.accuracy.value),
         more_images=_more(points, before.size, images, margin, changes, left)
         if verdict == "undecided" and counts
@@ -160,10 +161,6 @@ def _sides(probe: Probe, strengths: Sequence[float]) -> list[list[float]]:
     mildest = probe.change.mildest
     ordered = sorted(strengths, key=lambda value: (value > mildest, abs(value - mildest)))
     return [list(side) for _, side in groupby(ordered, key=lambda value: value > mildest)]
-
-
-def _mildest(probe: Probe, broken: Sequence[StrengthPoint]) -> list[float]:
-    return [side[0] for side in _sides(probe, [point.strength for point in broken if point.strength is not None])]
 
 
 def halved_at(probe: Probe, points: Sequence[tuple[float, float]], unchanged: float) -> list[float]:

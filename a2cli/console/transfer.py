@@ -52,7 +52,8 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
         for stage in found.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
-                console.print(f"Frozen in {stage.stage}: {_first_to_last(stage.frozen)}{once}.")
+                ends = " to ".join(dict.fromkeys([stage.frozen[0], stage.frozen[-1]]))
+                console.print(f"Frozen in {stage.stage}: {ends}{once}.")
     if found.probes:
         tested = any(one.test for one in found.probes)
         table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))
@@ -60,10 +61,6 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
             tests = [_short(one.test) if one.test else ""] if tested else []
             table.add_row(one.layer, one.answer, one.chosen, _short(one.val), *tests)
         console.print(table)
-
-
-def _first_to_last(layers: list[str]) -> str:
-    return layers[0] if len(layers) == 1 else f"{layers[0]} to {layers[-1]}"
 
 
 def _short(found: Accuracy | Spread) -> str:

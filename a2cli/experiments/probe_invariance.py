@@ -151,8 +151,8 @@ def probe_subject(
             if wrong or note:
                 reporter.warn(wrong or note)
     before = _together([one.before for one in found])
-    after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
-             for one in wanted}  # fmt: skip
+    after = {one: [(_together([before] * (len(answers) // len(before))), answers)  # once for each draw
+                   for answers in _by_strength(one, keys, found)] for one in wanted}  # fmt: skip
     return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, found, skipped, keys))
 
 
@@ -169,11 +169,6 @@ def _together(parts: Sequence[Answers]) -> Answers:
         *(np.concatenate([getattr(part, name) for part in parts])
           for name in ("images", "networks", "truths", "answers", "probabilities"))
     )  # fmt: skip
-
-
-def _repeated(before: Answers, after: Answers) -> Answers:
-    """Return the unchanged answers once for each draw."""
-    return _together([before] * (len(after) // len(before)))
 
 
 def _result(
