@@ -11,6 +11,7 @@ images would have to be counted as well (Nadeau & Bengio 2003).
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
@@ -78,13 +79,8 @@ def seeds_needed(mean: float, deviation: float, margin: float, comparisons: int,
     def decided(count: int) -> bool:
         return judged(mean, half_width(deviation, count, comparisons), margin) != "undecided"
 
-    if not decided(MOST_SEEDS):
-        return None
-    low, high = n, MOST_SEEDS  # the width falls as the count rises
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decided(middle) else (middle, high)
-    return high - n
+    more = bisect_left(range(n, MOST_SEEDS + 1), True, key=decided)  # the width falls as the count rises
+    return more if n + more <= MOST_SEEDS else None
 
 
 def detectable(deviation: float, n: int, comparisons: int, wanted: float = 0.8) -> float:

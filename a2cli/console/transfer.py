@@ -1,5 +1,6 @@
 """Features and fine-tuning, as printed."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, table_of
@@ -16,10 +17,7 @@ def show_features(report: Report) -> None:
     """Print what a features file holds."""
     assert isinstance(report.results, FeatureResults), "that is what was extracted"
     found, console = report.results, results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", soft_wrap=True)
-
+    say = partial(console.print, sep="\n", soft_wrap=True)
     weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
     squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
     say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
