@@ -116,7 +116,38 @@ class Finetuning:
         if previous is not None and previous.status == "done" and not final:
             return previous
         with under_way(run, alone, summary, self.warnings, device, final=final) as report:
-            return self._all_stages(alone, run, device, reporter, report, final, figures)
+            network, wanted = self._network(alone), stages_of(alone)
+            parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
+            stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
+            kept = kept_of(stages, alone)
+            load(network, run.child(stages[kept].result.folder))
+            weights = run.save_model(self._card(alone), network)
+            result = replace(on_the_whole(stages, kept), weights_sha256=weights)
+            if final:
+                run.write_report(report)
+                result = self._tested(result, alone, network, device, reporter)
+            epochs = counted_through(stages)
+            history = {str(result.seed): [log for logs in epochs for log in logs]}
+            run.start_metrics(history[str(result.seed)])
+            verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
+            said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
+            report = replace(
+                report,
+                status="done",
+                results=TrainingResults([result], None, None, None, None, verdict),
+                transfer=TransferResults(backbone_used(self.trunk), said, []),
+                history=history,
+            )
+
+            def draw() -> None:
+                firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
+                packed = self.packed
+                draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
+                draw_near_duplicates(
+                    run, report.data.near_duplicates if report.data else [], packed.names, packed.images
+                )
+
+            return run.finish(report, reporter, draw if figures else None)
 
     def _trunk_of(self, run: Run) -> TrunkCard:
         """Return the trunk as a run began with it: one of an earlier version goes on without `transform_input`."""
@@ -125,47 +156,6 @@ class Finetuning:
         begun = [Run.open(str(model.parent)).load_model()[1].trunk for model in run.folder.glob("stages/*/model")]
         before = any(trunk is not None and not trunk.transform_input for trunk in begun)
         return replace(self.trunk, transform_input=not before)
-
-    def _all_stages(
-        self,
-        alone: FinetuneSettings,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        report: Report,
-        final: bool,
-        figures: bool,
-    ) -> Report:
-        network, wanted = self._network(alone), stages_of(alone)
-        parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
-        stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
-        kept = kept_of(stages, alone)
-        load(network, run.child(stages[kept].result.folder))
-        weights = run.save_model(self._card(alone), network)
-        result = replace(on_the_whole(stages, kept), weights_sha256=weights)
-        if final:
-            run.write_report(report)
-            result = self._tested(result, alone, network, device, reporter)
-        epochs = counted_through(stages)
-        history = {str(result.seed): [log for logs in epochs for log in logs]}
-        run.start_metrics(history[str(result.seed)])
-        verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
-        said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
-        report = replace(
-            report,
-            status="done",
-            results=TrainingResults([result], None, None, None, None, verdict),
-            transfer=TransferResults(backbone_used(self.trunk), said, []),
-            history=history,
-        )
-
-        def draw() -> None:
-            firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-            packed = self.packed
-            draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
-            draw_near_duplicates(run, report.data.near_duplicates if report.data else [], packed.names, packed.images)
-
-        return run.finish(report, reporter, draw if figures else None)
 
     def _tested(
         self,

@@ -57,7 +57,40 @@ def run_trial(
                 f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
                 "begin a new run with --final"
             )
-        return _run(progress, run, device, reporter, report, final, figures, more)
+        run.start_metrics(progress.history)
+        reporter.start(job.title, job.training.epochs, len(progress.history))
+        if not progress.finished:
+            _train(progress, run, device, reporter)
+            run.start_metrics(progress.history)  # lines are appended without waiting for the disk
+        reporter.phase("evaluating", "evaluating")
+        progress.model.load_state_dict(
+            progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
+        )
+        weights = run.save_model(job.card, progress.whole)
+        reporter.step("validation images")
+        val = evaluate(progress.model, job.val, job.training, device, reporter)
+        if final:
+            reporter.step("test images")
+            run.write_report(report)
+        test = evaluate(progress.model, job.test, job.training, device, reporter) if final else None
+        reporter.step("training images")
+        train = evaluate(progress.model, job.train.data, job.training, device, reporter)
+        result = replace(_result(progress, train, val, test), weights_sha256=weights)
+        history = {str(job.training.seed): progress.history}
+        verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
+        report = replace(
+            report,
+            status="running" if more else "done",
+            results=TrainingResults([result], None, None, None, None, verdict),
+            history=history,
+            test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
+        )
+
+        def draw() -> None:
+            draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
+            draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
+
+        return run.finish(report, reporter, draw if figures else None)
 
 
 @contextmanager
@@ -101,53 +134,6 @@ def under_way(
     except DivergedError as error:
         run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
         raise
-
-
-def _run(
-    progress: TrainState,
-    run: Run,
-    device: torch.device,
-    reporter: ProgressReporter,
-    report: Report,
-    final: bool,
-    figures: bool,
-    more: bool,
-) -> Report:
-    job = progress.job
-    run.start_metrics(progress.history)
-    reporter.start(job.title, job.training.epochs, len(progress.history))
-    if not progress.finished:
-        _train(progress, run, device, reporter)
-        run.start_metrics(progress.history)  # lines are appended without waiting for the disk
-    reporter.phase("evaluating", "evaluating")
-    progress.model.load_state_dict(
-        progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
-    )
-    weights = run.save_model(job.card, progress.whole)
-    reporter.step("validation images")
-    val = evaluate(progress.model, job.val, job.training, device, reporter)
-    if final:
-        reporter.step("test images")
-        run.write_report(report)
-    test = evaluate(progress.model, job.test, job.training, device, reporter) if final else None
-    reporter.step("training images")
-    train = evaluate(progress.model, job.train.data, job.training, device, reporter)
-    result = replace(_result(progress, train, val, test), weights_sha256=weights)
-    history = {str(job.training.seed): progress.history}
-    verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
-    report = replace(
-        report,
-        status="running" if more else "done",
-        results=TrainingResults([result], None, None, None, None, verdict),
-        history=history,
-        test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
-    )
-
-    def draw() -> None:
-        draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
-        draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
-
-    return run.finish(report, reporter, draw if figures else None)
 
 
 def _train(progress: TrainState, run: Run, device: torch.device, reporter: ProgressReporter) -> None:
