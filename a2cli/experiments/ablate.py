@@ -1,7 +1,7 @@
 """`a2 ablate`: what each ingredient of a training brings, taken away alone and over orders, with a verdict."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from statistics import fmean
 
@@ -241,11 +241,11 @@ def _draw(run: Run, results: AblationResults) -> None:
     from a2cli.plots.ablation import contributions
 
     rows = [
-        (one.name, way, pair.seeds, pair.difference, pair.low, pair.high, pair.verdict, pair.more_seeds)
+        (one.name, way, *list(asdict(pair).values())[2:])
         for one in results.ingredients
         for way, pair in (("alone", one.alone), ("average", one.average))
         if pair
     ]
-    columns = ["ingredient", "way", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
+    columns = ["ingredient", "way", *list(PairVerdict.__annotations__)[2:]]
     if rows:
         run.save_figure("contributions", partial(contributions, results), columns, rows)

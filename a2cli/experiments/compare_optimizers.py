@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
+from operator import attrgetter
 from statistics import fmean, median
 from typing import Any
 
@@ -19,7 +20,7 @@ from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import ProgressReporter, Report, new_report
-from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
+from a2cli.results.comparison import ComparisonResults, Contender, PairVerdict, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -28,6 +29,7 @@ from a2cli.settings.declare import flat
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9
+EPOCH_COLUMNS = ("epoch", "train_accuracy", "val_accuracy", "val_loss")
 
 
 def compare_optimizers(
@@ -151,6 +153,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
     from a2cli.plots import comparison as plots
 
+    of_epoch = attrgetter(*EPOCH_COLUMNS)
     for table in results.tables:
         suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
         histories = {one.name: _histories(comparison, one) for one in table.contenders}
@@ -160,30 +163,18 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
             for one in table.contenders
         }  # fmt: skip
         rows: list[tuple[Any, ...]] = [
-            (
-                name,
-                seed,
-                log.epoch,
-                log.train_accuracy,
-                log.val_accuracy,
-                log.val_loss,
-                seconds,
-                log.epoch == kept_epochs[name][seed],
-            )
+            (name, seed, *of_epoch(log), seconds, log.epoch == kept_epochs[name][seed])
             for name, runs in histories.items()
             for seed, logs in runs.items()
             for log, seconds in logs
         ]
-        columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds", "kept"]
+        columns = ["contender", "seed", *EPOCH_COLUMNS, "seconds", "kept"]
         kept = {one.name: point for one in table.contenders
                 if (point := _kept(one, histories[one.name], kept_epochs[one.name]))}  # fmt: skip
         run.save_figure(f"curves{suffix}", partial(plots.curves, histories, kept, "epoch"), columns, rows)
         run.save_figure(f"time{suffix}", partial(plots.curves, histories, kept, "seconds"), columns, rows)
-        cells = [
-            (p.first, p.second, p.seeds, p.difference, p.low, p.high, p.verdict, p.more_seeds) for p in table.pairs
-        ]
-        names = ["first", "second", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
         if table.pairs:
+            cells, names = (asdict(pair).values() for pair in table.pairs), list(PairVerdict.__annotations__)
             run.save_figure(f"verdicts{suffix}", partial(plots.verdicts, table, results.margin), names, cells)
         if table.tuning == "grid":
             points = [
