@@ -94,14 +94,7 @@ class Finetuning:
         return split
 
     def train(
-        self,
-        alone: FinetuneSettings,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        final: bool,
-        figures: bool,
+        self, alone: FinetuneSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
         """Train all stages in a run directory, and return the report written there; the best stage's weights are kept.
 
@@ -109,23 +102,23 @@ class Finetuning:
         """
         if (trunk := self._trunk_of(run)) != self.trunk:
             begun = replace(self, trunk=trunk)
-            return begun.train(alone, run, device, reporter, final=final, figures=figures)
+            return begun.train(alone, run, reporter, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
         previous = run.previous_report(alone, summary.fingerprint)
         if previous is not None and previous.status == "done" and not final:
             return previous
-        with under_way(run, alone, summary, self.warnings, device, final=final) as report:
+        with under_way(run, alone, summary, self.warnings, final=final) as report:
             network, wanted = self._network(alone), stages_of(alone)
             parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
-            stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
+            stages = [self._stage(alone, i, network, run, reporter) for i, _ in enumerate(parts)]
             kept = kept_of(stages, alone)
             load(network, run.child(stages[kept].result.folder))
             weights = run.save_model(self._card(alone), network)
             result = replace(on_the_whole(stages, kept), weights_sha256=weights)
             if final:
                 run.write_report(report)
-                result = self._tested(result, alone, network, device, reporter)
+                result = self._tested(result, alone, network, reporter)
             epochs = counted_through(stages)
             history = {str(result.seed): [log for logs in epochs for log in logs]}
             run.start_metrics(history[str(result.seed)])
@@ -158,17 +151,13 @@ class Finetuning:
         return replace(self.trunk, transform_input=not before)
 
     def _tested(
-        self,
-        result: TrainingResult,
-        alone: FinetuneSettings,
-        network: Transfer,
-        device: torch.device,
-        reporter: ProgressReporter,
+        self, result: TrainingResult, alone: FinetuneSettings, network: Transfer, reporter: ProgressReporter
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         reporter.phase("reading the sealed test images", "evaluating")
         split, names = split_of(self.packed, alone), self.packed.class_names
-        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, reporter)
+        device, test = torch.device(alone.training.device), ImageSet.of(self.packed, split.test)
+        found = evaluate(network, test, alone.training, device, reporter)
         _, repeated = split.repeated(self.packed.groups)
         largest = largest_class(torch.from_numpy(self.packed.labels[split.train]), len(names))
         return replace(
@@ -193,13 +182,7 @@ class Finetuning:
         return network
 
     def _stage(
-        self,
-        alone: FinetuneSettings,
-        number: int,
-        network: Transfer,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
+        self, alone: FinetuneSettings, number: int, network: Transfer, run: Run, reporter: ProgressReporter
     ) -> Staged:
         """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
         stages = stages_of(alone)
@@ -220,8 +203,8 @@ class Finetuning:
                     "new run with --final"
                 )
             reporter.phase(plan.title, "computing features" if cached else "preparing")
-            job = self._job(config, plan, network, device, reporter, cached=cached)
-            report = run_trial(job, child, device, reporter, figures=False)
+            job = self._job(config, plan, network, reporter, cached=cached)
+            report = run_trial(job, child, reporter, figures=False)
         load(network, child)
         assert isinstance(report.results, TrainingResults), "a finished training has results"
         result, logs = report.results.runs[0], next(iter(report.history.values()))
@@ -244,21 +227,13 @@ class Finetuning:
         return Staged(staged, result, logs)
 
     def _job(
-        self,
-        config: FinetuneSettings,
-        plan: StagePlan,
-        network: Transfer,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        cached: bool,
+        self, config: FinetuneSettings, plan: StagePlan, network: Transfer, reporter: ProgressReporter, *, cached: bool
     ) -> RunSpec:
         packed, split = self.packed, split_of(self.packed, config)
         train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
         if cached and plan.cut:
-            train, val = activations(
-                self.trunk, packed, network, plan.cut, [split.train, split.val], config.training, device, reporter
-            )
+            parts = [split.train, split.val]
+            train, val = activations(self.trunk, packed, network, plan.cut, parts, config.training, reporter)
 
         def learner() -> Learner:
             part = learning_part(network, plan.cut, cached=cached)

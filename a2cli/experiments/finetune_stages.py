@@ -131,11 +131,11 @@ def activations(
     cut: str,
     parts: Sequence[Rows],
     training: TrainingSettings,
-    device: torch.device,
     reporter: ProgressReporter,
 ) -> list[ImageSet]:
     """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
     card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
+    device = torch.device(training.device)
     arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
     kept = ActivationCache(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
     rows = np.concatenate(parts)

@@ -68,6 +68,11 @@ class RunSpec:
     epochs_before: int = 0
 
     @property
+    def device(self) -> torch.device:
+        """The device that was settled before any run of the training began."""
+        return torch.device(self.training.device)
+
+    @property
     def command(self) -> str:
         return command_of(self.settings)
 

@@ -30,14 +30,7 @@ CHECKPOINT_SECONDS = 1.0
 
 
 def run_trial(
-    job: RunSpec,
-    run: Run,
-    device: torch.device,
-    reporter: ProgressReporter,
-    *,
-    final: bool = False,
-    figures: bool = True,
-    more: bool = False,
+    job: RunSpec, run: Run, reporter: ProgressReporter, *, final: bool = False, figures: bool = True, more: bool = False
 ) -> Report:
     """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
 
@@ -49,8 +42,8 @@ def run_trial(
     is_done = previous is not None and previous.status == "done"
     if previous is not None and is_done and not final:
         return previous
-    with under_way(run, job.settings, job.summary, job.warnings, device, final=final) as report:
-        progress = TrainState(job, device)
+    with under_way(run, job.settings, job.summary, job.warnings, final=final) as report:
+        progress = TrainState(job, job.device)
         progress.restore(run, reporter)
         if is_done and not progress.finished:  # training again would test other weights than the report's
             raise DataError(
@@ -60,7 +53,7 @@ def run_trial(
         run.start_metrics(progress.history)
         reporter.start(job.title, job.training.epochs, len(progress.history))
         if not progress.finished:
-            _train(progress, run, device, reporter)
+            _train(progress, run, reporter)
             run.start_metrics(progress.history)  # lines are appended without waiting for the disk
         reporter.phase("evaluating", "evaluating")
         progress.model.load_state_dict(
@@ -68,13 +61,13 @@ def run_trial(
         )
         weights = run.save_model(job.card, progress.whole)
         reporter.step("validation images")
-        val = evaluate(progress.model, job.val, job.training, device, reporter)
+        val = evaluate(progress.model, job.val, job.training, job.device, reporter)
         if final:
             reporter.step("test images")
             run.write_report(report)
-        test = evaluate(progress.model, job.test, job.training, device, reporter) if final else None
+        test = evaluate(progress.model, job.test, job.training, job.device, reporter) if final else None
         reporter.step("training images")
-        train = evaluate(progress.model, job.train.data, job.training, device, reporter)
+        train = evaluate(progress.model, job.train.data, job.training, job.device, reporter)
         result = replace(_result(progress, train, val, test), weights_sha256=weights)
         history = {str(job.training.seed): progress.history}
         verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
@@ -95,13 +88,7 @@ def run_trial(
 
 @contextmanager
 def under_way(
-    run: Run,
-    settings: AnyTraining,
-    summary: DataSummary,
-    warnings: Sequence[str],
-    device: torch.device,
-    *,
-    final: bool,
+    run: Run, settings: AnyTraining, summary: DataSummary, warnings: Sequence[str], *, final: bool
 ) -> Iterator[Report]:
     """Write the report of a run that is under way, and into it how it ended, if it did not end well.
 
@@ -114,7 +101,7 @@ def under_way(
     report = new_report(
         command_of(settings),
         flat(settings),
-        environment(device, previous.environment if previous else None),
+        environment(torch.device(settings.training.device), previous.environment if previous else None),
         status="running",
         **({"created": previous.created} if previous else {}),
         data=summary,
@@ -136,7 +123,7 @@ def under_way(
         raise
 
 
-def _train(progress: TrainState, run: Run, device: torch.device, reporter: ProgressReporter) -> None:
+def _train(progress: TrainState, run: Run, reporter: ProgressReporter) -> None:
     job = progress.job
     streams = Streams(job.training.seed, job.epochs_before)
     saved, film = time.perf_counter(), progress.first_layer
@@ -148,7 +135,7 @@ def _train(progress: TrainState, run: Run, device: torch.device, reporter: Progr
         progress.optimizer,
         progress.schedule,
         streams,
-        device,
+        job.device,
         reporter,
         first_epoch=len(progress.history),
         test=job.test if job.training.test_curve else None,
