@@ -43,12 +43,7 @@ def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float, resolution: f
 
 
 def pair_verdict(
-    first: str,
-    second: str,
-    differences: Sequence[float],
-    margin: float,
-    comparisons: int = 1,
-    resolution: float = 0.0,
+    first: str, second: str, differences: Sequence[float], margin: float, comparisons: int = 1, resolution: float = 0.0
 ) -> PairVerdict:
     """Return the verdict on one pair out of `comparisons`, by their differences seed by seed."""
     mean, n = fmean(differences), len(differences)

@@ -205,12 +205,7 @@ def _least(decided: Callable[[float], bool], images: int) -> int | None:
 
 
 def compared(
-    change: str,
-    first: str,
-    second: str,
-    falls: tuple[dict[int, float], dict[int, float]],
-    margin: float,
-    changes: int,
+    change: str, first: str, second: str, falls: tuple[dict[int, float], dict[int, float]], margin: float, changes: int
 ) -> RunComparison:
     """Return which of two runs loses less accuracy, by the mean loss of each image of two and more in common."""
     shared = sorted(falls[0].keys() & falls[1].keys())

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from a2cli.data.augment import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_hue,
-    adjust_saturation,
-    affine,
-    grayscale,
-)
+from a2cli.data.augment import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, affine, grayscale
 from a2cli.machine import cores
 from a2cli.settings.invariance import ChangeName
 

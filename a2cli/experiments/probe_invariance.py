@@ -217,13 +217,7 @@ def _result(
             for key in shifts
         ],
         verdict=invariance_verdict(
-            subject.name,
-            changes,
-            before.accuracy,
-            majority,
-            margin,
-            len(np.unique(before.images)),
-            len(found),
+            subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(found)
         ),
     )
 
