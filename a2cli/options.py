@@ -24,7 +24,7 @@ def checked(item: Declared, value: Any, where: str) -> Any:
 
     if isinstance(value, str):
         value = dict(item.words).get(value.lower(), value)
-    if _is_list(item.type):
+    if get_origin(plain_type(item.type)) is tuple:
         value = _as_list(value)
     choices = choices_of(item.type)
     if choices or item.any_case:
@@ -60,10 +60,6 @@ def _shown(value: Any) -> str:
 def plain_type(hint: Any) -> Any:
     """Return the type without its bounds."""
     return plain_type(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
-
-
-def _is_list(hint: Any) -> bool:
-    return get_origin(plain_type(hint)) is tuple
 
 
 def _as_list(value: Any) -> Any:

@@ -5,8 +5,9 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from a2cli.versions import newest
 
@@ -102,6 +103,12 @@ class Report:
         return self.status == "done" and isinstance(results, TrainingResults) and all(r.test for r in results.runs)
 
 
+def new_report(command: str, config: dict[str, Any], environment: dict[str, str | int], **more: Any) -> Report:
+    """Return the report of what is done by now; `more` are further fields of it, or other values of these."""
+    by_now = {"status": "done", "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    return Report(command=command, config=config, environment=environment, **{**by_now, **more})
+
+
 @dataclass(frozen=True)
 class RunProgress:
     """How far one of several runs side by side is: epochs done and in all, and its last validation accuracy."""
@@ -134,16 +141,18 @@ class Clock:
         return {**found, "all": sum(found.values())}
 
 
-class ProgressReporter(Protocol):
-    """Receives the progress of an experiment: the console prints it, scripts and tests ignore it.
+class ProgressReporter:
+    """Receives the progress of an experiment: this one ignores it, but adds up the time; the console's prints it.
 
     Its clock turns as it is told what begins.
     """
 
-    clock: Clock
+    def __init__(self) -> None:
+        self.clock = Clock()
 
     def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
         """Begin a phase, whose time counts for `spent_on`; `brief` if it usually ends at once."""
+        self.clock.turn(spent_on)
 
     def step(self, text: str) -> None:
         """Begin a step of the phase."""
@@ -153,26 +162,28 @@ class ProgressReporter(Protocol):
 
     def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
         """Yield `count` batches or other pieces of equal length, and count them; `count` is 0 where it is unknown."""
-        ...
+        return batches
 
     def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
         """Yield the names of the parts that a whole is made of, each as it begins; without `lengths` all are equal.
 
         How far one is goes by its training, or by its batches.
         """
-        ...
+        return iter(names)
 
     def warn(self, text: str, because: BaseException | None = None) -> None:
         """Print a warning before the experiment goes on, with the error that it is due to, if any."""
 
     def start(self, title: str, epochs: int, done: int) -> None:
         """Begin a training run of this many epochs, of which `done` are done already."""
+        self.clock.turn("training")
 
     def epoch(self, log: "EpochLog") -> None:
         """Report an epoch that has ended."""
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
         """Report how much is done of several runs that train at the same time."""
+        self.clock.turn("training")
 
     def leaderboard(
         self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
@@ -181,41 +192,10 @@ class ProgressReporter(Protocol):
 
         `later` are the trials of the rounds after it, `under_way` the trials that what has begun amounts to.
         """
-
-
-class NullReporter:
-    """Ignores all progress, but adds up the time."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-
-    def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
-        self.clock.turn(spent_on)
-
-    def step(self, text: str) -> None: ...
-
-    def at(self, done: float, total: float | None, unit: str = "") -> None: ...
-
-    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        return batches
-
-    def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
-        return iter(names)
-
-    def warn(self, text: str, because: BaseException | None = None) -> None: ...
-
-    def start(self, title: str, epochs: int, done: int) -> None:
         self.clock.turn("training")
 
-    def epoch(self, log: "EpochLog") -> None: ...
 
-    def runs(self, runs: Sequence[RunProgress]) -> None:
-        self.clock.turn("training")
-
-    def leaderboard(
-        self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
-    ) -> None:
-        self.clock.turn("training")
+NullReporter = ProgressReporter  # where it is made, it says that nobody looks on
 
 
 class WarningCollector(NullReporter):

@@ -7,7 +7,6 @@ import csv
 import io
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
@@ -15,18 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from a2cli import storage
-from a2cli.errors import A2Error, DataError, is_memory, not_installed
+from a2cli.errors import A2Error, DataError
+from a2cli.figure_files import captioned, reason_of, rendered
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import NullReporter, ProgressReporter, Report, plain, to_json
 from a2cli.results.best import ChosenRun
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
-from a2cli.text import printable, shortened
-from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,15 +32,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
 UNLISTED = {"checkpoints", "film", "trials"}
-DPI = 150
-MOST_PIXELS = 2000  # a side of a figure
-CAPTION = 0.17  # inches of a line below a figure
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
-SAVING: dict[str, dict[str, Any]] = {
-    "png": {"pil_kwargs": {"compress_level": 1}},
-    "svg": {"metadata": {"Date": None}},  # so that the same figure is the same file
-    "pdf": {"metadata": {"CreationDate": None}},
-}
 
 
 class Run:
@@ -224,10 +213,6 @@ class Run:
         np.savez_compressed(packed, allow_pickle=False, **arrays)
         self.write(f"figures/{name}.npz", packed.getvalue())
 
-    def save_animation(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Write the animation that `draw` makes as figures/NAME.gif."""
-        self._save_drawn(name, lambda: {"gif": draw()})
-
     def _save_drawing(self, name: str, draw: Callable[[], "Figure"]) -> None:
         def drawn() -> dict[str, bytes]:
             figure = draw()
@@ -235,9 +220,10 @@ class Run:
             below = captioned(figure, f"run {self.name}{f' · data {data}' if data else ''}", self.stamp)
             return {kind: rendered(figure, kind, below) for kind in self.formats}
 
-        self._save_drawn(name, drawn)
+        self.save_drawn(name, drawn)
 
-    def _save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
+    def save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
+        """Write what `draw` returns, the bytes of each kind of file, as figures/NAME.KIND."""
         self.reporter.step(name)
         try:
             drawn = draw()
@@ -271,71 +257,11 @@ class Run:
         """Return the run's network with its weights, and its card; raises DataError."""
         return load_model(self.folder / "model")
 
-    def save_checkpoint(self, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write checkpoints/epoch-NNNN, all that is needed to go on after this epoch, and keep the newest two."""
-        save_checkpoint(self.folder / "checkpoints", epoch, tensors, state)
-
-    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any], list[str]] | None:
-        """Return the newest whole checkpoint's tensors and state, and warnings on those passed over; None without any.
-
-        Raises DataError where there are some and none is whole.
-        """
-        return load_checkpoint(self.folder / "checkpoints")
-
-    def save_frame(self, epoch: int, tensors: Mapping[str, Tensor]) -> None:
-        """Write film/epoch-NNNN: a layer's weights after an epoch, for a film of the training."""
-        save_frame(self.folder / "film", epoch, tensors)
-
-    def load_frames(self) -> dict[int, dict[str, Tensor]]:
-        """Return the weights kept for a film, by epoch, in order; raises DataError for a damaged one."""
-        return load_frames(self.folder / "film")
-
     def discard(self) -> None:
         """Remove the folders that `create` made, if the run never began; what was there before stays."""
         with suppress(OSError):  # not empty: it began, here or in another process
             for path in self.made:
                 path.rmdir()
-
-
-def captioned(figure: "Figure", caption: str, stamp: str = "") -> float:
-    """Write below a figure what it is of, and a stamp in red, each shortened to fit; return the inches that takes."""
-    width, height = figure.get_size_inches()
-    lines = [(line, color) for line, color in ((stamp, "#b00020"), (caption, "#707070")) if line]
-    for number, (line, color) in enumerate(lines, start=1):
-        at = (0.1 / width, (0.05 - CAPTION * number) / height)
-        line, room = printable(line), width - 0.2
-        words = figure.text(*at, line, color=color, fontsize=7, va="baseline")
-        if len(line.encode()) * 0.08 > room:  # inches; else it fits, and measuring takes milliseconds
-            for most in range(min(len(line), 300), 8, -4):
-                words.set_text(shortened(line, most))
-                if words.get_window_extent().width <= room * figure.dpi:
-                    break
-    return CAPTION * len(lines)
-
-
-def rendered(figure: "Figure", kind: str, below: float = 0.0) -> bytes:
-    """Return a figure as a file of a kind (png, svg, pdf), at most MOST_PIXELS pixels per side.
-
-    `below` are the inches under it that are drawn as well.
-    """
-    from matplotlib.transforms import Bbox
-
-    drawn = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # boxes in the picture; the CSV has the names
-        width, height = figure.get_size_inches()
-        dpi = min(DPI, MOST_PIXELS / max(width, height + below))
-        figure.savefig(drawn, format=kind, dpi=dpi, bbox_inches=Bbox([[0, -below], [width, height]]), **SAVING[kind])
-    return drawn.getvalue()
-
-
-def reason_of(error: Exception) -> str:
-    """Return on one line what a library says that went wrong."""
-    if is_memory(error):
-        return "not enough memory"
-    if missing := not_installed(error):
-        return missing
-    return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 
 def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:

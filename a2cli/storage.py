@@ -280,10 +280,7 @@ def read_report(folder: Path) -> Report | None:
         raise DataError(
             f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
         ) from None
-    except (
-        ValueError,
-        TypeError,
-    ) as error:
+    except (ValueError, TypeError) as error:
         raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
 

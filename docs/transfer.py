@@ -16,10 +16,10 @@ from a2cli.cli.common import training_of
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
+from a2cli.figure_files import DPI
 from a2cli.plots.transfer import probes
 from a2cli.report import NullReporter, Report, report_from
 from a2cli.results.training import Spread, TrainingResults
-from a2cli.runs import DPI
 
 RUNS = Path("runs/transfer")
 SEEDS = 6

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from a2cli.analysis.by_class import judged_part
+from a2cli.figure_files import captioned, rendered
 from a2cli.plots import (
     ablation,
     comparison,
@@ -41,7 +42,6 @@ from a2cli.results.receptive_field import EffectiveField, LayerField, MapCone, U
 from a2cli.results.training import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
 from a2cli.results.transfer import BackboneUsed, ProbeScore, TransferResults
 from a2cli.results.weights import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
-from a2cli.runs import captioned, rendered
 from a2cli.settings.invariance import ProbeSettings, probes
 
 RNG = np.random.default_rng(0)

@@ -280,7 +280,7 @@ def test_what_was_chosen_stays_with_a_resumed_run(own: A2, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("a2cli.experiments.finetune.Finetuning._all_stages", stopped)
+        patch.setattr("a2cli.experiments.finetune.Finetuning._stage", stopped)
         assert own(USES["finetune"], "--run", "seeds").status == 130
     report = read_report(Path("used"))
     assert report is not None

@@ -16,9 +16,10 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
+from a2cli.figure_files import MOST_PIXELS, captioned, rendered
 from a2cli.formats import in_percent
 from a2cli.plots import common, heat_maps, invariance, weights
-from a2cli.runs import MOST_PIXELS, Run, captioned, rendered
+from a2cli.runs import Run
 
 # Machado, Oliveira & Fernandes 2009, severity 1, in linear RGB; then CIE 1976 L*a*b* under D65.
 SEEN_BY = {

@@ -19,13 +19,13 @@ from PIL import Image
 
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
+from a2cli.figure_files import MOST_PIXELS, rendered
 from a2cli.plots import common
 from a2cli.plots import comparison as comparison_plots
 from a2cli.plots import spectra as spectra_plots
 from a2cli.plots import training as training_plots
 from a2cli.results.comparison import Contender, PairVerdict, Table
 from a2cli.results.weights import LayerWeights
-from a2cli.runs import MOST_PIXELS, rendered
 from a2cli.text import printable, shortened
 
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")

@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
     ("__main__",), ("main",), ("cli",), ("checks",), ("config",), ("options", "console"), ("experiments",), ("plots",),
-    ("runs",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",), ("geometry", "best"), ("storage",),
+    ("runs",), ("figure_files",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",),
+    ("geometry", "best"), ("storage",),
     ("report", "settings"), ("results", "versions"), ("errors", "machine"), ("text", "formats"), ("__init__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
@@ -114,7 +115,7 @@ def test_a_training_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     small = ["--image-size", "16", "--channels", "4", "--epochs", "1", "--threads", "1", "--quiet"]
     status, modules = modules_after(["train-cnn", "--data", "set.npz", *small], tmp_path)
     assert status == 0
-    assert not {"torchvision", "sklearn", "pandas", "matplotlib.pyplot", "torch._dynamo"} & modules
+    assert not {"torchvision", "scipy", "sklearn", "pandas", "matplotlib.pyplot", "torch._dynamo"} & modules
 
 
 def calls(path: Path) -> set[str]:

@@ -23,6 +23,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from a2cli.console import progress
+from a2cli.console.activity import Activity
 from a2cli.console.progress import ConsoleReporter
 from a2cli.data import packer
 from a2cli.data.download_progress import told_to
@@ -235,7 +236,7 @@ def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys
             time.sleep(0.1 if number == 2 else 0)
         show.phase("loading PyTorch", brief=True)
         time.sleep(0.1)
-        show.now = progress.Activity()
+        show.now = Activity()
         time.sleep(0.1)
     first, *others = capsys.readouterr().err.splitlines()
     assert first == "packing set (once)"

@@ -29,7 +29,7 @@ from a2cli.report import WarningCollector, to_json
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
 from a2cli.settings.transfer import ExtractFeaturesSettings
-from a2cli.training.checkpoints import load_checkpoint
+from a2cli.training.checkpoints import load_checkpoint, load_frames
 
 fcntl = pytest.importorskip("fcntl", reason="these locks and permissions are POSIX's")
 FLIPS = 300
@@ -87,7 +87,7 @@ def config(place: Path, _: WarningCollector) -> bytes:
 
 
 def film(place: Path, _: WarningCollector) -> bytes:
-    return as_bytes(Run(place / "run").load_frames())
+    return as_bytes(load_frames(place / "run/film"))
 
 
 def features(place: Path, _: WarningCollector, name: str = "features.safetensors") -> bytes:

@@ -1,4 +1,4 @@
-"""Paired comparisons of many contenders, in plain Python.
+"""Paired comparisons of many contenders.
 
 Every pair of contenders is compared on the seeds that both have: a seed decides the split, the starting weights and the
 order, so what a seed does to both cancels in their difference. The differences are taken as normal, and their mean gets
@@ -11,9 +11,10 @@ images would have to be counted as well (Nadeau & Bengio 2003).
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 
 from a2cli.analysis.statistics import t_quantile
 from a2cli.results.comparison import PairVerdict, Verdict
@@ -42,12 +43,7 @@ def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float, resolution: f
 
 
 def pair_verdict(
-    first: str,
-    second: str,
-    differences: Sequence[float],
-    margin: float,
-    comparisons: int = 1,
-    resolution: float = 0.0,
+    first: str, second: str, differences: Sequence[float], margin: float, comparisons: int = 1, resolution: float = 0.0
 ) -> PairVerdict:
     """Return the verdict on one pair out of `comparisons`, by their differences seed by seed."""
     mean, n = fmean(differences), len(differences)
@@ -78,36 +74,13 @@ def seeds_needed(mean: float, deviation: float, margin: float, comparisons: int,
     def decided(count: int) -> bool:
         return judged(mean, half_width(deviation, count, comparisons), margin) != "undecided"
 
-    if not decided(MOST_SEEDS):
-        return None
-    low, high = n, MOST_SEEDS  # the width falls as the count rises
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decided(middle) else (middle, high)
-    return high - n
+    more = bisect_left(range(n, MOST_SEEDS + 1), True, key=decided)  # the width falls as the count rises
+    return more if n + more <= MOST_SEEDS else None
 
 
 def detectable(deviation: float, n: int, comparisons: int, wanted: float = 0.8) -> float:
-    """Return the difference that n seeds find with this power, its deviation over seeds given."""
+    """Return the difference that n seeds find with this power, its deviation over seeds given: by the noncentral t."""
+    from scipy.special import nctdtrinc
+
     quantile = t_quantile(1 - ERROR / comparisons / 2, n - 1)
-    low, high = 0.0, 2 * quantile + 10
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if power(middle, quantile, n - 1) < wanted else (low, middle)
-    return high * deviation / math.sqrt(n)
-
-
-def power(shift: float, quantile: float, freedom: int, steps: int = 400) -> float:
-    """Return the probability that a t whose normal part is shifted exceeds a quantile: the noncentral t's upper tail.
-
-    The mean over the chi-distributed deviation s of Phi(shift - quantile s), by the midpoint rule.
-    """
-    log_scale = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
-    normal = NormalDist()
-    most = 1 + 8 / math.sqrt(freedom)  # beyond which a deviation practically does not come
-    total = 0.0
-    for i in range(steps):
-        s = most * (i + 0.5) / steps
-        density = math.exp(log_scale + (freedom - 1) * math.log(s) - freedom * s * s / 2)
-        total += density * normal.cdf(shift - quantile * s)
-    return total * most / steps
+    return float(nctdtrinc(n - 1, 1 - wanted, quantile)) * deviation / math.sqrt(n)

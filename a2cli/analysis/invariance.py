@@ -112,47 +112,36 @@ def judged_changes(
     """
     adjusted = holm([point.p for _, points in probed for point in points])
     each, left = iter(adjusted), sum(p >= ERROR for p in adjusted)
-    return [
-        _judged(probe, [replace(point, p_adjusted=next(each)) for point in points], before, margin, augmentations,
-                len(probed), left, counts=counts)
-        for probe, points in probed
-    ]  # fmt: skip
-
-
-def _judged(
-    probe: Probe,
-    points: list[StrengthPoint],
-    before: Answers,
-    margin: float,
-    augmentations: Sequence[str],
-    changes: int,
-    left: int,
-    *,
-    counts: bool,
-) -> ChangeResult:
-    broken = [point for point in points if point.p_adjusted < ERROR and point.difference < 0]
-    within = all(-margin < point.low and point.high < margin for point in points)
-    verdict: Survival = "invariant" if within else "breaks" if broken else "undecided"
-    verdict = verdict if counts else "undecided"
-    known = [(point.strength, point.accuracy.value) for point in points if point.strength is not None]
-    seen = [name for name in probe.change.augmentations if name in augmentations]
-    images = len(np.unique(before.images))
-    return ChangeResult(
-        name=probe.name,
-        title=probe.title,
-        unit=probe.change.unit,
-        identity=probe.change.identity,
-        drawn=probe.drawn,
-        points=points,
-        verdict=verdict,
-        breaks_at=_mildest(probe, broken) if verdict == "breaks" else [],
-        halved_at=halved_at(probe, known, before.accuracy.value),
-        more_images=_more(points, before.size, images, margin, changes, left)
-        if verdict == "undecided" and counts
-        else None,
-        augmented=seen[0] if seen else None,
-        mean_accuracy=float(np.mean([point.accuracy.value for point in points])),
-    )
+    found = []
+    for probe, measured in probed:
+        points = [replace(point, p_adjusted=next(each)) for point in measured]
+        broken = [point for point in points if point.p_adjusted < ERROR and point.difference < 0]
+        within = all(-margin < point.low and point.high < margin for point in points)
+        verdict: Survival = "invariant" if within else "breaks" if broken else "undecided"
+        verdict = verdict if counts else "undecided"
+        known = [(point.strength, point.accuracy.value) for point in points if point.strength is not None]
+        seen = [name for name in probe.change.augmentations if name in augmentations]
+        images = len(np.unique(before.images))
+        breaks_at = [point.strength for point in broken if point.strength is not None] if verdict == "breaks" else []
+        found.append(
+            ChangeResult(
+                name=probe.name,
+                title=probe.title,
+                unit=probe.change.unit,
+                identity=probe.change.identity,
+                drawn=probe.drawn,
+                points=points,
+                verdict=verdict,
+                breaks_at=[side[0] for side in _sides(probe, breaks_at)],
+                halved_at=halved_at(probe, known, before.accuracy.value),
+                more_images=_more(points, before.size, images, margin, len(probed), left)
+                if verdict == "undecided" and counts
+                else None,
+                augmented=seen[0] if seen else None,
+                mean_accuracy=float(np.mean([point.accuracy.value for point in points])),
+            )
+        )
+    return found
 
 
 def _sides(probe: Probe, strengths: Sequence[float]) -> list[list[float]]:
@@ -160,10 +149,6 @@ def _sides(probe: Probe, strengths: Sequence[float]) -> list[list[float]]:
     mildest = probe.change.mildest
     ordered = sorted(strengths, key=lambda value: (value > mildest, abs(value - mildest)))
     return [list(side) for _, side in groupby(ordered, key=lambda value: value > mildest)]
-
-
-def _mildest(probe: Probe, broken: Sequence[StrengthPoint]) -> list[float]:
-    return [side[0] for side in _sides(probe, [point.strength for point in broken if point.strength is not None])]
 
 
 def halved_at(probe: Probe, points: Sequence[tuple[float, float]], unchanged: float) -> list[float]:
@@ -208,12 +193,7 @@ def _least(decided: Callable[[float], bool], images: int) -> int | None:
 
 
 def compared(
-    change: str,
-    first: str,
-    second: str,
-    falls: tuple[dict[int, float], dict[int, float]],
-    margin: float,
-    changes: int,
+    change: str, first: str, second: str, falls: tuple[dict[int, float], dict[int, float]], margin: float, changes: int
 ) -> RunComparison:
     """Return which of two runs loses less accuracy, by the mean loss of each image of two and more in common."""
     shared = sorted(falls[0].keys() & falls[1].keys())

@@ -49,6 +49,8 @@ def standard_answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator
 
 def _answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator[Answer]:
     from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(train.features)
@@ -61,9 +63,9 @@ def _answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator[Answer]
         for step in steps:
             features = step.transform(features)
         parts.append(Part(features, part.labels))
-    yield _best("logistic regression", "C", STRENGTHS, _logistic, parts)
-    fewest = len(train.labels)
-    yield _best("nearest neighbours", "k", [k for k in NEIGHBOURS if k <= fewest], _nearest, parts)
+    yield _best("logistic regression", "C", STRENGTHS, lambda c: LogisticRegression(C=c, max_iter=2000), parts)
+    counts = [k for k in NEIGHBOURS if k <= len(train.labels)]
+    yield _best("nearest neighbours", "k", counts, lambda k: KNeighborsClassifier(n_neighbors=int(k)), parts)
 
 
 def _best(
@@ -86,15 +88,3 @@ def _best(
             found = Answer(name, f"{letter} {setting:g}", correct)
     assert found is not None, "there are settings to try"
     return found
-
-
-def _logistic(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=strength, max_iter=2000)
-
-
-def _nearest(count: float) -> Any:
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return KNeighborsClassifier(n_neighbors=int(count))

@@ -212,7 +212,8 @@ def views(layers: Sequence[Layer], image_size: int | None) -> list[tuple[View, V
         after = pair[0].through(layer.rows), pair[1].through(layer.columns)
         if image_size and not (after[0].seen and after[1].seen):
             sizes = [f"image {_size(image_size, image_size)}"]
-            sizes += [f"{one.name} {_map_size(view)}" for one, view in zip(layers, found, strict=False)]
+            sizes += [f"{one.name} {_size(*(len(view.seen) for view in views))}"
+                      for one, views in zip(layers, found, strict=False)]  # fmt: skip
             raise SettingsError(
                 f"the map shrinks to nothing at {layer.name}: {layer.word} does not fit: "
                 f"{' -> '.join(sizes)} -> {layer.name} nothing; use a larger --image-size"
@@ -220,10 +221,6 @@ def views(layers: Sequence[Layer], image_size: int | None) -> list[tuple[View, V
         pair = after
         found.append(pair)
     return found
-
-
-def _map_size(view: tuple[View, View]) -> str:
-    return _size(len(view[0].seen), len(view[1].seen))
 
 
 def _size(rows: float, columns: float) -> str:

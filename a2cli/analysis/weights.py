@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from a2cli.analysis.statistics import t_cdf
 from a2cli.results.weights import Measure
 from a2cli.runtime import one_thread
 
@@ -96,11 +95,13 @@ def judged(value: float, drawn: Sequence[float], name: str) -> Measure:
 
     By the prediction interval of a normal sample: (x - mean) / (s sqrt(1 + 1/n)) is Student's with n - 1 degrees.
     """
+    from scipy.special import stdtr
+
     sample = torch.tensor(drawn, dtype=torch.float64)
     mean, deviation = float(sample.mean()), float(sample.std())
     away = abs(value - mean) / (1 + 1 / len(drawn)) ** 0.5
-    chance = 2 * (1 - t_cdf(away / deviation, len(drawn) - 1)) if deviation else float(away == 0)
-    return Measure(name, value, mean, deviation, max(0.0, chance))
+    chance = 2 * float(stdtr(len(drawn) - 1, -away / deviation)) if deviation else float(away == 0)
+    return Measure(name, value, mean, deviation, chance)
 
 
 def learned(layers: Mapping[str, Sequence[Measure]]) -> dict[str, bool]:

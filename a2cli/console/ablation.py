@@ -65,9 +65,4 @@ def _accuracy(one: Combination, results: AblationResults) -> tuple[str, str, str
         known = [run.accuracy for run in one.runs if run.accuracy is not None]
         return name, f"{known[0]:.3f}" if known else "none", "", bad
     found = one.accuracy
-    return (
-        name,
-        mean_and_deviation(found),
-        interval(found, 2),
-        bad,
-    )
+    return (name, mean_and_deviation(found), interval(found, 2), bad)

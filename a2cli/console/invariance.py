@@ -1,6 +1,7 @@
 """What changes do to networks, as printed: a table a run, runs against each other, sentences."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,7 @@ def show_probe(report: Report, folder: Path) -> None:
     results = report.results
     assert isinstance(results, InvarianceResults), "a probe has those"
     console = results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n")
-
+    say = partial(console.print, sep="\n")
     for run in results.runs:
         u = run.unchanged
         networks = f", {counted(run.networks, 'network')}" if run.networks > 1 else ""

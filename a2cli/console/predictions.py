@@ -1,5 +1,7 @@
 """What networks answer to images, as printed."""
 
+from functools import partial
+
 from a2cli.console.base import results_console, table_of
 from a2cli.formats import counted
 from a2cli.results.predictions import Predictions
@@ -10,10 +12,7 @@ def show_predictions(found: Predictions) -> None:
     from rich.console import Group
 
     console = results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n")
-
+    say = partial(console.print, sep="\n")
     say(f"{found.run}, {counted(len(found.classes), 'class', 'classes')}: {found.method}", *found.warnings)
     several = any(one.next for one in found.predictions)
     table = table_of("image", "answer", "probability", *["next"] * several)

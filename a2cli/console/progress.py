@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from a2cli.console.activity import Activity, Part
 from a2cli.console.base import clock, note, people, show_traceback, table_of
 from a2cli.formats import counted
-from a2cli.report import Clock, RunProgress
+from a2cli.report import ProgressReporter, RunProgress
 from a2cli.text import printable
 
 if TYPE_CHECKING:
@@ -28,45 +28,7 @@ BAR = 8
 SHORTEST = 20  # columns of a title, or there is no bar
 
 
-@dataclass
-class Activity:
-    """What goes on: its title and step, how far it is, and what else is known, the most important first."""
-
-    title: str = ""
-    step: str = ""
-    done: float = 0.0
-    total: float | None = None
-    counted: str = ""  # how far it is in words, else in per cent
-    details: Sequence[str] = ()
-    is_training: bool = False
-    began: float = field(default_factory=lambda: time.monotonic())
-    began_with: float = 0.0
-    later: float = 0.0  # what comes after it, in the units of `total`
-
-    def left(self) -> float | None:
-        """Return the seconds until all is done, as fast as it was so far; None where that is not known."""
-        passed, ran = time.monotonic() - self.began, self.done - self.began_with
-        return passed / ran * (self.total - self.done + self.later) if self.total and ran > 0 else None
-
-    def how_far(self) -> str:
-        return self.counted or (f"{min(1.0, self.done / self.total):.0%}" if self.total else "")
-
-
-@dataclass
-class Part:
-    """One of the parts of a whole, such as a seed: which of how many, what lies before it, the share of it done."""
-
-    name: str
-    number: int
-    count: int
-    before: float
-    length: float
-    total: float
-    by_batches: bool
-    done: float = 0.0
-
-
-class ConsoleReporter:
+class ConsoleReporter(ProgressReporter):
     """Looks on while an experiment runs: a live line in a terminal, now and then a plain one in a pipe or in CI.
 
     With `quiet` there is only the live line, and only where standard output goes elsewhere, as in
@@ -74,7 +36,8 @@ class ConsoleReporter:
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console, self.clock = people(), Clock()
+        super().__init__()
+        self.console = people()
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("CI")
         self.is_live = terminal and not (quiet and sys.stdout.isatty())
         self.is_plain = not terminal and not quiet

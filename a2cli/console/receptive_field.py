@@ -1,6 +1,7 @@
 """What units see, as printed: a table, a drawing, sentences."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,7 @@ def show_fields(report: Report, folder: Path | None) -> None:
     results = report.results
     assert isinstance(results, FieldResults), "a look at fields has those"
     console = results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n")
-
+    say = partial(console.print, sep="\n")
     say(*results.derivation)
     known = results.image_size is not None
     table = table_of("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)

@@ -1,6 +1,7 @@
 """The results of a training run, as printed."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,7 @@ def show_training(report: Report, folder: Path) -> None:
     assert report.data is not None, "a finished report has its data"
     results, data = report.results, report.data
     console = results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", soft_wrap=True)
-
+    say = partial(console.print, sep="\n", soft_wrap=True)
     if report.transfer:
         say(*backbone_lines(report.transfer.backbone))
     say(f"{data.source}: {data.train + data.val + data.test} images of {_classes(list(data.classes))}")

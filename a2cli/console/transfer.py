@@ -1,5 +1,6 @@
 """Features and fine-tuning, as printed."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from a2cli.console.base import results_console, table_of
@@ -16,10 +17,7 @@ def show_features(report: Report) -> None:
     """Print what a features file holds."""
     assert isinstance(report.results, FeatureResults), "that is what was extracted"
     found, console = report.results, results_console()
-
-    def say(*lines: str) -> None:
-        console.print(*lines, sep="\n", soft_wrap=True)
-
+    say = partial(console.print, sep="\n", soft_wrap=True)
     weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
     squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
     say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
@@ -52,7 +50,8 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
         for stage in found.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
-                console.print(f"Frozen in {stage.stage}: {_first_to_last(stage.frozen)}{once}.")
+                ends = " to ".join(dict.fromkeys([stage.frozen[0], stage.frozen[-1]]))
+                console.print(f"Frozen in {stage.stage}: {ends}{once}.")
     if found.probes:
         tested = any(one.test for one in found.probes)
         table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))
@@ -60,10 +59,6 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
             tests = [_short(one.test) if one.test else ""] if tested else []
             table.add_row(one.layer, one.answer, one.chosen, _short(one.val), *tests)
         console.print(table)
-
-
-def _first_to_last(layers: list[str]) -> str:
-    return layers[0] if len(layers) == 1 else f"{layers[0]} to {layers[-1]}"
 
 
 def _short(found: Accuracy | Spread) -> str:

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from a2cli.data.augment import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_hue,
-    adjust_saturation,
-    affine,
-    grayscale,
-)
+from a2cli.data.augment import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, affine, grayscale
 from a2cli.machine import cores
 from a2cli.settings.invariance import ChangeName
 
@@ -59,7 +52,8 @@ def changed(name: ChangeName, around: PerturbationContext, strength: Strength) -
     if name == "occlusion":
         return occlude(around.middle, strength, around.cover)
     if name == "noise":
-        return _bytes(_unit(around.middle) + strength.view(-1, 1, 1, 1) * _normal(around))
+        drawn = torch.randn(around.middle.shape, generator=torch.Generator().manual_seed(around.noise))
+        return _bytes(_unit(around.middle) + strength.view(-1, 1, 1, 1) * drawn)
     return CHANGES[name](around.middle, strength)
 
 
@@ -245,10 +239,6 @@ def _unit(images: Tensor) -> Tensor:
 
 def _bytes(images: Tensor) -> Tensor:
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def _normal(around: PerturbationContext) -> Tensor:
-    return torch.randn(around.middle.shape, generator=torch.Generator().manual_seed(around.noise))
 
 
 def _colour(adjust: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:

@@ -17,10 +17,7 @@ from a2cli.data.packing import Packed
 from a2cli.runtime import Streams
 
 STATISTICS_IMAGES = 20_000
-FIXED = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-}
+FIXED = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), "half": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0))}
 
 
 @dataclass(frozen=True)

@@ -140,14 +140,12 @@ def get_paintings(
 
 
 def _missing(folder: Path, expected: Files) -> dict[str, str]:
-    return {path: digest for path, digest in expected.items() if not _is_right(folder / path, digest)}
+    def is_right(path: Path, digest: str) -> bool:
+        with contextlib.suppress(OSError):  # what cannot be read is replaced
+            return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        return False
 
-
-def _is_right(path: Path, digest: str) -> bool:
-    try:
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    except OSError:
-        return False  # what cannot be read is replaced
+    return {path: digest for path, digest in expected.items() if not is_right(folder / path, digest)}
 
 
 def _fetch(
@@ -172,27 +170,22 @@ def _fetch(
 
 @contextlib.contextmanager
 def _open_part(path: Path) -> Iterator[IO[bytes]]:
-    """The file an archive is collected in, kept unless empty; or a passing one, where another run is writing to it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as part, tempfile.TemporaryFile(dir=path.parent) as passing:
-        mine = _lock(part)
-        try:
-            yield part if mine else passing
-        finally:
-            if mine and not part.seek(0, os.SEEK_END):
-                path.unlink(missing_ok=True)
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Return whether no other run is seen to write to the file.
+    """The file an archive is collected in, kept unless empty; or a passing one, where another run is writing to it.
 
     On a file system without locks two may spoil each other's archive, though never a painting.
     """
-    try:
-        lock(file, wait=False)
-    except BlockingIOError:
-        return False
-    return True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as part, tempfile.TemporaryFile(dir=path.parent) as passing:
+        try:
+            lock(part, wait=False)
+        except BlockingIOError:
+            yield passing
+            return
+        try:
+            yield part
+        finally:
+            if not part.seek(0, os.SEEK_END):
+                path.unlink(missing_ok=True)
 
 
 def _download(url: str, part: IO[bytes], progress: Progress, timeout: float) -> bool:

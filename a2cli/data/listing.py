@@ -136,13 +136,9 @@ class Walk:
                     files.append(entry.name)
                 elif not is_for_tools(entry.name):
                     folders.append(entry)
-                elif count := _count_images(entry.path):
+                elif count := sum(is_image(name) for *_, names in os.walk(entry.path) for name in names):
                     self.passed_over[f"{printable(entry.name)}/"] += count
         return files, folders
-
-
-def _count_images(folder: str) -> int:
-    return sum(is_image(name) for *_, names in os.walk(folder) for name in names)
 
 
 def passed_over_in_words(passed_over: Mapping[str, int], *, all_of_it: bool = False) -> str:

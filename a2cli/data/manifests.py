@@ -127,7 +127,8 @@ def split_column(columns: Mapping[str, Sequence[str]], where: str, kind: str) ->
     Raises DataError for two of them, and for one nearly named so that holds no parts, where its name leaves no doubt.
     """
     near = [name for name in columns if name == "split" or name.strip().casefold() in {"split", *NEARLY_SPLIT}]
-    good = [name for name in near if name == "split" or _holds_parts(columns[name])]
+    parts = {name for name in near if any(columns[name]) and all(map(split_named, {*columns[name]} - {""}))}
+    good = [name for name in near if name == "split" or name in parts]
     for name in near:
         if name not in good and name.strip().casefold() in {"split", *SURELY_NEARLY}:
             some = listed(dict.fromkeys(columns[name]))
@@ -138,7 +139,3 @@ def split_column(columns: Mapping[str, Sequence[str]], where: str, kind: str) ->
     if len(good) > 1:
         raise DataError(f"{where}: {kind}s {listed(good)} all look like the split; keep one, named 'split'")
     return good[0] if good else None
-
-
-def _holds_parts(values: Sequence[str]) -> bool:
-    return any(values) and all(split_named(value) for value in set(values) if value)

@@ -42,7 +42,11 @@ def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
         if data.lower() in BUILT_IN:
             return drawn_set(data.lower())
         if data.lower() == "paintings":
-            return _paintings(data_folder() / "paintings")
+            folder = data_folder() / "paintings"
+            if not folder.is_dir():
+                fetch = f"fetch them with 'a2 data get paintings' (into {folder})"
+                raise DataError(f"--data paintings: not there yet; {fetch}")
+            return _from_listing(folder, folder, list_folder(folder), [])
         if data.lower() in by_name:
             return torchvision_set(by_name[data.lower()])
         if path.exists():
@@ -56,12 +60,6 @@ def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
     hint = f"; did you mean {close[0]!r}?" if close else missing(data).removeprefix("does not exist")
     hint = hint or f" (names known: {', '.join(names)})"
     raise MissingDataError(f"--data: no file, folder or data set named {printable(data)!r}{hint}", data)
-
-
-def _paintings(folder: Path) -> Source:
-    if not folder.is_dir():
-        raise DataError(f"--data paintings: not there yet; fetch them with 'a2 data get paintings' (into {folder})")
-    return _from_listing(folder, folder, list_folder(folder), [])
 
 
 def _from_listing(label: Path, root: Path, listing: Listing, notes: list[str]) -> Source:

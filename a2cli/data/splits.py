@@ -60,7 +60,9 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
         count = settings.val_count or round(total * settings.val_fraction)
         rows, val = _draw(rows, count, packed.labels, groups, settings.split, generator)
     if settings.train_per_class:
-        rows = _at_most(rows, settings.train_per_class, packed.labels, generator)
+        shuffled = generator.permutation(rows)
+        each = [shuffled[packed.labels[shuffled] == name] for name in np.unique(packed.labels[rows])]
+        rows = np.concatenate([one[: settings.train_per_class] for one in each])
     parts = {"training": rows, "validation": val, **({"test": test} if settings.test_fraction else {})}
     for name, part in parts.items():
         if not len(part):
@@ -125,8 +127,3 @@ def _apportion(sizes: Rows, count: int) -> Rows:
         for i in open_classes[: count - int(shares.sum())]:
             shares[i] += 1
     return shares
-
-
-def _at_most(rows: Rows, most: int, labels: Rows, generator: np.random.Generator) -> Rows:
-    shuffled = generator.permutation(rows)
-    return np.concatenate([shuffled[labels[shuffled] == name][:most] for name in np.unique(labels[rows])])

@@ -1,8 +1,7 @@
 """`a2 ablate`: what each ingredient of a training brings, taken away alone and over orders, with a verdict."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from functools import partial
 from statistics import fmean
 
@@ -29,7 +28,7 @@ from a2cli.experiments.trial_ledger import TrialKey, TrialLedger
 from a2cli.experiments.trials import Trial
 from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.comparison import PairVerdict
 from a2cli.runs import Run
@@ -189,12 +188,10 @@ def ablate(
         results = _results(ablation, 1 / summary.val)
         if not ablation.board.ran:
             check_results(run, settings, results)
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(torch.device(device)),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(torch.device(device)),
             data=summary,
             results=results,
             warnings=list(ground.warnings),
@@ -244,11 +241,11 @@ def _draw(run: Run, results: AblationResults) -> None:
     from a2cli.plots.ablation import contributions
 
     rows = [
-        (one.name, way, pair.seeds, pair.difference, pair.low, pair.high, pair.verdict, pair.more_seeds)
+        (one.name, way, *list(asdict(pair).values())[2:])
         for one in results.ingredients
         for way, pair in (("alone", one.alone), ("average", one.average))
         if pair
     ]
-    columns = ["ingredient", "way", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
+    columns = ["ingredient", "way", *list(PairVerdict.__annotations__)[2:]]
     if rows:
         run.save_figure("contributions", partial(contributions, results), columns, rows)

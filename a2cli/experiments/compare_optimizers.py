@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from functools import partial
+from operator import attrgetter
 from statistics import fmean, median
 from typing import Any
 
@@ -19,8 +19,8 @@ from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report
-from a2cli.results.comparison import ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
+from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.results.comparison import ComparisonResults, Contender, PairVerdict, RatePoint, Table, TrialOutcome, Tuning
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -29,6 +29,7 @@ from a2cli.settings.declare import flat
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9
+EPOCH_COLUMNS = ("epoch", "train_accuracy", "val_accuracy", "val_loss")
 
 
 def compare_optimizers(
@@ -57,12 +58,10 @@ def compare_optimizers(
         results = _results(comparison, tables, 1 / summary.val)
         if not comparison.ran:
             check_results(run, settings, results)
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(torch.device(device)),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(torch.device(device)),
             data=summary,
             results=results,
             warnings=list(images.warnings),
@@ -154,6 +153,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
     from a2cli.plots import comparison as plots
 
+    of_epoch = attrgetter(*EPOCH_COLUMNS)
     for table in results.tables:
         suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
         histories = {one.name: _histories(comparison, one) for one in table.contenders}
@@ -163,30 +163,18 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
             for one in table.contenders
         }  # fmt: skip
         rows: list[tuple[Any, ...]] = [
-            (
-                name,
-                seed,
-                log.epoch,
-                log.train_accuracy,
-                log.val_accuracy,
-                log.val_loss,
-                seconds,
-                log.epoch == kept_epochs[name][seed],
-            )
+            (name, seed, *of_epoch(log), seconds, log.epoch == kept_epochs[name][seed])
             for name, runs in histories.items()
             for seed, logs in runs.items()
             for log, seconds in logs
         ]
-        columns = ["contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds", "kept"]
+        columns = ["contender", "seed", *EPOCH_COLUMNS, "seconds", "kept"]
         kept = {one.name: point for one in table.contenders
                 if (point := _kept(one, histories[one.name], kept_epochs[one.name]))}  # fmt: skip
         run.save_figure(f"curves{suffix}", partial(plots.curves, histories, kept, "epoch"), columns, rows)
         run.save_figure(f"time{suffix}", partial(plots.curves, histories, kept, "seconds"), columns, rows)
-        cells = [
-            (p.first, p.second, p.seeds, p.difference, p.low, p.high, p.verdict, p.more_seeds) for p in table.pairs
-        ]
-        names = ["first", "second", "seeds", "difference", "low", "high", "verdict", "more_seeds"]
         if table.pairs:
+            cells, names = (asdict(pair).values() for pair in table.pairs), list(PairVerdict.__annotations__)
             run.save_figure(f"verdicts{suffix}", partial(plots.verdicts, table, results.margin), names, cells)
         if table.tuning == "grid":
             points = [

@@ -25,7 +25,7 @@ from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
@@ -108,11 +108,10 @@ def extract_features(
         write_features(out, about, layers, packed.labels, {name: state[name] for name in names}, reporter)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
-    return Report(
-        command="extract-features",
-        config=flat(settings),
-        environment=environment(device),
-        status="done",
+    return new_report(
+        "extract-features",
+        flat(settings),
+        environment(device),
         created=created,
         data=data_summary(packed, dataset.data, len(packed.labels), 0, 0),
         results=_results(out, cards, layers, packed.groups, computed),

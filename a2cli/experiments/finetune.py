@@ -3,24 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from a2cli.analysis.features import ActivationCache
 from a2cli.analysis.statistics import wilson
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.data.splits import Rows, Split, split_of
+from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
 from a2cli.experiments.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, warn_grayscale
 from a2cli.experiments.finetune_stages import (
+    Staged,
     StagePlan,
+    activations,
     check_batch_norms,
+    counted_through,
     frozen_weights,
     is_untouched,
+    kept_of,
     learning_part,
+    load,
+    on_the_whole,
     paces_of,
     plan_of,
 )
@@ -34,14 +38,14 @@ from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.report import NullReporter, ProgressReporter, Report
-from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
+from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
-from a2cli.training.loop import evaluate, monitored
+from a2cli.training.loop import evaluate
 
 COMMAND = "finetune"
 
@@ -90,14 +94,7 @@ class Finetuning:
         return split
 
     def train(
-        self,
-        alone: FinetuneSettings,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        final: bool,
-        figures: bool,
+        self, alone: FinetuneSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
         """Train all stages in a run directory, and return the report written there; the best stage's weights are kept.
 
@@ -105,14 +102,45 @@ class Finetuning:
         """
         if (trunk := self._trunk_of(run)) != self.trunk:
             begun = replace(self, trunk=trunk)
-            return begun.train(alone, run, device, reporter, final=final, figures=figures)
+            return begun.train(alone, run, reporter, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
         previous = run.previous_report(alone, summary.fingerprint)
         if previous is not None and previous.status == "done" and not final:
             return previous
-        with under_way(run, alone, summary, self.warnings, device, final=final) as report:
-            return self._all_stages(alone, run, device, reporter, report, final, figures)
+        with under_way(run, alone, summary, self.warnings, final=final) as report:
+            network, wanted = self._network(alone), stages_of(alone)
+            parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
+            stages = [self._stage(alone, i, network, run, reporter) for i, _ in enumerate(parts)]
+            kept = kept_of(stages, alone)
+            load(network, run.child(stages[kept].result.folder))
+            weights = run.save_model(self._card(alone), network)
+            result = replace(on_the_whole(stages, kept), weights_sha256=weights)
+            if final:
+                run.write_report(report)
+                result = self._tested(result, alone, network, reporter)
+            epochs = counted_through(stages)
+            history = {str(result.seed): [log for logs in epochs for log in logs]}
+            run.start_metrics(history[str(result.seed)])
+            verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
+            said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
+            report = replace(
+                report,
+                status="done",
+                results=TrainingResults([result], None, None, None, None, verdict),
+                transfer=TransferResults(backbone_used(self.trunk), said, []),
+                history=history,
+            )
+
+            def draw() -> None:
+                firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
+                packed = self.packed
+                draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
+                draw_near_duplicates(
+                    run, report.data.near_duplicates if report.data else [], packed.names, packed.images
+                )
+
+            return run.finish(report, reporter, draw if figures else None)
 
     def _trunk_of(self, run: Run) -> TrunkCard:
         """Return the trunk as a run began with it: one of an earlier version goes on without `transform_input`."""
@@ -122,59 +150,14 @@ class Finetuning:
         before = any(trunk is not None and not trunk.transform_input for trunk in begun)
         return replace(self.trunk, transform_input=not before)
 
-    def _all_stages(
-        self,
-        alone: FinetuneSettings,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        report: Report,
-        final: bool,
-        figures: bool,
-    ) -> Report:
-        network, wanted = self._network(alone), stages_of(alone)
-        parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
-        stages = [self._stage(alone, i, network, run, device, reporter) for i, _ in enumerate(parts)]
-        kept = _kept(stages, alone)
-        load(network, run.child(stages[kept].result.folder))
-        weights = run.save_model(self._card(alone), network)
-        result = replace(_on_the_whole(stages, kept), weights_sha256=weights)
-        if final:
-            run.write_report(report)
-            result = self._tested(result, alone, network, device, reporter)
-        epochs = _counted_through(stages)
-        history = {str(result.seed): [log for logs in epochs for log in logs]}
-        run.start_metrics(history[str(result.seed)])
-        verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
-        said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
-        report = replace(
-            report,
-            status="done",
-            results=TrainingResults([result], None, None, None, None, verdict),
-            transfer=TransferResults(backbone_used(self.trunk), said, []),
-            history=history,
-        )
-
-        def draw() -> None:
-            firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-            packed = self.packed
-            draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
-            draw_near_duplicates(run, report.data.near_duplicates if report.data else [], packed.names, packed.images)
-
-        return run.finish(report, reporter, draw if figures else None)
-
     def _tested(
-        self,
-        result: TrainingResult,
-        alone: FinetuneSettings,
-        network: Transfer,
-        device: torch.device,
-        reporter: ProgressReporter,
+        self, result: TrainingResult, alone: FinetuneSettings, network: Transfer, reporter: ProgressReporter
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         reporter.phase("reading the sealed test images", "evaluating")
         split, names = split_of(self.packed, alone), self.packed.class_names
-        found = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, reporter)
+        device, test = torch.device(alone.training.device), ImageSet.of(self.packed, split.test)
+        found = evaluate(network, test, alone.training, device, reporter)
         _, repeated = split.repeated(self.packed.groups)
         largest = largest_class(torch.from_numpy(self.packed.labels[split.train]), len(names))
         return replace(
@@ -199,14 +182,8 @@ class Finetuning:
         return network
 
     def _stage(
-        self,
-        alone: FinetuneSettings,
-        number: int,
-        network: Transfer,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-    ) -> "Staged":
+        self, alone: FinetuneSettings, number: int, network: Transfer, run: Run, reporter: ProgressReporter
+    ) -> Staged:
         """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
         stages = stages_of(alone)
         plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
@@ -226,8 +203,8 @@ class Finetuning:
                     "new run with --final"
                 )
             reporter.phase(plan.title, "computing features" if cached else "preparing")
-            job = self._job(config, plan, network, device, reporter, cached=cached)
-            report = run_trial(job, child, device, reporter, figures=False)
+            job = self._job(config, plan, network, reporter, cached=cached)
+            report = run_trial(job, child, reporter, figures=False)
         load(network, child)
         assert isinstance(report.results, TrainingResults), "a finished training has results"
         result, logs = report.results.runs[0], next(iter(report.history.values()))
@@ -250,19 +227,13 @@ class Finetuning:
         return Staged(staged, result, logs)
 
     def _job(
-        self,
-        config: FinetuneSettings,
-        plan: StagePlan,
-        network: Transfer,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        cached: bool,
+        self, config: FinetuneSettings, plan: StagePlan, network: Transfer, reporter: ProgressReporter, *, cached: bool
     ) -> RunSpec:
         packed, split = self.packed, split_of(self.packed, config)
         train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
         if cached and plan.cut:
-            train, val = self._activations(network, plan.cut, [split.train, split.val], config, device, reporter)
+            parts = [split.train, split.val]
+            train, val = activations(self.trunk, packed, network, plan.cut, parts, config.training, reporter)
 
         def learner() -> Learner:
             part = learning_part(network, plan.cut, cached=cached)
@@ -285,77 +256,3 @@ class Finetuning:
             learner=learner,
             epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),
         )
-
-    def _activations(
-        self,
-        network: Transfer,
-        cut: str,
-        parts: Sequence[Rows],
-        config: FinetuneSettings,
-        device: torch.device,
-        reporter: ProgressReporter,
-    ) -> list[ImageSet]:
-        """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
-        grid = self.trunk.grid if cut == self.trunk.node else 0
-        card = replace(self.trunk, node=cut, grid=grid)
-        training = config.training
-        arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-        kept = ActivationCache(
-            network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True
-        )
-        rows = np.concatenate(parts)
-        found, _ = kept.compute(self.packed.images, rows, training.batch_size, training.precision, device, reporter)
-        values, places = found[cut]
-        labels, ends = self.packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
-        return [
-            ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
-            for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
-        ]
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A finished stage: what is said of it, its own result, its epochs."""
-
-    result: StageResult
-    training: TrainingResult
-    logs: Sequence[EpochLog]
-
-
-def load(network: Transfer, run: Run) -> None:
-    """Take over the weights that a stage kept."""
-    model, _ = run.load_model()
-    network.load_state_dict(model.state_dict())
-
-
-def _kept(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
-    """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
-    if not settings.training.restore_best:
-        return len(stages) - 1
-    logs = [stage.logs[stage.training.kept_epoch - 1] for stage in stages]
-    return min(range(len(stages)), key=lambda i: (monitored(logs[i], settings.training.monitor), i))
-
-
-def _counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
-    """Return each stage's epochs, numbered from the first stage on."""
-    found: list[list[EpochLog]] = []
-    for stage in stages:
-        before = sum(map(len, found))
-        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
-    return found
-
-
-def _on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
-    """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
-    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
-    last = stages[-1].training
-    return replace(
-        found,
-        epochs=sum(len(stage.logs) for stage in stages),
-        kept_epoch=before + found.kept_epoch,
-        best_epoch=before + found.best_epoch,
-        stopped_early=last.stopped_early,
-        last_train_accuracy=last.last_train_accuracy,
-        last_val_accuracy=last.last_val_accuracy,
-        folder=".",
-    )

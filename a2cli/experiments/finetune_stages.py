@@ -1,16 +1,28 @@
 """A fine-tuning's stages: what each one learns, at which pace, on images or on what its frozen part answered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from a2cli.analysis.features import ActivationCache
+from a2cli.data.dataset import ImageSet
+from a2cli.data.packing import Packed
+from a2cli.data.splits import Rows
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.freezing import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
+from a2cli.models.zoo import TrunkCard
+from a2cli.report import ProgressReporter
+from a2cli.results.training import EpochLog, TrainingResult
+from a2cli.results.transfer import StageResult
+from a2cli.runs import Run
+from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FinetuneSettings, Stage
+from a2cli.training.loop import monitored
 from a2cli.training.optimizers import ParamGroup
 
 
@@ -110,3 +122,75 @@ def is_untouched(body: fx.GraphModule, pretrained: Mapping[str, Tensor], names: 
     """Return whether these weights still are what they were before any stage."""
     state = body.state_dict()
     return all(torch.equal(state[name].cpu(), pretrained[name].cpu()) for name in names)
+
+
+def activations(
+    trunk: TrunkCard,
+    packed: Packed,
+    network: Transfer,
+    cut: str,
+    parts: Sequence[Rows],
+    training: TrainingSettings,
+    reporter: ProgressReporter,
+) -> list[ImageSet]:
+    """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
+    card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
+    device = torch.device(training.device)
+    arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
+    kept = ActivationCache(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
+    rows = np.concatenate(parts)
+    found, _ = kept.compute(packed.images, rows, training.batch_size, training.precision, device, reporter)
+    values, places = found[cut]
+    labels, ends = packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
+    return [
+        ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
+        for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A finished stage: what is said of it, its own result, its epochs."""
+
+    result: StageResult
+    training: TrainingResult
+    logs: Sequence[EpochLog]
+
+
+def load(network: Transfer, run: Run) -> None:
+    """Take over the weights that a stage kept."""
+    model, _ = run.load_model()
+    network.load_state_dict(model.state_dict())
+
+
+def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
+    """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
+    if not settings.training.restore_best:
+        return len(stages) - 1
+    logs = [stage.logs[stage.training.kept_epoch - 1] for stage in stages]
+    return min(range(len(stages)), key=lambda i: (monitored(logs[i], settings.training.monitor), i))
+
+
+def counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
+    """Return each stage's epochs, numbered from the first stage on."""
+    found: list[list[EpochLog]] = []
+    for stage in stages:
+        before = sum(map(len, found))
+        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
+    return found
+
+
+def on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
+    """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
+    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
+    last = stages[-1].training
+    return replace(
+        found,
+        epochs=sum(len(stage.logs) for stage in stages),
+        kept_epoch=before + found.kept_epoch,
+        best_epoch=before + found.best_epoch,
+        stopped_early=last.stopped_early,
+        last_train_accuracy=last.last_train_accuracy,
+        last_val_accuracy=last.last_val_accuracy,
+        folder=".",
+    )

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from a2cli.data.dataset import Augmented, ImageSet, normalization
 from a2cli.data.duplicates import identical
 from a2cli.data.packing import Packed, pack
@@ -49,17 +47,10 @@ class Images:
         return split
 
     def train(
-        self,
-        alone: ImageTraining,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        final: bool,
-        figures: bool,
+        self, alone: ImageTraining, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
         """Train one run in its folder, and return the report written there."""
-        return run_trial(make_job(alone, self), run, device, reporter, final=final, figures=figures)
+        return run_trial(make_job(alone, self), run, reporter, final=final, figures=figures)
 
 
 def make_job(settings: ImageTraining, images: Images) -> RunSpec:

@@ -94,23 +94,16 @@ class Features:
         return split_of(self.packed, alone)
 
     def train(
-        self,
-        alone: TrainFeaturesSettings,
-        run: Run,
-        device: torch.device,
-        reporter: ProgressReporter,
-        *,
-        final: bool,
-        figures: bool,
+        self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
         """Train a head in a run directory, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
-        report = run_trial(self._job(alone), run, device, reporter, final=final, figures=figures, more=True)
+        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)
         if report.status == "done":
             return report
         assert isinstance(report.results, TrainingResults), "it was trained"
         tested = all(one.test for one in report.results.runs)
-        probes = self._probes(alone, run, device, report, reporter, tested) if alone.features.probe else []
+        probes = self._probes(alone, run, report, reporter, tested) if alone.features.probe else []
         report = replace(report, status="done", transfer=TransferResults(backbone_used(self.card), [], probes))
         return run.finish(report, reporter, partial(draw_transfer, run, report.transfer) if probes else None)
 
@@ -148,13 +141,7 @@ class Features:
         )
 
     def _probes(
-        self,
-        alone: TrainFeaturesSettings,
-        run: Run,
-        device: torch.device,
-        report: Report,
-        reporter: ProgressReporter,
-        final: bool,
+        self, alone: TrainFeaturesSettings, run: Run, report: Report, reporter: ProgressReporter, final: bool
     ) -> list[ProbeScore]:
         """Return how well each layer of the file serves, by the head just trained and by the standard answers."""
         assert isinstance(report.results, TrainingResults), "it was trained"
@@ -165,7 +152,7 @@ class Features:
             if layer == self.layer:
                 found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
-                found.append(self._mlp(alone, run, device, reporter, final=final))
+                found.append(self._mlp(alone, run, reporter, final=final))
                 reporter.phase("probing", "probing", brief=True)
             parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
             reporter.step("standard answers")
@@ -179,19 +166,18 @@ class Features:
         values = self.file.layers[layer].flatten(1)
         return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
 
-    def _mlp(
-        self, alone: TrainFeaturesSettings, run: Run, device: torch.device, reporter: ProgressReporter, *, final: bool
-    ) -> ProbeScore:
+    def _mlp(self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool) -> ProbeScore:
         """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
         usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
-        training = replace(usual.training, seed=alone.training.seed, device=str(device), threads=alone.training.threads)
+        same = {name: getattr(alone.training, name) for name in ("seed", "device", "threads")}
+        training = replace(usual.training, **same)
         dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
         job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
         child = run.child(PIXELS, reporter)
         child.write_config(job.command, job.config)
-        report = run_trial(job, child, device, reporter, final=final, figures=False)
+        report = run_trial(job, child, reporter, final=final, figures=False)
         assert isinstance(report.results, TrainingResults), "it was trained"
         found = report.results.runs[0]
         hidden = ", ".join(map(str, usual.network.hidden))

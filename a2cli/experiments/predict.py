@@ -16,12 +16,12 @@ from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.experiments.ensemble import Ensemble, find_ensemble
 from a2cli.experiments.rechecked_files import rows_gone
+from a2cli.figure_files import reason_of, rendered
 from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.report import ProgressReporter
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
-from a2cli.runs import reason_of, rendered
 from a2cli.runtime import set_up
 from a2cli.settings.predict import PredictionSettings
 from a2cli.storage import check_absent, write

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +17,7 @@ from a2cli.experiments.predict_changed import AnyPerturbation, Perturbation, Pro
 from a2cli.experiments.probe_targets import ProbeTarget, TrainingRun, find_target
 from a2cli.experiments.remeasured import check_measured
 from a2cli.experiments.verdicts import invariance_verdict
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
@@ -81,12 +80,10 @@ def probe_invariance(
             refuted=[said for one in outcomes for said in one.refuted],
         )
         run.write_config(COMMAND, flat(settings))
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(device),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(device),
             results=results,
             warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart, *results.refuted],
         )
@@ -154,8 +151,8 @@ def probe_subject(
             if wrong or note:
                 reporter.warn(wrong or note)
     before = _together([one.before for one in found])
-    after = {one: [(_repeated(before, answers), answers) for answers in _by_strength(one, keys, found)]
-             for one in wanted}  # fmt: skip
+    after = {one: [(_together([before] * (len(answers) // len(before))), answers)  # once for each draw
+                   for answers in _by_strength(one, keys, found)] for one in wanted}  # fmt: skip
     return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, found, skipped, keys))
 
 
@@ -172,11 +169,6 @@ def _together(parts: Sequence[Answers]) -> Answers:
         *(np.concatenate([getattr(part, name) for part in parts])
           for name in ("images", "networks", "truths", "answers", "probabilities"))
     )  # fmt: skip
-
-
-def _repeated(before: Answers, after: Answers) -> Answers:
-    """Return the unchanged answers once for each draw."""
-    return _together([before] * (len(after) // len(before)))
 
 
 def _result(
@@ -225,13 +217,7 @@ def _result(
             for key in shifts
         ],
         verdict=invariance_verdict(
-            subject.name,
-            changes,
-            before.accuracy,
-            majority,
-            margin,
-            len(np.unique(before.images)),
-            len(found),
+            subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(found)
         ),
     )
 

@@ -146,7 +146,9 @@ def find_target(
         names=packed.names,
         classes=networks[0].card.class_names,
         is_grey=is_grey(packed.images, used),
-        is_padded=any(_is_padded(chunk) for chunk in _chunks(packed.images, used)),
+        is_padded=any(
+            bool(padding(torch.from_numpy(chunk).permute(0, 3, 1, 2)).any()) for chunk in _chunks(packed.images, used)
+        ),
         notes=notes,
     )
 
@@ -202,7 +204,3 @@ def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDAr
 def is_grey(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> bool:
     """Return whether all these images have three equal channels."""
     return all(bool((chunk[..., :1] == chunk).all()) for chunk in _chunks(images, rows))
-
-
-def _is_padded(images: NDArray[np.uint8]) -> bool:
-    return bool(padding(torch.from_numpy(images).permute(0, 3, 1, 2)).any())

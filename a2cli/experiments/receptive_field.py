@@ -5,7 +5,6 @@ Torch is imported only where something is run through a network or drawn.
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.machine import machine
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.receptive_field import FieldResults, UnitField
 from a2cli.settings.declare import flat
 from a2cli.settings.receptive_field import ReceptiveFieldSettings
@@ -53,12 +52,10 @@ def receptive_field(
             warnings = [*warnings, *more]
     elif settings.effective.effective:
         raise SettingsError("--effective: needs --image-size")
-    report = Report(
-        command=COMMAND,
-        config=flat(settings),
-        environment=_environment(),
-        status="done",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    report = new_report(
+        COMMAND,
+        flat(settings),
+        _environment(),
         results=results,
         warnings=list(warnings),
         seconds=reporter.clock.seconds(),

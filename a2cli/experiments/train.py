@@ -20,7 +20,7 @@ from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
-from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector
+from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector, new_report
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -47,9 +47,7 @@ class TrainingTask(Protocol):
         """Return a run's split; raises SettingsError or DataError for what would stop the run."""
         ...
 
-    def train(
-        self, alone: Any, run: Run, device: torch.device, reporter: ProgressReporter, *, final: bool, figures: bool
-    ) -> Report:
+    def train(self, alone: Any, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool) -> Report:
         """Train one run in its folder, and return the report written there."""
         ...
 
@@ -108,10 +106,10 @@ def train_network(
         if previous and previous.status == "done" and not final:
             reporter.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:
-            return ground.train(settings, run, device, reporter, final=final, figures=figures)
+            return ground.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
-        return _several(settings, ground, run, device, reporter, final, jobs, warnings)
+        return _several(settings, ground, run, reporter, final, jobs, warnings)
 
 
 def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
@@ -141,21 +139,16 @@ def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressR
 
 
 def _train_part(
-    alone: AnyTraining,
-    folder: Path,
-    name: str,
-    warnings: Sequence[str],
-    auto: str,
-    final: bool,
+    alone: AnyTraining, folder: Path, name: str, warnings: Sequence[str], auto: str, final: bool
 ) -> tuple[str, list[str]]:
     """Train one of several seeds or folds in a process of its own; return its folder's name and what it warned of."""
     reporter = WarningCollector()
-    device = set_up(alone.training.device, alone.training.threads, auto)
+    set_up(alone.training.device, alone.training.threads, auto)
     with naming(title_of(alone)):
         ground = task_for(alone, warnings, NullReporter())
         child = Run(folder).child(name)
         child.write_config(command_of(alone), flat(alone))
-        ground.train(alone, child, device, reporter, final=final, figures=True)
+        ground.train(alone, child, reporter, final=final, figures=True)
     return name, reporter.warnings
 
 
@@ -163,13 +156,13 @@ def _several(
     settings: AnyTraining,
     ground: TrainingTask,
     run: Run,
-    device: torch.device,
     reporter: ProgressReporter,
     final: bool,
     jobs: int,
     warnings: Sequence[str],
 ) -> Report:
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
+    device = torch.device(settings.training.device)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     reports, alone_in = [], split_into_runs(settings)
     previous = run.read_report()
@@ -198,13 +191,12 @@ def _several(
             if earlier and earlier.status == "done" and not reading[folder]:
                 reports.append(earlier)  # nothing of it is prepared again
                 continue
-            reports.append(ground.train(alone, child, device, reporter, final=reading[folder], figures=True))
+            reports.append(ground.train(alone, child, reporter, final=reading[folder], figures=True))
     of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
-    report = Report(
-        command=command_of(settings),
-        config=flat(settings),
-        environment=environment(device),
-        status="done",
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(device),
         created=created,
         data=reports[0].data,
         results=of_all.results,

@@ -22,6 +22,7 @@ from a2cli.settings.declare import deciding, flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
 from a2cli.training.averaging import Average
+from a2cli.training.checkpoints import load_checkpoint, save_checkpoint
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
@@ -65,6 +66,11 @@ class RunSpec:
     warnings: Sequence[str]
     learner: Callable[[], Learner]
     epochs_before: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """The device that was settled before any run of the training began."""
+        return torch.device(self.training.device)
 
     @property
     def command(self) -> str:
@@ -145,11 +151,11 @@ class TrainState:
             "schedule": self.schedule.state,
             "history": [asdict(log) for log in self.history],
         }
-        run.save_checkpoint(len(self.history), tensors, state)
+        save_checkpoint(run.folder / "checkpoints", len(self.history), tensors, state)
 
     def restore(self, run: Run, reporter: ProgressReporter) -> None:
         """Go back to the newest whole checkpoint, if any; raises DataError where it belongs to other settings."""
-        found = run.load_checkpoint()
+        found = load_checkpoint(run.folder / "checkpoints")
         if found is None:
             return
         tensors, state, passed = found

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -18,26 +17,20 @@ from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.train_state import RunSpec, TrainState
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import DataSummary, ProgressReporter, Report
+from a2cli.report import DataSummary, ProgressReporter, Report, new_report
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, repeats
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of
+from a2cli.training.checkpoints import save_frame
 from a2cli.training.loop import Evaluation, evaluate, fit
 
 CHECKPOINT_SECONDS = 1.0
 
 
 def run_trial(
-    job: RunSpec,
-    run: Run,
-    device: torch.device,
-    reporter: ProgressReporter,
-    *,
-    final: bool = False,
-    figures: bool = True,
-    more: bool = False,
+    job: RunSpec, run: Run, reporter: ProgressReporter, *, final: bool = False, figures: bool = True, more: bool = False
 ) -> Report:
     """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
 
@@ -49,26 +42,54 @@ def run_trial(
     is_done = previous is not None and previous.status == "done"
     if previous is not None and is_done and not final:
         return previous
-    with under_way(run, job.settings, job.summary, job.warnings, device, final=final) as report:
-        progress = TrainState(job, device)
+    with under_way(run, job.settings, job.summary, job.warnings, final=final) as report:
+        progress = TrainState(job, job.device)
         progress.restore(run, reporter)
         if is_done and not progress.finished:  # training again would test other weights than the report's
             raise DataError(
                 f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
                 "begin a new run with --final"
             )
-        return _run(progress, run, device, reporter, report, final, figures, more)
+        run.start_metrics(progress.history)
+        reporter.start(job.title, job.training.epochs, len(progress.history))
+        if not progress.finished:
+            _train(progress, run, reporter)
+            run.start_metrics(progress.history)  # lines are appended without waiting for the disk
+        reporter.phase("evaluating", "evaluating")
+        progress.model.load_state_dict(
+            progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
+        )
+        weights = run.save_model(job.card, progress.whole)
+        reporter.step("validation images")
+        val = evaluate(progress.model, job.val, job.training, job.device, reporter)
+        if final:
+            reporter.step("test images")
+            run.write_report(report)
+        test = evaluate(progress.model, job.test, job.training, job.device, reporter) if final else None
+        reporter.step("training images")
+        train = evaluate(progress.model, job.train.data, job.training, job.device, reporter)
+        result = replace(_result(progress, train, val, test), weights_sha256=weights)
+        history = {str(job.training.seed): progress.history}
+        verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
+        report = replace(
+            report,
+            status="running" if more else "done",
+            results=TrainingResults([result], None, None, None, None, verdict),
+            history=history,
+            warnings=[*report.warnings, *repeats()],
+            test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
+        )
+
+        def draw() -> None:
+            draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
+            draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
+
+        return run.finish(report, reporter, draw if figures else None)
 
 
 @contextmanager
 def under_way(
-    run: Run,
-    settings: AnyTraining,
-    summary: DataSummary,
-    warnings: Sequence[str],
-    device: torch.device,
-    *,
-    final: bool,
+    run: Run, settings: AnyTraining, summary: DataSummary, warnings: Sequence[str], *, final: bool
 ) -> Iterator[Report]:
     """Write the report of a run that is under way, and into it how it ended, if it did not end well.
 
@@ -78,12 +99,12 @@ def under_way(
     previous = run.read_report()
     reads = previous.test_reads if previous else 0
     goes_on = previous is not None and previous.status != "done" and reads > 0
-    report = Report(
-        command=command_of(settings),
-        config=flat(settings),
-        environment=environment(device, previous.environment if previous else None),
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(torch.device(settings.training.device), previous.environment if previous else None),
         status="running",
-        created=previous.created if previous else datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"created": previous.created} if previous else {}),
         data=summary,
         warnings=list(warnings),
         test_reads=reads + (final and not goes_on),
@@ -103,55 +124,7 @@ def under_way(
         raise
 
 
-def _run(
-    progress: TrainState,
-    run: Run,
-    device: torch.device,
-    reporter: ProgressReporter,
-    report: Report,
-    final: bool,
-    figures: bool,
-    more: bool,
-) -> Report:
-    job = progress.job
-    run.start_metrics(progress.history)
-    reporter.start(job.title, job.training.epochs, len(progress.history))
-    if not progress.finished:
-        _train(progress, run, device, reporter)
-        run.start_metrics(progress.history)  # lines are appended without waiting for the disk
-    reporter.phase("evaluating", "evaluating")
-    progress.model.load_state_dict(
-        progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
-    )
-    weights = run.save_model(job.card, progress.whole)
-    reporter.step("validation images")
-    val = evaluate(progress.model, job.val, job.training, device, reporter)
-    if final:
-        reporter.step("test images")
-        run.write_report(report)
-    test = evaluate(progress.model, job.test, job.training, device, reporter) if final else None
-    reporter.step("training images")
-    train = evaluate(progress.model, job.train.data, job.training, device, reporter)
-    result = replace(_result(progress, train, val, test), weights_sha256=weights)
-    history = {str(job.training.seed): progress.history}
-    verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
-    report = replace(
-        report,
-        status="running" if more else "done",
-        results=TrainingResults([result], None, None, None, None, verdict),
-        history=history,
-        warnings=[*report.warnings, *repeats()],
-        test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
-    )
-
-    def draw() -> None:
-        draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
-        draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
-
-    return run.finish(report, reporter, draw if figures else None)
-
-
-def _train(progress: TrainState, run: Run, device: torch.device, reporter: ProgressReporter) -> None:
+def _train(progress: TrainState, run: Run, reporter: ProgressReporter) -> None:
     job = progress.job
     streams = Streams(job.training.seed, job.epochs_before)
     saved, film = time.perf_counter(), progress.first_layer
@@ -163,7 +136,7 @@ def _train(progress: TrainState, run: Run, device: torch.device, reporter: Progr
         progress.optimizer,
         progress.schedule,
         streams,
-        device,
+        job.device,
         reporter,
         first_epoch=len(progress.history),
         test=job.test if job.training.test_curve else None,
@@ -173,7 +146,7 @@ def _train(progress: TrainState, run: Run, device: torch.device, reporter: Progr
         progress.record(log)
         run.append_metrics(log)
         if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
-            run.save_frame(log.epoch, {"weight": film.weight.detach().half()})
+            save_frame(run.folder / "film", log.epoch, {"weight": film.weight.detach().half()})
         reporter.epoch(log)
         if progress.stopped_early:
             break

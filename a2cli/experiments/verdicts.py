@@ -218,11 +218,7 @@ def invariance_verdict(
     for one in changes:
         at = f" at {' and '.join(f'{value:g}' for value in one.breaks_at)}" if one.breaks_at else ""
         kinds[one.verdict].append(one.title + at)
-    words = {
-        "invariant": f"Survives within {in_points(margin)}",
-        "breaks": "Breaks under",
-        "undecided": "Undecided",
-    }
+    words = {"invariant": f"Survives within {in_points(margin)}", "breaks": "Breaks under", "undecided": "Undecided"}
     said = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
     return " ".join([f"{name}: accuracy {measured} unchanged.", *said])
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from a2cli.experiments.saliency import look, read_image
 from a2cli.experiments.unit_figures import ascended, check_units, class_number, excited, pixel_units
 from a2cli.experiments.verdicts import weights_verdict
 from a2cli.experiments.weight_history import film_of
-from a2cli.report import ProgressReporter, Report
+from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.weights import ViewedNetwork, WeightResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up
@@ -63,12 +62,10 @@ def visualize_weights(
         found, looks = [_result(one) for one in seen], [one.look for one in looked]
         results = WeightResults(found, looks, weights_verdict(found, looks))
         run.write_config(COMMAND, flat(settings))
-        report = Report(
-            command=COMMAND,
-            config=flat(settings),
-            environment=environment(device),
-            status="done",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(device),
             results=results,
             warnings=[*notes, *(note for viewed in networks for note in viewed.notes)],
         )

@@ -125,7 +125,7 @@ def _draw_film(run: Run, name: str, seen: NetworkFindings, settings: ViewSetting
     arrays = {f"epoch {frame.epoch}": weights[chosen] for frame, weights in frames}
     run.save_pictures(name, partial(plots.film, frames, viewed.name, chosen), {"units": np.array(chosen), **arrays})
     if animate:
-        run.save_animation(name, lambda: _animation(plots.frames_of(frames, chosen)))
+        run.save_drawn(name, lambda: {"gif": _animation(plots.frames_of(frames, chosen))})
 
 
 def _animation(frames: Sequence[tuple[str, NDArray[np.uint8]]]) -> bytes:

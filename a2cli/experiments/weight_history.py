@@ -10,6 +10,7 @@ from a2cli.models.layers import first_layer
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.weights import Frame
 from a2cli.runs import Run
+from a2cli.training.checkpoints import load_frames
 
 
 def film_of(viewed: InspectedNetwork) -> list[tuple[Frame, Tensor]]:
@@ -22,7 +23,7 @@ def film_of(viewed: InspectedNetwork) -> list[tuple[Frame, Tensor]]:
     found = {0: viewed.began[viewed.first].cpu()} if viewed.first in viewed.began else {}
     before = 0
     for run in _parts(Run.open(viewed.folder)):
-        frames = {before + epoch: kept["weight"].float() for epoch, kept in run.load_frames().items()}
+        frames = {before + epoch: kept["weight"].float() for epoch, kept in load_frames(run.folder / "film").items()}
         before += _training(run).epochs
         if not frames and run.folder != Path(viewed.folder):  # a stage that froze it
             frames[before] = first_layer(run.load_model()[0]).weight.detach()

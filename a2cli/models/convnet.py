@@ -28,6 +28,9 @@ from a2cli.models.statistics import Statistics
 from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
 
+Layers = OrderedDict[str, nn.Module]
+Rates = Mapping[str, float]  # of dropout, by what they are behind
+
 
 class ConvNet(nn.Sequential):
     """Layers in a row, but for `statistics`: those are of the image, and join what its maps came down to."""
@@ -51,18 +54,20 @@ def build_convnet(
 
     Raises SettingsError where a map shrinks to nothing.
     """
-    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
+    layers = Layers(normalize=Normalize(mean, std))
     maps = stages(network, image_size)
     dropout = dropout_places(network)
     if network.shortcuts:
-        _add_convolution(layers, 3, maps[0], network, dropout)
+        _add_convolution(layers, 3, maps[0], network)
+        _add_activation(layers, maps[0].name, network, dropout)
         for i, (before, *both) in enumerate(pairs(maps), start=1):
-            _add_block(layers, f"block{i}", before.channels, both, network, dropout)
+            _add_block(layers, f"block{i}", before, both, network, dropout)
     else:
         channels = 3
         for stage in maps:
             if stage.name.startswith("conv"):
-                _add_convolution(layers, channels, stage, network, dropout)
+                _add_convolution(layers, channels, stage, network)
+                _add_activation(layers, stage.name, network, dropout)
                 channels = stage.channels
             else:
                 layers[stage.name] = POOLS[network.pool](stage.kernel_size, stage.stride)
@@ -90,50 +95,34 @@ def build_convnet(
     return model
 
 
-def _add_convolution(
-    layers: OrderedDict[str, nn.Module],
-    in_channels: int,
-    conv: Stage,
-    network: NetworkSettings,
-    dropout: Mapping[str, float],
-) -> None:
+def _add_convolution(layers: Layers, in_channels: int, conv: Stage, network: NetworkSettings) -> None:
     layers[conv.name] = nn.Conv2d(in_channels, conv.channels, conv.kernel_size, conv.stride, conv.padding)
     if norm := normalization(network.norm, conv.channels):
         layers[f"{conv.name}_norm"] = norm
-    _add_activation(layers, conv.name, network, dropout)
 
 
-def _add_activation(
-    layers: OrderedDict[str, nn.Module], name: str, network: NetworkSettings, dropout: Mapping[str, float]
-) -> None:
+def _add_activation(layers: Layers, name: str, network: NetworkSettings, dropout: Rates) -> None:
     layers[f"{name}_{network.activation}"] = ACTIVATIONS[network.activation]()
     if rate := dropout[name]:
         layers[f"{name}_dropout"] = nn.Dropout(rate)
 
 
 def _add_block(
-    layers: OrderedDict[str, nn.Module],
-    name: str,
-    in_channels: int,
-    both: Sequence[Stage],
-    network: NetworkSettings,
-    dropout: Mapping[str, float],
+    layers: Layers, name: str, before: Stage, both: Sequence[Stage], network: NetworkSettings, dropout: Rates
 ) -> None:
     """Two convolutions with a shortcut past them, the last activation after the sum.
 
     Where maps shrink, the shortcut averages (He et al. 2019, ResNet-D), so that it leaves no value out.
     """
     first, second = both
-    body: OrderedDict[str, nn.Module] = OrderedDict()
-    _add_convolution(body, in_channels, first, network, dropout)
-    body[second.name] = nn.Conv2d(first.channels, second.channels, second.kernel_size, second.stride, second.padding)
-    if norm := normalization(network.norm, second.channels):
-        body[f"{second.name}_norm"] = norm
-    shortcut: OrderedDict[str, nn.Module] = OrderedDict()
+    body, shortcut = Layers(), Layers()
+    _add_convolution(body, before.channels, first, network)
+    _add_activation(body, first.name, network, dropout)
+    _add_convolution(body, first.channels, second, network)
     if (stride := first.stride * second.stride) > 1:
         shortcut["pool"] = nn.AvgPool2d(stride, ceil_mode=True)
-    if in_channels != second.channels:
-        shortcut["conv"] = nn.Conv2d(in_channels, second.channels, 1)
+    if before.channels != second.channels:
+        shortcut["conv"] = nn.Conv2d(before.channels, second.channels, 1)
         if norm := normalization(network.norm, second.channels):
             shortcut["norm"] = norm
     layers[name] = Residual(nn.Sequential(body), nn.Sequential(shortcut))

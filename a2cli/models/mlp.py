@@ -13,12 +13,7 @@ from a2cli.settings.training import MlpSettings
 
 
 def build_mlp(
-    network: MlpSettings,
-    image_size: int,
-    classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    streams: Streams,
+    network: MlpSettings, image_size: int, classes: int, mean: Sequence[float], std: Sequence[float], streams: Streams
 ) -> nn.Sequential:
     """Return the MLP: (N, 3, image_size, image_size) uint8, or float32 in [0, 1], to logits (N, classes).
 

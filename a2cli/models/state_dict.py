@@ -48,12 +48,10 @@ def state_dicts(content: Any, where: str = "", depth: int = DEPTH) -> Iterator[t
         yield where, tensors
     keys = [key for key, value in content.items() if isinstance(key, str) and isinstance(value, Mapping)]
     order = {name: i for i, name in enumerate(PREFERRED)}
-    for key in sorted(keys, key=lambda one: (_is_average(one), order.get(one, len(order)))):
+    for key in sorted(
+        keys, key=lambda one: (any(word in one.lower() for word in AVERAGED), order.get(one, len(order)))
+    ):
         yield from state_dicts(content[key], f"{where}.{key}" if where else key, depth - 1)
-
-
-def _is_average(key: str) -> bool:
-    return any(word in key.lower() for word in AVERAGED)
 
 
 def fitted(model: nn.Module, found: Iterable[tuple[str, Tensors]], where: str) -> Fitted:
@@ -63,7 +61,8 @@ def fitted(model: nn.Module, found: Iterable[tuple[str, Tensors]], where: str) -
     """
     state = model.state_dict()
     choices = [(key, *renamed(tensors, state)) for key, tensors in found]
-    counts = [sum(_has_place(name, value, state) for name, value in tensors.items()) for _, tensors, _ in choices]
+    shapes = {name: value.shape for name, value in state.items()}
+    counts = [sum(shapes.get(name) == value.shape for name, value in tensors.items()) for _, tensors, _ in choices]
     best = max(range(len(choices)), key=lambda i: (counts[i], len(choices[i][1]), -i))
     key, tensors, notes = choices[best]
     if others := [
@@ -84,7 +83,7 @@ def fitted(model: nn.Module, found: Iterable[tuple[str, Tensors]], where: str) -
 
 def renamed(tensors: Tensors, state: Tensors) -> tuple[Tensors, list[str]]:
     """Return tensors by the network's names as far as it has them, and what was done to their own names."""
-    renamed = {name: _without_wrappers(name) for name in tensors}
+    renamed = {name: ".".join(part for part in name.split(".") if part not in WRAPPERS) for name in tensors}
     notes = ["'_orig_mod.' and the like removed from names"] if any(a != b for a, b in renamed.items()) else []
     modern = {name: _modern(new) for name, new in renamed.items()}
     if changed := [name for name, new in modern.items() if new != renamed[name]]:
@@ -97,10 +96,6 @@ def renamed(tensors: Tensors, state: Tensors) -> tuple[Tensors, list[str]]:
         notes.append(f"not read, as outside {prefix!r}: {few(outside)}")
     inside = {name: new for name, new in modern.items() if new.startswith(prefix)}
     return {new.removeprefix(prefix): tensors[name] for name, new in inside.items()}, notes
-
-
-def _without_wrappers(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def _modern(name: str) -> str:
@@ -120,10 +115,6 @@ def _prefix(names: Sequence[str], state: Tensors) -> str:
     prefix = max(counts, key=lambda one: (counts[one], -len(one)))
     everywhere = all(name.startswith(prefix) for name in names)
     return prefix if everywhere or counts[prefix] > sum(not name.endswith(UNTRACKED) for name in state) / 2 else ""
-
-
-def _has_place(name: str, value: Tensor, state: Tensors) -> bool:
-    return name in state and state[name].shape == value.shape
 
 
 def _misfit(name: str, value: Tensor, state: Tensors) -> str:

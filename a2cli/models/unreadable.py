@@ -48,7 +48,7 @@ def what_it_is(path: str) -> str:
         return f"not a file of weights: {other}"
     if text.startswith((b"<?xml", b"<error", b"<!doctype")):
         return f"not a file of weights: an XML document ({_printed(start)}); download it again"
-    if text.startswith((b"{", b"[")) and _is_text(start):
+    if text.startswith((b"{", b"[")) and min(start) >= 9:
         return f"not a file of weights: JSON text ({_printed(start)}); download it again"
     if start.startswith(b"PK"):
         return _what_archive(path)
@@ -90,10 +90,6 @@ def _what_archive(path: str) -> str:
         held = few([ascii(name) for name in names]) or "nothing"
         return f"not a file of weights: a zip archive of {held}; unpack it and name the file inside"
     return ""
-
-
-def _is_text(start: bytes) -> bool:
-    return not any(byte < 9 for byte in start)
 
 
 def _printed(start: bytes) -> str:

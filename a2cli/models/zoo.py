@@ -16,10 +16,7 @@ from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {
-    "convnet": build_convnet,
-    "mlp": build_mlp,
-}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"convnet": build_convnet, "mlp": build_mlp}
 TRANSFER = "transfer"  # a trunk with a head on it, built from the card of both
 
 

@@ -90,9 +90,7 @@ class ProbeSettings:
     )
     changes: tuple[ChangeName, ...] = setting(tuple(CHANGES), "Changes to try at fixed strengths.")
     strengths: tuple[str, ...] = setting(
-        (),
-        "Strengths instead of the usual ones, as rotate=-30/-10/10/30,brightness=0.5/1.5.",
-        any_case=True,
+        (), "Strengths instead of the usual ones, as rotate=-30/-10/10/30,brightness=0.5/1.5.", any_case=True
     )
     random: tuple[str, ...] = setting(
         (),

@@ -180,9 +180,7 @@ class TrainingSettings:
     precision: Literal["fp32", "bf16"] = setting("fp32", "Arithmetic: 32-bit floats, or bfloat16 autocast.")
     device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
     threads: Threads = setting(
-        0,
-        "Processor threads; auto takes one where steps are short, else four, on any machine.",
-        words=(("auto", 0),),
+        0, "Processor threads; auto takes one where steps are short, else four, on any machine.", words=(("auto", 0),)
     )
     seed: Annotated[int, Ge(0)] = setting(
         0, "Seed of the split, the weights, the order, the augmentation and the dropout."

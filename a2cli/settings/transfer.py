@@ -38,8 +38,7 @@ class PicturesSettings:
     """Data"""
 
     data: str = setting(
-        "portraits",
-        "Images, as for train-cnn: a folder with one sub-folder a class, a CSV, an .npz, a set's name.",
+        "portraits", "Images, as for train-cnn: a folder with one sub-folder a class, a CSV, an .npz, a set's name."
     )
     image_size: Annotated[int, Ge(4), Le(1024)] | None = setting(
         None, "Side of the square image the network sees, in pixels; without it, what its weights were trained on."
@@ -170,9 +169,7 @@ class StageSettings:
         True, "Compute what is frozen once for each image and keep it in the cache; --augment switches that off."
     )
     augment: tuple[str, ...] = setting(
-        (),
-        "Random changes of each training image, as name or name=strength; see 'a2 train-cnn --help'.",
-        any_case=True,
+        (), "Random changes of each training image, as name or name=strength; see 'a2 train-cnn --help'.", any_case=True
     )
 
 
