@@ -128,9 +128,8 @@ MISTAKES = [
     Mistake("evidence.csv: least and largest swapped", f"{E}weight_figures.py", '"least_drawn", "largest_drawn"',
             '"largest_drawn", "least_drawn"'),
     # What they are made from
-    Mistake("grayscale is no change of colour", f"{E}probe_invariance.py",
-            'COLOURED = {"saturation", "hue", "grayscale"}', 'COLOURED = {"saturation", "hue"}',
-            "test_probe_invariance.py"),
+    Mistake("grayscale is no change of colour", "settings/invariance.py",
+            '_switch("grayscale", needs="colour")', '_switch("grayscale")', "test_probe_invariance.py"),
     Mistake("early stopping waits an epoch longer", f"{E}train_state.py", "self.best_epoch >= patience",
             "self.best_epoch > patience", "test_loop.py test_resume.py test_final.py test_cli.py"),
     Mistake("a bar of one pixel is padding, its neighbour not", "data/changes.py",
