@@ -1,4 +1,4 @@
-"""Writes the generated pages: commands.md from the settings, report.schema.json from the report's dataclasses.
+"""Writes the generated pages, and the tables between marks in others, from what the code declares once.
 
 python docs/generate.py           # write them
 python docs/generate.py --check   # exit with 1 if a page is not what would be written
@@ -14,6 +14,8 @@ from a2cli.cli.presets import preset_of
 from a2cli.config import preset_names
 from a2cli.console import base as console
 from a2cli.report import json_schema
+from a2cli.settings.invariance import CHANGES
+from a2cli.settings.optimizers import OPTIMIZERS
 
 HERE = Path(__file__).parent
 
@@ -42,8 +44,37 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
+def changes() -> list[str]:
+    """Return a row for each change of an image that a probe tries."""
+    lines = ["| change | strength | from, to | unchanged at | tried |", "|---|---|---|---|---|"]
+    for name, one in CHANGES.items():
+        numbers = f"{one.low:g}, {one.high:g}", "never" if one.identity is None else f"{one.identity:g}"
+        cells = ("", "off", "on") if one.is_switch else (*numbers, ", ".join(f"{value:g}" for value in one.strengths))
+        lines.append(f"| {name} | {one.unit} | {' | '.join(cells)} |")
+    return lines
+
+
+def optimizers() -> list[str]:
+    """Return a row for each optimizer."""
+    lines = ["| optimizer | usual learning rate | takes --momentum |", "|---|---|---|"]
+    return lines + [
+        f"| {name} | {one.usual_rate:g} | {'yes' * one.takes_momentum} |" for name, one in OPTIMIZERS.items()
+    ]
+
+
+TABLES = {"probing.md": changes, "comparing.md": optimizers}
+MARK = "<!-- {}: docs/generate.py -->\n"
+
+
+def with_table(page: str) -> str:
+    """Return a page with its table, between two marks, as it is now."""
+    before, _, rest = (HERE / page).read_text().partition(MARK.format("table"))
+    return f"{before}{MARK.format('table')}" + "\n".join(TABLES[page]()) + f"\n{rest[rest.index('<!--') :]}"
+
+
 def pages() -> dict[str, str]:
-    return {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
+    written = {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
+    return written | {page: with_table(page) for page in TABLES}
 
 
 def picture(run: Path) -> None:
