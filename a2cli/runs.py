@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import NullReporter, ProgressReporter, Report, plain, to_json
 from a2cli.results.best import ChosenRun
+from a2cli.results.columns import Column, R, fields_of, in_csv
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
 from a2cli.text import printable, shortened
@@ -165,13 +166,11 @@ class Run:
 
     def start_metrics(self, history: Sequence[EpochLog]) -> None:
         """Write metrics.csv with the epochs so far."""
-        self.write(
-            "metrics.csv", to_csv([item.name for item in fields(EpochLog)], (asdict(log).values() for log in history))
-        )
+        self.write("metrics.csv", to_csv(fields_of(EpochLog), history))
 
     def append_metrics(self, log: EpochLog) -> None:
         with (self.folder / "metrics.csv").open("ab") as file:
-            file.write(to_csv(None, [asdict(log).values()]))
+            file.write(to_csv(fields_of(EpochLog), [log], header=False))
 
     def finish(self, report: Report, reporter: ProgressReporter, draw: Callable[[], None] | None = None) -> Report:
         """Write the report of a run that is done, then its figures, and return the report with both in it.
@@ -211,7 +210,7 @@ class Run:
         return report
 
     def save_figure(
-        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[str], rows: Iterable[Iterable[Any]]
+        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[Column[R]], rows: Iterable[R]
     ) -> None:
         """Write the figure that `draw` makes as figures/NAME.png, or in the formats wanted, and the CSV beside it."""
         self._save_drawing(name, draw)
@@ -338,11 +337,9 @@ def reason_of(error: Exception) -> str:
     return shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 
-def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
-    """Return rows as CSV under a header, if any."""
+def to_csv(columns: Sequence[Column[R]], rows: Iterable[R], *, header: bool = True) -> bytes:
+    """Return a table as CSV."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if columns is not None:
-        writer.writerow(columns)
-    writer.writerows(rows)
+    names, values = in_csv(columns, rows)
+    csv.writer(text, lineterminator="\n").writerows([names] * header + values)
     return text.getvalue().encode("utf-8", "backslashreplace")

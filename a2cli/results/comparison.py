@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from a2cli.results.best import BestRun
+from a2cli.results.columns import fields_of
 from a2cli.results.training import Spread
 
 TrialStatus = Literal["done", "diverged", "failed"]
@@ -95,6 +96,9 @@ class PairVerdict:
             high=-self.low,
             verdict=OPPOSITE.get(self.verdict, self.verdict),
         )
+
+
+PAIRS = fields_of(PairVerdict)
 
 
 @dataclass(frozen=True)
