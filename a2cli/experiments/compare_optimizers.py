@@ -21,9 +21,18 @@ from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import ProgressReporter, Report
 from a2cli.results.columns import Column, named
-from a2cli.results.comparison import PAIRS, ComparisonResults, Contender, RatePoint, Table, TrialOutcome, Tuning
+from a2cli.results.comparison import (
+    PAIRS,
+    ComparisonResults,
+    Contender,
+    RatePoint,
+    Table,
+    TrialOutcome,
+    Tuning,
+    contender_columns,
+)
 from a2cli.results.training import EpochLog
-from a2cli.runs import Run
+from a2cli.runs import Run, to_csv
 from a2cli.runtime import environment, set_up
 from a2cli.settings.comparison import AnyComparison
 from a2cli.settings.declare import flat
@@ -68,6 +77,9 @@ def compare_optimizers(
             results=results,
             warnings=list(images.warnings),
         )
+        for table in results.tables:
+            name = f"contenders{_suffix(table, results)}.csv"
+            run.write(name, to_csv(contender_columns(results.target), table.contenders))
         return run.finish(report, reporter, partial(_draw, run, comparison, results))
 
 
@@ -149,7 +161,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-# Figures
+# Figures and tables
+
+
+def _suffix(table: Table, results: ComparisonResults) -> str:
+    return "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
 
 
 class _Epoch(NamedTuple):
@@ -185,7 +201,7 @@ def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
     from a2cli.plots import comparison as plots
 
     for table in results.tables:
-        suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
+        suffix = _suffix(table, results)
         histories = {one.name: _histories(comparison, one) for one in table.contenders}
         kept_epochs = {
             one.name: {run_.seed: found.kept_epoch for run_ in one.runs
