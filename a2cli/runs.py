@@ -18,6 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from a2cli import storage
+from a2cli.best import OF_TRIALS
 from a2cli.errors import A2Error, DataError, is_memory, not_installed
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
@@ -26,6 +27,7 @@ from a2cli.results.best import ChosenRun
 from a2cli.results.columns import Column, R, fields_of, in_csv
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
+from a2cli.settings.kinds import TRAINING
 from a2cli.text import printable, shortened
 from a2cli.training.checkpoints import load_checkpoint, load_frames, save_checkpoint, save_frame
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
+RESUMABLE = {*TRAINING, *OF_TRIALS}
 UNLISTED = {"checkpoints", "film", "trials"}
 DPI = 150
 MOST_PIXELS = 2000  # a side of a figure

@@ -124,13 +124,13 @@ def contender_columns(target: float | None, digits: int = 2) -> list[Column[Cont
     ]  # fmt: skip
 
 
+def _accuracies(one: Contender) -> list[float]:
+    return [run.accuracy for run in one.runs if run.accuracy is not None]
+
+
 def _mean(one: Contender) -> float | None:
     """Return the mean accuracy over seeds, or of one seed that one."""
-    return (
-        one.accuracy.mean
-        if one.accuracy
-        else next((run.accuracy for run in one.runs if run.accuracy is not None), None)
-    )
+    return one.accuracy.mean if one.accuracy else next(iter(_accuracies(one)), None)
 
 
 def _train_mean(one: Contender) -> float | None:
