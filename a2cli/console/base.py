@@ -125,16 +125,6 @@ def table_from(columns: "Sequence[Column[R]]", rows: "Iterable[R]") -> "Table":
     return table
 
 
-def layers_from(columns: "Sequence[Column[R]]", rows: "Iterable[R]", width: int) -> "Table":
-    """Return a table whose first column has the names of layers, for so wide a screen."""
-    from a2cli.results.columns import in_print
-
-    heads, cells = in_print(columns, rows)
-    table = table_of(*heads)
-    add_layers(table, cells, width)
-    return table
-
-
 def add_layers(table: "Table", rows: Sequence[Sequence[str]], width: int) -> None:
     """Add rows that begin with a layer's name to a table for so wide a screen, columns close together.
 

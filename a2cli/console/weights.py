@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import layers_from, results_console, say_where, table_from
+from a2cli.console.base import add_layers, results_console, say_where, table_from, table_of
 from a2cli.formats import counted
 from a2cli.report import Report
-from a2cli.results.columns import Column
+from a2cli.results.columns import Column, in_print
 from a2cli.results.invariance import by_reason
 from a2cli.results.weights import LayerWeights, Look, Map, ViewedNetwork, WeightResults
 
@@ -52,7 +52,9 @@ def show_weights(report: Report, folder: Path) -> None:
 
 
 def _layers(network: ViewedNetwork, width: int) -> "Table":
-    table = layers_from(LAYERS, network.layers, width)
+    heads, rows = in_print(LAYERS, network.layers)
+    table = table_of(*heads)
+    add_layers(table, rows, width)
     for column in table.columns[1:]:
         column.no_wrap = True
     return table
