@@ -9,28 +9,31 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from a2cli import storage
+from a2cli.best import OF_TRIALS
 from a2cli.errors import A2Error, DataError
 from a2cli.figure_files import captioned, reason_of, rendered
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.report import NullReporter, ProgressReporter, Report, plain, to_json
 from a2cli.results.best import ChosenRun
+from a2cli.results.columns import Column, R, fields_of, in_csv
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
+from a2cli.settings.kinds import TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from torch import nn
 
-RESUMABLE = {"train-cnn", "train-mlp", "finetune", "compare-optimizers", "ablate"}
+RESUMABLE = {*TRAINING, *OF_TRIALS}
 UNLISTED = {"checkpoints", "film", "trials"}
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 
@@ -154,13 +157,11 @@ class Run:
 
     def start_metrics(self, history: Sequence[EpochLog]) -> None:
         """Write metrics.csv with the epochs so far."""
-        self.write(
-            "metrics.csv", to_csv([item.name for item in fields(EpochLog)], (asdict(log).values() for log in history))
-        )
+        self.write("metrics.csv", to_csv(fields_of(EpochLog), history))
 
     def append_metrics(self, log: EpochLog) -> None:
         with (self.folder / "metrics.csv").open("ab") as file:
-            file.write(to_csv(None, [asdict(log).values()]))
+            file.write(to_csv(fields_of(EpochLog), [log], header=False))
 
     def finish(self, report: Report, reporter: ProgressReporter, draw: Callable[[], None] | None = None) -> Report:
         """Write the report of a run that is done, then its figures, and return the report with both in it.
@@ -200,7 +201,7 @@ class Run:
         return report
 
     def save_figure(
-        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[str], rows: Iterable[Iterable[Any]]
+        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[Column[R]], rows: Iterable[R]
     ) -> None:
         """Write the figure that `draw` makes as figures/NAME.png, or in the formats wanted, and the CSV beside it."""
         self._save_drawing(name, draw)
@@ -264,11 +265,9 @@ class Run:
                 path.rmdir()
 
 
-def to_csv(columns: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
-    """Return rows as CSV under a header, if any."""
+def to_csv(columns: Sequence[Column[R]], rows: Iterable[R], *, header: bool = True) -> bytes:
+    """Return a table as CSV."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if columns is not None:
-        writer.writerow(columns)
-    writer.writerows(rows)
+    names, values = in_csv(columns, rows)
+    csv.writer(text, lineterminator="\n").writerows([names] * header + values)
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Writes the generated pages: commands.md from the settings, report.schema.json from the report's dataclasses.
+"""Writes the generated pages, and the tables between marks in others, from what the code declares once.
 
 python docs/generate.py           # write them
 python docs/generate.py --check   # exit with 1 if a page is not what would be written
@@ -6,6 +6,7 @@ python docs/generate.py --check   # exit with 1 if a page is not what would be w
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.cli.commands import COMMANDS
@@ -14,6 +15,9 @@ from a2cli.cli.presets import preset_of
 from a2cli.config import preset_names
 from a2cli.console import base as console
 from a2cli.report import json_schema
+from a2cli.results.columns import Column, in_markdown
+from a2cli.settings.invariance import CHANGES, Change
+from a2cli.settings.optimizers import OPTIMIZERS, OptimizerSpec
 
 HERE = Path(__file__).parent
 
@@ -42,8 +46,50 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
+def numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def unchanged_at(row: tuple[str, Change]) -> str:
+    change = row[1]
+    return "off" if change.is_switch else "never" if change.identity is None else f"{change.identity:g}"
+
+
+def changes() -> list[str]:
+    """Return the table of the changes of an image that a probe tries."""
+    columns: list[Column[tuple[str, Change]]] = [
+        Column("change", lambda row: row[0]),
+        Column("strength", lambda row: row[1].unit),
+        Column("from, to", lambda row: "" if row[1].is_switch else numbers((row[1].low, row[1].high))),
+        Column("unchanged at", text=unchanged_at),
+        Column("tried", lambda row: numbers(row[1].strengths) or "on"),
+    ]
+    return in_markdown(columns, CHANGES.items())
+
+
+def optimizers() -> list[str]:
+    """Return the table of optimizers."""
+    columns: list[Column[tuple[str, OptimizerSpec]]] = [
+        Column("optimizer", lambda row: row[0]),
+        Column("usual learning rate", lambda row: row[1].usual_rate, "g"),
+        Column("takes --momentum", lambda row: "yes" * row[1].takes_momentum),
+    ]
+    return in_markdown(columns, OPTIMIZERS.items())
+
+
+TABLES = {"probing.md": changes, "comparing.md": optimizers}
+MARK = "<!-- table: docs/generate.py -->\n"
+
+
+def with_table(page: str) -> str:
+    """Return a page with its table, between two marks, as it is now."""
+    before, _, rest = (HERE / page).read_text().partition(MARK)
+    return before + MARK + "\n".join(TABLES[page]()) + f"\n{rest[rest.index('<!-- end') :]}"
+
+
 def pages() -> dict[str, str]:
-    return {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
+    written = {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
+    return written | {page: with_table(page) for page in TABLES}
 
 
 def picture(run: Path) -> None:
@@ -69,10 +115,11 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--picture"]:
         picture(Path(sys.argv[2]))
         sys.exit()
-    stale = [name for name, text in pages().items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
+    written = pages()
+    stale = [name for name in written if not (HERE / name).exists() or (HERE / name).read_text() != written[name]]
     if sys.argv[1:] == ["--check"]:
         if stale:
             console.error(f"docs: {', '.join(stale)} out of date; run python docs/generate.py")
         sys.exit(bool(stale))
     for name in stale:
-        (HERE / name).write_text(pages()[name])
+        (HERE / name).write_text(written[name])

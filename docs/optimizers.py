@@ -10,11 +10,13 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from a2cli.results.comparison import OPPOSITE
+from a2cli.formats import in_points
+from a2cli.report import Report, report_from
+from a2cli.results.columns import in_markdown
+from a2cli.results.comparison import ComparisonResults, Table, contender_columns
 
 RUNS = Path("runs/optimizers")
 BOTH = ["--tuning", "both", "--seeds", "6"]
@@ -50,25 +52,25 @@ class Found:
     """One comparison's report: for each way of tuning its table, and each pair's verdict in both directions."""
 
     name: str
-    report: dict[str, Any]
+    report: Report
 
     @classmethod
     def read(cls, name: str) -> "Found":
-        return cls(name, json.loads((RUNS / name.replace(" ", "-") / "report.json").read_text()))
+        return cls(name, report_from(json.loads((RUNS / name.replace(" ", "-") / "report.json").read_text())))
 
-    def table(self, way: str) -> dict[str, Any]:
-        return next(table for table in self.report["results"]["tables"] if table["tuning"] == way)
+    @property
+    def results(self) -> ComparisonResults:
+        assert isinstance(self.report.results, ComparisonResults), "a comparison has those"
+        return self.report.results
+
+    def table(self, way: str) -> Table:
+        return next(table for table in self.results.tables if table.tuning == way)
 
     def verdict(self, way: str, first: str, second: str) -> str:
-        for pair in self.table(way)["pairs"]:
-            if (pair["first"], pair["second"]) == (first, second):
-                return str(pair["verdict"])
-            if (pair["second"], pair["first"]) == (first, second):
-                return OPPOSITE.get(pair["verdict"], pair["verdict"])
-        raise KeyError((first, second))
+        return self.table(way).against(first)[second].verdict
 
     def names(self) -> list[str]:
-        return [one["name"] for one in self.table("none")["contenders"]]
+        return [one.name for one in self.table("none").contenders]
 
 
 def judged(verdicts: Sequence[str], claimed: str) -> str:
@@ -125,8 +127,8 @@ def claims(found: dict[str, Found]) -> list[str]:
 def decided(found: Found) -> str:
     counts = []
     for way in ("none", "grid"):
-        pairs = found.table(way)["pairs"]
-        counts.append(f"{sum(pair['verdict'] != 'undecided' for pair in pairs)} of {len(pairs)} pairs")
+        pairs = found.table(way).pairs
+        counts.append(f"{sum(pair.verdict != 'undecided' for pair in pairs)} of {len(pairs)} pairs")
     words = f"Of the optimizers on paintings {counts[0]} are decided at the one rate, and {counts[1]} when tuned: "
     return words + "most of what the report saw between them goes with the rate that it gave them all."
 
@@ -140,49 +142,37 @@ def shown(found: Found) -> list[str]:
     ]
     for way, title in WAYS.items():
         table = found.table(way)
-        names = [one["name"] for one in table["contenders"]]
-        lines += [f"### {title.capitalize()}", ""]
-        lines += ["| | rate | validation accuracy | 95% | training | epochs to the target | |", f"|{'---|' * 7}"]
-        lines += [f"| {' | '.join(contender(one))} |" for one in table["contenders"]]
+        names = [one.name for one in table.contenders]
+        columns = contender_columns(found.results.target, digits=3)
+        columns = [replace(one, printed=one.printed or one.name == "train_accuracy") for one in columns]
+        lines += [f"### {title.capitalize()}", "", *in_markdown(columns, table.contenders)]
         lines += ["", f"| row against column | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
         for row in names:
             cells = [found.verdict(way, row, column) if row != column else "" for column in names]
             lines.append(f"| {row} | {' | '.join(cells)} |")
-        lines += ["", table["verdict"], ""]
+        lines += ["", table.verdict, ""]
     return lines
-
-
-def contender(one: dict[str, Any]) -> list[str]:
-    mean, runs = one["accuracy"], one["runs"]
-    train = [run["train_accuracy"] for run in runs if run["train_accuracy"] is not None]
-    marks = ["best at the end of its range"] * one["at_edge"] + [f"{one['diverged']} diverged"] * bool(one["diverged"])
-    return [
-        one["name"],
-        f"{one['learning_rate']:g}",
-        f"{mean['mean']:.3f} ± {mean['deviation']:.3f}",
-        f"{max(0.0, mean['low']):.3f} to {min(1.0, mean['high']):.3f}",
-        f"{sum(train) / len(train):.3f}",
-        f"{one['epochs_to_target']:g} ({one['reached']} of {len(runs)})" if one["reached"] else "never",
-        ", ".join(marks),
-    ]
 
 
 def page() -> str:
     found = {name: Found.read(name) for name in COMPARISONS}
-    first = found["optimizers"].report
-    targets = ", ".join(f"{name} {one.report['results']['target']:.3f}" for name, one in found.items())
+    first = found["optimizers"].report.data
+    assert first is not None, "a finished comparison has its data"
+    targets = ", ".join(f"{name} {one.results.target:.3f}" for name, one in found.items())
     about = f"""
         Written by `docs/optimizers.py` from runs of `a2 compare-optimizers`: the claims of the coursework's sections
         1.4 and 2.1, which compared single runs at one learning rate. Here every contender is run twice over 6 seeds:
         at the report's learning rate (5e-4, of the MLP 1e-3), and at the best of at least five rates, chosen on two
         other seeds. A seed decides the split too. The ConvNet is that of section 1.4, with pooling and dropout 0.2,
         for 150 epochs, with the coursework's own loss, which applies softmax twice, on the 451 paintings
-        ({first["data"]["train"]} to train on, {first["data"]["val"]} to validate). The MLP is that of section 2.1, on
+        ({first.train} to train on, {first.val} to validate). The MLP is that of section 2.1, on
         390 faces of 39 people, which are not the report's and easier: 39 images validate, so that one is 2.6 points."""
     reading = f"""
-        A pair is *equivalent* within {100 * first["results"]["margin"]:g} point; all intervals of a table hold together
-        with 95% ([how](comparing.md)). A claim on several pairs is supported if all bear it out, contradicted if one is
-        against it. The target that epochs are counted to is 90% of the best mean: {targets}."""
+        A pair is *equivalent* within {in_points(found["optimizers"].results.margin)}; the intervals of a table have
+        simultaneous 95% confidence ([how](comparing.md)). A claim on several pairs is supported if all bear it out,
+        contradicted if one is against it. *to*: the median number of epochs to the target over the runs that reached
+        it, and how many did, if not all; *-*: none. The target is 90% of the best mean: {targets}. *edge*: the best
+        rate lies at the end of its range."""
     lines = [
         "# Optimizers, schedulers, batch sizes",
         "",

@@ -181,7 +181,7 @@ def probed(number: int, classes: int, names: str, layers: int = 6, *, grey: bool
 
     changes = []
     for k, one in enumerate(probes(ProbeSettings(run=("run",), random=("rotate=-30..30",)))):
-        if grey and one.name in ("saturation", "hue", "grayscale"):
+        if grey and one.change.needs == "colour":
             continue
         identity = one.change.identity
         ends = max((abs(s - (identity or 0)) for s in one.strengths), default=1.0)

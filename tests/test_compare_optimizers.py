@@ -1,5 +1,6 @@
 """`a2 compare-optimizers`: trials are train-cnn's own, tuning is equal, what ends early goes on."""
 
+import csv
 import json
 import os
 import signal
@@ -92,9 +93,13 @@ def test_a_comparison(compare: A2, tmp_path: Path) -> None:
         assert len(one["tuning"]) == 3 or one["at_edge"] or len(one["tuning"]) <= 5
     names = {path.stem for path in (folder / "figures").glob("*.png")}
     artifacts = json.loads((folder / "report.json").read_text())["artifacts"]
-    assert sorted(artifacts) == sorted(
-        ["config.yaml", *(f"figures/{n}{end}" for n in names for end in (".csv", ".png"))]
-    )
+    drawn = (f"figures/{n}{end}" for n in names for end in (".csv", ".png"))
+    assert sorted(artifacts) == sorted(["config.yaml", "contenders.csv", "contenders-one-rate.csv", *drawn])
+    for name, table in (("contenders", tuned), ("contenders-one-rate", plain)):
+        rows = list(csv.DictReader((folder / f"{name}.csv").read_text().splitlines()))
+        assert [(row["contender"], float(row["accuracy"]), float(row["high"])) for row in rows] == [
+            (one["name"], one["accuracy"]["mean"], one["accuracy"]["high"]) for one in table["contenders"]
+        ]
     assert names == {"curves", "time", "rates", "verdicts", "curves-one-rate", "time-one-rate", "verdicts-one-rate"}
     assert all((folder / f"figures/{name}.csv").exists() for name in names)
 

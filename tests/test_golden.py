@@ -41,6 +41,7 @@ from a2cli.experiments import (
 from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.plots import heat_maps
 from a2cli.report import Report, report_from
+from a2cli.results.columns import Column, R
 from a2cli.results.data import DataCheck, NearDuplicate
 from a2cli.results.predictions import Predictions
 from a2cli.results.training import EpochLog
@@ -110,7 +111,7 @@ class Recorded(Run):
         self.figures: dict[str, Figure] = {}
 
     def save_figure(
-        self, name: str, draw: Callable[[], Figure], columns: Sequence[str], rows: Iterable[Iterable[Any]]
+        self, name: str, draw: Callable[[], Figure], columns: Sequence[Column[R]], rows: Iterable[R]
     ) -> None:
         self.figures[name] = draw()
         self.tables[name] = to_csv(columns, rows).decode()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2cli.training.optimizers import RULES, Optimizer, ParamGroup
+from a2cli.settings.optimizers import OPTIMIZERS
+from a2cli.training.optimizers import Optimizer, ParamGroup
 
 Make = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 TORCH: dict[str, Make] = {
@@ -36,7 +37,7 @@ def gradients(model: nn.Module, step: int) -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.05])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_equals_torchs(rule: str, decay: float) -> None:
     """In float64, where rounding cannot hide or make a difference; the rate falls on the way."""
     ours, theirs = network(), network()
@@ -59,7 +60,7 @@ def test_equals_torchs(rule: str, decay: float) -> None:
 
 
 def test_all_rules_are_compared() -> None:
-    assert TORCH.keys() == RULES.keys()
+    assert TORCH.keys() == OPTIMIZERS.keys()
 
 
 def test_weights_are_one_vector_that_the_network_shares() -> None:
@@ -82,7 +83,7 @@ def test_frozen_weights_stay() -> None:
     assert optimizer.parameters.w.numel() == sum(p.numel() for p in model.parameters()) - frozen.numel()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_state_goes_on_where_it_was(rule: str) -> None:
     def run(steps: range, model: nn.Module, optimizer: Optimizer) -> Tensor:
         for step in steps:
@@ -108,7 +109,7 @@ def test_state_goes_on_where_it_was(rule: str) -> None:
     assert torch.equal(run(range(5, 9), again, resumed), expected)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_weights_that_move_at_their_own_pace(rule: str) -> None:
     """Against torch's parameter groups: the convolution at a tenth of the rate, with another decay."""
     ours, theirs = network(), network()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from a2cli.report import Report
     from a2cli.results.best import BestRun
+    from a2cli.results.columns import Column, R
 
 DRAWN = (".png", ".svg", ".pdf", ".gif")
 
@@ -110,6 +111,17 @@ def table_of(*columns: str) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column)
+    return table
+
+
+def table_from(columns: "Sequence[Column[R]]", rows: "Iterable[R]") -> "Table":
+    """Return a table made of its columns."""
+    from a2cli.results.columns import in_print
+
+    heads, cells = in_print(columns, rows)
+    table = table_of(*heads)
+    for row in cells:
+        table.add_row(*row)
     return table
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_of
-from a2cli.formats import in_points, interval, mean_and_deviation
+from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_from, table_of
+from a2cli.formats import in_points
 from a2cli.report import Report
-from a2cli.results.comparison import ComparisonResults, Contender, Plan, Table
+from a2cli.results.columns import Column
+from a2cli.results.comparison import ComparisonResults, Contender, Plan, PlanRow, Table, contender_columns
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -46,12 +47,17 @@ def show_comparison(report: Report, folder: Path) -> None:
 def show_comparison_plan(plan: Plan) -> None:
     """Print what numbers of seeds would take and find."""
     console = results_console()
-    shown = table_of("seeds", "trials", "time", "finds differences of", *["fits"] * (plan.budget is not None))
-    for row in plan.rows:
-        fits = ["yes" if row.fits else "no"] if plan.budget is not None else []
-        finds = in_points(row.detectable, ".1f") if row.detectable < 1 else "nothing"
-        bold = "bold" if row.seeds == plan.best else None
-        shown.add_row(str(row.seeds), str(row.trials), clock(row.seconds), finds, *fits, style=bold)
+    columns: list[Column[PlanRow]] = [
+        Column("seeds", lambda row: row.seeds),
+        Column("trials", lambda row: row.trials),
+        Column("time", text=lambda row: clock(row.seconds)),
+        Column("finds differences of",
+               text=lambda row: in_points(row.detectable, ".1f") if row.detectable < 1 else "nothing"),
+        Column("fits", text=lambda row: "yes" if row.fits else "no", printed=plan.budget is not None),
+    ]  # fmt: skip
+    shown = table_from(columns, plan.rows)
+    for row, made in zip(plan.rows, shown.rows, strict=True):
+        made.style = "bold" if row.seeds == plan.best else None
     console.print(shown)
     console.print(
         f"A trial takes {plan.trial_seconds:.1f} s, {plan.jobs} run side by side. Differences are found with 80% "
@@ -61,27 +67,12 @@ def show_comparison_plan(plan: Plan) -> None:
 
 
 def _contenders(table: Table, target: float | None) -> "RichTable":
-    reach = [f"to {target:.2f}"] if target else []
-    shown = table_of("", "contender", "rate", "accuracy", "95%", *reach, "")
+    number = {one.name: str(place) for place, one in enumerate(table.contenders, start=1)}
+    numbers: Column[Contender] = Column("number", text=lambda one: number[one.name], title="")
+    shown = table_from([numbers, *contender_columns(target)], table.contenders)
     for column in shown.columns[2:-1]:
         column.no_wrap = True
-    for number, one in enumerate(table.contenders, start=1):
-        accuracy, interval = _accuracy(one)
-        marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
-        marks += [f"{one.failed} failed"] * (one.failed > 0)
-        time = [f"{one.epochs_to_target:g} ep" if one.epochs_to_target else "-"] if reach else []
-        if time and 0 < one.reached < len(one.runs):
-            time[0] += f" {one.reached}/{len(one.runs)}"
-        shown.add_row(str(number), one.name, f"{one.learning_rate:g}", accuracy, interval, *time, ", ".join(marks))
     return shown
-
-
-def _accuracy(one: Contender) -> tuple[str, str]:
-    if one.accuracy:
-        found = one.accuracy
-        return mean_and_deviation(found), interval(found, 2)
-    known = [run.accuracy for run in one.runs if run.accuracy is not None]
-    return (f"{known[0]:.3f}" if known else "none"), ""
 
 
 def _matrix(table: Table) -> "RichTable":

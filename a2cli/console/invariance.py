@@ -1,13 +1,13 @@
 """What changes do to networks, as printed: a table a run, runs against each other, sentences."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import results_console, say_where, table_of
+from a2cli.console.base import results_console, say_where, table_from
 from a2cli.formats import counted, interval, points, points_interval
 from a2cli.report import Report
+from a2cli.results.columns import Column
 from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, RunComparison, StrengthPoint, by_reason
 
 if TYPE_CHECKING:
@@ -39,23 +39,17 @@ def show_probe(report: Report, folder: Path) -> None:
     )
     for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
         say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")
-        console.print(_against([one for one in results.comparisons if (one.first, one.second) == pair]))
+        console.print(table_from(AGAINST, [one for one in results.comparisons if (one.first, one.second) == pair]))
     for run in results.runs:
         say("", run.verdict)
     say_where(console, report, folder)
 
 
 def _changes(run: ProbedRun) -> "Table":
-    table = table_of("change", "worst", "accuracy", "same", "halved", "verdict")
+    table = table_from(CHANGES, run.changes)
     table.padding = (0, 1, 0, 0)
     for column in table.columns:
         column.no_wrap = True
-    for one in run.changes:
-        worst = _worst(one)
-        at = "" if worst.strength is None else f"{worst.strength:g}"
-        halved = ", ".join(f"{value:.2g}" for value in one.halved_at)
-        cells = [at, _accuracy(worst), f"{worst.consistency.value:.2f}", halved, _verdict(one)]
-        table.add_row(one.title + " *" * (one.augmented is not None), *cells)
     return table
 
 
@@ -86,8 +80,17 @@ def _verdict(one: ChangeResult) -> str:
     return one.verdict
 
 
-def _against(comparisons: Sequence[RunComparison]) -> "Table":
-    table = table_of("change", "points", "interval", "")
-    for one in comparisons:
-        table.add_row(one.change, points(one.difference), points_interval(one), one.verdict)
-    return table
+CHANGES: list[Column[ChangeResult]] = [
+    Column("change", text=lambda one: one.title + " *" * (one.augmented is not None)),
+    Column("worst", lambda one: _worst(one).strength, "g"),
+    Column("accuracy", text=lambda one: _accuracy(_worst(one))),
+    Column("same", lambda one: _worst(one).consistency.value, ".2f"),
+    Column("halved", text=lambda one: ", ".join(f"{value:.2g}" for value in one.halved_at)),
+    Column("verdict", text=_verdict),
+]
+AGAINST: list[Column[RunComparison]] = [
+    Column("change", lambda one: one.change),
+    Column("points", text=lambda one: points(one.difference)),
+    Column("interval", text=points_interval),
+    Column("verdict", lambda one: one.verdict, title=""),
+]

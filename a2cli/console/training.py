@@ -1,15 +1,16 @@
 """The results of a training run, as printed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import results_console, say_split, say_where, table_of
+from a2cli.console.base import results_console, say_split, say_where, table_from, table_of
 from a2cli.console.transfer import backbone_lines, show_transfer
 from a2cli.formats import counted, interval, mean_and_deviation
 from a2cli.report import Report
-from a2cli.results.training import Accuracy, JudgedPart, Spread, TrainingResults
+from a2cli.results.training import CLASSES, Accuracy, JudgedPart, Spread, TrainingResults
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,11 +127,8 @@ def show_classes(console: "Console", judged: JudgedPart) -> None:
     if not scores:
         return  # a report of an earlier version
     some = sorted(scores, key=lambda one: one.f1 or 0.0)[:MOST_CLASSES] if len(scores) > MOST_CLASSES else scores
-    table = table_of(f"{PARTS[judged.part]} by class", "images", "precision", "recall", "F1")
-    for one in some:
-        values = ("-" if value is None else f"{value:.3f}" for value in (one.precision, one.recall, one.f1))
-        table.add_row(one.name, str(one.count), *values)
-    console.print(table)
+    name, *others = CLASSES
+    console.print(table_from([replace(name, title=f"{PARTS[judged.part]} by class"), *others], some))
     if len(some) < len(scores):
         console.print(f"The {len(some)} of {len(judged.classes)} classes with the lowest F1; all: figures/classes.csv.")
     mistakes = [(n, sum(row.values()), truth, answer) for truth, row in judged.confusion.items()

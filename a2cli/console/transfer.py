@@ -3,11 +3,19 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import results_console, table_of
+from a2cli.console.base import results_console, table_from
 from a2cli.formats import mean_and_deviation
 from a2cli.report import Report
+from a2cli.results.columns import Column
 from a2cli.results.training import Accuracy, Spread
-from a2cli.results.transfer import BackboneUsed, FeatureResults, TransferResults
+from a2cli.results.transfer import (
+    BackboneUsed,
+    FeatureResults,
+    LayerFeatures,
+    ProbeScore,
+    StageResult,
+    TransferResults,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,10 +31,7 @@ def show_features(report: Report) -> None:
     say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
     if found.random:
         say(f"random weights: {', '.join(found.random)}")
-    table = table_of("layer", "node", "shape of an image's", "megabytes")
-    for layer in found.layers:
-        table.add_row(layer.name, layer.node, " x ".join(map(str, layer.shape)), f"{layer.megabytes:,.1f}")
-    console.print(table)
+    console.print(table_from(LAYERS, found.layers))
     say(found.verdict, "", f"File: {found.file}")
 
 
@@ -40,13 +45,7 @@ def backbone_lines(used: BackboneUsed) -> list[str]:
 def show_transfer(console: "Console", found: TransferResults) -> None:
     """Print a training's stages and probes."""
     if found.stages:
-        table = table_of("stage", "epochs", "weights", "frozen", "training", "validation")
-        for stage in found.stages:
-            name = f"{stage.stage} (kept)" if stage.kept else stage.stage
-            epochs = f"{stage.epochs} at {stage.learning_rate:g}"
-            table.add_row(name, epochs, f"{stage.learned_parameters:,}", f"{stage.frozen_parameters:,}",
-                          _short(stage.train), _short(stage.val))  # fmt: skip
-        console.print(table)
+        console.print(table_from(STAGES, found.stages))
         for stage in found.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
@@ -54,12 +53,31 @@ def show_transfer(console: "Console", found: TransferResults) -> None:
                 console.print(f"Frozen in {stage.stage}: {ends}{once}.")
     if found.probes:
         tested = any(one.test for one in found.probes)
-        table = table_of("layer", "answer", "chosen", "validation", *(["test"] if tested else []))
-        for one in found.probes:
-            tests = [_short(one.test) if one.test else ""] if tested else []
-            table.add_row(one.layer, one.answer, one.chosen, _short(one.val), *tests)
-        console.print(table)
+        test: Column[ProbeScore] = Column("test", text=lambda one: _short(one.test) if one.test else "", printed=tested)
+        console.print(table_from([*PROBES, test], found.probes))
 
 
 def _short(found: Accuracy | Spread) -> str:
     return mean_and_deviation(found) if isinstance(found, Spread) else f"{found.value:.3f}"
+
+
+LAYERS: list[Column[LayerFeatures]] = [
+    Column("layer", lambda one: one.name),
+    Column("node", lambda one: one.node),
+    Column("shape of an image's", text=lambda one: " x ".join(map(str, one.shape))),
+    Column("megabytes", lambda one: one.megabytes, ",.1f"),
+]
+STAGES: list[Column[StageResult]] = [
+    Column("stage", text=lambda one: f"{one.stage} (kept)" if one.kept else one.stage),
+    Column("epochs", text=lambda one: f"{one.epochs} at {one.learning_rate:g}"),
+    Column("weights", lambda one: one.learned_parameters, ","),
+    Column("frozen", lambda one: one.frozen_parameters, ","),
+    Column("training", text=lambda one: _short(one.train)),
+    Column("validation", text=lambda one: _short(one.val)),
+]
+PROBES: list[Column[ProbeScore]] = [
+    Column("layer", lambda one: one.layer),
+    Column("answer", lambda one: one.answer),
+    Column("chosen", lambda one: one.chosen),
+    Column("validation", text=lambda one: _short(one.val)),
+]

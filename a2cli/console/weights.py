@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2cli.console.base import add_layers, results_console, say_where, table_of
+from a2cli.console.base import add_layers, results_console, say_where, table_from, table_of
 from a2cli.formats import counted
 from a2cli.report import Report
+from a2cli.results.columns import Column, in_print
 from a2cli.results.invariance import by_reason
-from a2cli.results.weights import LayerWeights, Look, ViewedNetwork, WeightResults
+from a2cli.results.weights import LayerWeights, Look, Map, ViewedNetwork, WeightResults
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,21 +52,33 @@ def show_weights(report: Report, folder: Path) -> None:
 
 
 def _layers(network: ViewedNetwork, width: int) -> "Table":
-    table = table_of("layer", "units", "dead", "same", "rank", "smooth", "moved", "verdict")
+    heads, rows = in_print(LAYERS, network.layers)
+    table = table_of(*heads)
+    add_layers(table, rows, width)
     for column in table.columns[1:]:
         column.no_wrap = True
-    add_layers(table, [_cells(one) for one in network.layers], width)
     return table
 
 
-def _cells(one: LayerWeights) -> list[str]:
-    found = {measure.name: f"{measure.value:.2f} ({measure.random:.2f})" for measure in one.measures}
-    dead = f"{len(one.dead)} ({one.dead_random})"
-    moved = "" if one.moved is None else f"{one.moved:.2f}"
-    same = f"{len(one.duplicates)} ({one.duplicates_random})"
-    measures = [found.get(name, "") for name in ("effective rank", "smoothness")]
-    verdict = "learned" if one.verdict == "learned" else "as begun"
-    return [one.layer, str(one.units), dead, same, *measures, moved, verdict]
+def _measure(name: str, title: str) -> Column[LayerWeights]:
+    """Return the column of a measure, in brackets that of re-initialised networks."""
+
+    def text(one: LayerWeights) -> str:
+        return next((f"{found.value:.2f} ({found.random:.2f})" for found in one.measures if found.name == name), "")
+
+    return Column(name, text=text, title=title)
+
+
+LAYERS: list[Column[LayerWeights]] = [
+    Column("layer", lambda one: one.layer),
+    Column("units", lambda one: one.units),
+    Column("dead", text=lambda one: f"{len(one.dead)} ({one.dead_random})"),
+    Column("same", text=lambda one: f"{len(one.duplicates)} ({one.duplicates_random})"),
+    _measure("effective rank", "rank"),
+    _measure("smoothness", "smooth"),
+    Column("moved", lambda one: one.moved, ".2f"),
+    Column("verdict", text=lambda one: "learned" if one.verdict == "learned" else "as begun"),
+]
 
 
 def _units(network: ViewedNetwork) -> list[str]:
@@ -79,13 +92,16 @@ def _units(network: ViewedNetwork) -> list[str]:
 
 
 def _maps(look: Look) -> "Table":
-    table = table_of("map", "alike", "least to most", "of", "about learning")
+    table = table_from(MAPS, look.maps)
     for column in table.columns:
         column.no_wrap = True
-    for one in look.maps:
-        shown = "", "empty"
-        if one.alike is not None:
-            mean, least, most = one.alike
-            shown = f"{mean:.2f}", f"{least:.2f} to {most:.2f}"
-        table.add_row(one.method, *shown, str(one.compared), "says nothing" if one.says_nothing else "")
     return table
+
+
+MAPS: list[Column[Map]] = [
+    Column("map", lambda one: one.method),
+    Column("alike", lambda one: one.alike and one.alike[0], ".2f"),
+    Column("least to most", text=lambda one: f"{one.alike[1]:.2f} to {one.alike[2]:.2f}" if one.alike else "empty"),
+    Column("of", lambda one: one.compared),
+    Column("about learning", text=lambda one: "says nothing" if one.says_nothing else ""),
+]

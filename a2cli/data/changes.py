@@ -1,13 +1,17 @@
 """Changes of whole batches of images at given strengths, each what torchvision's functional of that name does.
 
+What serves an entry of `settings.invariance.CHANGES` is the function of its name, with underscores: of a change with
+strengths `(around, strength)`, of one that is off or on `(images)`.
+
 B images, C = 3 channels, H = W = S pixels, uint8 in and out; `strength` (B,) float32, one an image. At the strength
 that changes nothing, each returns the images bit for bit.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
@@ -16,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from a2cli.data.augment import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, affine, grayscale
+from a2cli.data import augment
 from a2cli.machine import cores
-from a2cli.settings.invariance import ChangeName
+from a2cli.settings.invariance import CHANGES, ChangeName
 
 DARK = 8  # the lightest value in padding: resizing and JPEG leave a little of the picture's edge in it
 Strength = Tensor
@@ -47,14 +51,10 @@ class PerturbationContext:
 
 def changed(name: ChangeName, around: PerturbationContext, strength: Strength) -> Tensor:
     """Return the images changed, (B, C, S, S) uint8; a translation's strengths are (B, 2) pixels, right and down."""
-    if name in ("translate-x", "translate-y", "translate"):
-        return translate(around, strength)
-    if name == "occlusion":
-        return occlude(around.middle, strength, around.cover)
-    if name == "noise":
-        drawn = torch.randn(around.middle.shape, generator=torch.Generator().manual_seed(around.noise))
-        return _bytes(_unit(around.middle) + strength.view(-1, 1, 1, 1) * drawn)
-    return CHANGES[name](around.middle, strength)
+    function: Callable[..., Tensor] = resolve_name(f"{__name__}:{name.replace('-', '_')}")
+    if not CHANGES[name].is_switch:
+        return function(around, strength)
+    return torch.where(strength.bool().view(-1, 1, 1, 1), function(around.middle), around.middle)
 
 
 def translate(around: PerturbationContext, shift: Tensor) -> Tensor:
@@ -76,6 +76,9 @@ def translate(around: PerturbationContext, shift: Tensor) -> Tensor:
     return moved * inside if around.border == "zero" else moved
 
 
+translate_x = translate_y = translate
+
+
 def _reflected(places: Tensor, side: Tensor) -> Tensor:
     """Return places mirrored back into 0..side-1, the border itself not repeated (as torch's padding 'reflect')."""
     period = (2 * side - 2).clamp_min(1)
@@ -83,41 +86,72 @@ def _reflected(places: Tensor, side: Tensor) -> Tensor:
     return torch.where(folded < side, folded, period - folded)
 
 
-def rotate(images: Tensor, angle: Strength) -> Tensor:
+def rotate(around: PerturbationContext, angle: Strength) -> Tensor:
     """Turn by degrees counter-clockwise about the centre, bilinear; black comes in."""
-    return _warped(images, angle, torch.ones_like(angle))
+    return _warped(around.middle, angle, torch.ones_like(angle))
 
 
-def scale(images: Tensor, factor: Strength) -> Tensor:
+def scale(around: PerturbationContext, factor: Strength) -> Tensor:
     """Enlarge about the centre, bilinear; below 1 black comes in."""
-    return _warped(images, torch.zeros_like(factor), 1 / factor)
+    return _warped(around.middle, torch.zeros_like(factor), 1 / factor)
 
 
 def _warped(images: Tensor, angle: Tensor, side: Tensor) -> Tensor:
     nothing = torch.zeros(len(images), 2)
-    return _bytes(affine(_unit(images), torch.zeros(len(images), dtype=torch.bool), angle, nothing, side, nothing))
+    still = torch.zeros(len(images), dtype=torch.bool)
+    return _bytes(augment.affine(_unit(images), still, angle, nothing, side, nothing))
 
 
-def gamma(images: Tensor, exponent: Strength) -> Tensor:
+def flip_horizontal(images: Tensor) -> Tensor:
+    return images.flip(3)
+
+
+def flip_vertical(images: Tensor) -> Tensor:
+    return images.flip(2)
+
+
+def _colour(adjust: Callable[[Tensor, Tensor], Tensor]) -> Callable[[PerturbationContext, Strength], Tensor]:
+    return lambda around, strength: _bytes(adjust(_unit(around.middle), strength))
+
+
+brightness, contrast = _colour(augment.adjust_brightness), _colour(augment.adjust_contrast)
+saturation, hue = _colour(augment.adjust_saturation), _colour(augment.adjust_hue)
+
+
+def grayscale(images: Tensor) -> Tensor:
+    return _bytes(augment.grayscale(_unit(images)))
+
+
+def invert(images: Tensor) -> Tensor:
+    return 255 - images
+
+
+def gamma(around: PerturbationContext, exponent: Strength) -> Tensor:
     """Return 255 (x / 255) ^ exponent: above 1 darker."""
-    return _bytes(_unit(images) ** exponent.view(-1, 1, 1, 1))
+    return _bytes(_unit(around.middle) ** exponent.view(-1, 1, 1, 1))
 
 
-def blur(images: Tensor, deviation: Strength) -> Tensor:
+def noise(around: PerturbationContext, deviation: Strength) -> Tensor:
+    """Add Gaussian noise of this deviation, white being 1; of one image the same draw at every strength."""
+    normal = torch.randn(around.middle.shape, generator=torch.Generator().manual_seed(around.noise))
+    return _bytes(_unit(around.middle) + deviation.view(-1, 1, 1, 1) * normal)
+
+
+def blur(around: PerturbationContext, deviation: Strength) -> Tensor:
     """Smooth by a Gaussian of this deviation in pixels, cut off at three of them; the border is reflected."""
-    side = images.shape[-1]
+    side = around.middle.shape[-1]
     reach = min(int(np.ceil(3 * float(deviation.max()))), side - 1)
     places = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (places / deviation.clamp_min(1e-3)[:, None]) ** 2)
     kernel /= kernel.sum(dim=1, keepdim=True)
-    padded = F.pad(_unit(images), (reach,) * 4, mode="reflect")
+    padded = F.pad(_unit(around.middle), (reach,) * 4, mode="reflect")
     b, c, h, w = padded.shape
     each = kernel.repeat_interleave(c, dim=0)  # a kernel for each image's channels, along rows, then along columns
     along = F.conv2d(padded.reshape(1, b * c, h, w), each[:, None, None, :], groups=b * c)
     return _bytes(F.conv2d(along, each[:, None, :, None], groups=b * c).view(b, c, side, side))
 
 
-def jpeg(images: Tensor, quality: Strength) -> Tensor:
+def jpeg(around: PerturbationContext, quality: Strength) -> Tensor:
     """Write as JPEG by Pillow at this quality, 1 to 100, and read again."""
 
     def through(one: tuple[NDArray[np.uint8], float]) -> NDArray[np.uint8]:
@@ -126,21 +160,21 @@ def jpeg(images: Tensor, quality: Strength) -> Tensor:
         with Image.open(file) as image:
             return np.asarray(image)
 
-    pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = around.middle.permute(0, 2, 3, 1).contiguous().numpy()
     with ThreadPoolExecutor(cores()) as pool:
         read = list(pool.map(through, zip(pixels, quality.tolist(), strict=True)))
     return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2)
 
 
-def occlude(images: Tensor, share: Strength, cover: tuple[float, ...]) -> Tensor:
+def occlusion(around: PerturbationContext, share: Strength) -> Tensor:
     """Cover a square in the centre whose side is this share of the image's with one colour."""
-    side = images.shape[-1]
+    side = around.middle.shape[-1]
     length = (share * side).round()
     first = ((side - length) / 2).floor()
     places = torch.arange(side)
     hidden = (places >= first[:, None]) & (places < (first + length)[:, None])
-    colour = (torch.tensor(cover) * 255).round().to(torch.uint8).view(1, 3, 1, 1)
-    return torch.where(hidden[:, None, :, None] & hidden[:, None, None, :], colour, images)
+    colour = (torch.tensor(around.cover) * 255).round().to(torch.uint8).view(1, 3, 1, 1)
+    return torch.where(hidden[:, None, :, None] & hidden[:, None, None, :], colour, around.middle)
 
 
 def source_of(name: str, strength: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -239,33 +273,3 @@ def _unit(images: Tensor) -> Tensor:
 
 def _bytes(images: Tensor) -> Tensor:
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def _colour(adjust: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda images, strength: _bytes(adjust(_unit(images), strength))
-
-
-def _switched(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a change that is made where the strength is not zero."""
-    return lambda images, on: torch.where(on.bool().view(-1, 1, 1, 1), change(images), images)
-
-
-CHANGES: Mapping[str, Callable[[Tensor, Strength], Tensor]] = {
-    "rotate": rotate,
-    "scale": scale,
-    "flip-horizontal": _switched(lambda images: images.flip(3)),
-    "flip-vertical": _switched(lambda images: images.flip(2)),
-    "brightness": _colour(adjust_brightness),
-    "contrast": _colour(adjust_contrast),
-    "saturation": _colour(adjust_saturation),
-    "hue": _colour(adjust_hue),
-    "gamma": gamma,
-    "grayscale": _switched(lambda images: _bytes(grayscale(_unit(images)))),
-    "invert": _switched(lambda images: 255 - images),
-    "blur": blur,
-    "jpeg": jpeg,
-    "fill-padding": _switched(fill_padding),
-    "mean-padding": _switched(mean_padding),
-    "crop-padding": _switched(crop_padding),
-    "only-padding": _switched(only_padding),
-}

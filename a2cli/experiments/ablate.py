@@ -1,8 +1,9 @@
 """`a2 ablate`: what each ingredient of a training brings, taken away alone and over orders, with a verdict."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from statistics import fmean
 
 import torch
@@ -30,7 +31,8 @@ from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import ProgressReporter, Report, new_report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
-from a2cli.results.comparison import PairVerdict
+from a2cli.results.columns import of, placed
+from a2cli.results.comparison import PAIRS, PairVerdict
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up
 from a2cli.settings.ablation import AnyAblation
@@ -241,11 +243,12 @@ def _draw(run: Run, results: AblationResults) -> None:
     from a2cli.plots.ablation import contributions
 
     rows = [
-        (one.name, way, *list(asdict(pair).values())[2:])
+        (one.name, way, pair)
         for one in results.ingredients
         for way, pair in (("alone", one.alone), ("average", one.average))
         if pair
     ]
-    columns = ["ingredient", "way", *list(PairVerdict.__annotations__)[2:]]
+    of_pair = [one for one in PAIRS if one.name not in ("first", "second")]
+    columns = [*placed("ingredient", "way"), *of(itemgetter(2), of_pair)]
     if rows:
         run.save_figure("contributions", partial(contributions, results), columns, rows)

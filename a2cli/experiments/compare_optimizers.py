@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from operator import attrgetter
 from statistics import fmean, median
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
@@ -20,9 +19,19 @@ from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
 from a2cli.report import ProgressReporter, Report, new_report
-from a2cli.results.comparison import ComparisonResults, Contender, PairVerdict, RatePoint, Table, TrialOutcome, Tuning
+from a2cli.results.columns import Column, named
+from a2cli.results.comparison import (
+    PAIRS,
+    ComparisonResults,
+    Contender,
+    RatePoint,
+    Table,
+    TrialOutcome,
+    Tuning,
+    contender_columns,
+)
 from a2cli.results.training import EpochLog
-from a2cli.runs import Run
+from a2cli.runs import Run, to_csv
 from a2cli.runtime import environment, set_up
 from a2cli.settings.comparison import AnyComparison
 from a2cli.settings.declare import flat
@@ -66,6 +75,9 @@ def compare_optimizers(
             results=results,
             warnings=list(images.warnings),
         )
+        for table in results.tables:
+            name = f"contenders{_suffix(table, results)}.csv"
+            run.write(name, to_csv(contender_columns(results.target), table.contenders))
         return run.finish(report, reporter, partial(_draw, run, comparison, results))
 
 
@@ -147,44 +159,70 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-# Figures
+# Figures and tables
+
+
+def _suffix(table: Table, results: ComparisonResults) -> str:
+    return "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
+
+
+class _Epoch(NamedTuple):
+    """An epoch of a contender's run, the seconds of training until its end, and whether its weights were kept."""
+
+    contender: str
+    seed: int
+    log: EpochLog
+    seconds: float
+    kept: bool
+
+
+EPOCHS = named(
+    contender="contender",
+    seed="seed",
+    epoch="log.epoch",
+    train_accuracy="log.train_accuracy",
+    val_accuracy="log.val_accuracy",
+    val_loss="log.val_loss",
+    seconds="seconds",
+    kept="kept",
+)
+TRIED: list[Column[tuple[str, RatePoint, TrialOutcome]]] = [
+    Column("contender", lambda row: row[0]),
+    Column("learning_rate", lambda row: row[1].learning_rate),
+    Column("seed", lambda row: row[2].seed),
+    Column("status", lambda row: row[2].status),
+    Column("accuracy", lambda row: row[2].accuracy),
+]
 
 
 def _draw(run: Run, comparison: Comparison, results: ComparisonResults) -> None:
     from a2cli.plots import comparison as plots
 
-    of_epoch = attrgetter(*EPOCH_COLUMNS)
     for table in results.tables:
-        suffix = "" if table.tuning == "grid" or len(results.tables) == 1 else "-one-rate"
+        suffix = _suffix(table, results)
         histories = {one.name: _histories(comparison, one) for one in table.contenders}
         kept_epochs = {
             one.name: {run_.seed: found.kept_epoch for run_ in one.runs
                        if (found := comparison.result((one.name, one.learning_rate, run_.seed)))}
             for one in table.contenders
         }  # fmt: skip
-        rows: list[tuple[Any, ...]] = [
-            (name, seed, *of_epoch(log), seconds, log.epoch == kept_epochs[name][seed])
+        rows = [
+            _Epoch(name, seed, log, seconds, log.epoch == kept_epochs[name][seed])
             for name, runs in histories.items()
             for seed, logs in runs.items()
             for log, seconds in logs
         ]
-        columns = ["contender", "seed", *EPOCH_COLUMNS, "seconds", "kept"]
         kept = {one.name: point for one in table.contenders
                 if (point := _kept(one, histories[one.name], kept_epochs[one.name]))}  # fmt: skip
-        run.save_figure(f"curves{suffix}", partial(plots.curves, histories, kept, "epoch"), columns, rows)
-        run.save_figure(f"time{suffix}", partial(plots.curves, histories, kept, "seconds"), columns, rows)
+        run.save_figure(f"curves{suffix}", partial(plots.curves, histories, kept, "epoch"), EPOCHS, rows)
+        run.save_figure(f"time{suffix}", partial(plots.curves, histories, kept, "seconds"), EPOCHS, rows)
         if table.pairs:
-            cells, names = (asdict(pair).values() for pair in table.pairs), list(PairVerdict.__annotations__)
-            run.save_figure(f"verdicts{suffix}", partial(plots.verdicts, table, results.margin), names, cells)
+            run.save_figure(f"verdicts{suffix}", partial(plots.verdicts, table, results.margin), PAIRS, table.pairs)
         if table.tuning == "grid":
-            points = [
-                (one.name, point.learning_rate, run_.seed, run_.status, run_.accuracy)
-                for one in table.contenders
-                for point in one.tuning
-                for run_ in point.runs
+            tried = [
+                (one.name, point, trial) for one in table.contenders for point in one.tuning for trial in point.runs
             ]
-            columns = ["contender", "learning_rate", "seed", "status", "accuracy"]
-            run.save_figure("rates", partial(plots.rates, table), columns, points)
+            run.save_figure("rates", partial(plots.rates, table), TRIED, tried)
 
 
 def _kept(

@@ -11,20 +11,9 @@ from a2cli.errors import SettingsError
 from a2cli.report import to_json
 from a2cli.settings.comparison import AnyComparison, ComparisonSettings
 from a2cli.settings.declare import changed
+from a2cli.settings.optimizers import OPTIMIZERS
 from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
 
-# Where each optimizer's learning rate usually lies: its paper's or its library's default.
-USUAL_RATES = {
-    "adam": 1e-3,
-    "adamw": 1e-3,
-    "nadam": 2e-3,
-    "rmsprop": 1e-3,
-    "sgd": 1e-1,
-    "momentum": 1e-2,
-    "nesterov": 1e-2,
-    "adagrad": 1e-2,
-    "adadelta": 1.0,
-}
 SHORT = {"batch_size": "batch ", "weight_decay": "decay ", "dropout": "dropout "}
 
 
@@ -72,7 +61,7 @@ def _word(value: Any) -> str:
 
 def rate_grid(choice: Choice, settings: ComparisonSettings) -> list[float]:
     """Return the contender's learning rates, log-spaced, rising."""
-    usual = USUAL_RATES[choice.optimizer]
+    usual = OPTIMIZERS[choice.optimizer].usual_rate
     low, high = settings.rate_range or (usual / 10, usual * 10)
     steps = settings.rates - 1
     return [_rounded(low * (high / low) ** (i / steps)) for i in range(settings.rates)]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from functools import partial
+from operator import itemgetter
+from typing import NamedTuple
 
 import torch
 
@@ -13,7 +15,8 @@ from a2cli.formats import in_percent
 from a2cli.plots import heat_maps
 from a2cli.plots import invariance as plots
 from a2cli.plots.common import readable
-from a2cli.results.invariance import InvarianceResults, ProbedRun
+from a2cli.results.columns import Column, fields_of, named, of, placed
+from a2cli.results.invariance import ChangeResult, InvarianceResults, LayerMovement, ProbedRun, StrengthPoint
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.invariance import ProbeSettings, probes, real_margin
@@ -23,41 +26,59 @@ SHEETS = 3
 MOST_DRAWS = 8
 
 
+class _Point(NamedTuple):
+    """A point of a change's curve, and whose it is."""
+
+    run: ProbedRun
+    change: ChangeResult
+    point: StrengthPoint
+
+
+POINT = named(run="run.name", change="change.title", strength="point.strength")
+CURVES = POINT + named(
+    accuracy="point.accuracy.value",
+    low="point.accuracy.low",
+    high="point.accuracy.high",
+    difference="point.difference",
+    difference_low="point.low",
+    difference_high="point.high",
+    lost="point.lost",
+    gained="point.gained",
+    p="point.p",
+    p_adjusted="point.p_adjusted",
+    consistency="point.consistency.value",
+    probability="point.probability.value",
+    verdict="change.verdict",
+)
+
+
 def draw(run: Run, results: InvarianceResults, subjects: Sequence[ProbeTarget], settings: ProbeSettings) -> None:
     """Write all figures into the probe's folder."""
-    points = [(one, change, point) for one in results.runs for change in one.changes for point in change.points]
+    points = [_Point(one, change, point) for one in results.runs for change in one.changes for point in change.points]
     run.save_figure(
         "curves",
         partial(plots.curves, results.runs, results.margin),
-        ["run", "change", "strength", "accuracy", "low", "high", "difference", "difference_low", "difference_high",
-         "lost", "gained", "p", "p_adjusted", "consistency", "probability", "verdict"],
-        [(one.name, change.title, point.strength, point.accuracy.value, point.accuracy.low, point.accuracy.high,
-          point.difference, point.low, point.high, point.lost, point.gained, point.p, point.p_adjusted,
-          point.consistency.value, point.probability.value, change.verdict) for one, change, point in points],
-    )  # fmt: skip
+        CURVES,
+        points,
+    )
     run.save_figure(
         "classes",
         partial(heat_maps.classes, results.runs),
-        ["run", "change", "strength", "class", "recognised", "images"],
-        [(one.name, change.title, point.strength, name, right, count * point.accuracy.count // one.unchanged.count)
-         for one, change, point in points
-         for (name, count), right in zip(one.counts.items(), point.classes, strict=True)],
+        [*of(itemgetter(0), POINT), *placed("", "class", "recognised")[1:],
+         Column("images", lambda row: row[3] * row[0].point.accuracy.count // row[0].run.unchanged.count)],
+        [(at, name, right, count) for at in points
+         for (name, count), right in zip(at.run.counts.items(), at.point.classes, strict=True)],
     )  # fmt: skip
     if any(one.translations for one in results.runs):
         run.save_figure(
             "translations",
             partial(heat_maps.translations, [one for one in results.runs if one.translations]),
-            ["run", "right", "down", "accuracy"],
+            placed("run", "right", "down", "accuracy"),
             [(one.name, *cell) for one in results.runs for cell in one.translations],
         )
-    if any(point.layers for _, _, point in points):
-        run.save_figure(
-            "layers",
-            partial(heat_maps.layers, results.runs),
-            ["run", "change", "strength", "layer", "moved", "off_course"],
-            [(one.name, change.title, point.strength, layer.layer, layer.moved, layer.off_course)
-             for one, change, point in points for layer in point.layers],
-        )  # fmt: skip
+    if layers := [(at, layer) for at in points for layer in at.point.layers]:
+        columns = [*of(itemgetter(0), POINT), *of(itemgetter(1), fields_of(LayerMovement))]
+        run.save_figure("layers", partial(heat_maps.layers, results.runs), columns, layers)
     for number, (subject, result) in enumerate(zip(subjects, results.runs, strict=True), start=1):
         for sheet in range(max(1, SHEETS // len(subjects))):
             _draw_sheet(run, f"sheet-{number}-{sheet + 1}", sheet, subject, result, settings)
@@ -100,7 +121,7 @@ def _draw_sheet(
     shown_rows = [(change, tiles[::-1] if change in falling else tiles) for change, tiles in rows]  # mildest first
     figure = partial(plots.sheet, title, shown_rows)
     cells = [(change or "-", tile.title, tile.answer, tile.is_right) for change, tiles in rows for tile in tiles]
-    run.save_figure(name, figure, ["change", "strength", "answer", "right"], cells)
+    run.save_figure(name, figure, placed("change", "strength", "answer", "right"), cells)
 
 
 def _words(strength: torch.Tensor) -> str:

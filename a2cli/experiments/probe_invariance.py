@@ -28,8 +28,6 @@ from a2cli.settings.training import augmentations
 
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map
-COLOURED = {"saturation", "hue", "grayscale"}
-PADDED = {"fill-padding", "mean-padding", "crop-padding", "only-padding"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,9 @@ def _skipped(subject: ProbeTarget, settings: ProbeSettings) -> dict[str, str]:
     """Return the changes that make no sense for a run's images, and why."""
     reasons: dict[str, str] = {}
     for one in probes(settings):
-        if one.name in COLOURED and subject.is_grey:
+        if one.change.needs == "colour" and subject.is_grey:
             reasons[one.name] = f"all images of {subject.source} are grey"
-        if one.name in PADDED and not subject.is_padded:
+        if one.change.needs == "bars" and not subject.is_padded:
             reasons[one.name] = f"no image of {subject.source} has black bars"
     return reasons
 

@@ -6,14 +6,15 @@ Torch is imported only where something is run through a network or drawn.
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.machine import machine
 from a2cli.report import ProgressReporter, Report, new_report
-from a2cli.results.receptive_field import FieldResults, UnitField
+from a2cli.results.columns import Column, placed
+from a2cli.results.receptive_field import FieldResults, LayerField, MapCone, UnitField
 from a2cli.settings.declare import flat
 from a2cli.settings.receptive_field import ReceptiveFieldSettings
 from a2cli.settings.training import TrainCnnSettings
@@ -97,36 +98,45 @@ def _derived(settings: ReceptiveFieldSettings, reporter: ProgressReporter) -> Fi
     )
 
 
+MAPS: list[Column[MapCone]] = [
+    Column("map", lambda one: one.name),
+    Column("height", lambda one: one.size[0]),
+    Column("width", lambda one: one.size[1]),
+    Column("rows", lambda one: _words(one.rows)),
+    Column("columns", lambda one: _words(one.columns)),
+]
+UNITS: list[Column[UnitField]] = [
+    Column("layer", lambda one: one.layer),
+    Column("row", lambda one: one.unit[0]),
+    Column("column", lambda one: one.unit[1]),
+    Column("first_row", lambda one: one.rows[0]),
+    Column("last_row", lambda one: one.rows[1]),
+    Column("first_column", lambda one: one.columns[0]),
+    Column("last_column", lambda one: one.columns[1]),
+    Column("pixels", lambda one: one.pixels),
+]
+
+
 def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "NDArray[np.uint8] | None") -> None:
     from a2cli.experiments.effective_fields import support
     from a2cli.plots import receptive_field as plots
 
     image = None if images is None else images[0]
     if results.cone:
-        rows = [(one.name, *one.size, _words(one.rows), _words(one.columns)) for one in results.cone]
-        columns = ["map", "height", "width", "rows", "columns"]
-        run.save_figure("maps", partial(plots.maps, results.cone, image), columns, rows)
+        run.save_figure("maps", partial(plots.maps, results.cone, image), MAPS, results.cone)
     sides = {(one.layer, one.weights): one.holding["90"] ** 0.5 for one in results.effective if one.holding}
-    table: list[list[Any]] = [
-        [
-            layer.name,
-            *(layer.field or ("", "")),
-            *(sides.get((layer.name, kind), "") for kind in ("untrained", "trained")),
-        ]
-        for layer in results.layers
+    columns: list[Column[LayerField]] = [
+        Column("layer", lambda one: one.name),
+        Column("field_rows", lambda one: one.field[0] if one.field else ""),
+        Column("field_columns", lambda one: one.field[1] if one.field else ""),
+        Column("effective_90_untrained", lambda one: sides.get((one.name, "untrained"), "")),
+        Column("effective_90_trained", lambda one: sides.get((one.name, "trained"), "")),
     ]
-    columns = ["layer", "field_rows", "field_columns", "effective_90_untrained", "effective_90_trained"]
-    run.save_figure(
-        "depth", partial(plots.depth, results.layers, results.effective, results.image_size), columns, table
-    )
+    depth = partial(plots.depth, results.layers, results.effective, results.image_size)
+    run.save_figure("depth", depth, columns, results.layers)
     units = _nested(results)
     if image is not None and units:
-        run.save_figure(
-            "box",
-            partial(plots.boxes, image, units, support(units[-1], image.shape[:2])),
-            ["layer", "row", "column", "first_row", "last_row", "first_column", "last_column", "pixels"],
-            [(one.layer, *one.unit, *one.rows, *one.columns, one.pixels) for one in units],
-        )
+        run.save_figure("box", partial(plots.boxes, image, units, support(units[-1], image.shape[:2])), UNITS, units)
     if influences:
         name, spreads = list(influences.items())[-1]  # the deepest layer's
         found = [one for one in results.effective if one.layer == name]
@@ -139,7 +149,7 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
             for row, column in zip(*spread.nonzero(), strict=True)
         ]
         figure = partial(plots.effective, name, spreads, found, seen)
-        run.save_figure("effective", figure, ["weights", "row", "column", "share"], cells)
+        run.save_figure("effective", figure, placed("weights", "row", "column", "share"), cells)
 
 
 def _nested(results: FieldResults) -> list[UnitField]:

@@ -1,14 +1,15 @@
 """The figures of trainings, each with the numbers that it was drawn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a2cli.results.columns import Column, fields_of, of, placed
 from a2cli.results.data import NearDuplicate
-from a2cli.results.training import CalibrationBin, ClassScore, EpochLog, Mistake, TrainingResult
+from a2cli.results.training import CLASSES, CalibrationBin, EpochLog, Mistake, TrainingResult
 from a2cli.runs import Run
 
 MOST_SHOWN = 12  # pairs of nearly identical images
@@ -34,19 +35,16 @@ def draw_run(
     judged = result.judged
     matrix = judged.matrix
     cells = ([name, *row] for name, row in zip(names, matrix, strict=True))
-    run.save_figure(
-        "confusion", partial(plots.confusion, np.array(matrix), names, judged.part), ["truth", *names], cells
-    )
-    scores = (asdict(one).values() for one in judged.classes)
-    run.save_figure("classes", partial(plots.class_scores, judged), list(ClassScore.__annotations__), scores)
-    bins = (asdict(one).values() for one in judged.calibration)
-    run.save_figure("reliability", partial(plots.reliability, judged), list(CalibrationBin.__annotations__), bins)
+    confusion = partial(plots.confusion, np.array(matrix), names, judged.part)
+    run.save_figure("confusion", confusion, placed("truth", *names), cells)
+    run.save_figure("classes", partial(plots.class_scores, judged), CLASSES, judged.classes)
+    run.save_figure("reliability", partial(plots.reliability, judged), fields_of(CalibrationBin), judged.calibration)
     if pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
     shown = pictures[[row_of[one.image] for one in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
-    run.save_figure("most-wrong", sheet, list(Mistake.__annotations__), (asdict(m).values() for m in judged.most_wrong))
+    run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
 
 
 def draw_near_duplicates(
@@ -60,8 +58,7 @@ def draw_near_duplicates(
         return
     row_of = {name: row for row, name in enumerate(images)}
     drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
-    figure, rows = partial(near_duplicates, drawn, shown), (asdict(pair).values() for pair in shown)
-    run.save_figure("near-duplicates", figure, list(NearDuplicate.__annotations__), rows)
+    run.save_figure("near-duplicates", partial(near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
 
 
 def draw_training(
@@ -71,8 +68,12 @@ def draw_training(
     from a2cli.plots import training as plots
 
     kept = dict(zip(history, (one.kept_epoch for one in results), strict=True))
-    rows = [(seed, *asdict(log).values(), log.epoch == kept[seed]) for seed, logs in history.items() for log in logs]
-    curves = partial(plots.learning_curves, history, results, stages or {})
-    run.save_figure("curves", curves, ["seed", *EpochLog.__annotations__, "kept"], rows)
-    rates = [(seed, log.epoch, log.learning_rate) for seed, logs in history.items() for log in logs]
-    run.save_figure("learning-rate", partial(plots.learning_rate, history), ["seed", "epoch", "learning_rate"], rates)
+    rows = [(seed, log) for seed, logs in history.items() for log in logs]
+    columns: list[Column[tuple[str, EpochLog]]] = [
+        Column("seed", itemgetter(0)),
+        *of(itemgetter(1), fields_of(EpochLog)),
+        Column("kept", lambda row: row[1].epoch == kept[row[0]]),
+    ]
+    run.save_figure("curves", partial(plots.learning_curves, history, results, stages or {}), columns, rows)
+    rates = [one for one in columns if one.name in ("seed", "epoch", "learning_rate")]
+    run.save_figure("learning-rate", partial(plots.learning_rate, history), rates, rows)

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from a2cli.analysis.statistics import spread_of_shares
 from a2cli.models.zoo import TrunkCard
+from a2cli.results.columns import Column
 from a2cli.results.training import Accuracy, Spread
 from a2cli.results.transfer import BackboneUsed, ProbeScore, StageResult, TransferResults
 from a2cli.runs import Run
@@ -60,17 +61,23 @@ def _over(found: Sequence[Accuracy | Spread]) -> Spread:
     return spread_of_shares([one.value for one in found if isinstance(one, Accuracy)])
 
 
+PROBES: list[Column[tuple[ProbeScore, str, Accuracy | Spread]]] = [
+    Column("layer", lambda row: row[0].layer),
+    Column("answer", lambda row: row[0].answer),
+    Column("chosen", lambda row: row[0].chosen),
+    Column("part", lambda row: row[1]),
+    Column("accuracy", lambda row: row[2].mean if isinstance(row[2], Spread) else row[2].value),
+    Column("low", lambda row: row[2].low),
+    Column("high", lambda row: row[2].high),
+]
+
+
 def draw_transfer(run: Run, found: TransferResults | None) -> None:
     """Write the figure of the probes, if there are any."""
     if found is None or not found.probes:
         return
     from a2cli.plots.transfer import probes
 
-    rows = []
-    for one in found.probes:
-        for part in ("train", "val", "test"):
-            if measured := getattr(one, part):
-                value = measured.mean if isinstance(measured, Spread) else measured.value
-                rows.append((one.layer, one.answer, one.chosen, part, value, measured.low, measured.high))
-    columns = ["layer", "answer", "chosen", "part", "accuracy", "low", "high"]
-    run.save_figure("probes", partial(probes, found), columns, rows)
+    rows = [(one, part, measured) for one in found.probes for part in ("train", "val", "test")
+            if (measured := getattr(one, part))]  # fmt: skip
+    run.save_figure("probes", partial(probes, found), PROBES, rows)

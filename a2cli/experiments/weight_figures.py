@@ -14,6 +14,8 @@ from a2cli.experiments.unit_figures import Excited
 from a2cli.plots import saliency as look_plots
 from a2cli.plots import weights as plots
 from a2cli.plots.spectra import evidence
+from a2cli.results.columns import Column, placed
+from a2cli.results.weights import Patch
 from a2cli.runs import Run
 from a2cli.settings.visualize import ViewSettings
 
@@ -82,6 +84,19 @@ def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: View
     run.save_pictures(name, partial(plots.units, banks, settings.class_, note), arrays)
 
 
+PLACES: list[Column[tuple[int, int, Patch]]] = [
+    Column("unit", lambda row: row[0]),
+    Column("place", lambda row: row[1]),
+    Column("image", lambda row: row[2].image),
+    Column("truth", lambda row: row[2].truth),
+    Column("answer", lambda row: row[2].value),
+    Column("first_row", lambda row: row[2].rows[0]),
+    Column("last_row", lambda row: row[2].rows[1]),
+    Column("first_column", lambda row: row[2].columns[0]),
+    Column("last_column", lambda row: row[2].columns[1]),
+]
+
+
 def _draw_excited(run: Run, name: str, seen: NetworkFindings, layer: Excited, settings: ViewSettings) -> None:
     viewed, cut = seen.viewed, layer.patches.numpy()
     pictures = None if layer.pictures is None else layer.pictures.numpy()
@@ -100,10 +115,9 @@ def _draw_excited(run: Run, name: str, seen: NetworkFindings, layer: Excited, se
     run.save_figure(
         f"images-{name}",
         partial(plots.places, layer.layer, viewed.name, layer.views, images),
-        ["unit", "place", "image", "truth", "answer", "first_row", "last_row", "first_column", "last_column"],
-        [(view.unit, place, one.image, one.truth, one.value, *one.rows, *one.columns)
-         for view in layer.views for place, one in enumerate(view.patches, start=1)],
-    )  # fmt: skip
+        PLACES,
+        [(view.unit, place, one) for view in layer.views for place, one in enumerate(view.patches, start=1)],
+    )
 
 
 def _draw_evidence(run: Run, name: str, seen: NetworkFindings) -> None:
@@ -111,7 +125,7 @@ def _draw_evidence(run: Run, name: str, seen: NetworkFindings) -> None:
     run.save_figure(
         name,
         partial(evidence, seen.viewed.name, seen.layers, spectra),
-        ["layer", "place", "singular_value", "least_drawn", "largest_drawn"],
+        placed("layer", "place", "singular_value", "least_drawn", "largest_drawn"),
         [(layer, place, *values) for layer, one in spectra.items()
          for place, values in enumerate(zip(*one, strict=True), start=1)],
     )  # fmt: skip

@@ -1,9 +1,12 @@
 """What a comparison of contenders found: each one's tuning, runs and spread, and a verdict on each pair."""
 
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, Literal
 
+from a2cli.formats import interval, mean_and_deviation
 from a2cli.results.best import BestRun
+from a2cli.results.columns import Column, fields_of
 from a2cli.results.training import Spread
 
 TrialStatus = Literal["done", "diverged", "failed"]
@@ -95,6 +98,62 @@ class PairVerdict:
             high=-self.low,
             verdict=OPPOSITE.get(self.verdict, self.verdict),
         )
+
+
+PAIRS = fields_of(PairVerdict)
+
+
+def contender_columns(target: float | None, digits: int = 2) -> list[Column[Contender]]:
+    """Return the columns of a table of contenders, with the target accuracy, if any; `digits` are the interval's."""
+    return [
+        Column("contender", lambda one: one.name),
+        Column("learning_rate", lambda one: one.learning_rate, "g", title="rate"),
+        Column("accuracy", _mean, text=_accuracy),
+        Column("deviation", lambda one: one.accuracy and one.accuracy.deviation, printed=False),
+        Column("low", lambda one: one.accuracy and one.accuracy.low, printed=False),
+        Column("high", lambda one: one.accuracy and one.accuracy.high, printed=False),
+        Column("95%", text=lambda one: interval(one.accuracy, digits) if one.accuracy else ""),
+        Column("train_accuracy", _train_mean, ".3f", title="training", printed=False),
+        Column("epochs_to_target", lambda one: one.epochs_to_target, title=f"to {target or 0:.2f}", text=_reached,
+               printed=bool(target)),
+        Column("reached", lambda one: one.reached, printed=False),
+        Column("at_edge", lambda one: one.at_edge, printed=False),
+        Column("diverged", lambda one: one.diverged, printed=False),
+        Column("failed", lambda one: one.failed, printed=False),
+        Column("marks", title="", text=_marks),
+    ]  # fmt: skip
+
+
+def _accuracies(one: Contender) -> list[float]:
+    return [run.accuracy for run in one.runs if run.accuracy is not None]
+
+
+def _mean(one: Contender) -> float | None:
+    """Return the mean accuracy over seeds, or of one seed that one."""
+    return one.accuracy.mean if one.accuracy else next(iter(_accuracies(one)), None)
+
+
+def _train_mean(one: Contender) -> float | None:
+    known = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
+    return fmean(known) if known else None
+
+
+def _accuracy(one: Contender) -> str:
+    if one.accuracy:
+        return mean_and_deviation(one.accuracy)
+    known = _mean(one)
+    return "none" if known is None else f"{known:.3f}"
+
+
+def _reached(one: Contender) -> str:
+    """Return the epochs to the target, and how many runs reached it, if not all."""
+    some = f" {one.reached}/{len(one.runs)}" if 0 < one.reached < len(one.runs) else ""
+    return f"{one.epochs_to_target:g} ep{some}" if one.epochs_to_target else f"-{some}"
+
+
+def _marks(one: Contender) -> str:
+    marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
+    return ", ".join(marks + [f"{one.failed} failed"] * (one.failed > 0))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from a2cli.results.columns import Column
+
 
 @dataclass(frozen=True)
 class EpochLog:
@@ -67,6 +69,21 @@ class ClassScore:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+CLASSES: list[Column[ClassScore]] = [
+    Column("name", lambda one: one.name),
+    Column("count", lambda one: one.count, title="images"),
+    Column("correct", lambda one: one.correct, printed=False),
+    Column("answered", lambda one: one.answered, printed=False),
+    Column("precision", lambda one: one.precision, text=lambda one: _or_dash(one.precision)),
+    Column("recall", lambda one: one.recall, text=lambda one: _or_dash(one.recall)),
+    Column("f1", lambda one: one.f1, title="F1", text=lambda one: _or_dash(one.f1)),
+]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Gt, Le
 
 from a2cli.settings.declare import Count, setting
-from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.kinds import AnyTraining, TrainingName
 from a2cli.settings.training import TrainCnnSettings, TrainingSettings, TrainMlpSettings
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 
@@ -15,9 +15,7 @@ from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
 class AblationSettings:
     """Ablation (of the training that the settings below make; defaults are those of its command)"""
 
-    trains: Literal["train-cnn", "train-mlp", "finetune"] = setting(
-        "train-cnn", "The command whose training it is; without it, that of the preset."
-    )
+    trains: TrainingName = setting("train-cnn", "The command whose training it is; without it, that of the preset.")
     without: tuple[str, ...] = setting(
         (),
         "An ingredient, by what stands there once it is taken away: setting=value, as shortcuts=off; list-=item for "

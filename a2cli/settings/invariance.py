@@ -2,20 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.settings.declare import Threads, setting
-
-ChangeName = Literal[
-    "translate-x", "translate-y", "translate", "rotate", "scale", "flip-horizontal", "flip-vertical",
-    "brightness", "contrast", "saturation", "hue", "gamma", "grayscale", "invert",
-    "noise", "blur", "jpeg", "occlusion", "fill-padding", "mean-padding", "crop-padding",
-    "only-padding",
-]  # fmt: skip
-Border = Literal["zero", "reflect", "circular", "real"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +16,7 @@ class Change:
     something), the strengths that make sense, and those that are tried unless others are named.
 
     `strengths` are from one end to the other, so neighbours are alike. A change that is only on or off has none.
+    `augmentations` show such images in training; images without what it `needs` are not probed.
     """
 
     unit: str
@@ -32,6 +25,7 @@ class Change:
     high: float
     strengths: tuple[float, ...]
     augmentations: tuple[str, ...] = ()
+    needs: Literal["", "colour", "bars"] = ""
 
     @property
     def is_switch(self) -> bool:
@@ -43,13 +37,14 @@ class Change:
         return self.high if self.identity is None else self.identity
 
 
-def _switch(*augmentations: str) -> Change:
-    return Change("off or on", 0.0, 0.0, 1.0, (), augmentations)
+def _switch(*augmentations: str, needs: Literal["", "colour", "bars"] = "") -> Change:
+    return Change("off or on", 0.0, 0.0, 1.0, (), augmentations, needs)
 
 
 SHIFTS = (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3)
 FACTORS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
-CHANGES: dict[ChangeName, Change] = {
+# One entry a change: all that is said of it. What it does to images is the function of its name in `data.changes`.
+CHANGES = {
     "translate-x": Change("share of the width, right", 0.0, -0.9, 0.9, SHIFTS, ("translate", "crop")),
     "translate-y": Change("share of the height, down", 0.0, -0.9, 0.9, SHIFTS, ("translate", "crop")),
     "translate": Change("share of both sides, right and down", 0.0, -0.9, 0.9, SHIFTS, ("translate", "crop")),
@@ -59,20 +54,26 @@ CHANGES: dict[ChangeName, Change] = {
     "flip-vertical": _switch(),
     "brightness": Change("factor", 1.0, 0, 10, FACTORS, ("color-jitter",)),
     "contrast": Change("factor", 1.0, 0, 10, FACTORS, ("color-jitter",)),
-    "saturation": Change("factor", 1.0, 0, 10, (0.0, *FACTORS), ("color-jitter", "grayscale")),
-    "hue": Change("share of a turn", 0.0, -0.5, 0.5, (-0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4), ("color-jitter",)),
+    "saturation": Change("factor", 1.0, 0, 10, (0.0, *FACTORS), ("color-jitter", "grayscale"), "colour"),
+    "hue": Change("share of a turn", 0.0, -0.5, 0.5, (-0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4),
+                  ("color-jitter",), "colour"),
     "gamma": Change("exponent", 1.0, 0.1, 10, (0.4, 0.6, 0.8, 1.25, 1.67, 2.5)),
-    "grayscale": _switch("grayscale"),
+    "grayscale": _switch("grayscale", needs="colour"),
     "invert": _switch(),
     "noise": Change("deviation, white is 1", 0.0, 0, 1, (0.02, 0.05, 0.1, 0.2, 0.3)),
     "blur": Change("deviation in pixels", 0.0, 0, 10, (0.5, 1.0, 1.5, 2.0, 3.0)),
     "jpeg": Change("quality", None, 1, 100, (90, 70, 50, 30, 10, 5)),
     "occlusion": Change("side of a square in the centre, share", 0.0, 0, 1, (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)),
-    "fill-padding": _switch(),
-    "mean-padding": _switch(),
-    "crop-padding": _switch(),
-    "only-padding": _switch(),
-}
+    "fill-padding": _switch(needs="bars"),
+    "mean-padding": _switch(needs="bars"),
+    "crop-padding": _switch(needs="bars"),
+    "only-padding": _switch(needs="bars"),
+}  # fmt: skip
+if TYPE_CHECKING:
+    ChangeName = str
+else:
+    ChangeName = Literal[tuple(CHANGES)]
+Border = Literal["zero", "reflect", "circular", "real"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +190,9 @@ def repeated(names: Sequence[str]) -> str | None:
 
 def _named(flag: str, word: str, between: str) -> tuple[ChangeName, tuple[float, ...]]:
     name, _, values = word.partition("=")
-    known: Sequence[ChangeName] = [one for one in CHANGES if one == name]
-    if not known:
+    if name not in CHANGES:
         raise SettingsError(f"{flag}: unknown change {name!r}{nearest(name, CHANGES)}")
-    change = CHANGES[known[0]]
+    change = CHANGES[name]
     try:
         numbers = tuple(float(value) for value in values.split(between))
     except ValueError:
@@ -202,7 +202,7 @@ def _named(flag: str, word: str, between: str) -> tuple[ChangeName, tuple[float,
             raise SettingsError(
                 f"{flag}: {name} takes {change.low:g} to {change.high:g} ({change.unit}), got {number:g}"
             )
-    return known[0], numbers
+    return name, numbers
 
 
 def pixels(share: float, side: int) -> int:

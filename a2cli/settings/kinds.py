@@ -1,7 +1,7 @@
 """Every kind of training, and the single runs that one is made of."""
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from a2cli.settings.training import ImageTraining, TrainCnnSettings, TrainMlpSettings
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
@@ -14,6 +14,10 @@ TRAINING: dict[str, tuple[type[AnyTraining], ...]] = {
     "train-mlp": (TrainMlpSettings, TrainFeaturesSettings),
     "finetune": (FinetuneSettings,),
 }
+if TYPE_CHECKING:
+    TrainingName = str
+else:
+    TrainingName = Literal[tuple(TRAINING)]
 
 
 def command_of(settings: AnyTraining) -> str:

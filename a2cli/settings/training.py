@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from a2cli.errors import SettingsError
 from a2cli.settings.declare import Count, CountOrOff, Hidden, PerLayer, Share, Threads, setting
+from a2cli.settings.optimizers import OPTIMIZERS
 
-OptimizerName = Literal["adam", "adamw", "nadam", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta"]
+if TYPE_CHECKING:
+    OptimizerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
 ActivationName = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"]
 StatisticsName = Literal["texture", "colors", "layout"]
 SchedulerName = Literal["none", "plateau", "step", "multistep", "cosine"]
@@ -134,7 +138,9 @@ class TrainingSettings:
         0.0, "Weight decay: coefficient of an L2 penalty added to the gradient (with adamw: decoupled from it)."
     )
     momentum: Annotated[float, Gt(0), Lt(1)] = setting(
-        0.9, "Momentum coefficient.", acts_with=("optimizer", "momentum", "nesterov")
+        0.9,
+        "Momentum coefficient.",
+        acts_with=("optimizer", *(name for name, one in OPTIMIZERS.items() if one.takes_momentum)),
     )
     loss: Literal["cross-entropy", "double-softmax"] = setting(
         "cross-entropy",
