@@ -9,18 +9,17 @@ from statistics import fmean
 from a2cli import storage
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.report import Report
+from a2cli.report import Report, read_report
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.best import BestRun, ChosenRun
 from a2cli.results.comparison import ComparisonResults, TrialOutcome
 from a2cli.results.training import TrainingResults
-from a2cli.results.union import Results
 from a2cli.settings.kinds import TRAINING
 
 OF_TRIALS = ("compare-optimizers", "ablate")
 
 
-def best_run(results: Results | None) -> BestRun | None:
+def best_run(results: object) -> BestRun | None:
     """Return the best run that results are of; None where there are no runs, or none that ended with a network.
 
     Of a comparison or an ablation it is one of the contender or combination with the highest mean validation accuracy
@@ -83,7 +82,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     command = next((one for one in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, one)), "")
     if not command or (folder / "model").is_dir():
         return itself
-    report = storage.read_report(folder)
+    report = read_report(folder)
     if report is None or report.status != "done":
         if command in TRAINING and not any((folder / inner).is_dir() for inner in ("seeds", "folds")):
             return itself
@@ -106,14 +105,14 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     return ChosenRun(run, str(folder / best.folder), best.reason)
 
 
-def _check_accuracies(flag: str, folder: Path, results: Results | None) -> None:
+def _check_accuracies(flag: str, folder: Path, results: object) -> None:
     """Raise DataError where a run inside a folder has another accuracy in its own report than in the folder's."""
     if isinstance(results, TrainingResults):
         stated = {one.folder: one.val.value for one in results.runs}
     else:
         stated = {one.folder: one.accuracy for one in _outcomes(results) if one.status == "done" and one.accuracy}
     for name, accuracy in stated.items():
-        own = storage.read_report(folder / name)
+        own = read_report(folder / name)
         if own is None or own.status != "done" or not isinstance(own.results, TrainingResults):
             continue  # removed: only --resume can make it again
         found = own.results.runs[0].val.value
@@ -124,7 +123,7 @@ def _check_accuracies(flag: str, folder: Path, results: Results | None) -> None:
             )
 
 
-def _outcomes(results: Results | None) -> list[TrialOutcome]:
+def _outcomes(results: object) -> list[TrialOutcome]:
     """Return the judged runs of a comparison, or those of an ablation."""
     if isinstance(results, ComparisonResults):
         return [run for table in results.tables for one in table.contenders for run in one.runs]

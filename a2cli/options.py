@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, ge
 from a2cli.errors import SettingsError, nearest
 from a2cli.settings.declare import Declared, declared, declared_in
 from a2cli.settings.flag_names import also_understood, hyphenated
-from a2cli.settings.training import RunOptions
+from a2cli.settings.run_options import RunOptions
 
 if TYPE_CHECKING:
     from inspect import Parameter

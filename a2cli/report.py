@@ -1,15 +1,15 @@
 """What a run's report holds, as dataclasses; `report.json` and its JSON Schema are made from them."""
 
-import json
-import math
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import cache, reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from a2cli.versions import newest
+from a2cli.errors import DataError
+from a2cli.storage import DIGEST_KEY, read_json, without_digest
+from a2cli.versions import VERSION_KEY, NewerVersionError, newest, upgraded, version_of
 
 if TYPE_CHECKING:  # making the dataclasses of all results takes as long as parsing a command line
     from pydantic import TypeAdapter
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # making the dataclasses of all results takes as long as pars
     from a2cli.results.data import NearDuplicate
     from a2cli.results.training import EpochLog
     from a2cli.results.transfer import TransferResults
-    from a2cli.results.union import Results
+
+    Results: TypeAlias = Any  # one of those that the commands name
 
 SCHEMA_VERSION = newest("report")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,10 @@ class Report:
     @property
     def sources(self) -> list[str]:
         """The data that the results are of, as they were named."""
-        from a2cli.results.invariance import InvarianceResults
-        from a2cli.results.weights import WeightResults
-
         if self.data:
             return [self.data.source]
-        if isinstance(self.results, InvarianceResults):
-            return list(dict.fromkeys(run.source for run in self.results.runs))
-        if isinstance(self.results, WeightResults):
-            return list(dict.fromkeys(network.source for network in self.results.networks if network.source))
+        if (sources := getattr(self.results, "sources", None)) is not None:
+            return list(dict.fromkeys(sources))
         return [str(self.config["data"])] if self.config.get("data") else []
 
     @property
@@ -109,139 +104,34 @@ def new_report(command: str, config: dict[str, Any], environment: dict[str, str 
     return Report(command=command, config=config, environment=environment, **{**by_now, **more})
 
 
-@dataclass(frozen=True)
-class RunProgress:
-    """How far one of several runs side by side is: epochs done and in all, and its last validation accuracy."""
-
-    title: str
-    done: int
-    epochs: int
-    accuracy: float | None
-    ended: bool
-
-
-class Clock:
-    """Adds up the time that passes by what it is spent on, so that the parts make up the whole."""
-
-    def __init__(self) -> None:
-        self._spent: dict[str, float] = {}
-        self._on, self._since = "starting", time.perf_counter()
-
-    def turn(self, spent_on: str) -> None:
-        """Count what passes from now on for this."""
-        now = time.perf_counter()
-        self._spent[self._on] = self._spent.get(self._on, 0.0) + now - self._since
-        self._on, self._since = spent_on, now
-
-    def seconds(self, before: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Return the seconds spent on each thing and on `all`, since the clock began or since those `before`."""
-        self.turn(self._on)
-        found = {name: spent - (before or {}).get(name, 0.0) for name, spent in self._spent.items()}
-        found = {name: spent for name, spent in found.items() if spent > 0}
-        return {**found, "all": sum(found.values())}
-
-
-class ProgressReporter:
-    """Receives the progress of an experiment: this one ignores it, but adds up the time; the console's prints it.
-
-    Its clock turns as it is told what begins.
-    """
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-
-    def phase(self, text: str, spent_on: str = "preparing", *, brief: bool = False) -> None:
-        """Begin a phase, whose time counts for `spent_on`; `brief` if it usually ends at once."""
-        self.clock.turn(spent_on)
-
-    def step(self, text: str) -> None:
-        """Begin a step of the phase."""
-
-    def at(self, done: float, total: float | None, unit: str = "") -> None:
-        """Report how much of the phase is done."""
-
-    def batches(self, batches: Iterable[T], count: int) -> Iterable[T]:
-        """Yield `count` batches or other pieces of equal length, and count them; `count` is 0 where it is unknown."""
-        return batches
-
-    def parts(self, names: Sequence[str], lengths: Sequence[float] = (), *, by_batches: bool = False) -> Iterator[str]:
-        """Yield the names of the parts that a whole is made of, each as it begins; without `lengths` all are equal.
-
-        How far one is goes by its training, or by its batches.
-        """
-        return iter(names)
-
-    def warn(self, text: str, because: BaseException | None = None) -> None:
-        """Print a warning before the experiment goes on, with the error that it is due to, if any."""
-
-    def start(self, title: str, epochs: int, done: int) -> None:
-        """Begin a training run of this many epochs, of which `done` are done already."""
-        self.clock.turn("training")
-
-    def epoch(self, log: "EpochLog") -> None:
-        """Report an epoch that has ended."""
-
-    def runs(self, runs: Sequence[RunProgress]) -> None:
-        """Report how much is done of several runs that train at the same time."""
-        self.clock.turn("training")
-
-    def leaderboard(
-        self, title: str, done: int, total: int, rows: Sequence[Sequence[str]], later: int = 0, under_way: float = 0.0
-    ) -> None:
-        """Report how many of a round's trials are done, and of each contender its name, its trials, its best accuracy.
-
-        `later` are the trials of the rounds after it, `under_way` the trials that what has begun amounts to.
-        """
-        self.clock.turn("training")
-
-
-NullReporter = ProgressReporter  # where it is made, it says that nobody looks on
-
-
-class WarningCollector(NullReporter):
-    """Ignores all progress, and keeps the warnings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def warn(self, text: str, because: BaseException | None = None) -> None:
-        self.warnings.append(text)
-
-
-def to_json(value: Any) -> str:
-    """Return a dataclass or plain value as strict JSON in UTF-8: a number that is not finite becomes null."""
-    return (
-        json.dumps(
-            _finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value),
-            indent=1,
-            allow_nan=False,
-        )
-        + "\n"
-    )
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as they are once written as JSON and read again."""
-    found: dict[str, Any] = json.loads(to_json(dict(values)))
-    return found
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):  # bytes of a file's name that are no text, which JSON in UTF-8 cannot hold
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, Mapping):
-        return {_finite(str(key)): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
-
-
 def report_from(values: object) -> Report:
     """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
     return _reports().validate_python(values)
+
+
+def read_report(folder: Path) -> Report | None:
+    """Return a run's report.json, or None where there is none.
+
+    Raises DataError where it is not a report, or not as it was written; those of the schema's first version have no
+    SHA-256.
+    """
+    path = folder / "report.json"
+    try:
+        values = read_json(path)
+        version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
+        if values.get(VERSION_KEY) != 1 or DIGEST_KEY in values:
+            without_digest(values, path)
+        return report_from(upgraded("report", values, path))
+    except FileNotFoundError:
+        return None
+    except NewerVersionError:
+        raise
+    except DataError as error:
+        raise DataError(
+            f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
 
 @cache
@@ -249,12 +139,15 @@ def _reports() -> "TypeAdapter[Report]":
     """Return what checks reports, made once: that takes ten times as long as checking one."""
     from pydantic import TypeAdapter
 
+    from a2cli.cli.commands import COMMANDS
+
     # Pydantic looks up the names in the report's annotations here.
     from a2cli.results.best import ChosenRun  # noqa: F401
     from a2cli.results.data import NearDuplicate  # noqa: F401
     from a2cli.results.training import EpochLog  # noqa: F401
     from a2cli.results.transfer import TransferResults  # noqa: F401
-    from a2cli.results.union import Results  # noqa: F401
+
+    Results = reduce(or_, (of for one in COMMANDS.values() if (of := one.results_type())))  # noqa: F841, N806
 
     return TypeAdapter(Report)
 

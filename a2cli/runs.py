@@ -21,12 +21,14 @@ from a2cli.errors import A2Error, DataError
 from a2cli.figure_files import captioned, reason_of, rendered
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
-from a2cli.report import NullReporter, ProgressReporter, Report, plain, to_json
+from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.report import Report, read_report
 from a2cli.results.best import ChosenRun
 from a2cli.results.columns import Column, R, fields_of, in_csv
 from a2cli.results.training import EpochLog
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import TRAINING
+from a2cli.strict_json import plain, to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,7 +136,7 @@ class Run:
 
     def read_report(self) -> Report | None:
         """Return report.json, or None where there is none; raises DataError for one that was edited."""
-        return storage.read_report(self.folder)
+        return read_report(self.folder)
 
     def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
         """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""

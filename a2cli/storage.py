@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from a2cli.errors import DataError, missing
-from a2cli.report import NullReporter, ProgressReporter, Report, report_from, to_json
+from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.strict_json import to_json
 from a2cli.text import printable
-from a2cli.versions import VERSION_KEY, NewerVersionError, upgraded, version_of
 
 if sys.platform == "win32":
     import msvcrt
@@ -257,31 +257,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"{path}: damaged (expected a JSON object, got {type(values).__name__})")
     return values
-
-
-def read_report(folder: Path) -> Report | None:
-    """Return a run's report.json, or None where there is none.
-
-    Raises DataError where it is not a report, or not as it was written; those of the schema's first version have no
-    SHA-256.
-    """
-    path = folder / "report.json"
-    try:
-        values = read_json(path)
-        version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
-        if values.get(VERSION_KEY) != 1 or DIGEST_KEY in values:
-            without_digest(values, path)
-        return report_from(upgraded("report", values, path))
-    except FileNotFoundError:
-        return None
-    except NewerVersionError:
-        raise
-    except DataError as error:
-        raise DataError(
-            f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
-        ) from None
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
 
 
 def yaml_with_digest(content: bytes) -> bytes:

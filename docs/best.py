@@ -21,7 +21,7 @@ from PIL import Image
 from a2cli.analysis.comparisons import pair_verdict
 from a2cli.analysis.statistics import spread
 from a2cli.data.changes import crop_padding
-from a2cli.experiments.verdicts import ablation_verdict
+from a2cli.experiments.ablation_verdict import ablation_verdict
 from a2cli.report import report_from
 from a2cli.results.ablation import AblationResults
 

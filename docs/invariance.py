@@ -65,7 +65,7 @@ def changed_images(data: Path, name: str, file: Path) -> None:
     from a2cli.data.changes import PerturbationContext, changed
     from a2cli.data.packing import pack
     from a2cli.data.sources import find_source
-    from a2cli.report import NullReporter
+    from a2cli.progress import NullReporter
 
     packed = pack(find_source(str(data)), 50, "squash", False, 2, NullReporter())
     images = torch.from_numpy(packed.images).permute(0, 3, 1, 2)

@@ -18,7 +18,8 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.figure_files import DPI
 from a2cli.plots.transfer import probes
-from a2cli.report import NullReporter, Report, report_from
+from a2cli.progress import NullReporter
+from a2cli.report import Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 
 RUNS = Path("runs/transfer")

@@ -19,7 +19,8 @@ from a2cli.cli.common import training_of
 from a2cli.experiments.inspected import InspectedNetwork, find_viewed
 from a2cli.experiments.probe_targets import TrainingRun
 from a2cli.experiments.unit_figures import pixel_units
-from a2cli.report import NullReporter, Report, report_from
+from a2cli.progress import NullReporter
+from a2cli.report import Report, report_from
 from a2cli.results.training import Spread, TrainingResults
 from a2cli.results.weights import LayerWeights, WeightResults
 from a2cli.settings.visualize import ViewSettings

@@ -24,7 +24,7 @@ from a2cli.config import resolve
 from a2cli.experiments import predict, trial
 from a2cli.experiments.train import train_network
 from a2cli.models.files import OWN_DIGEST
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest

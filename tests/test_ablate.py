@@ -14,8 +14,8 @@ from conftest import A2, draw_classes, hold_to_schema, real_weights
 from a2cli.analysis.statistics import spread
 from a2cli.checks.ablation import ingredients_of
 from a2cli.console.ablation import show_ablation
+from a2cli.experiments.ablation_verdict import ablation_verdict
 from a2cli.experiments.ingredients import base_training, name_of, remove_ingredients
-from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.report import Report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.best import BestRun

@@ -29,7 +29,7 @@ from conftest import (
 )
 
 from a2cli.errors import DataError
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")

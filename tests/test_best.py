@@ -16,7 +16,7 @@ from a2cli import main
 from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run, choose
 from a2cli.experiments import trial
-from a2cli.experiments.verdicts import comparison_verdict
+from a2cli.experiments.comparison_verdict import comparison_verdict
 from a2cli.results.ablation import AblationResults, Combination
 from a2cli.results.comparison import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults

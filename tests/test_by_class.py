@@ -21,8 +21,8 @@ from sklearn.metrics import (
 
 from a2cli.analysis.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
 from a2cli.experiments.few_images import few_note
-from a2cli.report import to_json
 from a2cli.results.training import JudgedPart
+from a2cli.strict_json import to_json
 
 KNOWN = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:y_pred contains")
 

@@ -21,7 +21,7 @@ from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_
 from a2cli.experiments.train import train_network
 from a2cli.experiments.trial_ledger import TrialLedger, to_target
 from a2cli.experiments.workers import Workers
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings.comparison import CompareSettings, ComparisonSettings

@@ -15,7 +15,7 @@ from a2cli.config import resolve
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.settings.training import TrainCnnSettings
 
 

@@ -22,7 +22,7 @@ from a2cli.experiments.extract_features import extract_features
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.results.transfer import FeatureResults
 from a2cli.settings.transfer import ExtractFeaturesSettings
 

@@ -20,7 +20,7 @@ from a2cli.models.backbones import graph_of, resolve_layer, truncate
 from a2cli.models.freezing import cut_before, layers_of
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainCnnSettings

@@ -16,7 +16,7 @@ from test_bad_images import chunk
 from a2cli.data.decode import decode, read_image, value_range_of
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 
 SHARES = np.random.default_rng(0).integers(0, 256, (10, 8, 8)) / 255  # as uint8 images divided by 255
 SHARES[:, 0, 0] = 1

@@ -18,7 +18,7 @@ from a2cli.experiments.probe_targets import Network, ProbeTarget, TrainingRun
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Normalize
 from a2cli.models.zoo import ModelCard
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.results.invariance import ChangeResult
 from a2cli.runtime import Streams
 from a2cli.settings.invariance import CHANGES, Probe, ProbeSettings

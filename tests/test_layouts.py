@@ -15,7 +15,7 @@ from PIL import Image
 
 from a2cli.data.listing import split_named
 from a2cli.data.sources import find_source
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 
 LINES = [f"set/{name}/{i}.png,{name}" for name in ("ada", "bea") for i in range(5)]
 

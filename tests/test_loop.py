@@ -15,7 +15,8 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
 from a2cli.experiments.train import train_network
 from a2cli.models.convnet import build_convnet
-from a2cli.report import NullReporter, Report
+from a2cli.progress import NullReporter
+from a2cli.report import Report
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.runtime import Streams

@@ -17,7 +17,7 @@ from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similar
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_pairs
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 
 SIDE = 50
 Change = Callable[[Image.Image], Image.Image]

@@ -17,7 +17,7 @@ from a2cli.analysis.probes import Part, standard_answers
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.transfer import TrainFeaturesSettings
 

@@ -15,7 +15,7 @@ from a2cli import main, storage
 from a2cli.cli import common
 from a2cli.console import streams
 from a2cli.data.sources import find_source
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 
 
 @pytest.fixture

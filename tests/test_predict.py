@@ -27,7 +27,7 @@ from a2cli.experiments import predict as experiment
 from a2cli.experiments import train, trial
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.plots.predictions import contact_sheet
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.results.predictions import Answer, Prediction, Predictions
 from a2cli.runs import Run
 from a2cli.runtime import Streams

@@ -28,7 +28,7 @@ from a2cli.console.progress import ConsoleReporter
 from a2cli.data import packer
 from a2cli.data.download_progress import told_to
 from a2cli.data.drawing import draw_set
-from a2cli.report import Clock, RunProgress
+from a2cli.progress import Clock, RunProgress
 from a2cli.results.training import EpochLog
 
 LOG = EpochLog(1, 1e-3, 1.25, 0.5, 1.5, 0.625, 1234.0)

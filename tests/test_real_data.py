@@ -13,7 +13,7 @@ from a2cli.data.download import expected_paintings
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.experiments.train import train_network
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.settings.training import TrainCnnSettings
 

@@ -56,7 +56,7 @@ def train(
     import importlib
 
     from a2cli.experiments import train, trial
-    from a2cli.report import NullReporter
+    from a2cli.progress import NullReporter
     from a2cli.runs import Run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background leaves ignored
@@ -222,7 +222,7 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
     from a2cli.experiments.train import train_network
-    from a2cli.report import NullReporter
+    from a2cli.progress import NullReporter
     from a2cli.runs import Run
 
     kill_late = ("a2cli.runs", "Run.save_model", 1)

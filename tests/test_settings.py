@@ -17,7 +17,8 @@ from a2cli.config import Resolved, preset_names, preset_value, resolve
 from a2cli.errors import SettingsError
 from a2cli.options import checked
 from a2cli.settings.declare import declared, flat
-from a2cli.settings.training import RunOptions, TrainCnnSettings, TrainMlpSettings, augmentations
+from a2cli.settings.run_options import RunOptions
+from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings, augmentations
 from a2cli.settings.transfer import ExtractFeaturesSettings
 
 ALL = list(declared(TrainCnnSettings))

@@ -25,10 +25,11 @@ from a2cli.data.sources import find_source
 from a2cli.errors import DataError
 from a2cli.experiments.extract_features import extract_features
 from a2cli.models.files import load_model, save_model
-from a2cli.report import WarningCollector, to_json
+from a2cli.progress import WarningCollector
 from a2cli.results.transfer import FeatureResults
 from a2cli.runs import Run
 from a2cli.settings.transfer import ExtractFeaturesSettings
+from a2cli.strict_json import to_json
 from a2cli.training.checkpoints import load_checkpoint, load_frames
 
 fcntl = pytest.importorskip("fcntl", reason="these locks and permissions are POSIX's")

@@ -23,7 +23,7 @@ from a2cli.experiments.probe_targets import TrainingRun
 from a2cli.experiments.saliency import look
 from a2cli.models.layers import initialize
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings

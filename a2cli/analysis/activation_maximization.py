@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from a2cli.analysis.attribution import run_keeping
 from a2cli.models.backbones import truncate
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.runtime import Streams
 
 Batches = Iterable[tuple[Tensor, Tensor]]

@@ -18,7 +18,7 @@ from a2cli.models.fast_pooling import speed_up
 from a2cli.models.inplace import any_in_place
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.training.loop import precise
 
 Rows = NDArray[np.int64]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from a2cli.analysis.graphs import window_of
 from a2cli.analysis.receptive_field import Layer, View
 from a2cli.errors import SettingsError
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 
 BATCH = 16
 Bits = tuple[int, ...]

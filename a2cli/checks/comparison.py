@@ -9,8 +9,9 @@ from a2cli.config import Resolved
 from a2cli.errors import SettingsError
 from a2cli.experiments.contenders import contenders_of, rate_grid, trial_settings
 from a2cli.machine import cores
-from a2cli.settings.comparison import AnyComparison, ComparisonOptions, TrialOptions
+from a2cli.settings.comparison import AnyComparison, ComparisonOptions
 from a2cli.settings.declare import flat
+from a2cli.settings.run_options import TrialOptions
 
 
 def check_compare(resolved: Resolved[Any]) -> list[str]:

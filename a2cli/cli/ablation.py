@@ -10,9 +10,9 @@ from a2cli.config import Resolved, preset_value, resolve
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import SettingsError
 from a2cli.settings.ablation import ABLATIONS
-from a2cli.settings.comparison import TrialOptions
 from a2cli.settings.flag_names import hyphenated
 from a2cli.settings.kinds import TRAINING
+from a2cli.settings.run_options import TrialOptions
 
 COMMAND = "ablate"
 

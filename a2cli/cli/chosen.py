@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2cli import storage
 from a2cli.cli.common import config_of, show_report, training_of
 from a2cli.config import Resolved
 from a2cli.console import base as console
 from a2cli.errors import SettingsError
-from a2cli.report import Report, plain
-from a2cli.settings.comparison import TrialOptions
+from a2cli.report import Report, read_report
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.run_options import TrialOptions
+from a2cli.strict_json import plain
 
 if TYPE_CHECKING:
     from a2cli.results.best import ChosenRun
@@ -67,7 +67,7 @@ def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolve
         return resolved, []
     chosen = chosen_run("--run", backbone.run)
     settings = replace(settings, backbone=replace(backbone, run=chosen.folder))
-    earlier = storage.read_report(Path(resume)) if resume else None
+    earlier = read_report(Path(resume)) if resume else None
     before = [one for one in earlier.chosen if one.folder == chosen.folder] if earlier else []
     return replace(resolved, settings=settings), [chosen] if chosen.reason else before
 
@@ -76,7 +76,7 @@ def is_finished(resolved: Resolved[Any], resume: str | None) -> bool:
     """Return whether a comparison or ablation to go on with has all that these settings ask for, its best run too."""
     from a2cli import best
 
-    report = storage.read_report(Path(resume)) if resume else None
+    report = read_report(Path(resume)) if resume else None
     if resume is None or report is None or report.status != "done":
         return False
     then, now = completed(type(resolved.settings), report.config), flat(resolved.settings)

@@ -20,7 +20,8 @@ class Command:
     """One command: its line in `a2 --help`, the sentence of its own help and of its reference, and what serves it.
 
     `run` is a function of the options and the flags given; `settings` are the dataclasses of what decides the results,
-    one for each kind of training, `options` that of the rest. Each is named as `module:name` inside `a2cli`.
+    one for each kind of training, `options` that of the rest, `results` that of what its report holds, if it makes one.
+    Each is named as `module:name` inside `a2cli`.
     """
 
     short: str
@@ -28,6 +29,11 @@ class Command:
     run: str
     settings: tuple[str, ...]
     options: str
+    results: str = ""
+
+    def results_type(self) -> type | None:
+        results: type | None = resolve_name(f"a2cli.results.{self.results}") if self.results else None
+        return results
 
     def function(self) -> Callable[[Any, dict[str, Any]], None]:
         function: Callable[[Any, dict[str, Any]], None] = resolve_name(f"a2cli.cli.{self.run}")
@@ -54,7 +60,8 @@ COMMANDS = {
         "optimizers, decay, early stopping, norms, augmentation.",
         "training:train_cnn",
         ("training:TrainCnnSettings",),
-        "training:RunOptions",
+        "run_options:RunOptions",
+        "training:TrainingResults",
     ),
     "train-mlp": Command(
         "Train an MLP on images, or a head on features.",
@@ -62,7 +69,8 @@ COMMANDS = {
         "head on a file of extracted features, with those of section 2.2 and the usual probes.",
         "training:train_mlp",
         ("training:TrainMlpSettings", "transfer:TrainFeaturesSettings"),
-        "training:RunOptions",
+        "run_options:RunOptions",
+        "training:TrainingResults",
     ),
     "compare-optimizers": Command(
         "Compare optimizers and schedulers, each tuned the same way, over seeds.",
@@ -72,6 +80,7 @@ COMMANDS = {
         "comparison:compare_optimizers",
         ("comparison:CompareSettings", "comparison:CompareMlpSettings"),
         "comparison:ComparisonOptions",
+        "comparison:ComparisonResults",
     ),
     "ablate": Command(
         "Ablation study: what each component of a training contributes.",
@@ -85,7 +94,8 @@ COMMANDS = {
             "ablation:AblateFeaturesSettings",
             "ablation:AblateFinetuneSettings",
         ),
-        "comparison:TrialOptions",
+        "run_options:TrialOptions",
+        "ablation:AblationResults",
     ),
     "receptive-field": Command(
         "Which input pixels a unit sees.",
@@ -94,6 +104,7 @@ COMMANDS = {
         "receptive_field:receptive_field",
         ("receptive_field:ReceptiveFieldSettings",),
         "receptive_field:LookOptions",
+        "receptive_field:FieldResults",
     ),
     "extract-features": Command(
         "A pretrained network's activations as data.",
@@ -102,13 +113,15 @@ COMMANDS = {
         "transfer:extract_features",
         ("transfer:ExtractFeaturesSettings",),
         "transfer:FileOptions",
+        "transfer:FeatureResults",
     ),
     "finetune": Command(
         "A pretrained network with a new head, trained in stages.",
         "Put a new head on a pretrained network and train it in stages: the head, then more and more of what is below.",
         "training:finetune",
         ("transfer:FinetuneSettings",),
-        "training:RunOptions",
+        "run_options:RunOptions",
+        "training:TrainingResults",
     ),
     "probe-invariance": Command(
         "Which changes of the image a trained network survives.",
@@ -116,6 +129,7 @@ COMMANDS = {
         "invariance:probe_invariance",
         ("invariance:ProbeInvarianceSettings",),
         "invariance:ProbeOptions",
+        "invariance:InvarianceResults",
     ),
     "visualize-weights": Command(
         "Filters, hidden units, what a network looks at.",
@@ -124,6 +138,7 @@ COMMANDS = {
         "weights:visualize_weights",
         ("visualize:VisualizeWeightsSettings",),
         "visualize:ViewOptions",
+        "weights:WeightResults",
     ),
     "data check": Command(
         "What a data set holds, and what is wrong with it.",

@@ -12,11 +12,11 @@ from a2cli.config import Resolved, is_file, preset_value, resolve, was_edited
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
-from a2cli.report import Report, to_json
-from a2cli.settings.comparison import TrialOptions
+from a2cli.report import Report
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import TRAINING, AnyTraining
-from a2cli.settings.training import RunOptions
+from a2cli.settings.run_options import RunOptions, TrialOptions
+from a2cli.strict_json import to_json
 
 if TYPE_CHECKING:
     from a2cli.runs import Run

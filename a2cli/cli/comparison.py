@@ -8,8 +8,8 @@ from a2cli.cli.common import presets_of, resumable, saved_settings, select_flags
 from a2cli.config import Resolved, preset_value, resolve
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
-from a2cli.report import to_json
 from a2cli.settings.comparison import CompareMlpSettings, CompareSettings, ComparisonOptions
+from a2cli.strict_json import to_json
 
 if TYPE_CHECKING:
     from a2cli.experiments.workers import Workers

@@ -10,8 +10,8 @@ from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
 from a2cli.formats import counted
-from a2cli.report import to_json
 from a2cli.settings.check import CheckOptions, CheckSettings, DebugOptions, GetSettings
+from a2cli.strict_json import to_json
 
 
 def data_check(chosen: CheckOptions, flags: dict[str, Any]) -> None:

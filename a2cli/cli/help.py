@@ -7,7 +7,7 @@ from itertools import groupby
 from a2cli.cli.commands import COMMANDS
 from a2cli.options import choices_of, plain_type, takes, word_of
 from a2cli.settings.declare import Declared, shown
-from a2cli.settings.training import RunOptions
+from a2cli.settings.run_options import RunOptions
 
 
 def help_of(command: str, width: int = 0) -> str:

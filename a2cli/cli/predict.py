@@ -11,8 +11,8 @@ from a2cli.config import resolve
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError
-from a2cli.report import to_json
 from a2cli.settings.predict import PredictOptions, PredictSettings
+from a2cli.strict_json import to_json
 
 
 def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from a2cli.config import Resolved
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import SettingsError
 from a2cli.settings.kinds import split_into_runs
-from a2cli.settings.training import RunOptions
+from a2cli.settings.run_options import RunOptions
 from a2cli.settings.transfer import TrainFeaturesSettings
 
 

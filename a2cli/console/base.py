@@ -78,8 +78,8 @@ def console_on(*, stderr: bool) -> "Console":
 
 
 def show_report_json(report: "Report") -> None:
-    from a2cli.report import to_json
     from a2cli.storage import with_digest
+    from a2cli.strict_json import to_json
 
     out(to_json(with_digest(asdict(report))))
 

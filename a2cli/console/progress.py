@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from a2cli.console.activity import Activity, Part
 from a2cli.console.base import clock, note, people, show_traceback, table_of
 from a2cli.formats import counted
-from a2cli.report import ProgressReporter, RunProgress
+from a2cli.progress import ProgressReporter, RunProgress
 from a2cli.text import printable
 
 if TYPE_CHECKING:

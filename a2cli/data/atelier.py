@@ -12,7 +12,7 @@ from PIL import Image
 
 from a2cli.data import brushes, subjects
 from a2cli.data.drawing import DrawnSet, Floats, color, draw_set, mix, to_image
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 SIDE = 128
 BORROWED = 0.55  # the largest share of another painter's palette in a picture

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 MEGABYTE = 1e6
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2cli.data.decode import Decoded
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 
 @dataclass(frozen=True)

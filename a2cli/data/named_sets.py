@@ -7,7 +7,7 @@ from a2cli.data.decode import Decoded
 from a2cli.data.items import Items, Source
 from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 BUILT_IN = ("atelier", "portraits")
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")

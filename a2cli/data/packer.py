@@ -25,7 +25,7 @@ from a2cli.data.items import Items, Source
 from a2cli.data.near_duplicates import LEAST_SIDE, near_duplicates, perceptual_hash, thumbnail
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 CHUNK = 64
 MOST_COMPARED = 200_000  # images whose pairs are looked at for near duplicates: more would take minutes

@@ -18,7 +18,7 @@ from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packer import Packer, fingerprint_of
 from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 PACKER_VERSION = 6
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from a2cli.data.drawing import DrawnSet, Floats, color, draw_set, ink, mix, noise, smoothstep, to_canvas, to_image
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 
 SIDE, SCALE = 64, 3
 PEOPLE = 40

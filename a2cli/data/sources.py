@@ -13,7 +13,7 @@ from a2cli.data.manifests import list_manifest
 from a2cli.data.named_sets import BUILT_IN, TORCHVISION, drawn_set, torchvision_set
 from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError, MissingDataError, missing
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.text import printable
 
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"

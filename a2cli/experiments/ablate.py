@@ -13,6 +13,7 @@ from a2cli.analysis.shapley import Coalition, drawn_orders, over_all_orders, ove
 from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run
 from a2cli.errors import naming
+from a2cli.experiments.ablation_verdict import ablation_verdict
 from a2cli.experiments.images import summary_of
 from a2cli.experiments.ingredients import (
     WHOLE,
@@ -27,9 +28,9 @@ from a2cli.experiments.remeasured import check_results
 from a2cli.experiments.train import task_for
 from a2cli.experiments.trial_ledger import TrialKey, TrialLedger
 from a2cli.experiments.trials import Trial
-from a2cli.experiments.verdicts import ablation_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.ablation import AblationResults, Combination, Contribution
 from a2cli.results.columns import of, placed
 from a2cli.results.comparison import PAIRS, PairVerdict

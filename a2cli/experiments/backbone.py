@@ -20,7 +20,7 @@ from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_to
 from a2cli.models.state_dict import UNTRACKED, few
 from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.runs import Run
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 

@@ -12,7 +12,7 @@ from a2cli.data.sources import find_source
 from a2cli.experiments.duplicates import near_notes, near_pairs, shared_between_parts
 from a2cli.experiments.few_images import few_note
 from a2cli.machine import cores
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.data import DataCheck
 from a2cli.settings.check import CheckSettings
 

@@ -13,12 +13,13 @@ from a2cli.analysis.comparisons import pair_verdicts
 from a2cli.analysis.statistics import spread_of_shares
 from a2cli.best import best_run
 from a2cli.experiments.comparison import Chosen, Comparison, judged
+from a2cli.experiments.comparison_verdict import comparison_verdict
 from a2cli.experiments.contenders import Choice, trial_settings
 from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.remeasured import check_results
-from a2cli.experiments.verdicts import comparison_verdict
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.columns import Column, named
 from a2cli.results.comparison import (
     PAIRS,

@@ -13,7 +13,7 @@ from a2cli.analysis.comparisons import detectable, half_width
 from a2cli.experiments.contenders import contenders_of, trial_settings
 from a2cli.experiments.train import train_network
 from a2cli.formats import in_points
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.results.comparison import ComparisonResults, Plan, PlanRow
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run

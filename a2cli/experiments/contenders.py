@@ -8,11 +8,11 @@ from itertools import product
 from typing import Any
 
 from a2cli.errors import SettingsError
-from a2cli.report import to_json
 from a2cli.settings.comparison import AnyComparison, ComparisonSettings
 from a2cli.settings.declare import changed
 from a2cli.settings.optimizers import OPTIMIZERS
 from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
+from a2cli.strict_json import to_json
 
 SHORT = {"batch_size": "batch ", "weight_decay": "decay ", "dropout": "dropout "}
 

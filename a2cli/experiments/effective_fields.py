@@ -24,7 +24,7 @@ from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.state_dict import few
 from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.receptive_field import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.runs import Run
 from a2cli.runtime import Streams

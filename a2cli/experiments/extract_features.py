@@ -25,7 +25,8 @@ from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.transfer import FeatureResults, LayerFeatures
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat

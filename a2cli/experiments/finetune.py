@@ -37,7 +37,8 @@ from a2cli.experiments.verdicts import training_verdict
 from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
-from a2cli.report import NullReporter, ProgressReporter, Report
+from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.report import Report
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.results.transfer import StageResult, TransferResults
 from a2cli.runs import Run

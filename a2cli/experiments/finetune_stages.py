@@ -16,7 +16,7 @@ from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.freezing import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TrunkCard
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.training import EpochLog, TrainingResult
 from a2cli.results.transfer import StageResult
 from a2cli.runs import Run

@@ -17,7 +17,8 @@ from a2cli.experiments.trial import run_trial
 from a2cli.geometry import check_norm
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import DataSummary, ProgressReporter, Report
+from a2cli.progress import ProgressReporter
+from a2cli.report import DataSummary, Report
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining, split_into_runs

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from a2cli.report import to_json
 from a2cli.settings.ablation import ABLATIONS, AnyAblation
 from a2cli.settings.declare import changed, flat
 from a2cli.settings.kinds import AnyTraining
+from a2cli.strict_json import to_json
 
 WHOLE, NOTHING = "all", "none"
 

@@ -23,7 +23,7 @@ from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard, TrunkCard
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings

@@ -23,7 +23,7 @@ from a2cli.experiments.receptive_field_report import (
 )
 from a2cli.experiments.stack_fields import PROVING
 from a2cli.models.pretrained import build_torchvision
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.results.receptive_field import FieldResults, LayerField, MapCone, UnitField
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)

@@ -29,7 +29,8 @@ from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
-from a2cli.report import ProgressReporter, Report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report
 from a2cli.results.training import TrainingResults
 from a2cli.results.transfer import ProbeScore, TransferResults
 from a2cli.runs import Run

@@ -20,7 +20,7 @@ from a2cli.figure_files import reason_of, rendered
 from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runtime import set_up
 from a2cli.settings.predict import PredictionSettings

@@ -15,7 +15,7 @@ from a2cli.analysis.invariance import Answers
 from a2cli.analysis.movement import Movement, caught
 from a2cli.data.changes import PerturbationContext, changed
 from a2cli.experiments.probe_targets import Network
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.invariance import LayerMovement
 from a2cli.runtime import Streams
 from a2cli.settings.invariance import Probe, pixels

@@ -13,11 +13,12 @@ import torch
 from a2cli.analysis.invariance import Answers, compared, falls_by_image, judged_changes, strength_point
 from a2cli.analysis.statistics import wilson
 from a2cli.errors import SettingsError
+from a2cli.experiments.invariance_verdict import invariance_verdict
 from a2cli.experiments.predict_changed import AnyPerturbation, Perturbation, Probed, Translation, probe_network
 from a2cli.experiments.probe_targets import ProbeTarget, TrainingRun, find_target
 from a2cli.experiments.remeasured import check_measured
-from a2cli.experiments.verdicts import invariance_verdict
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.invariance import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, set_up

@@ -18,7 +18,8 @@ from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, neare
 from a2cli.experiments.rechecked_files import rows_gone
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
-from a2cli.report import ProgressReporter, Report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report
 from a2cli.results.training import TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs

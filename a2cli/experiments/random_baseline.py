@@ -9,7 +9,7 @@ from torch import Tensor
 from a2cli.analysis.activation_maximization import silent
 from a2cli.analysis.weights import duplicates, judged, learned, measures_of, spectrum
 from a2cli.experiments.inspected import InspectedNetwork
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.weights import LayerWeights
 
 MOST_IMAGES = 128  # that a unit must be silent on to be called dead

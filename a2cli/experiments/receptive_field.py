@@ -12,7 +12,8 @@ from a2cli.analysis.receptive_field import layers_of, parse_layers
 from a2cli.errors import SettingsError
 from a2cli.experiments.stack_fields import stack_fields
 from a2cli.machine import machine
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.columns import Column, placed
 from a2cli.results.receptive_field import FieldResults, LayerField, MapCone, UnitField
 from a2cli.settings.declare import flat

@@ -29,13 +29,15 @@ from a2cli.experiments.rechecked_files import (
 from a2cli.experiments.train_state import identity_of
 from a2cli.experiments.unlike import Difference, accuracies, floats, numbers, refuse, unlike
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import ProgressReporter, Report, plain
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report
 from a2cli.results.training import Accuracy, EpochLog, TrainingResult, TrainingResults
 from a2cli.results.transfer import TransferResults
 from a2cli.runs import Run
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.storage import read_json
+from a2cli.strict_json import plain
 from a2cli.training.loop import monitored
 from a2cli.versions import upgraded
 

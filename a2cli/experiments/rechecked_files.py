@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 
 from a2cli.errors import DataError
 from a2cli.experiments.unlike import Difference, unlike
-from a2cli.report import Report, plain
+from a2cli.report import Report
 from a2cli.results.training import EpochLog, TrainingResult
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
+from a2cli.strict_json import plain
 from a2cli.versions import VERSION_KEY
 
 ROWS_GONE = "{} is gone; report.json has the same epochs, under history"

@@ -6,7 +6,6 @@ from typing import Any
 
 from a2cli.experiments.rechecked import ROUNDING_IMAGES, ROUNDING_LOSS
 from a2cli.experiments.unlike import Difference, refuse, unlike
-from a2cli.report import plain
 from a2cli.results.ablation import AblationResults
 from a2cli.results.comparison import ComparisonResults
 from a2cli.results.training import TrainingResult
@@ -14,6 +13,7 @@ from a2cli.runs import Run
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import read_json
+from a2cli.strict_json import plain
 from a2cli.versions import upgraded
 
 WORDS = {"folder", "config", "reason"}  # of a comparison, which other versions put otherwise

@@ -12,7 +12,7 @@ from a2cli.data.decode import DamagedImageError, decode, to_square
 from a2cli.errors import DataError, SettingsError
 from a2cli.experiments.inspected import InspectedNetwork
 from a2cli.experiments.unit_figures import class_number
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.weights import Look, Map
 from a2cli.settings.visualize import MethodName
 from a2cli.text import printable

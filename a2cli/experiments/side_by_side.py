@@ -12,7 +12,7 @@ from typing import Any
 from a2cli.errors import SettingsError
 from a2cli.experiments.images import title_of
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter, RunProgress
+from a2cli.progress import ProgressReporter, RunProgress
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings, stages_of
 

@@ -16,7 +16,7 @@ from a2cli.experiments.receptive_field_report import (
     unit_field,
     verdict,
 )
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.results.receptive_field import FieldResults, MapCone, UnitField
 from a2cli.settings.training import NetworkSettings
 

@@ -20,7 +20,8 @@ from a2cli.experiments.transfer_summary import draw_transfer
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
-from a2cli.report import NullReporter, ProgressReporter, Report, WarningCollector, new_report
+from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
+from a2cli.report import Report, new_report
 from a2cli.results.training import TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up

@@ -15,7 +15,8 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DataError
 from a2cli.models.layers import first_layer
 from a2cli.models.zoo import ModelCard
-from a2cli.report import DataSummary, ProgressReporter
+from a2cli.progress import ProgressReporter
+from a2cli.report import DataSummary
 from a2cli.results.training import EpochLog
 from a2cli.runs import Run
 from a2cli.settings.declare import deciding, flat

@@ -17,7 +17,8 @@ from a2cli.errors import DataError, DivergedError
 from a2cli.experiments.train_state import RunSpec, TrainState
 from a2cli.experiments.training_figures import draw_near_duplicates, draw_run
 from a2cli.experiments.verdicts import training_verdict
-from a2cli.report import DataSummary, ProgressReporter, Report, new_report
+from a2cli.progress import ProgressReporter
+from a2cli.report import DataSummary, Report, new_report
 from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs import Run
 from a2cli.runtime import Streams, environment, repeats

@@ -9,7 +9,7 @@ from statistics import fmean
 from a2cli.experiments.side_by_side import followed, run_progress
 from a2cli.experiments.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
 from a2cli.experiments.workers import Workers
-from a2cli.report import ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.results.comparison import TrialOutcome
 from a2cli.results.training import EpochLog, TrainingResult, TrainingResults
 from a2cli.settings.declare import flat

@@ -15,11 +15,13 @@ from a2cli.errors import A2Error, DataError, DivergedError
 from a2cli.experiments.rechecked import check_training
 from a2cli.experiments.train import train_network
 from a2cli.experiments.workers import Workers
-from a2cli.report import NullReporter, Report, plain
+from a2cli.progress import NullReporter
+from a2cli.report import Report
 from a2cli.results.comparison import TrialStatus
 from a2cli.runs import Run
 from a2cli.settings.declare import completed
 from a2cli.settings.kinds import AnyTraining
+from a2cli.strict_json import plain
 from a2cli.versions import NewerVersionError
 
 

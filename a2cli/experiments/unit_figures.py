@@ -13,7 +13,7 @@ from a2cli.errors import SettingsError, nearest
 from a2cli.experiments.inspected import InspectedNetwork
 from a2cli.formats import counted
 from a2cli.models.backbones import truncate
-from a2cli.report import NullReporter, ProgressReporter
+from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.results.weights import Patch, UnitView
 from a2cli.runtime import Streams
 from a2cli.settings.visualize import ViewSettings

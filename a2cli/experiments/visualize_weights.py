@@ -14,9 +14,10 @@ from a2cli.experiments.probe_targets import TrainingRun
 from a2cli.experiments.random_baseline import evidence
 from a2cli.experiments.saliency import look, read_image
 from a2cli.experiments.unit_figures import ascended, check_units, class_number, excited, pixel_units
-from a2cli.experiments.verdicts import weights_verdict
 from a2cli.experiments.weight_history import film_of
-from a2cli.report import ProgressReporter, Report, new_report
+from a2cli.experiments.weights_verdict import weights_verdict
+from a2cli.progress import ProgressReporter
+from a2cli.report import Report, new_report
 from a2cli.results.weights import ViewedNetwork, WeightResults
 from a2cli.runs import Run
 from a2cli.runtime import environment, set_up

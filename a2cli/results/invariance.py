@@ -149,3 +149,8 @@ class InvarianceResults:
     comparisons: list[RunComparison]
     verdict: str
     refuted: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> list[str]:
+        """The data of each run."""
+        return [run.source for run in self.runs]

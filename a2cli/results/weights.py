@@ -131,3 +131,8 @@ class WeightResults:
     networks: list[ViewedNetwork]
     looks: list[Look]
     verdict: str
+
+    @property
+    def sources(self) -> list[str]:
+        """The data of each network that was shown images."""
+        return [network.source for network in self.networks if network.source]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Len
 
 from a2cli.settings.declare import Count, CountOrOff, Share, setting
+from a2cli.settings.run_options import TrialOptions
 from a2cli.settings.training import (
     FACES,
     DataSettings,
@@ -65,36 +66,6 @@ class ComparisonSettings:
         None,
         "Report the epochs and seconds needed to reach this validation accuracy; default 90% of the best contender's.",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialOptions:
-    """Run"""
-
-    preset: tuple[str, ...] = setting(
-        (),
-        "A training's preset, by name or YAML file, or the config.yaml of a run of this command; repeatable.",
-        short="-p",
-        repeatable=True,
-    )
-    jobs: CountOrOff = setting(0, "Trials in parallel, one thread each; 0 takes every core.")
-    backend: str = setting(
-        "loky", "Where they run, as joblib names it: loky (processes here), dask, ray.", any_case=True
-    )
-    cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
-    out: str | None = setting(None, "Run directory; default a new one in runs/.")
-    resume: str | None = setting(
-        None, "Resume a run, given its directory; with other flags, only the trials that it lacks are run."
-    )
-    dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
-    json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print only the run directory.")
-    best: bool = setting(
-        False,
-        "Print only the folder of the best run inside, for the next command's --run: what has the highest mean "
-        "validation accuracy over seeds, with the seed that has the highest. With --resume of a finished run, at once.",
-    )
-    debug: bool = setting(False, "Show the traceback of an error.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,25 +195,6 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Run"""
-
-    preset: tuple[str, ...] = setting(
-        (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
-    )
-    out: str | None = setting(None, "Run directory; default a new one in runs/.")
-    resume: str | None = setting(None, "Resume an interrupted run, given its directory.")
-    jobs: CountOrOff = setting(
-        0, "Runs of --seeds or --folds in parallel, which changes no result; 0 takes as many as keep every core busy."
-    )
-    final: bool = setting(False, "Evaluate the finished network once on the test set.")
-    dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
-    json: bool = setting(False, "Print the report as one JSON document.")
-    quiet: bool = setting(False, "Print only the run directory.")
-    debug: bool = setting(False, "Show the traceback of an error.")
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainCnnSettings:
     """Everything that decides the result of `a2 train-cnn`."""
 

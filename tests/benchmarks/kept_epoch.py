@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from a2cli.analysis.statistics import spread
 from a2cli.experiments.images import Images, make_job
 from a2cli.experiments.train_state import TrainState
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.results.training import EpochLog
 from a2cli.runtime import Streams, set_up
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings

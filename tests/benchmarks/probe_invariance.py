@@ -31,7 +31,7 @@ from a2cli.experiments.predict_changed import Perturbation, probe_network
 from a2cli.experiments.probe_targets import Network, TrainingRun, find_target
 from a2cli.experiments.train import train_network
 from a2cli.machine import cores
-from a2cli.report import NullReporter
+from a2cli.progress import NullReporter
 from a2cli.runs import Run
 from a2cli.runtime import Streams, set_up
 from a2cli.settings.invariance import ChangeName, Probe, pixels

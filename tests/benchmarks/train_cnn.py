@@ -102,7 +102,7 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
     from a2cli.config import resolve
     from a2cli.experiments.images import Images, make_job
     from a2cli.experiments.train_state import TrainState
-    from a2cli.report import NullReporter
+    from a2cli.progress import NullReporter
     from a2cli.runtime import Streams, set_up
     from a2cli.settings.training import TrainCnnSettings
 
