@@ -3,10 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from a2cli.results.training import EpochLog
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -80,8 +77,8 @@ class ProgressReporter:
         """Begin a training run of this many epochs, of which `done` are done already."""
         self.clock.turn("training")
 
-    def epoch(self, log: "EpochLog") -> None:
-        """Report an epoch that has ended."""
+    def epoch(self, log: Any) -> None:
+        """Report an epoch that has ended, as its `EpochLog`."""
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
         """Report how much is done of several runs that train at the same time."""
