@@ -21,6 +21,9 @@ from PIL import Image
 from a2cli import main, runs
 from a2cli.cli.commands import COMMANDS
 from a2cli.config import resolve
+from a2cli.data.atelier import draw_atelier
+from a2cli.data.drawing import DrawnSet
+from a2cli.data.portraits import draw_portraits
 from a2cli.experiments import predict, trial
 from a2cli.experiments.train import train_network
 from a2cli.models.files import OWN_DIGEST
@@ -203,6 +206,26 @@ def draw_classes(root: Path, classes: Sequence[str] = ("ada", "bea"), count: int
             pixels = rng.integers(0, 100, (side, side, 3)) + 150 * label // len(classes)
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{i}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DrawnSet]:
+    """Draw a whole built-in set, by its name, once for all of pytest-xdist's workers."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    @cache
+    def draw(name: str) -> DrawnSet:
+        path = shared / f"{name}.npz"
+        if not path.exists():
+            found = {"atelier": draw_atelier, "portraits": draw_portraits}[name]()
+            np.savez(folder / f"{name}-writing.npz", **vars(found))
+            (folder / f"{name}-writing.npz").rename(path)
+        kept = np.load(path)
+        names = (tuple(kept[part].tolist()) for part in ("class_names", "names"))
+        return DrawnSet(kept["images"], kept["labels"], *names)
+
+    return draw
 
 
 LINES = [f"set/{name}/{i}.png,{name}" for name in ("ada", "bea") for i in range(5)]

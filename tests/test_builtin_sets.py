@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ REAL_COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 
 
 @pytest.fixture(scope="module")
-def canvases() -> DrawnSet:
-    return atelier.draw_atelier()
+def canvases(drawn: Callable[[str], DrawnSet]) -> DrawnSet:
+    return drawn("atelier")
 
 
 @pytest.fixture(scope="module")
-def pictures() -> DrawnSet:
-    return portraits.draw_portraits()
+def pictures(drawn: Callable[[str], DrawnSet]) -> DrawnSet:
+    return drawn("portraits")
 
 
 @pytest.mark.slow

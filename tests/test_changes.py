@@ -12,9 +12,9 @@ import torchvision.transforms.v2.functional as TF
 from PIL import Image
 from torch import Tensor
 
-from a2cli.data.atelier import draw_atelier
 from a2cli.data.changes import PerturbationContext, changed, padding
 from a2cli.data.decode import to_square
+from a2cli.data.drawing import DrawnSet
 from a2cli.settings.invariance import CHANGES, pixels
 
 SIDE = 50
@@ -22,10 +22,10 @@ COVER = (0.2, 0.5, 0.8)
 
 
 @pytest.fixture(scope="module")
-def images() -> Tensor:
+def images(drawn: Callable[[str], DrawnSet]) -> Tensor:
     """Twelve canvases, of noise and of one colour the last two: (12, 3, 50, 50) uint8."""
-    drawn = draw_atelier().images[::45]
-    squares = np.stack([to_square(Image.fromarray(image), SIDE, "squash") for image in drawn[:10]])
+    canvases = drawn("atelier").images[::45]
+    squares = np.stack([to_square(Image.fromarray(image), SIDE, "squash") for image in canvases[:10]])
     noise = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
     flat = np.full((1, SIDE, SIDE, 3), (10, 200, 90), dtype=np.uint8)
     return torch.from_numpy(np.concatenate([squares, noise, flat])).permute(0, 3, 1, 2)

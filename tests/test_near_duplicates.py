@@ -13,6 +13,7 @@ from conftest import A2, draw_classes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
+from a2cli.data.drawing import DrawnSet
 from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
@@ -97,7 +98,10 @@ def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["atelier", "portraits"])
-def test_drawn_images_are_not_near_duplicates(name: str) -> None:
+def test_drawn_images_are_not_near_duplicates(
+    name: str, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"a2cli.data.{name}.draw_{name}", lambda reporter: drawn(name))
     assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
 
 

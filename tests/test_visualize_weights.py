@@ -17,6 +17,7 @@ from torch import nn
 
 from a2cli.cli.common import training_of
 from a2cli.config import resolve
+from a2cli.data.drawing import DrawnSet
 from a2cli.experiments import train, trial
 from a2cli.experiments.inspected import InspectedNetwork, find_viewed
 from a2cli.experiments.probe_targets import TrainingRun
@@ -248,8 +249,11 @@ def test_planted_units_are_found(own: tuple[Path, A2]) -> None:
 
 
 @pytest.mark.slow
-def test_trained_networks_have_learned_and_random_ones_have_not(a2: A2, tmp_path: Path) -> None:
+def test_trained_networks_have_learned_and_random_ones_have_not(
+    a2: A2, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On ten seeds: the same run with its own weights, and with those that it began with."""
+    monkeypatch.setattr("a2cli.data.portraits.draw_portraits", lambda reporter: drawn("portraits"))
     flags = ("--data", "portraits", "--epochs", 8, "--threads", 1, "--hidden", 40, "--quiet", "--scheduler", "none")
     for seed in range(10):
         folder = a2("train-mlp", *flags, "--seed", seed, "--out", f"run-{seed}").done()
