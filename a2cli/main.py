@@ -119,7 +119,7 @@ def run_command() -> int:
 
 
 def _run_command() -> int:
-    from a2cli.cli.commands import COMMANDS, GROUPS
+    from a2cli.commands import COMMANDS, GROUPS
     from a2cli.console import base as console
     from a2cli.errors import SettingsError
     from a2cli.settings.flag_names import hyphenated
@@ -128,7 +128,7 @@ def _run_command() -> int:
     named = [hyphenated(word) for word in words[:2]]
     command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in COMMANDS), "")
     if command and {"-h", "--help"} & {*words}:  # before the parser, which takes as long to load as all else
-        from a2cli.cli.help import help_of
+        from a2cli.app.help import help_of
 
         console.out(help_of(command))
         return 0
@@ -136,7 +136,7 @@ def _run_command() -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from a2cli.cli.app import app
+    from a2cli.app.app import app
 
     try:
         status = app(words, standalone_mode=False)
@@ -150,7 +150,7 @@ def _run_command() -> int:
             console.note(*message.split("\n"))
             return SettingsError.exit_status
         if command and message.startswith("No such option"):
-            from a2cli.cli.unknown_flags import no_such_option
+            from a2cli.app.unknown_flags import no_such_option
 
             message = no_such_option(command, str(getattr(error, "option_name", "")), words)
         group = named[0] if named[0] in GROUPS else ""
@@ -164,7 +164,7 @@ def _beginning(error: Exception) -> str:
 
 def _smaller() -> str:
     """Return what takes less memory, by the flags that the command has."""
-    table = sys.modules.get("a2cli.cli.commands")  # there may be no memory to load it
+    table = sys.modules.get("a2cli.commands")  # there may be no memory to load it
     command = table.COMMANDS.get(sys.argv[1]) if table and sys.argv[1:] else None
     try:
         items = command.declared() if command else []

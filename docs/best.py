@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from a2cli.analysis.comparisons import pair_verdict
-from a2cli.analysis.statistics import spread
-from a2cli.data.changes import crop_padding
-from a2cli.experiments.ablation_verdict import ablation_verdict
-from a2cli.report import report_from
-from a2cli.results.ablation import AblationResults
+from a2cli.ablate.verdict import ablation_verdict
+from a2cli.probe_invariance.changes import crop_padding
+from a2cli.reports.ablation_results import AblationResults
+from a2cli.reports.report import report_from
+from a2cli.statistics.intervals import spread
+from a2cli.statistics.pairs import pair_verdict
 
 RUNS = Path("runs/best")
 SPLIT = ("--val-fraction", 0.202)  # 91 of the paintings, as the coursework held out

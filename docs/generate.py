@@ -9,15 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2cli.cli.commands import COMMANDS
-from a2cli.cli.help import described
-from a2cli.cli.presets import preset_of
-from a2cli.config import preset_names
+from a2cli.app.help import described
+from a2cli.app.presets import preset_of
+from a2cli.columns import Column, in_markdown
+from a2cli.commands import COMMANDS
 from a2cli.console import base as console
-from a2cli.report import json_schema
-from a2cli.results.columns import Column, in_markdown
-from a2cli.settings.invariance import CHANGES, Change
+from a2cli.probe_invariance.settings import CHANGES, Change
+from a2cli.reports.report import json_schema
 from a2cli.settings.optimizers import OPTIMIZERS, OptimizerSpec
+from a2cli.settings.presets import preset_names
 
 HERE = Path(__file__).parent
 
@@ -97,7 +97,7 @@ def picture(run: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from a2cli.data.atelier import draw_atelier
+    from a2cli.drawn_sets.atelier import draw_atelier
 
     drawn = draw_atelier()
     firsts = [np.flatnonzero(drawn.labels == label)[:3] for label in range(len(drawn.class_names))]

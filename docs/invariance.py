@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from a2cli.analysis.statistics import spread
-from a2cli.report import report_from
-from a2cli.results.invariance import ChangeResult, InvarianceResults, ProbedRun, StrengthPoint
-from a2cli.results.training import Spread, TrainingResults
+from a2cli.probe_invariance.results import ChangeResult, InvarianceResults, ProbedRun, StrengthPoint
+from a2cli.reports.report import report_from
+from a2cli.reports.training_results import Spread, TrainingResults
+from a2cli.statistics.intervals import spread
 
 RUNS = Path("runs/invariance")
 PRESETS = ("1.2-baseline", "1.3-pooling", "1.6-final", "1.5.1-all-augmentations")
@@ -62,9 +62,9 @@ def changed_images(data: Path, name: str, file: Path) -> None:
     import numpy as np
     import torch
 
-    from a2cli.data.changes import PerturbationContext, changed
     from a2cli.data.packing import pack
     from a2cli.data.sources import find_source
+    from a2cli.probe_invariance.changes import PerturbationContext, changed
     from a2cli.progress import NullReporter
 
     packed = pack(find_source(str(data)), 50, "squash", False, 2, NullReporter())

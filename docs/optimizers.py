@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from a2cli.columns import in_markdown
 from a2cli.formats import in_points
-from a2cli.report import Report, report_from
-from a2cli.results.columns import in_markdown
-from a2cli.results.comparison import ComparisonResults, Table, contender_columns
+from a2cli.reports.report import Report, report_from
+from a2cli.reports.study_results import ComparisonResults, Table, contender_columns
 
 RUNS = Path("runs/optimizers")
 BOTH = ["--tuning", "both", "--seeds", "6"]

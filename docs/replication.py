@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from a2cli.analysis.statistics import spread
-from a2cli.config import preset_names
+from a2cli.settings.presets import preset_names
+from a2cli.statistics.intervals import spread
 
 RUNS = Path("runs/replication")
 LOSSES = ("double-softmax", "cross-entropy")

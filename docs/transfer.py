@@ -11,16 +11,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2cli.analysis.statistics import spread
-from a2cli.cli.common import training_of
+from a2cli.command_line.arguments import training_of
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.figure_files import DPI
-from a2cli.plots.transfer import probes
+from a2cli.figures.files import DPI
 from a2cli.progress import NullReporter
-from a2cli.report import Report, report_from
-from a2cli.results.training import Spread, TrainingResults
+from a2cli.reports.report import Report, report_from
+from a2cli.reports.training_results import Spread, TrainingResults
+from a2cli.statistics.intervals import spread
+from a2cli.transfer.figures import probes
 
 RUNS = Path("runs/transfer")
 SEEDS = 6

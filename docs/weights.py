@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from a2cli.analysis.statistics import spread
-from a2cli.cli.common import training_of
-from a2cli.experiments.inspected import InspectedNetwork, find_viewed
-from a2cli.experiments.probe_targets import TrainingRun
-from a2cli.experiments.unit_figures import pixel_units
+from a2cli.command_line.arguments import training_of
+from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
-from a2cli.report import Report, report_from
-from a2cli.results.training import Spread, TrainingResults
-from a2cli.results.weights import LayerWeights, WeightResults
-from a2cli.settings.visualize import ViewSettings
+from a2cli.reports.report import Report, report_from
+from a2cli.reports.training_results import Spread, TrainingResults
+from a2cli.statistics.intervals import spread
+from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
+from a2cli.visualize_weights.results import LayerWeights, WeightResults
+from a2cli.visualize_weights.settings import ViewSettings
+from a2cli.visualize_weights.unit_figures import pixel_units
 
 RUNS = Path("runs/weights")
 SEEDS = 5
@@ -178,7 +178,7 @@ def units_table() -> list[str]:
     """Return two units of each network of the first seed: the two that it uses most."""
     lines = ["| network | unit | use | most for | most against | smoothness | like whom it speaks for |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
-    from a2cli.analysis.weights import smoothness
+    from a2cli.visualize_weights.weights import smoothness
 
     for preset in NETWORKS:
         viewed = viewed_of(f"faces-{preset}/seeds/0")

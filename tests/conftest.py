@@ -18,19 +18,21 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from a2cli import main, runs
-from a2cli.cli.commands import COMMANDS
-from a2cli.config import resolve
-from a2cli.data.atelier import draw_atelier
-from a2cli.data.drawing import DrawnSet
-from a2cli.data.portraits import draw_portraits
-from a2cli.experiments import predict, trial
-from a2cli.experiments.train import train_network
+from a2cli import main
+from a2cli.commands import COMMANDS
+from a2cli.drawn_sets.atelier import draw_atelier
+from a2cli.drawn_sets.drawing import DrawnSet
+from a2cli.drawn_sets.portraits import draw_portraits
 from a2cli.models.files import OWN_DIGEST
+from a2cli.predict import run as predict
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs import directory as runs
+from a2cli.runs.directory import Run
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import DIGEST_KEY, with_digest, yaml_with_digest
+from a2cli.train.run import train_network
+from a2cli.training import trial
 
 ROOT = Path(__file__).parents[1]
 PNG, RENDERED = b"\x89PNG\r\n\x1a\n", predict.rendered  # imported here, as it keeps what it finds in `runs` then
@@ -188,7 +190,7 @@ def a2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 @pytest.fixture
 def train(a2: A2, monkeypatch: pytest.MonkeyPatch) -> A2:
     """Run a tiny `a2 train-cnn --quiet`, without its figures."""
-    monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+    monkeypatch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
     return lambda *arguments: a2("train-cnn", *TINY, *arguments)
 
 

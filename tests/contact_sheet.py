@@ -17,32 +17,30 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from a2cli.analysis.by_class import judged_part
-from a2cli.figure_files import captioned, rendered
-from a2cli.plots import (
-    ablation,
-    comparison,
-    heat_maps,
-    invariance,
-    near_duplicates,
-    predictions,
-    receptive_field,
-    saliency,
-    spectra,
-    training,
-    transfer,
-    weights,
-)
-from a2cli.results.ablation import AblationResults, Contribution
-from a2cli.results.comparison import Contender, PairVerdict, RatePoint, Table, TrialOutcome, Verdict
-from a2cli.results.data import NearDuplicate
-from a2cli.results.invariance import ChangeResult, LayerMovement, Mean, ProbedRun, StrengthPoint
-from a2cli.results.predictions import Answer, Prediction, Predictions
-from a2cli.results.receptive_field import EffectiveField, LayerField, MapCone, UnitField
-from a2cli.results.training import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
-from a2cli.results.transfer import BackboneUsed, ProbeScore, TransferResults
-from a2cli.results.weights import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
-from a2cli.settings.invariance import ProbeSettings, probes
+from a2cli.ablate import figures as ablation
+from a2cli.compare_optimizers import figures as comparison
+from a2cli.figures.files import captioned, rendered
+from a2cli.predict import figures as predictions
+from a2cli.probe_invariance import figures as invariance
+from a2cli.probe_invariance import heat_maps
+from a2cli.probe_invariance.results import ChangeResult, LayerMovement, Mean, ProbedRun, StrengthPoint
+from a2cli.probe_invariance.settings import ProbeSettings, probes
+from a2cli.receptive_field import figures as receptive_field
+from a2cli.receptive_field.results import EffectiveField, LayerField, MapCone, UnitField
+from a2cli.reports.ablation_results import AblationResults, Contribution
+from a2cli.reports.data_results import NearDuplicate
+from a2cli.reports.predictions import Answer, Prediction, Predictions
+from a2cli.reports.study_results import Contender, PairVerdict, RatePoint, Table, TrialOutcome, Verdict
+from a2cli.reports.training_results import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
+from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, TransferResults
+from a2cli.training import figures as training
+from a2cli.training import near_duplicates_figure as near_duplicates
+from a2cli.training.by_class import judged_part
+from a2cli.transfer import figures as transfer
+from a2cli.visualize_weights import figures as weights
+from a2cli.visualize_weights import saliency_figures as saliency
+from a2cli.visualize_weights import spectra_figures as spectra
+from a2cli.visualize_weights.results import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
 
 RNG = np.random.default_rng(0)
 NAMES: dict[str, Callable[[int], str]] = {

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from conftest import A2, draw_classes, hold_to_schema, real_weights
 
-from a2cli.analysis.statistics import spread
-from a2cli.checks.ablation import ingredients_of
-from a2cli.console.ablation import show_ablation
-from a2cli.experiments.ablation_verdict import ablation_verdict
-from a2cli.experiments.ingredients import base_training, name_of, remove_ingredients
-from a2cli.report import Report
-from a2cli.results.ablation import AblationResults, Combination, Contribution
-from a2cli.results.best import BestRun
-from a2cli.results.comparison import PairVerdict, TrialOutcome, TrialStatus, Verdict
-from a2cli.settings.ablation import AblateCnnSettings, AblationSettings
+from a2cli.ablate.checks import ingredients_of
+from a2cli.ablate.console import show_ablation
+from a2cli.ablate.ingredients import base_training, name_of, remove_ingredients
+from a2cli.ablate.settings import AblateCnnSettings, AblationSettings
+from a2cli.ablate.verdict import ablation_verdict
+from a2cli.reports.ablation_results import AblationResults, Combination, Contribution
+from a2cli.reports.best_results import BestRun
+from a2cli.reports.report import Report
+from a2cli.reports.study_results import PairVerdict, TrialOutcome, TrialStatus, Verdict
 from a2cli.settings.declare import flat
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.statistics.intervals import spread
 
 SMALL = "--data set --image-size 8 --channels 2 --kernel-size 3 --hidden none --device cpu --epochs 2 --jobs 1 --quiet"
 SMALL += " --norm batch --augment flip,crop=0.7 --label-smoothing 0.1"

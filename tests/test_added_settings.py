@@ -9,12 +9,12 @@ import pytest
 import yaml
 from conftest import A2, TINY, contents, edit
 
-from a2cli.config import build
-from a2cli.experiments.contenders import contenders_of, trial_name, trial_settings
-from a2cli.experiments.ingredients import folder_of, trial_of
+from a2cli.ablate.ingredients import folder_of, trial_of
+from a2cli.compare_optimizers.contenders import contenders_of, trial_name, trial_settings
+from a2cli.compare_optimizers.settings import CompareSettings
 from a2cli.settings import declare
-from a2cli.settings.comparison import CompareSettings
 from a2cli.settings.declare import completed, deciding, flat, setting
+from a2cli.settings.presets import build
 from a2cli.settings.training import DataSettings, SplitSettings, TrainCnnSettings
 
 AddSetting = Callable[..., None]

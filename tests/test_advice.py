@@ -9,7 +9,7 @@ import pytest
 from conftest import A2, TINY, draw_classes
 
 import a2cli
-from a2cli.cli.commands import COMMANDS
+from a2cli.commands import COMMANDS
 
 PACKAGE = Path(a2cli.__file__).parent
 FLAGS = {item.flag for command in COMMANDS.values() for item in command.declared()}
@@ -186,7 +186,7 @@ def test_advice_on_too_little_memory(a2: A2, run: Path, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("a2cli.config.build", full)
+    monkeypatch.setattr("a2cli.settings.presets.build", full)
     for command in ("train-cnn", "predict", "probe-invariance", "extract-features", "finetune"):
         line = a2(command, "--run", "run", IMAGE).err if command == "predict" else a2(command).err
         assert line.startswith("error: not enough memory; use a smaller ")

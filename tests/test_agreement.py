@@ -16,14 +16,15 @@ import pytest
 from conftest import draw_classes, once
 from matplotlib.axes import Axes
 
-from a2cli import main, runs
+from a2cli import main
+from a2cli.compare_optimizers import figures as comparison_plots
 from a2cli.console.progress import Activity, ConsoleReporter
-from a2cli.experiments import side_by_side
-from a2cli.plots import comparison as comparison_plots
-from a2cli.plots import training as training_plots
-from a2cli.plots.common import KEPT
-from a2cli.report import report_from
-from a2cli.results.training import EpochLog, TrainingResults
+from a2cli.figures.common import KEPT
+from a2cli.reports.report import report_from
+from a2cli.reports.training_results import EpochLog, TrainingResults
+from a2cli.runs import directory as runs
+from a2cli.train import side_by_side
+from a2cli.training import figures as training_plots
 
 SMALL = "--data set --image-size 8 --device cpu --threads 1"
 CNN = f"train-cnn {SMALL} --channels 2 --kernel-size 3 --hidden none --learning-rate 0.03 --epochs 5"

@@ -9,7 +9,13 @@ import torch
 from scipy import stats
 from torch import Tensor, fx, nn
 
-from a2cli.analysis.attribution import (
+from a2cli.models.backbones import graph_of
+from a2cli.models.convnet import build_convnet
+from a2cli.models.mlp import build_mlp
+from a2cli.models.pretrained import Undrawn, build_torchvision
+from a2cli.runtime import Streams
+from a2cli.settings.training import MlpSettings, NetworkSettings
+from a2cli.visualize_weights.attribution import (
     METHODS,
     UnsuitableError,
     alike,
@@ -24,12 +30,6 @@ from a2cli.analysis.attribution import (
     occlusion,
     run_keeping,
 )
-from a2cli.models.backbones import graph_of
-from a2cli.models.convnet import build_convnet
-from a2cli.models.mlp import build_mlp
-from a2cli.models.pretrained import Undrawn, build_torchvision
-from a2cli.runtime import Streams
-from a2cli.settings.training import MlpSettings, NetworkSettings
 
 BASELINE = torch.tensor([0.5, 0.4, 0.3])
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)

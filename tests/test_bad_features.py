@@ -12,9 +12,9 @@ from conftest import A2, contents, draw_classes, edit, text_file
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from a2cli.analysis.feature_file import About, chunks_of, read_features, write_features
 from a2cli.errors import DataError
 from a2cli.models.weights import read_weights
+from a2cli.transfer.feature_file import About, chunks_of, read_features, write_features
 
 FLAGS = ["--threads", "1", "--device", "cpu", "--quiet", "--data", "set"]
 FLAGS += ["--backbone", "squeezenet1_1", "--image-size", "64", "--layer", "features.4"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import A2, nothing_left
 
-from a2cli.cli.help import described
-from a2cli.config import PRESET_BYTES
+from a2cli.app.help import described
 from a2cli.settings.declare import declared
+from a2cli.settings.presets import PRESET_BYTES
 from a2cli.settings.training import TrainCnnSettings
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")

@@ -30,7 +30,7 @@ from conftest import (
 
 from a2cli.errors import DataError
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 
 fcntl = pytest.importorskip("fcntl", reason="these locks, permissions and limits are POSIX's")
 NOBODY = 65534
@@ -262,7 +262,7 @@ def test_every_form_of_too_little_memory(error: Exception, a2: A2, monkeypatch: 
         except Exception as cause:
             raise ImportError("numpy: the C extensions failed to load", name="numpy") from cause
 
-    monkeypatch.setattr("a2cli.cli.presets.preset_names", full)
+    monkeypatch.setattr("a2cli.app.presets.preset_names", full)
     ended = a2("presets")
     line = "error: not enough memory; use a smaller network or fewer images\n"
     assert (ended.status, ended.out, ended.err) == (2, "", line)

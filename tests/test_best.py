@@ -13,14 +13,14 @@ from conftest import A2, TINY, contents, draw_classes, edit, sign
 from test_house import HEAVY, modules_after
 
 from a2cli import main
-from a2cli.analysis.statistics import spread_of_shares
-from a2cli.best import best_run, choose
-from a2cli.experiments import trial
-from a2cli.experiments.comparison_verdict import comparison_verdict
-from a2cli.results.ablation import AblationResults, Combination
-from a2cli.results.comparison import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
-from a2cli.results.training import Accuracy, JudgedPart, TrainingResult, TrainingResults
+from a2cli.compare_optimizers.verdict import comparison_verdict
+from a2cli.reports.ablation_results import AblationResults, Combination
+from a2cli.reports.best import best_run, choose
+from a2cli.reports.study_results import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
+from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
+from a2cli.statistics.intervals import spread_of_shares
 from a2cli.storage import read_report
+from a2cli.training import trial
 
 # Which it is
 
@@ -280,7 +280,7 @@ def test_what_was_chosen_stays_with_a_resumed_run(own: A2, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("a2cli.experiments.finetune.Finetuning._stage", stopped)
+        patch.setattr("a2cli.transfer.finetune.Finetuning._stage", stopped)
         assert own(USES["finetune"], "--run", "seeds").status == 130
     report = read_report(Path("used"))
     assert report is not None

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from a2cli.data import atelier, portraits
-from a2cli.data.drawing import DrawnSet
+from a2cli.drawn_sets import atelier, portraits
+from a2cli.drawn_sets.drawing import DrawnSet
 
 REAL_COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 

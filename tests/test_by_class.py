@@ -19,10 +19,10 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from a2cli.analysis.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
-from a2cli.experiments.few_images import few_note
-from a2cli.results.training import JudgedPart
+from a2cli.reports.training_results import JudgedPart
 from a2cli.strict_json import to_json
+from a2cli.training.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
+from a2cli.training.few_images import few_note
 
 KNOWN = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:y_pred contains")
 

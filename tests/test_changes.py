@@ -12,10 +12,10 @@ import torchvision.transforms.v2.functional as TF
 from PIL import Image
 from torch import Tensor
 
-from a2cli.data.changes import PerturbationContext, changed, padding
 from a2cli.data.decode import to_square
-from a2cli.data.drawing import DrawnSet
-from a2cli.settings.invariance import CHANGES, pixels
+from a2cli.drawn_sets.drawing import DrawnSet
+from a2cli.probe_invariance.changes import PerturbationContext, changed, padding
+from a2cli.probe_invariance.settings import CHANGES, pixels
 
 SIDE = 50
 COVER = (0.2, 0.5, 0.8)

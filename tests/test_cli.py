@@ -13,8 +13,8 @@ import pytest
 from conftest import apart_from_few, hold_to_schema
 from PIL import Image
 
-from a2cli import report
-from a2cli.config import preset_names
+from a2cli.reports import report
+from a2cli.settings.presets import preset_names
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "16", "--channels", "4", "--kernel-size", "3", "--stride", "2", "--hidden", "8"]

@@ -15,17 +15,18 @@ from typing import Any
 import pytest
 from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
-from a2cli.checks.comparison import seconds_of
-from a2cli.experiments import comparison, trials
-from a2cli.experiments.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
-from a2cli.experiments.train import train_network
-from a2cli.experiments.trial_ledger import TrialLedger, to_target
-from a2cli.experiments.workers import Workers
+from a2cli.compare_optimizers import comparison
+from a2cli.compare_optimizers.checks import seconds_of
+from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
+from a2cli.compare_optimizers.settings import CompareSettings, ComparisonSettings
 from a2cli.progress import NullReporter
-from a2cli.results.training import EpochLog
-from a2cli.runs import Run
-from a2cli.settings.comparison import CompareSettings, ComparisonSettings
+from a2cli.reports.training_results import EpochLog
+from a2cli.runs.directory import Run
 from a2cli.settings.training import TrainingSettings
+from a2cli.train.run import train_network
+from a2cli.train.workers import Workers
+from a2cli.trials import trials
+from a2cli.trials.ledger import TrialLedger, to_target
 
 SMALL = [
     "--data",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from a2cli.analysis.comparisons import detectable, half_width, judged, pair_verdict, pair_verdicts, seeds_needed
-from a2cli.results.comparison import PairVerdict
+from a2cli.reports.study_results import PairVerdict
+from a2cli.statistics.pairs import detectable, half_width, judged, pair_verdict, pair_verdicts, seeds_needed
 
 MARGIN = 0.01
 FAMILIES = 500

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from conftest import A2, TINY, draw_classes
 
-from a2cli.analysis.feature_file import read_features
-from a2cli.config import resolve
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.progress import NullReporter
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
+from a2cli.transfer.feature_file import read_features
 
 
 def copy(data: Path, **copies: str) -> Path:
@@ -109,7 +109,7 @@ def test_several_seeds_have_the_spread_without_them(train: A2, leaking: Path) ->
 
 
 def test_the_table_has_the_accuracy_without_them(a2: A2, leaking: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+    monkeypatch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
     small = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--epochs", "1", "--threads", "1"]
     table = a2("train-cnn", "--data", leaking, *small, "--final").out
     rows = [line for line in table.splitlines() if "without duplicates" in line]

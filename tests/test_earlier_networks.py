@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from standins import random_state
 from torch import Tensor, nn
 
-from a2cli.analysis.feature_file import read_features
-from a2cli.experiments.backbone import find_backbone
 from a2cli.models.backbones import graph_of, nodes_by_module
 from a2cli.models.files import load_model
 from a2cli.models.pretrained import Undrawn, build_torchvision, preprocessing
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
+from a2cli.transfer.backbone import find_backbone
+from a2cli.transfer.feature_file import read_features
 
 SMALL = ["--image-size", "64", "--threads", "1", "--device", "cpu", "--quiet"]
 HEAD = ["--epochs", "1", "--val-count", "2", "--test-fraction", "0", "--threads", "1", "--quiet", "--hidden", "none"]
@@ -96,9 +96,9 @@ def test_rows_without_transform_input_are_not_used(a2: A2, folder: Path, monkeyp
     """Their weights and layer are the same; their images were not."""
     flags = ["--backbone", "googlenet", "--weights", "w.pth", "--data", "set", "--grid", "1", "--layer", "conv1.conv"]
     with monkeypatch.context() as before:
-        before.setattr("a2cli.experiments.backbone.INPUT_TRANSFORMING", ())
+        before.setattr("a2cli.transfer.backbone.INPUT_TRANSFORMING", ())
         build = partial(build_without_transform, build_torchvision)
-        before.setattr("a2cli.experiments.backbone.build_torchvision", build)
+        before.setattr("a2cli.transfer.backbone.build_torchvision", build)
         found = a2("extract-features", *flags, *SMALL[:-1], "--json", "--out", "old.safetensors")
         assert '"computed": 10' in found.out
     assert '"computed": 10' in a2("extract-features", *flags, *SMALL[:-1], "--json", "--out", "new.safetensors").out
@@ -127,7 +127,7 @@ def test_a_run_goes_on_as_it_began(a2: A2, folder: Path, monkeypatch: pytest.Mon
     flags += ["--val-count", "2", "--test-fraction", "0.2", "--layer", "maxpool2", "--head-grid", "1"]
     flags += ["--stages", "head:1 conv3+:1"]
     with monkeypatch.context() as before:
-        before.setattr("a2cli.experiments.backbone.INPUT_TRANSFORMING", ())
+        before.setattr("a2cli.transfer.backbone.INPUT_TRANSFORMING", ())
         assert a2("finetune", *flags, "--out", "old").status == 0
     card = load_model(folder / "old/model")[1]
     assert card.trunk is not None and not card.trunk.transform_input

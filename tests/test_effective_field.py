@@ -12,13 +12,13 @@ from conftest import A2, draw_classes, hold_to_schema
 from safetensors.torch import save_file
 from torch import nn
 
-from a2cli.analysis import graphs, nan_proof
-from a2cli.analysis.effective_field import deviation, influence, pixels_holding
-from a2cli.analysis.receptive_field import parse_layers, runs
-from a2cli.experiments.effective_fields import support
-from a2cli.experiments.model_fields import model_fields, traced
-from a2cli.experiments.stack_fields import stack_fields
 from a2cli.models.pretrained import build_torchvision
+from a2cli.receptive_field import graphs, nan_proof
+from a2cli.receptive_field.effective_field import deviation, influence, pixels_holding
+from a2cli.receptive_field.effective_fields import support
+from a2cli.receptive_field.fields import parse_layers, runs
+from a2cli.receptive_field.model_fields import model_fields, traced
+from a2cli.receptive_field.stack_fields import stack_fields
 
 
 def uniform(kernels: list[int]) -> nn.Sequential:
@@ -187,9 +187,9 @@ def test_gradient_from_outside_the_field_refutes(a2: A2, tmp_path: Path, monkeyp
         model[1] = nn.Conv2d(3, 3, 5, padding=1)
         return model
 
-    monkeypatch.setattr("a2cli.analysis.nan_proof.built", wider)
+    monkeypatch.setattr("a2cli.receptive_field.nan_proof.built", wider)
     monkeypatch.setattr(
-        "a2cli.experiments.effective_fields._of_sequence",
+        "a2cli.receptive_field.effective_fields._of_sequence",
         lambda model: lambda name: model[:2] if name == "Z2" else model[:1],
     )
     ended = a2(

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, fx
 
-from a2cli.analysis import graphs
-from a2cli.analysis.activation_maximization import Strongest, ascend, silent, strongest, to_classes, use
 from a2cli.models.backbones import graph_of, truncate
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
+from a2cli.receptive_field import graphs
 from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
+from a2cli.visualize_weights.activation_maximization import Strongest, ascend, silent, strongest, to_classes, use
 
 SIDE, CLASSES = 24, 5
 MEAN, STD = (0.5,) * 3, (0.25,) * 3

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.datasets import ImageFolder
 
-from a2cli.analysis.feature_file import read_features
-from a2cli.config import resolve
-from a2cli.experiments.extract_features import extract_features
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
 from a2cli.progress import NullReporter
-from a2cli.results.transfer import FeatureResults
+from a2cli.reports.transfer_results import FeatureResults
+from a2cli.settings.presets import resolve
 from a2cli.settings.transfer import ExtractFeaturesSettings
+from a2cli.transfer.extract_features import extract_features
+from a2cli.transfer.feature_file import read_features
 
 FAST = ["--threads", "1", "--device", "cpu"]
 SMALL = [*FAST, "--data", "set", "--backbone", "squeezenet1_1", "--image-size", "64", "--weights", "none"]

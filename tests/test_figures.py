@@ -16,10 +16,13 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from a2cli.figure_files import MOST_PIXELS, captioned, rendered
+from a2cli.figures import common
+from a2cli.figures.files import MOST_PIXELS, captioned, rendered
 from a2cli.formats import in_percent
-from a2cli.plots import common, heat_maps, invariance, weights
-from a2cli.runs import Run
+from a2cli.probe_invariance import figures as invariance
+from a2cli.probe_invariance import heat_maps
+from a2cli.runs.directory import Run
+from a2cli.visualize_weights import figures as weights
 
 # Machado, Oliveira & Fernandes 2009, severity 1, in linear RGB; then CIE 1976 L*a*b* under D65.
 SEEN_BY = {
@@ -137,7 +140,7 @@ def test_each_figure_names_its_run_and_its_data(a2: A2, data: Path, monkeypatch:
         said[figure] = [text.get_text() for text in figure.texts]
         return rendered(figure, kind, below)
 
-    monkeypatch.setattr("a2cli.runs.rendered", listen)
+    monkeypatch.setattr("a2cli.runs.directory.rendered", listen)
     a2("train-cnn", "--data", data, *TINY, "--out", "runs/mine").done()
     assert len(said) == 6
     assert all("run mine · data set" in texts for texts in said.values())

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from conftest import A2, contents, draw_classes, sign
 
-from a2cli.experiments import train, trial
-from a2cli.runs import Run
-from a2cli.training import loop
+from a2cli.runs.directory import Run
+from a2cli.train import run as train
+from a2cli.training import loop, trial
 
 CNN = "train-cnn --image-size 8 --channels 2 --kernel-size 3 --hidden none --epochs 2 --test-fraction 0.2 --data set"
 COMMANDS = {
@@ -212,7 +212,7 @@ def test_seeds_that_were_stopped_in_their_probes_get_them(
 
     command = [*COMMANDS["features"].split(), *HERE, "--seeds", "2", "--jobs", "1", "--out", "out"]
     with monkeypatch.context() as patch:
-        patch.setattr("a2cli.experiments.on_features.Features._probes", stopped)
+        patch.setattr("a2cli.transfer.on_features.Features._probes", stopped)
         assert a2(*command).status == 130
     assert a2("train-mlp", "--resume", "out", "--jobs", "1", "--quiet").status == 0
     reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").glob("seeds/*/report.json"))]

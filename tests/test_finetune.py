@@ -11,20 +11,20 @@ import torch
 from conftest import A2, draw_classes, hold_to_schema, real_weights
 from torch import Tensor, nn
 
-from a2cli.config import build, resolve
-from a2cli.experiments import train_state, trial
-from a2cli.experiments.backbone import find_backbone, place_of_head, random_in_words
-from a2cli.experiments.finetune_stages import learning_part, paces_of, plan_of
-from a2cli.experiments.train import train_network
 from a2cli.models.backbones import graph_of, resolve_layer, truncate
 from a2cli.models.freezing import cut_before, layers_of
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.presets import build, resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.settings.transfer import BackboneSettings, FinetuneSettings, HeadSettings, Stage, stages_of
+from a2cli.train.run import train_network
+from a2cli.training import train_state, trial
+from a2cli.transfer.backbone import find_backbone, place_of_head, random_in_words
+from a2cli.transfer.finetune_stages import learning_part, paces_of, plan_of
 
 CNN = {"image_size": "16", "channels": "4,6", "kernel_size": "3", "stride": "1", "pool": "max", "hidden": "8",
        "norm": "batch", "epochs": "2", "threads": "1"}  # fmt: skip

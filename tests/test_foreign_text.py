@@ -17,16 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from a2cli.compare_optimizers import figures as comparison_plots
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
-from a2cli.figure_files import MOST_PIXELS, rendered
-from a2cli.plots import common
-from a2cli.plots import comparison as comparison_plots
-from a2cli.plots import spectra as spectra_plots
-from a2cli.plots import training as training_plots
-from a2cli.results.comparison import Contender, PairVerdict, Table
-from a2cli.results.weights import LayerWeights
+from a2cli.figures import common
+from a2cli.figures.files import MOST_PIXELS, rendered
+from a2cli.reports.study_results import Contender, PairVerdict, Table
 from a2cli.text import printable, shortened
+from a2cli.training import figures as training_plots
+from a2cli.visualize_weights import spectra_figures as spectra_plots
+from a2cli.visualize_weights.results import LayerWeights
 
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = ["cost $x^$ \\frac", "\x1b[31mred\x1b]0;title\x07", "a\u202eb\u2028c\nd\x85", "[bold]x[/y] [/]", "שלום 🎨 ٣"]
@@ -251,7 +251,7 @@ def no_curves(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None
         def curves(*_: object) -> Figure:
             raise error
 
-        monkeypatch.setattr("a2cli.plots.training.learning_curves", curves)
+        monkeypatch.setattr("a2cli.training.figures.learning_curves", curves)
 
     return fail_by
 
@@ -298,8 +298,8 @@ def test_debug_shows_where_a_figure_failed(
 def test_matplotlib_that_cannot_be_loaded_costs_no_report(
     data: Path, a2: A2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "a2cli.plots.training", None)
-    monkeypatch.delattr("a2cli.plots.training")
+    monkeypatch.setitem(sys.modules, "a2cli.training.figures", None)
+    monkeypatch.delattr("a2cli.training.figures")
     ended = a2("train-cnn", *TINY, "--data", "set", "--out", "run")
     assert (ended.status, "could not be drawn" in ended.err) == (0, True)
     assert json.loads((tmp_path / "run/report.json").read_text())["status"] == "done"
@@ -324,7 +324,7 @@ def test_a_contact_sheet_that_fails_costs_no_answer(
         raise ValueError("no sheet")
 
     train("--data", "set", "--out", "run").done()
-    monkeypatch.setattr("a2cli.plots.predictions.contact_sheet", fail)
+    monkeypatch.setattr("a2cli.predict.figures.contact_sheet", fail)
     ended = a2("predict", "--run", "run", "--picture", "sheet.png", "set/ada/0.png", "--quiet")
     assert (ended.status, ended.out.count("\n")) == (0, 1)
     assert ended.err == "warning: --picture sheet.png: could not be drawn (ValueError: no sheet)\n"

@@ -21,32 +21,30 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
-from a2cli.console.ablation import show_ablation
-from a2cli.console.comparison import show_comparison
-from a2cli.console.data_check import show_data_check
-from a2cli.console.invariance import show_probe
-from a2cli.console.predictions import show_predictions
-from a2cli.console.receptive_field import show_fields
-from a2cli.console.training import show_training
-from a2cli.console.transfer import show_features
-from a2cli.console.weights import show_weights
-from a2cli.experiments import (
-    ablate,
-    compare_optimizers,
-    invariance_figures,
-    receptive_field,
-    training_figures,
-    weight_figures,
-)
-from a2cli.experiments.transfer_summary import draw_transfer
-from a2cli.plots import heat_maps
-from a2cli.report import Report, report_from
-from a2cli.results.columns import Column, R
-from a2cli.results.data import DataCheck, NearDuplicate
-from a2cli.results.predictions import Predictions
-from a2cli.results.training import EpochLog
-from a2cli.runs import Run, to_csv
-from a2cli.settings.invariance import ProbeSettings
+from a2cli.ablate import run as ablate
+from a2cli.ablate.console import show_ablation
+from a2cli.check_data.console import show_data_check
+from a2cli.columns import Column, R
+from a2cli.compare_optimizers import run as compare_optimizers
+from a2cli.compare_optimizers.console import show_comparison
+from a2cli.predict.console import show_predictions
+from a2cli.probe_invariance import draw as invariance_figures
+from a2cli.probe_invariance import heat_maps
+from a2cli.probe_invariance.console import show_probe
+from a2cli.probe_invariance.settings import ProbeSettings
+from a2cli.receptive_field import run as receptive_field
+from a2cli.receptive_field.console import show_fields
+from a2cli.reports.data_results import DataCheck, NearDuplicate
+from a2cli.reports.predictions import Predictions
+from a2cli.reports.report import Report, report_from
+from a2cli.reports.training_results import EpochLog
+from a2cli.runs.directory import Run, to_csv
+from a2cli.train.console import show_training
+from a2cli.training import draw as training_figures
+from a2cli.transfer.console import show_features
+from a2cli.transfer.summary import draw_transfer
+from a2cli.visualize_weights import draw as weight_figures
+from a2cli.visualize_weights.console import show_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = Path("runs/example")

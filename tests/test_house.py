@@ -11,32 +11,23 @@ import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "a2cli"
-ROOMS = (  # top to bottom; rooms on one floor may not import each other unless named below
-    ("__main__",), ("main",), ("cli",), ("checks",), ("config",), ("options", "console"), ("experiments",), ("plots",),
-    ("runs",), ("figure_files",), ("analysis",), ("training",), ("models",), ("data",), ("runtime",),
-    ("geometry", "best"), ("storage",),
-    ("report", "settings"), ("results", "versions"), ("errors", "machine"), ("text", "formats"), ("__init__",),
-)  # fmt: skip
-FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-LIGHT = (
-    "main",
-    "cli",
-    "checks",
-    "config",
-    "options",
-    "console",
-    "geometry",
-    "best",
-    "storage",
-    "report",
-    "results",
-    "settings",
-    "versions",
-    "errors",
-)
-LIGHT += ("text", "formats", "machine")
+ROOMS = [  # each may import those before it
+    "__init__", "text", "errors", "formats", "machine", "versions", "user_folders", "progress", "strict_json",
+    "columns", "storage", "settings", "commands", "geometry", "runtime", "reports", "statistics", "console",
+    "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train", "trials",
+    "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict", "check_data",
+    "app", "main", "__main__",
+]  # fmt: skip
+COMMANDS = ROOMS[ROOMS.index("transfer") : ROOMS.index("app")]
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
+LIGHT = [*ROOMS[1 : ROOMS.index("runtime")], "reports", "console", "command_line", "app", "main"]
+LIGHT += [
+    f"{room}.{name}"
+    for room in COMMANDS
+    for name in ("settings", "checks", "command", "console", "results")
+    if (PACKAGE / room / f"{name}.py").exists()
+]
 
 
 def imports(path: Path) -> set[str]:
@@ -59,13 +50,15 @@ def test_imports_lead_down(path: Path) -> None:
     for name in imports(path):
         if name.startswith("a2cli."):
             target = name.split(".")[1]
-            assert target == room(path) or FLOOR[target] > FLOOR[room(path)], f"{room(path)} imports {name}"
+            assert ROOMS.index(target) <= ROOMS.index(room(path)), f"{room(path)} imports {name}"
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_rooms_import_nothing_heavy(name: str) -> None:
-    """At any depth: a fresh interpreter that imports the room."""
-    code = f"import sys, a2cli.{name}; print(sorted({HEAVY!r} & set(sys.modules)))"
+    """At any depth: a fresh interpreter that imports all of the room."""
+    inside = sorted((PACKAGE / name).glob("*.py")) if (PACKAGE / name).is_dir() else []
+    names = [f"a2cli.{name}", *(f"a2cli.{name}.{path.stem}" for path in inside if path.stem != "__init__")]
+    code = f"import sys, {', '.join(names)}; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -102,8 +95,9 @@ def test_answers_without_torch(arguments: list[str], status: int, tmp_path: Path
     assert not HEAVY & modules
     if "--help" in arguments:
         assert "pydantic" not in modules, "help takes twice as long with it"
-        assert not {name for name in modules if re.match(r"a2cli\.(results|checks|report|storage|experiments)\b", name)}
+        assert not {name for name in modules if re.match(r"a2cli\.(reports|storage|training|runs)\b", name)}
     if arguments == ["--help"]:
+        assert not {name for name in modules if name.startswith("a2cli.") and name.split(".")[1] in COMMANDS}
         assert not {name for name in modules if name.startswith("a2cli.settings.")} - {"a2cli.settings.flag_names"}
 
 

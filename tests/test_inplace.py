@@ -12,11 +12,11 @@ from conftest import A2, draw_classes
 from PIL import Image
 from torch import Tensor, fx, nn
 
-from a2cli.analysis import nan_proof
-from a2cli.analysis.attribution import grad_cam, guided_backprop, run_keeping
-from a2cli.analysis.feature_file import read_features
-from a2cli.analysis.graphs import derive, maps_of
 from a2cli.models.backbones import cuts, graph_of, name_of, nodes_of, parameters_of, tail, truncate
+from a2cli.receptive_field import nan_proof
+from a2cli.receptive_field.graphs import derive, maps_of
+from a2cli.transfer.feature_file import read_features
+from a2cli.visualize_weights.attribution import grad_cam, guided_backprop, run_keeping
 
 Step = Callable[[Tensor], Tensor]
 
@@ -217,7 +217,7 @@ def test_rows_that_an_earlier_version_kept_are_not_used(
     for backbone, layer, used in (("squeezenet1_1", "features.3", True), ("densenet121", "features.conv0", False)):
         chosen = [*flags, "--backbone", backbone, "--layer", layer, "--threads", "1"]
         with monkeypatch.context() as before:
-            before.setattr("a2cli.analysis.features.any_in_place", lambda _: False)
+            before.setattr("a2cli.transfer.features.any_in_place", lambda _: False)
             assert '"computed": 10' in a2(*chosen, "--out", f"{backbone}1.safetensors").out
         again = a2(*chosen, "--out", f"{backbone}2.safetensors").out
         assert ('"computed": 0' in again) == used

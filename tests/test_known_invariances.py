@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2cli.analysis.invariance import Answers, judged_changes, strength_point
-from a2cli.analysis.movement import caught, places_of
 from a2cli.data.dataset import ImageSet
-from a2cli.experiments.probe_invariance import Outcome, probe_subject
-from a2cli.experiments.probe_targets import Network, ProbeTarget, TrainingRun
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Normalize
 from a2cli.models.zoo import ModelCard
+from a2cli.probe_invariance.invariance import Answers, judged_changes, strength_point
+from a2cli.probe_invariance.movement import caught, places_of
+from a2cli.probe_invariance.results import ChangeResult
+from a2cli.probe_invariance.run import Outcome, probe_subject
+from a2cli.probe_invariance.settings import CHANGES, Probe, ProbeSettings
+from a2cli.probe_invariance.targets import Network, ProbeTarget, TrainingRun
 from a2cli.progress import NullReporter
-from a2cli.results.invariance import ChangeResult
 from a2cli.runtime import Streams
-from a2cli.settings.invariance import CHANGES, Probe, ProbeSettings
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings
 
 SIDE = 24

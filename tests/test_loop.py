@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from a2cli.config import build
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
-from a2cli.experiments.train import train_network
 from a2cli.models.convnet import build_convnet
 from a2cli.progress import NullReporter
-from a2cli.report import Report
-from a2cli.results.training import EpochLog
-from a2cli.runs import Run
+from a2cli.reports.report import Report
+from a2cli.reports.training_results import EpochLog
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.presets import build
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.train.run import train_network
 from a2cli.training.averaging import Average
 from a2cli.training.loop import LOSSES, evaluate, fit
 from a2cli.training.optimizers import Optimizer

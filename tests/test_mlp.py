@@ -9,12 +9,12 @@ import torch
 from conftest import A2, draw_classes, hold_to_schema
 from torch import nn
 
-from a2cli.config import load_preset, preset_names, resolve
 from a2cli.errors import SettingsError
 from a2cli.models.mlp import build_mlp
 from a2cli.models.zoo import ModelCard
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.presets import load_preset, preset_names, resolve
 from a2cli.settings.training import MlpSettings, TrainMlpSettings
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)

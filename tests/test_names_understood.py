@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import A2
 
-from a2cli import main
-from a2cli.cli import commands
-from a2cli.cli.unknown_flags import instead_of
+from a2cli import commands, main
+from a2cli.app.unknown_flags import instead_of
 from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, also_understood
 
@@ -102,7 +101,7 @@ def test_no_flag_is_suggested_that_the_command_does_not_have(command: str) -> No
 
 
 def takes_value(item: Declared, value: str) -> bool:
-    from a2cli.options import checked
+    from a2cli.settings.options import checked
 
     checked(item, value, item.flag)
     return True

@@ -13,12 +13,12 @@ from conftest import A2, draw_classes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from a2cli.data.drawing import DrawnSet
 from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
-from a2cli.experiments.duplicates import near_pairs
+from a2cli.drawn_sets.drawing import DrawnSet
 from a2cli.progress import NullReporter
+from a2cli.training.duplicates import near_pairs
 
 SIDE = 50
 Change = Callable[[Image.Image], Image.Image]

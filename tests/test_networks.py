@@ -12,14 +12,14 @@ from conftest import edit
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from a2cli.analysis import nan_proof
-from a2cli.analysis.receptive_field import layers_of, views
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normalization
 from a2cli.models.zoo import ModelCard
-from a2cli.runs import Run
+from a2cli.receptive_field import nan_proof
+from a2cli.receptive_field.fields import layers_of, views
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
 

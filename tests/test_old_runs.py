@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from a2cli import versions
-from a2cli.cli.commands import COMMANDS
+from a2cli.commands import COMMANDS
 from a2cli.errors import DataError
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.runtime import environment
 from a2cli.settings.declare import declared
 from a2cli.versions import newest

@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from a2cli.analysis.feature_file import read_features
-from a2cli.analysis.probes import Part, standard_answers
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.settings.transfer import TrainFeaturesSettings
+from a2cli.transfer.feature_file import read_features
+from a2cli.transfer.probes import Part, standard_answers
 
 CNN = "--data set --image-size 16 --channels 4,6 --kernel-size 3 --stride 1 --epochs 2 --threads 1 --device cpu --quiet"
 HEAD = "--epochs 4 --learning-rate 0.01 --batch-size 8 --threads 1 --device cpu --quiet"

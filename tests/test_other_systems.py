@@ -12,7 +12,7 @@ import pytest
 from conftest import A2, TINY, draw_classes
 
 from a2cli import main, storage
-from a2cli.cli import common
+from a2cli.command_line import arguments as common
 from a2cli.console import streams
 from a2cli.data.sources import find_source
 from a2cli.progress import NullReporter
@@ -138,5 +138,5 @@ def test_what_apples_gpus_cannot_compute(error: Exception, data: Path, a2: A2, m
     def lacking(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("a2cli.experiments.train.set_up", lacking)
+    monkeypatch.setattr("a2cli.train.run.set_up", lacking)
     a2("train-cnn", *TINY, "--data", "set").refused(2, "--device mps cannot compute this (", "; use --device cpu")

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm, ttest_1samp
 
-from a2cli.analysis.paired import corrected_p, effective_size, holm, mean_over, score_interval, sign_flip_test
+from a2cli.probe_invariance.paired import corrected_p, effective_size, holm, mean_over, score_interval, sign_flip_test
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 0), (1, 0), (5, 1), (3, 3), (0, 12), (40, 11), (200, 0), (700, 550)])

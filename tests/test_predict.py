@@ -17,22 +17,23 @@ from conftest import A2, TINY, Ended, edit, flip
 from PIL import Image
 from torch import Tensor, nn
 
-from a2cli.config import resolve
 from a2cli.data.decode import Decoded
 from a2cli.data.files import BEGINNING, NamedImage
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
-from a2cli.experiments import predict as experiment
-from a2cli.experiments import train, trial
 from a2cli.models.zoo import ModelCard, TrunkCard
-from a2cli.plots.predictions import contact_sheet
+from a2cli.predict import run as experiment
+from a2cli.predict.figures import contact_sheet
 from a2cli.progress import NullReporter
-from a2cli.results.predictions import Answer, Prediction, Predictions
-from a2cli.runs import Run
+from a2cli.reports.predictions import Answer, Prediction, Predictions
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import with_digest
+from a2cli.train import run as train
+from a2cli.training import trial
 
 NAMES = [f"set/{name}/{i:02}.png" for name in ("ada", "bea", "cay") for i in range(12)]
 STAMP = "NOT PRETRAINED"

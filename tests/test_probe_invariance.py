@@ -12,8 +12,8 @@ from conftest import A2, TINY, draw_classes, edit, hold_to_schema, nothing_left
 from contact_sheet import runs
 from PIL import Image
 
-from a2cli.console.invariance import _verdict, _would_decide
-from a2cli.settings.invariance import CHANGES
+from a2cli.probe_invariance.console import _verdict, _would_decide
+from a2cli.probe_invariance.settings import CHANGES
 
 FAST = ["--threads", "1", "--device", "cpu"]
 FEW = [*FAST, "--changes", "brightness,translate-x,flip-horizontal"]

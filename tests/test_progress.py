@@ -27,9 +27,9 @@ from a2cli.console.activity import Activity
 from a2cli.console.progress import ConsoleReporter
 from a2cli.data import packer
 from a2cli.data.download_progress import told_to
-from a2cli.data.drawing import draw_set
+from a2cli.drawn_sets.drawing import draw_set
 from a2cli.progress import Clock, RunProgress
-from a2cli.results.training import EpochLog
+from a2cli.reports.training_results import EpochLog
 
 LOG = EpochLog(1, 1e-3, 1.25, 0.5, 1.5, 0.625, 1234.0)
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

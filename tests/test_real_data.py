@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a2cli.config import resolve
 from a2cli.data.download import expected_paintings
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.experiments.train import train_network
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
+from a2cli.train.run import train_network
 
 COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 

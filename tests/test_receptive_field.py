@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
-from a2cli.analysis import graphs
-from a2cli.analysis.nan_proof import built, measured, of_sequence
-from a2cli.analysis.receptive_field import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.errors import SettingsError
-from a2cli.experiments.model_fields import model_fields
-from a2cli.experiments.stack_fields import stack_fields
 from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
 from a2cli.models.pretrained import Undrawn, build_torchvision, materialize
+from a2cli.receptive_field import graphs
+from a2cli.receptive_field.fields import Layer, View, Window, layers_of, parse_layers, size_formula, views
+from a2cli.receptive_field.model_fields import model_fields
+from a2cli.receptive_field.nan_proof import built, measured, of_sequence
+from a2cli.receptive_field.stack_fields import stack_fields
 from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
 
@@ -368,7 +368,7 @@ def test_a_network_that_cannot_be_traced_is_measured(monkeypatch: pytest.MonkeyP
                 x = self.conv(x)
             return x
 
-    monkeypatch.setattr("a2cli.experiments.model_fields.build_torchvision", lambda *_: Fickle())
+    monkeypatch.setattr("a2cli.receptive_field.model_fields.build_torchvision", lambda *_: Fickle())
     found = model_fields("fickle", 12)
     assert [(layer.name, layer.field, layer.status) for layer in found.layers] == [
         ("conv", (3, 3), "measured only"),

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from a2cli.config import build
 from a2cli.errors import DataError
+from a2cli.settings.presets import build
 from a2cli.settings.training import TrainCnnSettings
 
 # A server that has torch loaded and forks a clean process for each run: starting one costs next to nothing.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["a2cli.experiments.train", "a2cli.plots.training"])
+SERVER.set_forkserver_preload(["a2cli.train.run", "a2cli.training.figures"])
 EPOCHS = 6
 
 
@@ -55,9 +55,10 @@ def train(
     """Run or resume in a process of its own; `kill_at` (module, function, n) kills it at that function's n-th call."""
     import importlib
 
-    from a2cli.experiments import train, trial
     from a2cli.progress import NullReporter
-    from a2cli.runs import Run
+    from a2cli.runs.directory import Run
+    from a2cli.train import run as train
+    from a2cli.training import trial
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background leaves ignored
     os.environ["A2_CACHE_DIR"] = str(cache)
@@ -134,18 +135,18 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 PHASES = {
     "packing": ("a2cli.data.packer", "to_square", 70),
-    "first report": ("a2cli.runs", "Run.write_report", 1),
+    "first report": ("a2cli.runs.directory", "Run.write_report", 1),
     "first step": ("a2cli.training.optimizers", "Optimizer.step", 1),
     "a later step": ("a2cli.training.optimizers", "Optimizer.step", 20),
     "validation": ("a2cli.training.loop", "evaluate", 3),
-    "first checkpoint": ("a2cli.training.checkpoints", "save_tensors", 1),
+    "first checkpoint": ("a2cli.runs.checkpoints", "save_tensors", 1),
     "between a checkpoint's two files": ("a2cli.storage", "durable", 8),
-    "a later checkpoint": ("a2cli.training.checkpoints", "save_tensors", 4),
-    "writing metrics": ("a2cli.runs", "Run.append_metrics", 5),
-    "model": ("a2cli.runs", "Run.save_model", 1),
-    "last evaluation": ("a2cli.experiments.trial", "_result", 1),
-    "plotting": ("a2cli.plots.training", "confusion", 1),
-    "last report": ("a2cli.runs", "Run.write_report", 2),
+    "a later checkpoint": ("a2cli.runs.checkpoints", "save_tensors", 4),
+    "writing metrics": ("a2cli.runs.directory", "Run.append_metrics", 5),
+    "model": ("a2cli.runs.directory", "Run.save_model", 1),
+    "last evaluation": ("a2cli.training.trial", "_result", 1),
+    "plotting": ("a2cli.training.figures", "confusion", 1),
+    "last report": ("a2cli.runs.directory", "Run.write_report", 2),
 }
 
 
@@ -221,11 +222,11 @@ def test_one_of_several_seeds_killed(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
-    from a2cli.experiments.train import train_network
     from a2cli.progress import NullReporter
-    from a2cli.runs import Run
+    from a2cli.runs.directory import Run
+    from a2cli.train.run import train_network
 
-    kill_late = ("a2cli.runs", "Run.save_model", 1)
+    kill_late = ("a2cli.runs.directory", "Run.save_model", 1)
     assert finish(start(settings_for(data), tmp_path / "run", tmp_path / "cache", True, kill_late)) == -signal.SIGKILL
     with pytest.raises(DataError, match="other settings"):
         train_network(settings_for(data, learning_rate=0.02), Run(tmp_path / "run"), NullReporter())

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import A2, TINY, draw_classes
 
-from a2cli.config import build, preset_names
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.progress import NullReporter
 from a2cli.settings.declare import flat
+from a2cli.settings.presets import build, preset_names
 from a2cli.settings.training import TrainCnnSettings, split_flags
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from a2cli.checks.training import check_training
-from a2cli.checks.transfer import check_extraction
-from a2cli.cli.common import kind_of
-from a2cli.cli.help import help_of
-from a2cli.cli.presets import preset_of
-from a2cli.config import Resolved, preset_names, preset_value, resolve
+from a2cli.app.help import help_of
+from a2cli.app.presets import preset_of
+from a2cli.command_line.arguments import kind_of
 from a2cli.errors import SettingsError
-from a2cli.options import checked
 from a2cli.settings.declare import declared, flat
+from a2cli.settings.options import checked
+from a2cli.settings.presets import Resolved, preset_names, preset_value, resolve
 from a2cli.settings.run_options import RunOptions
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings, augmentations
 from a2cli.settings.transfer import ExtractFeaturesSettings
+from a2cli.train.checks import check_training
+from a2cli.transfer.checks import check_extraction
 
 ALL = list(declared(TrainCnnSettings))
 

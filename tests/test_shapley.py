@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from a2cli.analysis.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
+from a2cli.ablate.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 
 NAMES = ["a", "b", "c", "d"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from a2cli.analysis.statistics import spread, spread_of_shares, t_quantile, wilson
+from a2cli.statistics.intervals import spread, spread_of_shares, t_quantile, wilson
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 10), (10, 10), (1, 3), (54, 91), (4990, 5000)])

@@ -17,20 +17,20 @@ import torch
 from conftest import A2, TINY, contents, draw_classes, edit, flip, once, sign, text_file
 
 from a2cli import main, storage
-from a2cli.analysis.feature_file import read_features
-from a2cli.cli.common import training_of
-from a2cli.config import resolve
+from a2cli.command_line.arguments import training_of
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError
-from a2cli.experiments.extract_features import extract_features
 from a2cli.models.files import load_model, save_model
 from a2cli.progress import WarningCollector
-from a2cli.results.transfer import FeatureResults
-from a2cli.runs import Run
+from a2cli.reports.transfer_results import FeatureResults
+from a2cli.runs.checkpoints import load_checkpoint, load_frames
+from a2cli.runs.directory import Run
+from a2cli.settings.presets import resolve
 from a2cli.settings.transfer import ExtractFeaturesSettings
 from a2cli.strict_json import to_json
-from a2cli.training.checkpoints import load_checkpoint, load_frames
+from a2cli.transfer.extract_features import extract_features
+from a2cli.transfer.feature_file import read_features
 
 fcntl = pytest.importorskip("fcntl", reason="these locks and permissions are POSIX's")
 FLIPS = 300
@@ -44,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
-        patch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+        patch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
         draw_classes(place / "set")
         for command in (
             ["train-cnn", *TINY, "--data", "set", "--epochs", "2", "--out", "run"],
@@ -164,7 +164,7 @@ def test_any_flipped_bit_is_noticed_or_repaired(made: Path, monkeypatch: pytest.
 @pytest.fixture
 def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of one's own with all that."""
-    monkeypatch.setattr("a2cli.experiments.trial.draw_run", lambda *_: None)
+    monkeypatch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
     return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
@@ -286,7 +286,7 @@ def test_a_card_of_no_network(kind: str, version: str, place: Path, a2: A2, monk
 
 
 def test_the_card_of_a_network_within_is_checked(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.experiments.finetune.draw_run", lambda *_: None)
+    monkeypatch.setattr("a2cli.transfer.finetune.draw_run", lambda *_: None)
     tune = "finetune --run run --layer conv1 --head-grid 1 --stages head:1@0.01 --data set --threads 1 --device cpu"
     assert a2(*tune.split(), "--val-count", "2", "--out", "tuned", "--quiet").status == 0
     assert a2("predict", "--run", "tuned", "set/ada/0.png", "--quiet").status == 0

@@ -19,9 +19,9 @@ from standins import (
 )
 from torch import Tensor
 
-from a2cli.analysis.feature_file import read_features
 from a2cli.models.pretrained import Undrawn, build_torchvision
 from a2cli.models.state_dict import heads_of, renamed
+from a2cli.transfer.feature_file import read_features
 
 # The smallest of each family, which `test_no_family_is_left_out` holds to torchvision's own list.
 SMALLEST = [

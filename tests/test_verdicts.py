@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from a2cli.analysis.statistics import spread_of_shares, wilson
-from a2cli.experiments.verdicts import epochs_without_rate, still_rising, training_verdict
-from a2cli.results.training import EpochLog, JudgedPart, TrainingResult
+from a2cli.reports.training_results import EpochLog, JudgedPart, TrainingResult
 from a2cli.settings.training import SplitSettings, TrainCnnSettings, TrainMlpSettings
 from a2cli.settings.transfer import FinetuneSettings
+from a2cli.statistics.intervals import spread_of_shares, wilson
+from a2cli.training.verdict import epochs_without_rate, still_rising, training_verdict
 
 RESULT = TrainingResult(
     seed=0,

@@ -15,20 +15,21 @@ from conftest import A2, Ended, draw_classes, flip, real_weights
 from PIL import Image
 from torch import nn
 
-from a2cli.cli.common import training_of
-from a2cli.config import resolve
-from a2cli.data.drawing import DrawnSet
-from a2cli.experiments import train, trial
-from a2cli.experiments.inspected import InspectedNetwork, find_viewed
-from a2cli.experiments.probe_targets import TrainingRun
-from a2cli.experiments.saliency import look
+from a2cli.command_line.arguments import training_of
+from a2cli.drawn_sets.drawing import DrawnSet
 from a2cli.models.layers import initialize
 from a2cli.models.zoo import TrunkCard
+from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
-from a2cli.settings.visualize import ViewSettings
+from a2cli.train import run as train
+from a2cli.training import trial
+from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
+from a2cli.visualize_weights.saliency import look
+from a2cli.visualize_weights.settings import ViewSettings
 
 QUICK = ("--redraws", "4", "--threads", "1", "--device", "cpu", "--quiet")
 SMALL: dict[str, Any] = {"image_size": "12", "epochs": "5", "threads": "1", "device": "cpu", "learning_rate": "0.01"}
@@ -253,7 +254,7 @@ def test_trained_networks_have_learned_and_random_ones_have_not(
     a2: A2, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On ten seeds: the same run with its own weights, and with those that it began with."""
-    monkeypatch.setattr("a2cli.data.portraits.draw_portraits", lambda reporter: drawn("portraits"))
+    monkeypatch.setattr("a2cli.drawn_sets.portraits.draw_portraits", lambda reporter: drawn("portraits"))
     flags = ("--data", "portraits", "--epochs", 8, "--threads", 1, "--hidden", 40, "--quiet", "--scheduler", "none")
     for seed in range(10):
         folder = a2("train-mlp", *flags, "--seed", seed, "--out", f"run-{seed}").done()
@@ -303,7 +304,7 @@ def test_methods_that_do_not_suit_are_left_out(view: A2) -> None:
 
 
 def test_captum_is_asked_for_where_it_is_missing(view: A2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.checks.weights.find_spec", lambda _: None)
+    monkeypatch.setattr("a2cli.visualize_weights.checks.find_spec", lambda _: None)
     view("--run", "cnn", "--image", "one.png", "--methods", "deep-lift").refused(
         2, "captum", "pip install 'a2cli[captum]'"
     )

@@ -8,11 +8,20 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from a2cli.analysis.weights import JUDGED, duplicates, judged, learned, matrix_of, measures_of, smoothness, spectrum
 from a2cli.models.convnet import build_convnet
-from a2cli.results.weights import Measure
 from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
+from a2cli.visualize_weights.results import Measure
+from a2cli.visualize_weights.weights import (
+    JUDGED,
+    duplicates,
+    judged,
+    learned,
+    matrix_of,
+    measures_of,
+    smoothness,
+    spectrum,
+)
 
 REDRAWS = 16
 SEEDS = range(1, 11)

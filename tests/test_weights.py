@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision import models
 
-from a2cli.analysis.feature_file import read_features
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.weights import Weights, fill, find_weights, read_weights
+from a2cli.transfer.feature_file import read_features
 
 FAST = ["--backbone", "squeezenet1_1", "--layer", "features.4", "--image-size", "64"]
 FAST += ["--threads", "1", "--device", "cpu", "--quiet"]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from a2cli.report import Report
-    from a2cli.results.best import BestRun
-    from a2cli.results.columns import Column, R
+    from a2cli.columns import Column, R
+    from a2cli.reports.best_results import BestRun
+    from a2cli.reports.report import Report
 
 DRAWN = (".png", ".svg", ".pdf", ".gif")
 
@@ -116,7 +116,7 @@ def table_of(*columns: str) -> "Table":
 
 def table_from(columns: "Sequence[Column[R]]", rows: "Iterable[R]") -> "Table":
     """Return a table made of its columns."""
-    from a2cli.results.columns import in_print
+    from a2cli.columns import in_print
 
     heads, cells = in_print(columns, rows)
     table = table_of(*heads)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from a2cli.results.training import EpochLog
+    from a2cli.reports.training_results import EpochLog
 
 T = TypeVar("T")
 PLAIN_SECONDS = 20.0  # between lines in a pipe, at the most

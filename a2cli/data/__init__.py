@@ -1,0 +1,1 @@
+"""Where images come from, packing, splits, augmentation, identical and nearly identical images."""

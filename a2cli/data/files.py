@@ -13,7 +13,7 @@ from pathlib import Path
 from a2cli.data.decode import DamagedImageError
 from a2cli.data.listing import IMAGE_ENDINGS, Walk, ending_of, is_for_tools, is_image, passed_over_in_words
 from a2cli.errors import missing
-from a2cli.results.predictions import Broken
+from a2cli.reports.predictions import Broken
 from a2cli.text import printable
 
 MOST_INPUT = 256 << 20  # bytes of standard input

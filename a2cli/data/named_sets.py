@@ -5,9 +5,9 @@ from typing import Any
 from a2cli.data.arrays import items_of
 from a2cli.data.decode import Decoded
 from a2cli.data.items import Items, Source
-from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError
 from a2cli.progress import ProgressReporter
+from a2cli.user_folders import data_folder
 
 BUILT_IN = ("atelier", "portraits")
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
@@ -17,8 +17,8 @@ def drawn_set(name: str) -> Source:
     """Return a built-in set."""
 
     def items(reporter: ProgressReporter) -> Items:
-        from a2cli.data.atelier import draw_atelier
-        from a2cli.data.portraits import draw_portraits
+        from a2cli.drawn_sets.atelier import draw_atelier
+        from a2cli.drawn_sets.portraits import draw_portraits
 
         reporter.step("drawing the images")
         drawn = {"atelier": draw_atelier, "portraits": draw_portraits}[name](reporter=reporter)

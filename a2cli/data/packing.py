@@ -16,9 +16,9 @@ from a2cli.data.duplicates import groups_from
 from a2cli.data.items import Source
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packer import Packer, fingerprint_of
-from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError
 from a2cli.progress import ProgressReporter
+from a2cli.user_folders import cache_folder
 
 PACKER_VERSION = 6
 

@@ -11,10 +11,10 @@ from a2cli.data.items import Items, Source
 from a2cli.data.listing import Listing
 from a2cli.data.manifests import list_manifest
 from a2cli.data.named_sets import BUILT_IN, TORCHVISION, drawn_set, torchvision_set
-from a2cli.data.user_folders import data_folder
 from a2cli.errors import DataError, MissingDataError, missing
 from a2cli.progress import ProgressReporter
 from a2cli.text import printable
+from a2cli.user_folders import data_folder
 
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
 __all__ = ["Items", "Source", "find_source"]

@@ -1,0 +1,1 @@
+"""The zoo, the ConvNet, the MLP, pretrained backbones, weights read and written."""

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from a2cli.data.download_progress import told_to
-from a2cli.data.user_folders import cache_folder
 from a2cli.errors import DataError, SettingsError, nearest, no_file
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.storage import hashed
+from a2cli.user_folders import cache_folder
 
 
 @dataclass(frozen=True)

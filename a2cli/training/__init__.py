@@ -1,0 +1,1 @@
+"""The loop, optimizers, schedulers, and one training run in one directory."""

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from standins import ALL, random_state, reference, small_side, some_layers, transforms
 
 from a2cli import main
-from a2cli.analysis.feature_file import read_features
+from a2cli.transfer.feature_file import read_features
 
 COUNT = 2
 

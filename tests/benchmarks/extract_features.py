@@ -71,7 +71,7 @@ def compare(arguments: argparse.Namespace) -> None:
             for name in commands if pair % 2 else reversed(commands):
                 taken.setdefault(name, []).append(run(commands[name], env))
             taken.setdefault("warm", []).append(run([*a2, "--out", ours], env))
-        from a2cli.analysis.feature_file import read_features
+        from a2cli.transfer.feature_file import read_features
 
         mine, usual = read_features(ours).layers[layer].numpy(), np.load(theirs)
     for name, each in taken.items():
@@ -101,7 +101,7 @@ def memory(counts: list[int], threads: int) -> None:
             a2 = ["-m", "a2cli", "extract-features", "--data", str(data), "--weights", "none", "--image-size", "64"]
             wrote = largest([sys.executable, *a2, "--threads", str(threads), "--quiet", "--out", out], env)
             code = (
-                "import sys; from a2cli.analysis.feature_file import read_features; found = read_features(sys.argv[1]);"
+                "import sys; from a2cli.transfer.feature_file import read_features; found = read_features(sys.argv[1]);"
                 "print(sum(float(rows.sum()) for rows in found.layers['conv4'].split(256)))"
             )
             read = largest([sys.executable, "-c", code, out], env)

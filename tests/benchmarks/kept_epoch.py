@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits, load_sample_images
 
-from a2cli.analysis.statistics import spread
-from a2cli.experiments.images import Images, make_job
-from a2cli.experiments.train_state import TrainState
 from a2cli.progress import NullReporter
-from a2cli.results.training import EpochLog
+from a2cli.reports.training_results import EpochLog
 from a2cli.runtime import Streams, set_up
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
+from a2cli.statistics.intervals import spread
+from a2cli.training.images import Images, make_job
 from a2cli.training.loop import evaluate, fit
+from a2cli.training.train_state import TrainState
 
 SHARE_AVERAGED = 0.25  # of the epochs: the weights at the end of each of the last ones
 PATCH = 40

@@ -26,16 +26,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.datasets import ImageFolder
 
-from a2cli.config import resolve
-from a2cli.experiments.predict_changed import Perturbation, probe_network
-from a2cli.experiments.probe_targets import Network, TrainingRun, find_target
-from a2cli.experiments.train import train_network
 from a2cli.machine import cores
+from a2cli.probe_invariance.predict_changed import Perturbation, probe_network
+from a2cli.probe_invariance.settings import ChangeName, Probe, pixels
+from a2cli.probe_invariance.targets import Network, TrainingRun, find_target
 from a2cli.progress import NullReporter
-from a2cli.runs import Run
+from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, set_up
-from a2cli.settings.invariance import ChangeName, Probe, pixels
+from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
+from a2cli.train.run import train_network
 
 STRENGTHS: dict[ChangeName, tuple[float, ...]] = {
     "translate-x": (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),

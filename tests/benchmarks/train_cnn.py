@@ -99,12 +99,12 @@ def shared_setup(data: Path, path: Path) -> None:
 def prepare(data: Path):  # type: ignore[no-untyped-def]
     import torch
 
-    from a2cli.config import resolve
-    from a2cli.experiments.images import Images, make_job
-    from a2cli.experiments.train_state import TrainState
     from a2cli.progress import NullReporter
     from a2cli.runtime import Streams, set_up
+    from a2cli.settings.presets import resolve
     from a2cli.settings.training import TrainCnnSettings
+    from a2cli.training.images import Images, make_job
+    from a2cli.training.train_state import TrainState
 
     flags = {"loss": "cross-entropy", "data": str(data)}
     settings = resolve(TrainCnnSettings, "train-cnn", ["1.2-baseline"], flags).settings

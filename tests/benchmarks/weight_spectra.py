@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from a2cli.analysis.weights import matrix_of, spectrum
+from a2cli.visualize_weights.weights import matrix_of, spectrum
 
 
 def main() -> None:

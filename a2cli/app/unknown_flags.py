@@ -1,0 +1,66 @@
+"""What to write instead of a flag that a command does not have."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from a2cli.commands import COMMANDS
+from a2cli.settings.declare import Declared
+from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, hyphenated
+from a2cli.settings.options import choices_of
+from a2cli.settings.training import AUGMENTATIONS
+
+MOST_NAMED = 3
+
+
+def no_such_option(command: str, flag: str, words: Sequence[str]) -> str:
+    """Return what is said of a flag that a command does not have; `words` are the command line's."""
+    if not flag.startswith("--"):  # the parser takes -lr for -l and -r
+        flag = next((word for word in words if word.startswith(flag)), flag)
+    commands = {name: each.declared() for name, each in COMMANDS.items()}
+    return f"No such option: {flag}{instead_of(flag, command, commands)}"
+
+
+def instead_of(flag: str, command: str, commands: Mapping[str, Sequence[Declared]]) -> str:
+    """Return in brackets what could be meant by a flag that `command` does not have; '' where nothing is near.
+
+    `commands` are the settings of all commands. A flag that is named is one of the command's own, unless it is said
+    which other command has it.
+    """
+    items, word = commands[command], hyphenated(flag.lstrip("-"))
+    if meant := _other_names(word, items) or _as_choice(word, items):
+        return f" (did you mean {' or '.join(meant)}?)"
+    if any(item.positional and hyphenated(item.name) == word for item in items):
+        return f" (it is given without a flag: a2 {command} {word.upper()})"
+    if having := [name for name, others in commands.items() if _flag_of(word, others)]:
+        some = ", ".join(f"a2 {name}" for name in having[:MOST_NAMED]) + ", ..." * (len(having) > MOST_NAMED)
+        return f" ({_flag_of(word, commands[having[0]])} is a flag of {some})"
+    if near := _near(word, items):
+        return f" (did you mean {' or '.join(near)}?)"
+    return ""
+
+
+def _other_names(word: str, items: Sequence[Declared]) -> list[str]:
+    """Return the flags that have another name in other tools, with the value to give where there is one."""
+    flags = {item.name: item.flag for item in items if not item.positional}
+    named = [answer.partition(" ") for answer in ANSWERED.get(word, (UNDERSTOOD.get(word, ""),))]
+    return [f"{flags[name]}{space}{value}" for name, space, value in named if name in flags]
+
+
+def _as_choice(word: str, items: Sequence[Declared]) -> list[str]:
+    """Return the flags that take this word, such as `--optimizer adam`; only where one does."""
+    found = [f"{item.flag} {word}" for item in items if word in choices_of(item.type)]
+    found += [f"{item.flag} {word}" for item in items if item.name == "augment" and word in AUGMENTATIONS]
+    return found if len(found) == 1 and word != "none" else []
+
+
+def _flag_of(word: str, items: Sequence[Declared]) -> str:
+    names = {hyphenated(item.name.rstrip("_")): item.flag for item in items if not item.positional}
+    return names.get(word) or names.get(hyphenated(UNDERSTOOD.get(word, "")), "")
+
+
+def _near(word: str, items: Sequence[Declared]) -> list[str]:
+    """Return the flags that begin so, or else the most similar one; a single letter is too little to go by."""
+    names = {hyphenated(item.name.rstrip("_")): item.flag for item in items if not item.positional}
+    beginning = [flag for name, flag in names.items() if name.startswith(word)] if len(word) > 1 else []
+    close = difflib.get_close_matches(word, names, n=1) if len(word) > 1 else []
+    return beginning[:MOST_NAMED] or [names[name] for name in close]

@@ -1,0 +1,70 @@
+"""What `a2 data check` found, as printed."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from a2cli.console.base import results_console, table_of
+from a2cli.formats import counted
+from a2cli.reports.data_results import DataCheck, NearDuplicate
+
+MOST_CLASSES, MOST_NAMED = 40, 5
+PARTS = {"train": "training", "val": "validation", "test": "test", "": "images"}
+
+
+def show_data_check(found: DataCheck) -> None:
+    """Print the classes with their counts, split by split, then what was looked for with what was found."""
+    console = results_console()
+    console.print(f"{found.source}: {counted(found.images, 'image')} of {len(found.classes)} classes", soft_wrap=True)
+    parts = [part for part in PARTS if any(part in counts for counts in found.classes.values())]
+    table = table_of("class", *(PARTS[part] for part in parts))
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for name, counts in list(found.classes.items())[:MOST_CLASSES]:
+        table.add_row(name, *(str(counts.get(part, 0)) for part in parts))
+    if (more := len(found.classes) - MOST_CLASSES) > 0:
+        table.add_row(f"({more} more classes)", *[""] * len(parts))
+    totals = [sum(counts.get(part, 0) for counts in found.classes.values()) for part in parts]
+    table.add_row("all", *map(str, totals), style="bold")
+    console.print(table)
+    table = table_of("", "found")
+    table.columns[0].no_wrap, table.columns[1].overflow = True, "fold"
+    for what, said in (
+        ("sizes", _sizes(found.sizes)),
+        ("modes", _counts(found.modes) + (f"; {found.scaling}" if found.scaling else "")),
+        ("passed over", _counts(found.passed_over)),
+        ("not used", ", ".join(found.unused) or "none"),
+        ("damaged", _listed(found.damaged)),
+        ("of one single value", _listed(found.single_valued)),
+        ("identical", _listed([" = ".join(names) for names in found.identical])),
+        ("nearly identical", _listed([_pair(pair) for pair in found.near_duplicates])),
+    ):
+        table.add_row(what, said)
+    console.print(table)
+    if not found.wrong:
+        count = len(found.warnings)
+        console.print(f"No errors; {count} warning{'s' * (count > 1)} above." if count else "Nothing is wrong.")
+
+
+def _sizes(counts: Mapping[str, int]) -> str:
+    """Return the sizes, of many the smallest and the largest by their pixels."""
+    if len(counts) <= MOST_NAMED:
+        return _counts(counts)
+    by_pixels = sorted(counts, key=lambda size: math.prod(map(int, size.split("x"))))
+    return f"{by_pixels[0]} to {by_pixels[-1]}, {len(counts)} different ones"
+
+
+def _pair(pair: NearDuplicate) -> str:
+    parts = f", {pair.first_part} and {pair.second_part}" if pair.in_two_parts else ""
+    return f"{pair.first} and {pair.second} ({pair.similarity:.3f}{parts})"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    more = len(counts) - MOST_NAMED
+    said = [f"{name} ({count})" for name, count in list(counts.items())[:MOST_NAMED]]
+    return ", ".join([*said, *[f"{more} more"] * (more > 0)]) or "none"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return "; ".join([*names[:MOST_NAMED], *[f"and {more} more"] * (more > 0)]) or "none"

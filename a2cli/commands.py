@@ -1,0 +1,171 @@
+"""Every command, once: the app, the help, the reference in docs and the tests read this table.
+
+What serves a command is named here and imported when it is needed: `a2 --help` imports none of it, `a2 CMD --help` the
+command's settings alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from a2cli.settings.declare import Declared
+
+GROUPS = {"data": "Check a data set; download those that are not built in."}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its line in `a2 --help`, the sentence of its own help and of its reference, and what serves it.
+
+    `run` is a function of the options and the flags given; `settings` are the dataclasses of what decides the results,
+    one for each kind of training, `options` that of the rest, `results` that of what its report holds, if it makes one.
+    Each is named as `module:name` inside `a2cli`.
+    """
+
+    short: str
+    help: str
+    run: str
+    settings: tuple[str, ...]
+    options: str
+    results: str = ""
+
+    def results_type(self) -> type | None:
+        results: type | None = resolve_name(f"a2cli.{self.results}") if self.results else None
+        return results
+
+    def function(self) -> Callable[[Any, dict[str, Any]], None]:
+        function: Callable[[Any, dict[str, Any]], None] = resolve_name(f"a2cli.{self.run}")
+        return function
+
+    def settings_types(self) -> tuple[type, ...]:
+        return tuple(resolve_name(f"a2cli.{name}") for name in self.settings)
+
+    def options_type(self) -> type:
+        options: type = resolve_name(f"a2cli.{self.options}")
+        return options
+
+    def declared(self) -> "list[Declared]":
+        """Return all its settings, then its options."""
+        from a2cli.settings.declare import declared, declared_in
+
+        return [*declared_in(*self.settings_types()), *declared(self.options_type())]
+
+
+COMMANDS = {
+    "train-cnn": Command(
+        "Train the ConvNet, on one seed or several.",
+        "Train the ConvNet of the coursework's first part on labelled images: pooling, dropout, schedulers, "
+        "optimizers, decay, early stopping, norms, augmentation.",
+        "train.command:train_cnn",
+        ("settings.training:TrainCnnSettings",),
+        "settings.run_options:RunOptions",
+        "reports.training_results:TrainingResults",
+    ),
+    "train-mlp": Command(
+        "Train an MLP on images, or a head on features.",
+        "Train a multilayer perceptron on images, with the coursework's section 2.1 as defaults; with --features a "
+        "head on a file of extracted features, with those of section 2.2 and the usual probes.",
+        "train.command:train_mlp",
+        ("settings.training:TrainMlpSettings", "settings.transfer:TrainFeaturesSettings"),
+        "settings.run_options:RunOptions",
+        "reports.training_results:TrainingResults",
+    ),
+    "compare-optimizers": Command(
+        "Compare optimizers and schedulers, each tuned the same way, over seeds.",
+        "Compare optimizers, schedulers and more: the same hyperparameter search for each, over several seeds, with a "
+        "verdict on each pair. "
+        "Settings beyond the first panel are those of the training.",
+        "compare_optimizers.command:compare_optimizers",
+        ("compare_optimizers.settings:CompareSettings", "compare_optimizers.settings:CompareMlpSettings"),
+        "compare_optimizers.settings:ComparisonOptions",
+        "reports.study_results:ComparisonResults",
+    ),
+    "ablate": Command(
+        "Ablation study: what each component of a training contributes.",
+        "Ablation study of a training: each component removed alone, or averaged over orders of removal (Shapley "
+        "values), with a verdict. "
+        "Settings beyond the first panel are those of the training.",
+        "ablate.command:ablate",
+        (
+            "ablate.settings:AblateCnnSettings",
+            "ablate.settings:AblateMlpSettings",
+            "ablate.settings:AblateFeaturesSettings",
+            "ablate.settings:AblateFinetuneSettings",
+        ),
+        "settings.run_options:TrialOptions",
+        "reports.ablation_results:AblationResults",
+    ),
+    "receptive-field": Command(
+        "Which input pixels a unit sees.",
+        "Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn; "
+        "for layers in words, the ConvNet, a run's network, or torchvision's.",
+        "receptive_field.command:receptive_field",
+        ("receptive_field.settings:ReceptiveFieldSettings",),
+        "receptive_field.settings:LookOptions",
+        "receptive_field.results:FieldResults",
+    ),
+    "extract-features": Command(
+        "A pretrained network's activations as data.",
+        "The activations of a pretrained network, or of a run's own, as data: some layers, for all images of a set, in "
+        "one file.",
+        "transfer.command:extract_features",
+        ("settings.transfer:ExtractFeaturesSettings",),
+        "settings.transfer:FileOptions",
+        "reports.transfer_results:FeatureResults",
+    ),
+    "finetune": Command(
+        "A pretrained network with a new head, trained in stages.",
+        "Put a new head on a pretrained network and train it in stages: the head, then more and more of what is below.",
+        "train.command:finetune",
+        ("settings.transfer:FinetuneSettings",),
+        "settings.run_options:RunOptions",
+        "reports.training_results:TrainingResults",
+    ),
+    "probe-invariance": Command(
+        "Which changes of the image a trained network survives.",
+        "Which changes of the image trained networks survive: each at fixed strengths, with intervals and a verdict.",
+        "probe_invariance.command:probe_invariance",
+        ("probe_invariance.settings:ProbeInvarianceSettings",),
+        "probe_invariance.settings:ProbeOptions",
+        "probe_invariance.results:InvarianceResults",
+    ),
+    "visualize-weights": Command(
+        "Filters, hidden units, what a network looks at.",
+        "What networks learned, and whether they did: weights as pictures, units by what excites them, maps of an "
+        "image, each beside random weights.",
+        "visualize_weights.command:visualize_weights",
+        ("visualize_weights.settings:VisualizeWeightsSettings",),
+        "visualize_weights.settings:ViewOptions",
+        "visualize_weights.results:WeightResults",
+    ),
+    "data check": Command(
+        "What a data set holds, and what is wrong with it.",
+        "What a data set holds and what is wrong with it, without training; exit status 3 when something is wrong.",
+        "check_data.command:data_check",
+        ("check_data.settings:CheckSettings",),
+        "check_data.settings:CheckOptions",
+    ),
+    "data get": Command(
+        "Download a data set, or go on; every file is checked.",
+        "Download a data set, or go on with it; every file is checked by its SHA-256.",
+        "check_data.command:data_get",
+        ("check_data.settings:GetSettings",),
+        "check_data.settings:DebugOptions",
+    ),
+    "predict": Command(
+        "What trained networks answer to images.",
+        "What a run's networks answer to images: the class, its probability, and the next ones.",
+        "predict.command:predict",
+        ("predict.settings:PredictSettings",),
+        "predict.settings:PredictOptions",
+    ),
+    "presets": Command(
+        "List the presets, or print a preset's settings.",
+        "The presets, with one line each; or a preset's settings, as a file to begin with.",
+        "app.presets:presets",
+        ("check_data.settings:PresetsSettings",),
+        "check_data.settings:DebugOptions",
+    ),
+}

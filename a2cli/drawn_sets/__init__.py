@@ -1,0 +1,1 @@
+"""The built-in sets, which are drawn: atelier and portraits."""

@@ -1,0 +1,1 @@
+"""`a2 predict`: what a run's networks answer to images."""

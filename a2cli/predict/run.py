@@ -1,0 +1,199 @@
+"""`a2 predict`: what trained networks answer to images, batch by batch."""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2cli.data.decode import DamagedImageError, read_image, to_square
+from a2cli.data.files import NamedImage, find_images
+from a2cli.errors import DataError
+from a2cli.figures.files import reason_of, rendered
+from a2cli.formats import counted
+from a2cli.machine import cores
+from a2cli.models.zoo import ModelCard
+from a2cli.predict.settings import PredictionSettings
+from a2cli.progress import ProgressReporter
+from a2cli.reports.predictions import Answer, Broken, Prediction, Predictions
+from a2cli.runtime import set_up
+from a2cli.storage import check_absent, write
+from a2cli.text import printable
+from a2cli.train.ensemble import Ensemble, find_ensemble
+from a2cli.train.rechecked_files import rows_gone
+
+MOST_PICTURED = 100
+THUMBNAIL = 240
+MOST_A_TASK = 16  # images; handing small ones to threads one by one takes as long as reading them
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Read:
+    """An image as the network takes it, (S, S, 3), and one to look at, (H, W, 3), if there is to be a picture.
+
+    `scaling_assumed` where it has more than 8 bits and the network was trained on none such.
+    """
+
+    image: NamedImage
+    square: Pixels
+    thumbnail: Pixels | None
+    scaling_assumed: bool
+
+
+def predict(
+    settings: PredictionSettings, picture: str | None, reporter: ProgressReporter, *, overwrite: bool = False
+) -> Predictions:
+    """Return a run's answers to the images that the settings name; write the contact sheet, if `picture` names one.
+
+    What is not an image that can be used is in `broken`, and the rest is done. Raises SettingsError for a device that
+    is not there, DataError for a run without finished networks, and for a picture that cannot be written, or is there
+    already, unless `overwrite`.
+    """
+    assert settings.run is not None, "checked before"
+    reporter.phase(f"loading the networks of {settings.run}", brief=True)
+    device = set_up(settings.device, settings.threads)
+    ensemble = find_ensemble(settings.run, device)
+    for gone in rows_gone(ensemble.folders):
+        reporter.warn(gone)
+    named = find_images(settings.image)
+    images, broken = named.images, named.broken
+    if picture is not None:
+        _check_picture(picture, images, overwrite=overwrite)
+    notes = ensemble.warnings + named.notes + _notes(settings, len(ensemble.card.class_names), len(images), picture)
+    for note in notes:
+        reporter.warn(note)
+    count = settings.batch_size
+    if len(images) > count:  # else it is over before anyone has read it
+        reporter.phase(f"answering {counted(len(images), 'image')}", "predicting")
+    predictions: list[Prediction] = []
+    thumbnails: list[Pixels] = []
+    assumed = 0
+    batches = _batches(images, ensemble.card, count, settings.threads or cores(), MOST_PICTURED if picture else 0)
+    with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
+        for batch in reporter.batches(batches, -(-len(images) // count)):
+            read = [one for one in batch if isinstance(one, Read)]
+            broken += [one for one in batch if isinstance(one, Broken)]
+            thumbnails += [one.thumbnail for one in read if one.thumbnail is not None]
+            assumed += sum(one.scaling_assumed for one in read)
+            predictions += _answers(read, ensemble, settings.top, device) if read else []
+    if assumed:
+        notes.append(
+            f"{assumed} of 16 bits, 0 to 65535 taken as black to white, as the network was trained on images of 8 bits"
+        )
+        reporter.warn(notes[-1])
+    found = Predictions(
+        run=settings.run,
+        networks=ensemble.folders,
+        method=ensemble.method,
+        classes=[printable(name) for name in ensemble.card.class_names],
+        image_size=ensemble.card.image_size,
+        fit=ensemble.card.fit,
+        pretrained=ensemble.pretrained,
+        predictions=predictions,
+        broken=broken,
+        warnings=notes,
+        picture=picture if thumbnails else None,
+    )
+    if found.picture:
+        reporter.phase("drawing the picture", "drawing", brief=True)
+        try:
+            sheet = _drawn(found, thumbnails)
+        except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
+            note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
+            reporter.warn(note, error)
+            return replace(found, picture=None, warnings=[*notes, note])
+        _write(found.picture, sheet)
+    return found
+
+
+def _notes(settings: PredictionSettings, classes: int, images: int, picture: str | None) -> list[str]:
+    """Return what cannot be done as asked."""
+    notes = []
+    if settings.top > classes and settings.top != PredictionSettings().top:
+        notes.append(f"--top {settings.top}: there are {classes} classes, so as many answers")
+    if picture and images > MOST_PICTURED:
+        notes.append(f"--picture: shows the first {MOST_PICTURED} of {images} images")
+    return notes
+
+
+def _batches(
+    images: Sequence[NamedImage], card: ModelCard, batch_size: int, threads: int, pictured: int
+) -> Iterator[list[Read | Broken]]:
+    """Yield images in batches, in order, read by so many threads while the batches before are being answered.
+
+    The first `pictured` of them have a thumbnail.
+    """
+    part = max(1, min(MOST_A_TASK, min(batch_size, len(images)) // (4 * threads)))
+
+    def read(rows: range) -> list[Read | Broken]:
+        return [_read(images[row], card, row < pictured) for row in rows]
+
+    waiting: deque[list[Future[list[Read | Broken]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start in range(0, len(images), batch_size):
+                rows = range(start, min(start + batch_size, len(images)))
+                waiting.append([pool.submit(read, rows[i : i + part]) for i in range(0, len(rows), part)])
+                if len(waiting) > 2:
+                    yield [one for task in waiting.popleft() for one in task.result()]
+            while waiting:
+                yield [one for task in waiting.popleft() for one in task.result()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Broken:
+    try:
+        stored = read_image(image.file)
+        decoded = stored.rgb(card.value_range)
+        square = to_square(decoded, card.image_size, card.fit)
+    except DamagedImageError as reason:
+        return Broken(image.name, str(reason))
+    thumbnail = None
+    if with_thumbnail:
+        decoded.thumbnail((THUMBNAIL, THUMBNAIL))
+        thumbnail = np.asarray(decoded)
+    return Read(image, square, thumbnail, stored.is_deep and card.value_range is None)
+
+
+def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.device) -> Iterator[Prediction]:
+    """Yield the most probable answers to a batch of images; among equals the first class wins, as in validation."""
+    names = ensemble.card.class_names
+    squares = torch.from_numpy(np.stack([one.square for one in read]))
+    probabilities = ensemble.probabilities(squares.permute(0, 3, 1, 2), device)
+    values, classes = probabilities.sort(dim=1, descending=True, stable=True)
+    for one, row, places in zip(read, values[:, :top].tolist(), classes[:, :top].tolist(), strict=True):
+        answers = [Answer(printable(names[place]), value) for place, value in zip(places, row, strict=True)]
+        yield Prediction(one.image.name, answers[0].name, answers[0].probability, answers[1:])
+
+
+def _check_picture(picture: str, images: Sequence[NamedImage], *, overwrite: bool) -> None:
+    """Raise DataError where the picture cannot be written, or is one of the images."""
+    path = Path(picture)
+    files = [one.file for one in images if isinstance(one.file, str)]
+    if path.exists() and any(path.resolve() == Path(file).resolve() for file in files):
+        raise DataError(f"--picture {picture}: is one of the images; name another file")
+    check_absent("--picture", picture, overwrite=overwrite)
+
+
+def _drawn(found: Predictions, thumbnails: Sequence[Pixels]) -> bytes:
+    """Return the contact sheet."""
+    from a2cli.predict.figures import contact_sheet
+
+    return rendered(contact_sheet(found, thumbnails), "png")
+
+
+def _write(picture: str, content: bytes) -> None:
+    """Write the contact sheet, whole or not at all."""
+    path = Path(picture)
+    try:
+        write(path, content)
+    except OSError as error:
+        raise DataError(f"--picture {path}: cannot be written ({error.strerror})") from None

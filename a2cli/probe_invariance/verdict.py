@@ -1,0 +1,33 @@
+"""What a probe found, in words."""
+
+from collections.abc import Sequence
+
+from a2cli.formats import BRACKETS, counted, in_points, interval
+from a2cli.probe_invariance.results import ChangeResult
+from a2cli.reports.training_results import Accuracy
+
+
+def invariance_verdict(
+    name: str,
+    changes: Sequence[ChangeResult],
+    unchanged: Accuracy,
+    majority: Accuracy,
+    margin: float,
+    images: int,
+    networks: int,
+) -> str:
+    """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
+    measured = f"{unchanged.value:.3f} {interval(unchanged, form=BRACKETS)} on {counted(images, 'image')}"
+    measured += f" by {counted(networks, 'network')}" if networks > 1 else ""
+    if unchanged.low <= majority.value:
+        return (
+            f"{name}: accuracy {measured} is not shown to be better than always answering the largest "
+            f"class ({majority.value:.3f}), so nothing is said of what it survives."
+        )
+    kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
+    for one in changes:
+        at = f" at {' and '.join(f'{value:g}' for value in one.breaks_at)}" if one.breaks_at else ""
+        kinds[one.verdict].append(one.title + at)
+    words = {"invariant": f"Survives within {in_points(margin)}", "breaks": "Breaks under", "undecided": "Undecided"}
+    said = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
+    return " ".join([f"{name}: accuracy {measured} unchanged.", *said])

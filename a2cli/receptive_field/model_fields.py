@@ -1,0 +1,160 @@
+"""`a2 receptive-field --model`: what the units of any of torchvision's image classifiers see, along its graph."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from torch import fx, nn
+
+from a2cli.errors import SettingsError
+from a2cli.models.pretrained import build_torchvision
+from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.receptive_field import graphs, nan_proof
+from a2cli.receptive_field.fields import Layer, View, Window
+from a2cli.receptive_field.report import (
+    Measured,
+    Views,
+    layer_field,
+    map_cone,
+    middle_units,
+    pixel_units,
+    status_of,
+    unit_field,
+    verdict,
+)
+from a2cli.receptive_field.results import FieldResults, LayerField, MapCone, UnitField
+from a2cli.receptive_field.stack_fields import PROVING
+
+WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+MOST_MAPS = 10  # in a drawing, the image among them
+USUAL_SIZE = {"inception_v3": 299}
+
+
+def model_fields(
+    name: str,
+    image_size: int | None,
+    unit: str | None = None,
+    pixel: str | None = None,
+    *,
+    prove: bool = False,
+    reporter: ProgressReporter | None = None,
+) -> FieldResults:
+    """Return what the units of every convolution and pooling of a network see, on images of 224 pixels unless said.
+
+    Weights play no part, so none are loaded. Raises SettingsError for a name that torchvision does not have, an image
+    that the network does not take. A network that torch.fx cannot trace is measured, derived or not.
+    """
+    side, reporter = image_size or USUAL_SIZE.get(name, 224), reporter or NullReporter()
+    reporter.phase(f"building {name}", brief=True)
+    model = build_torchvision(name, "--model")
+    graph = traced(model)
+    last_proven = unit.partition(",")[0] if unit else None
+    fields, seen = (
+        _derived(name, graph, side, prove, last_proven, reporter)
+        if graph
+        else _measured_only(name, model, side, reporter)
+    )
+    sees = {"image": last} if (last := next((one.field for one in reversed(fields) if one.field), None)) else {}
+    tip = unit_field(unit, fields, seen) if unit else None
+    middle = middle_units(fields, seen)
+    return FieldResults(
+        image_size=side,
+        layers=fields,
+        last_sees=sees,
+        middle=middle,
+        unit=tip,
+        pixel=pixel_units(pixel, fields, seen, side) if pixel else [],
+        derivation=[],
+        cone=_cone(graph, side, fields, seen, tip or middle[-1]) if graph and middle else [],
+        effective=[],
+        verdict=verdict(fields, sees, side),
+    )
+
+
+def traced(model: nn.Module) -> fx.GraphModule | None:
+    """Return a network's graph, or None for one that cannot be traced."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return fx.symbolic_trace(model)
+    except Exception:  # whatever a network's code stumbles over when it is run on stand-ins
+        return None
+
+
+def _derived(
+    name: str, graph: fx.GraphModule, side: int, prove: bool, last_proven: str | None, reporter: ProgressReporter
+) -> tuple[list[LayerField], list[Views | None]]:
+    """Return the layers along the graph; `prove` measures them, up to the one named `last_proven` if it is given."""
+    reporter.phase(f"deriving what the units of {name} see", "measuring", brief=True)
+    with _taking(name, side):
+        derivation = graphs.derive(graph, side)
+    names = list(derivation.layers)
+    if last_proven in names:
+        names = names[: names.index(last_proven) + 1]
+    measured: Measured = {}
+    if prove:
+        reporter.step(PROVING)
+        measured = nan_proof.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, reporter)
+    fields, seen = [], []
+    for layer_name, found in derivation.layers.items():
+        spatial = found.known if isinstance(found.known, graphs.Spatial) else None
+        view = (spatial.rows, spatial.columns) if spatial else None
+        status = status_of(view, found.known == graphs.GLOBAL, measured.get(layer_name))
+        misaligned = spatial is not None and spatial.misaligned
+        layer = Layer(layer_name, found.word, *(found.window or (Window(1), Window(1))))
+        row = layer_field(layer, view, found.size, side, status, misaligned=misaligned)
+        if found.window is None:
+            row = replace(row, kernel_size=None, stride=None, padding=None, dilation=None)
+        fields.append(row)
+        seen.append(view)
+    return fields, seen
+
+
+def _cone(
+    graph: fx.GraphModule, side: int, fields: Sequence[LayerField], seen: Sequence[Views | None], tip: UnitField
+) -> list[MapCone]:
+    """Return the maps from the image to the one unit `tip`: where there are many, the last of each size."""
+    names = [one.name for one in fields]
+    image = View.of_image(side), View.of_image(side)
+    maps = {"image": image, **{name: view for name, view in zip(names, seen, strict=True) if view}}
+    drawn = ["image", *names[: names.index(tip.layer) + 1]]
+    if len(drawn) > MOST_MAPS:
+        last_of_size = {fields[names.index(name)].size: name for name in drawn[1:] if name in maps}
+        drawn = ["image", *last_of_size.values()]
+    cone = []
+    for name in drawn:
+        found = graphs.derive(graph, side, None if name == "image" else name).layers[tip.layer].known
+        if isinstance(found, graphs.Spatial) and name in maps and found.rows.seen[tip.unit[0]]:
+            cone.append(map_cone(name, maps[name], (found.rows, found.columns), tip.unit))
+    return cone
+
+
+def _measured_only(
+    name: str, model: nn.Module, side: int, reporter: ProgressReporter
+) -> tuple[list[LayerField], list[Views | None]]:
+    """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
+    with _taking(name, side):
+        reporter.phase(PROVING, "measuring", brief=True)
+        measured = nan_proof.trusted(model, nan_proof.of_modules(model, WINDOWED), side, reporter)
+    modules = dict(model.named_modules())
+    fields = []
+    for layer_name, (rows, columns) in measured.items():
+        window = graphs.window_of(modules[layer_name.partition("#")[0]])
+        if window:
+            row = layer_field(Layer(layer_name, *window), None, (len(rows), len(columns)), side, "measured only")
+            fields.append(replace(row, field=(_widest(rows), _widest(columns))))
+    return fields, [None] * len(fields)
+
+
+def _widest(seen: Sequence[int]) -> int:
+    """Return the widest extent of these sets of pixels."""
+    return max(bits.bit_length() - ((bits & -bits).bit_length() - 1) if bits else 0 for bits in seen)
+
+
+@contextmanager
+def _taking(name: str, side: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise SettingsError(f"--model {name}: does not take images of {side}x{side} ({reason})") from None

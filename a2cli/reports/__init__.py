@@ -1,0 +1,1 @@
+"""What a report holds: trainings, studies over seeds, data; and which of several runs is the best."""

@@ -1,0 +1,144 @@
+"""Which of several runs is the best, and which one is meant by the folder of a comparison, an ablation or of seeds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import isclose
+from pathlib import Path
+from statistics import fmean
+
+from a2cli import storage
+from a2cli.errors import DataError
+from a2cli.formats import counted
+from a2cli.reports.ablation_results import AblationResults, Combination
+from a2cli.reports.best_results import BestRun, ChosenRun
+from a2cli.reports.report import Report, read_report
+from a2cli.reports.study_results import ComparisonResults, TrialOutcome
+from a2cli.reports.training_results import TrainingResults
+from a2cli.settings.kinds import TRAINING
+
+OF_TRIALS = ("compare-optimizers", "ablate")
+
+
+def best_run(results: object) -> BestRun | None:
+    """Return the best run that results are of; None where there are no runs, or none that ended with a network.
+
+    Of a comparison or an ablation it is one of the contender or combination with the highest mean validation accuracy
+    over seeds, among those with the most runs that count (of an ablation: trained with every seed); of its runs the one
+    with the highest. Of seeds or folds it is that with the highest, then with the lowest validation loss. Among equals
+    the first.
+    """
+    if isinstance(results, ComparisonResults):
+        contenders = [one for table in results.tables for one in table.contenders]
+        return _best_trial([(one.name, f"{one.name} at {one.learning_rate:g}", one.runs) for one in contenders])
+    if isinstance(results, AblationResults):
+        return _best_trial([(one.name, f"the training {_kept(one)}", one.runs) for one in results.combinations])
+    if not isinstance(results, TrainingResults) or len(results.runs) < 2:
+        return None
+    best = max(results.runs, key=lambda one: (one.val.value, -one.val_loss))
+    name = f"{results.repeated.removesuffix('s')} {Path(best.folder).name}"
+    reason = f"{name} has the highest validation accuracy of {len(results.runs)} {results.repeated}, "
+    return _best(name, best.seed, best.val.value, best.folder, f"{reason}{best.val.value:.3f}")
+
+
+def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
+    """Return the best run of several contenders or combinations: their names, as they are called, and their runs."""
+    candidates = []
+    for name, called, runs in several:
+        known = [one.accuracy for one in runs if one.accuracy is not None]  # of those that diverged as well
+        done = {one: one.accuracy for one in runs if one.status == "done" and one.accuracy is not None}
+        if done:
+            candidates.append((len(known), fmean(known), name, called, done))
+    if not candidates:
+        return None
+    count, mean, name, called, done = max(candidates, key=lambda one: one[:2])
+    best = max(done, key=lambda one: done[one])
+    equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
+    highest = "is the first with the highest" if equal else "has the highest"
+    reason = f"{called} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
+    if count > 1:
+        reason = f"{called} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
+        reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
+    return _best(name, best.seed, done[best], best.folder, reason)
+
+
+def _kept(combination: Combination) -> str:
+    """Return in words what a combination has or lacks."""
+    words = {"all": "with all ingredients", "none": "with no ingredient"}
+    return words.get(combination.name, combination.name.replace("only", "with only", 1))
+
+
+def _best(name: str, seed: int, accuracy: float, folder: str, reason: str) -> BestRun:
+    return BestRun(name, seed, accuracy, folder, f"{folder}/config.yaml", reason)
+
+
+def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
+    """Return the run that is meant by a folder: itself if it has a network, else the best one inside it.
+
+    A command that asks `several` networks at once takes all of a training over seeds or folds, so that is itself. What
+    is no training, comparison or ablation is itself too, for the caller to refuse. Raises DataError where it is not
+    finished, or has no best run, or that one's folder is gone, or its report has other accuracies than its runs' own.
+    """
+    folder, itself = Path(run), ChosenRun(run, run, "")
+    command = next((one for one in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, one)), "")
+    if not command or (folder / "model").is_dir():
+        return itself
+    report = read_report(folder)
+    if report is None or report.status != "done":
+        if command in TRAINING and not any((folder / inner).is_dir() for inner in ("seeds", "folds")):
+            return itself
+        status = report.status if report else "no report.json"
+        raise DataError(f"{flag} {run}: not finished ({status}); go on with: a2 {command} --resume {run}")
+    results = report.results
+    if isinstance(results, TrainingResults) and (several or len(results.runs) == 1):
+        return itself
+    best = best_run(results)
+    if best is None:
+        if not isinstance(results, ComparisonResults | AblationResults):
+            return itself
+        raise DataError(f"{flag} {run}: no run in it has a network ({_ends(results)}); its report.json says why")
+    _check_accuracies(flag, folder, results)
+    if not (folder / best.folder / "model").is_dir():
+        raise DataError(
+            f"{flag} {run}: its best run, {folder / best.folder}, has no network any more; remove what is left of it "
+            f"and train it again with: a2 {command} --resume {run}"
+        )
+    return ChosenRun(run, str(folder / best.folder), best.reason)
+
+
+def _check_accuracies(flag: str, folder: Path, results: object) -> None:
+    """Raise DataError where a run inside a folder has another accuracy in its own report than in the folder's."""
+    if isinstance(results, TrainingResults):
+        stated = {one.folder: one.val.value for one in results.runs}
+    else:
+        stated = {one.folder: one.accuracy for one in _outcomes(results) if one.status == "done" and one.accuracy}
+    for name, accuracy in stated.items():
+        own = read_report(folder / name)
+        if own is None or own.status != "done" or not isinstance(own.results, TrainingResults):
+            continue  # removed: only --resume can make it again
+        found = own.results.runs[0].val.value
+        if abs(found - accuracy) > 1e-9:
+            raise DataError(
+                f"{flag} {folder}: report.json says {accuracy:.3f} of {name}, its own report {found:.3f}; one of them "
+                "was edited or damaged"
+            )
+
+
+def _outcomes(results: object) -> list[TrialOutcome]:
+    """Return the judged runs of a comparison, or those of an ablation."""
+    if isinstance(results, ComparisonResults):
+        return [run for table in results.tables for one in table.contenders for run in one.runs]
+    return [run for one in results.combinations for run in one.runs] if isinstance(results, AblationResults) else []
+
+
+def _ends(results: ComparisonResults | AblationResults) -> str:
+    """Return how the runs ended that could have been the best."""
+    ends = Counter(run.status for run in {run.folder: run for run in _outcomes(results)}.values())
+    return ", ".join(f"{count} {status}" for status, count in ends.items())
+
+
+def no_network(flag: str, run: str, report: Report) -> DataError:
+    """Return the error of a run that trained no network, and has none inside that is the best."""
+    looked_at = report.config.get("run")
+    named = looked_at[0] if isinstance(looked_at, list) and looked_at else looked_at
+    hint = f"the one it looked at, {named}" if named else "a training"
+    return DataError(f"{flag} {run}: of 'a2 {report.command}', has no network of its own; name {hint}")

@@ -1,0 +1,157 @@
+"""What a run's report holds, as dataclasses; `report.json` and its JSON Schema are made from them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from a2cli.errors import DataError
+from a2cli.storage import DIGEST_KEY, read_json, without_digest
+from a2cli.versions import VERSION_KEY, NewerVersionError, newest, upgraded, version_of
+
+if TYPE_CHECKING:  # making the dataclasses of all results takes as long as parsing a command line
+    from pydantic import TypeAdapter
+
+    from a2cli.reports.best_results import ChosenRun
+    from a2cli.reports.data_results import NearDuplicate
+    from a2cli.reports.training_results import EpochLog
+    from a2cli.reports.transfer_results import TransferResults
+
+    Results: TypeAlias = Any  # one of those that the commands name
+
+SCHEMA_VERSION = newest("report")
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data as used: counts by class and split, what was left out, and the SHA-256 of pixels and labels.
+
+    `identical` are the names of each group of images with the same pixels; `near_duplicates` the worst of so many
+    pairs of nearly identical images.
+    `passed_over` counts files that were there and not read, by ending, and those in folders of tools by the folder;
+    `unused` are columns or arrays that were not read, `constant` the images of one single value, and `scaling` says
+    how images of more than 8 bits were brought to 8.
+    """
+
+    source: str
+    classes: dict[str, int]
+    train: int
+    val: int
+    test: int
+    skipped: list[str]
+    fingerprint: str
+    identical: list[list[str]] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    constant: list[str] = field(default_factory=list)
+    scaling: str = ""
+    near_duplicates: "list[NearDuplicate]" = field(default_factory=list)
+    near_duplicate_pairs: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report; `history` holds each seed's epochs.
+
+    `seconds` is what the last session's time was spent on, and `all` of it; earlier versions had only some of it.
+
+    `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
+    `test_curve_reads` those after each epoch by --test-curve. `chosen` are the runs that were used in
+    the place of those that --run named. Version 1 of the schema had no `sha256`.
+    """
+
+    command: str
+    config: dict[str, Any]
+    environment: dict[str, str | int]
+    status: Literal["running", "done", "interrupted", "diverged", "failed"]
+    created: str
+    data: DataSummary | None = None
+    results: "Results | None" = None
+    transfer: "TransferResults | None" = None
+    history: "dict[str, list[EpochLog]]" = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    test_reads: int = 0
+    test_curve_reads: int = 0
+    chosen: "list[ChosenRun]" = field(default_factory=list)
+    schema_version: int = SCHEMA_VERSION
+    sha256: str = ""  # of all the rest, filled in as it is written
+
+    @property
+    def sources(self) -> list[str]:
+        """The data that the results are of, as they were named."""
+        if self.data:
+            return [self.data.source]
+        if (sources := getattr(self.results, "sources", None)) is not None:
+            return list(dict.fromkeys(sources))
+        return [str(self.config["data"])] if self.config.get("data") else []
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether a training is done and its networks were tried on the test images."""
+        from a2cli.reports.training_results import TrainingResults
+
+        results = self.results
+        return self.status == "done" and isinstance(results, TrainingResults) and all(r.test for r in results.runs)
+
+
+def new_report(command: str, config: dict[str, Any], environment: dict[str, str | int], **more: Any) -> Report:
+    """Return the report of what is done by now; `more` are further fields of it, or other values of these."""
+    by_now = {"status": "done", "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    return Report(command=command, config=config, environment=environment, **{**by_now, **more})
+
+
+def report_from(values: object) -> Report:
+    """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
+    return _reports().validate_python(values)
+
+
+def read_report(folder: Path) -> Report | None:
+    """Return a run's report.json, or None where there is none.
+
+    Raises DataError where it is not a report, or not as it was written; those of the schema's first version have no
+    SHA-256.
+    """
+    path = folder / "report.json"
+    try:
+        values = read_json(path)
+        version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
+        if values.get(VERSION_KEY) != 1 or DIGEST_KEY in values:
+            without_digest(values, path)
+        return report_from(upgraded("report", values, path))
+    except FileNotFoundError:
+        return None
+    except NewerVersionError:
+        raise
+    except DataError as error:
+        raise DataError(
+            f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
+
+
+@cache
+def _reports() -> "TypeAdapter[Report]":
+    """Return what checks reports, made once: that takes ten times as long as checking one."""
+    from pydantic import TypeAdapter
+
+    from a2cli.commands import COMMANDS
+
+    # Pydantic looks up the names in the report's annotations here.
+    from a2cli.reports.best_results import ChosenRun  # noqa: F401
+    from a2cli.reports.data_results import NearDuplicate  # noqa: F401
+    from a2cli.reports.training_results import EpochLog  # noqa: F401
+    from a2cli.reports.transfer_results import TransferResults  # noqa: F401
+
+    Results = reduce(or_, (of for one in COMMANDS.values() if (of := one.results_type())))  # noqa: F841, N806
+
+    return TypeAdapter(Report)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `report.json`."""
+    return _reports().json_schema(mode="serialization")

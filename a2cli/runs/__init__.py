@@ -1,0 +1,1 @@
+"""A run directory: the only writer there, and its checkpoints."""

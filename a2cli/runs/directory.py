@@ -1,0 +1,275 @@
+"""A run directory, and the only code that writes there.
+
+Every file is written by `storage.py`, so it is whole or not there, and what is read again has a SHA-256.
+"""
+
+import csv
+import io
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from a2cli import storage
+from a2cli.columns import Column, R, fields_of, in_csv
+from a2cli.errors import A2Error, DataError
+from a2cli.figures.files import captioned, reason_of, rendered
+from a2cli.models.files import load_model, save_model
+from a2cli.models.zoo import ModelCard
+from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.reports.best import OF_TRIALS
+from a2cli.reports.best_results import ChosenRun
+from a2cli.reports.report import Report, read_report
+from a2cli.reports.training_results import EpochLog
+from a2cli.settings.declare import completed, flat
+from a2cli.settings.kinds import TRAINING
+from a2cli.strict_json import plain, to_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from torch import nn
+
+RESUMABLE = {*TRAINING, *OF_TRIALS}
+UNLISTED = {"checkpoints", "film", "trials"}
+NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
+
+
+class Run:
+    """A run directory."""
+
+    def __init__(self, folder: Path, made: Sequence[Path] = (), name: str = "") -> None:
+        self.folder = folder
+        self.made = made
+        self.name = name or folder.resolve().name
+        self.data: Sequence[str] = ()  # what the figures are of
+        self.stamp = ""  # what every figure says below it
+        self.formats: Sequence[str] = ("png",)
+        self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
+        self.reporter: ProgressReporter = NullReporter()  # who is told which figure is drawn
+        self.chosen: Sequence[ChosenRun] = ()  # what was used in the place of runs that were named
+        self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
+
+    @classmethod
+    def create(cls, command: str, out: str | None) -> "Run":
+        """Make a new folder: `out`, or runs/COMMAND-TIME-XXXX.
+
+        Raises DataError where it exists with something in it, but for what a run leaves that was stopped before it
+        began, or cannot be made.
+        """
+        name = f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        folder = Path("runs") / name if out is None else Path(out)
+        try:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not storage.never_began(folder):
+                what = "already there and not empty" if folder.is_dir() else "is a file"
+                goes_on = command in RESUMABLE and storage.is_run(folder, command)
+                hint = f", or use --resume {folder}" if goes_on else ""
+                raise DataError(f"--out {folder}: {what}; name another folder{hint}")
+            made = storage.make_folder(folder)
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or folder}: cannot make the run directory ({error.strerror}); see --out"
+            ) from None
+        return cls(folder, made)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Take an existing run directory; raises DataError where there is none."""
+        if not storage.is_run(Path(folder)):
+            raise DataError(f"{folder}: {storage.no_run(Path(folder))}")
+        return cls(Path(folder))
+
+    def child(self, name: str, reporter: ProgressReporter | None = None) -> "Run":
+        """Return the run inside this one, such as seeds/3, its folder made; its time counts from now on."""
+        folder = self.folder / name
+        storage.make_folder(folder)
+        run = Run(folder, name=f"{self.name}/{name}")
+        run.spent_before = reporter.clock.seconds() if reporter else {}
+        return run
+
+    @contextmanager
+    def locked(self, reporter: ProgressReporter) -> Iterator[None]:
+        """Hold the folder, so that no second process runs in it; says so where its file system has no locks.
+
+        Raises DataError where one does, and turns a failed write (disk full, no permission) into one.
+        """
+        try:
+            with (self.folder / storage.LOCK).open("w") as file:
+                try:
+                    if not storage.lock(file, wait=False):
+                        reporter.warn(NO_LOCKS.format(self.folder))
+                except BlockingIOError:
+                    raise DataError(f"{self.folder}: another process is running in this folder") from None
+                for left in self.folder.glob(f"{storage.TEMPORARY}*"):  # by a process that was killed
+                    left.unlink()
+                try:
+                    yield
+                finally:
+                    if not (self.folder / "config.yaml").exists():  # the run never began
+                        with suppress(OSError):
+                            (self.folder / storage.LOCK).unlink()
+        except OSError as error:
+            raise DataError(f"{error.filename or self.folder}: cannot be written ({error.strerror or error})") from None
+
+    # Small files
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        storage.write(self.folder / name, content)
+
+    def write_config(self, command: str, config: Mapping[str, Any]) -> None:
+        """Write config.yaml, which `-p` reads again."""
+        import yaml
+
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+        text = yaml.safe_dump({"command": command, **listed}, sort_keys=False, default_flow_style=None)
+        self.write("config.yaml", storage.yaml_with_digest(text.encode()))
+
+    def write_report(self, report: Report) -> None:
+        report = replace(report, chosen=list(self.chosen))
+        self.write("report.json", to_json(storage.with_digest(asdict(report))).encode())
+
+    def read_report(self) -> Report | None:
+        """Return report.json, or None where there is none; raises DataError for one that was edited."""
+        return read_report(self.folder)
+
+    def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
+        """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
+        found = self.read_report()
+        if found is None:
+            return None
+        then = plain(completed(type(settings), found.config))
+        for name, value in plain(flat(settings)).items():
+            if then.get(name) != value:
+                raise DataError(
+                    f"{self.folder}: a run with other settings ({name} was {then.get(name)}, is {value}); "
+                    "start a new run"
+                )
+        if found.data is not None and found.data.fingerprint != fingerprint:
+            raise DataError(
+                f"{self.folder}: trained on other data (data: fingerprint {found.data.fingerprint[:12]} then, "
+                f"{fingerprint[:12]} now); start a new run"
+            )
+        return found
+
+    def start_metrics(self, history: Sequence[EpochLog]) -> None:
+        """Write metrics.csv with the epochs so far."""
+        self.write("metrics.csv", to_csv(fields_of(EpochLog), history))
+
+    def append_metrics(self, log: EpochLog) -> None:
+        with (self.folder / "metrics.csv").open("ab") as file:
+            file.write(to_csv(fields_of(EpochLog), [log], header=False))
+
+    def finish(self, report: Report, reporter: ProgressReporter, draw: Callable[[], None] | None = None) -> Report:
+        """Write the report of a run that is done, then its figures, and return the report with both in it.
+
+        A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
+        drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
+        """
+        report = replace(
+            report,
+            artifacts=self.artifacts(),
+            seconds=reporter.clock.seconds(self.spent_before),
+            chosen=list(self.chosen),
+        )
+        if draw is None:
+            self.write_report(report)
+            return report
+        self.write_report(replace(report, status="running"))
+        reporter.phase("drawing figures", "drawing")
+        self.reporter, self.undrawn, self.data = reporter, {}, report.sources
+        try:
+            draw()
+        except (A2Error, OSError):  # a disk that is full, say, which is not about figures
+            raise
+        except Exception as error:  # whatever matplotlib, or importing it, fails with
+            self.undrawn["figures"] = error
+        warned = []
+        for name, reason in self.undrawn.items():
+            warned.append(f"{name} could not be drawn ({reason_of(reason)})")
+            reporter.warn(warned[-1], reason)
+        report = replace(
+            report,
+            artifacts=self.artifacts(),
+            warnings=[*report.warnings, *warned],
+            seconds=reporter.clock.seconds(self.spent_before),
+        )
+        self.write_report(report)
+        return report
+
+    def save_figure(
+        self, name: str, draw: Callable[[], "Figure"], columns: Sequence[Column[R]], rows: Iterable[R]
+    ) -> None:
+        """Write the figure that `draw` makes as figures/NAME.png, or in the formats wanted, and the CSV beside it."""
+        self._save_drawing(name, draw)
+        self.write(f"figures/{name}.csv", to_csv(columns, rows))
+
+    def save_pictures(self, name: str, draw: Callable[[], "Figure"], arrays: Mapping[str, "NDArray[Any]"]) -> None:
+        """Write a figure of pictures, and beside it the arrays that it was drawn from, as figures/NAME.npz."""
+        self._save_drawing(name, draw)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, **arrays)
+        self.write(f"figures/{name}.npz", packed.getvalue())
+
+    def _save_drawing(self, name: str, draw: Callable[[], "Figure"]) -> None:
+        def drawn() -> dict[str, bytes]:
+            figure = draw()
+            data = ", ".join(Path(source).name or source for source in self.data)
+            below = captioned(figure, f"run {self.name}{f' · data {data}' if data else ''}", self.stamp)
+            return {kind: rendered(figure, kind, below) for kind in self.formats}
+
+        self.save_drawn(name, drawn)
+
+    def save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
+        """Write what `draw` returns, the bytes of each kind of file, as figures/NAME.KIND."""
+        self.reporter.step(name)
+        try:
+            drawn = draw()
+        except Exception as error:  # whatever matplotlib fails with; `finish` says so
+            self.undrawn[f"figure {name}"] = error
+            for kind in self.formats:
+                (self.folder / f"figures/{name}.{kind}").unlink(missing_ok=True)
+            return
+        for kind, content in drawn.items():
+            self.write(f"figures/{name}.{kind}", content)
+
+    def artifacts(self) -> list[str]:
+        """Return the files of the run, by their path inside the folder, but for its report and working files.
+
+        Nor those of a comparison's trials, which have reports of their own.
+        """
+        files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            p.as_posix()
+            for p in files
+            if not p.name.startswith(".") and p.name != "report.json" and not UNLISTED & {*p.parts}
+        )
+
+    # Weights
+
+    def save_model(self, card: ModelCard, model: "nn.Module") -> str:
+        """Write model/: the weights, whose SHA-256 is returned, and the card that rebuilds the network around them."""
+        return save_model(self.folder / "model", card, model)
+
+    def load_model(self) -> tuple["nn.Module", ModelCard]:
+        """Return the run's network with its weights, and its card; raises DataError."""
+        return load_model(self.folder / "model")
+
+    def discard(self) -> None:
+        """Remove the folders that `create` made, if the run never began; what was there before stays."""
+        with suppress(OSError):  # not empty: it began, here or in another process
+            for path in self.made:
+                path.rmdir()
+
+
+def to_csv(columns: Sequence[Column[R]], rows: Iterable[R], *, header: bool = True) -> bytes:
+    """Return a table as CSV."""
+    text = io.StringIO()
+    names, values = in_csv(columns, rows)
+    csv.writer(text, lineterminator="\n").writerows([names] * header + values)
+    return text.getvalue().encode("utf-8", "backslashreplace")

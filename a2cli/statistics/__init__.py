@@ -1,0 +1,1 @@
+"""Intervals of accuracies and means, and verdicts on pairs of contenders over seeds."""

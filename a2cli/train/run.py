@@ -1,0 +1,215 @@
+"""Every training command: a network trained in a run directory, on one seed, several, or on folds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from a2cli.data.packing import Packed
+from a2cli.data.splits import Split
+from a2cli.errors import SettingsError, naming
+from a2cli.formats import counted
+from a2cli.geometry import auto_threads
+from a2cli.machine import cores, jobs_for
+from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
+from a2cli.reports.report import Report, new_report
+from a2cli.reports.training_results import TrainingResults
+from a2cli.runs.directory import Run
+from a2cli.runtime import environment, set_up
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
+from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
+from a2cli.train.over_runs import over_runs
+from a2cli.train.rechecked import check_training
+from a2cli.train.side_by_side import train_side_by_side
+from a2cli.training.draw import draw_training
+from a2cli.training.images import Images, title_of
+from a2cli.transfer.summary import draw_transfer
+
+REPORT_GONE = "{} is gone, and with it how often the test images were read"
+
+
+class TrainingTask(Protocol):
+    """What all runs of a training begin with: its data, and how one run is trained on it."""
+
+    @property
+    def packed(self) -> Packed: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+    def check(self, alone: Any) -> Split:
+        """Return a run's split; raises SettingsError or DataError for what would stop the run."""
+        ...
+
+    def train(self, alone: Any, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool) -> Report:
+        """Train one run in its folder, and return the report written there."""
+        ...
+
+
+def train_network(
+    settings: AnyTraining,
+    run: Run,
+    reporter: ProgressReporter,
+    *,
+    final: bool = False,
+    warnings: Sequence[str] = (),
+    figures: bool = True,
+    jobs: int = 1,
+) -> Report:
+    """Train in a run directory, new or interrupted, until it is done, and return the report written there.
+
+    With `final`, the sealed test images are read once at the end; `warnings` go into the report. Of several seeds or
+    folds, `jobs` are trained side by side, 0: as many as keep every core busy. Raises SettingsError, DataError and
+    DivergedError.
+    """
+    with run.locked(reporter):
+        check_training(run, settings, reporter)
+        threads, auto = settings.training.threads, ""
+        if not threads:
+            threads, auto = auto_threads(settings)
+        device = set_up(settings.training.device, threads, auto)
+        # What was left open is settled here, so that the run's config repeats the run elsewhere and in later versions.
+        training = replace(settings.training, device=str(device), threads=threads)
+        settings = replace(settings, training=training)
+        alone_in = split_into_runs(settings)
+        ground = task_for(settings, warnings, reporter)
+        for note in ground.warnings:
+            reporter.warn(note)
+        began = (run.folder / "config.yaml").exists()
+        if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
+            final = True
+            reporter.warn("going on with --final, which was interrupted after the test images were read")
+        tested = False
+        reporter.phase("checking the settings on the data", "checking", brief=True)
+        for alone in reporter.batches(alone_in.values(), len(alone_in)):
+            with naming(title_of(alone) if alone != settings else ""):
+                split = ground.check(alone)
+            tested = tested or len(split.test) > 0
+            if (final or settings.training.test_curve) and not len(split.test):
+                advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
+                flag = "--final" if final else "--test-curve"
+                raise SettingsError(f"{flag}: {ground.source} has no test images; {advice}")
+        if tested and (lost := _without_report(run.folder, alone_in)):
+            warnings = [*warnings, *(REPORT_GONE.format(report) for report in lost)]
+            ground = task_for(settings, warnings, reporter)
+            for report in lost:
+                reporter.warn(REPORT_GONE.format(report))
+        if not began:  # all that can be wrong beforehand was checked: the run begins
+            run.write_config(command_of(settings), flat(settings))
+        previous = run.previous_report(settings, ground.packed.fingerprint)
+        if previous and previous.status == "done" and not final:
+            reporter.warn("this run was finished before; nothing is left to train")
+        if len(alone_in) == 1:
+            return ground.train(settings, run, reporter, final=final, figures=figures)
+        if not jobs:
+            jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
+        return _several(settings, ground, run, reporter, final, jobs, warnings)
+
+
+def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
+    """Return the reports that are missing where runs have trained a network."""
+    reports = [(folder / name / "report.json", folder / name / "model") for name in runs]
+    return [str(report) for report, model in reports if model.is_dir() and not report.exists()]
+
+
+def _was_testing(folder: Path) -> bool:
+    """Return whether a run was stopped with its test's result, and before it was done."""
+    report = Run(folder).read_report()
+    results = report.results if report and report.status != "done" else None
+    return isinstance(results, TrainingResults) and any(one.test for one in results.runs)
+
+
+def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressReporter) -> TrainingTask:
+    """Return what a training begins with; raises SettingsError, DataError."""
+    if isinstance(settings, TrainFeaturesSettings):
+        from a2cli.transfer.on_features import Features
+
+        return Features.find(settings, warnings, reporter)
+    if isinstance(settings, FinetuneSettings):
+        from a2cli.transfer.finetune import Finetuning
+
+        return Finetuning.find(settings, warnings, reporter)
+    return Images.find(settings, warnings, reporter)
+
+
+def _train_part(
+    alone: AnyTraining, folder: Path, name: str, warnings: Sequence[str], auto: str, final: bool
+) -> tuple[str, list[str]]:
+    """Train one of several seeds or folds in a process of its own; return its folder's name and what it warned of."""
+    reporter = WarningCollector()
+    set_up(alone.training.device, alone.training.threads, auto)
+    with naming(title_of(alone)):
+        ground = task_for(alone, warnings, NullReporter())
+        child = Run(folder).child(name)
+        child.write_config(command_of(alone), flat(alone))
+        ground.train(alone, child, reporter, final=final, figures=True)
+    return name, reporter.warnings
+
+
+def _several(
+    settings: AnyTraining,
+    ground: TrainingTask,
+    run: Run,
+    reporter: ProgressReporter,
+    final: bool,
+    jobs: int,
+    warnings: Sequence[str],
+) -> Report:
+    """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
+    device = torch.device(settings.training.device)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    reports, alone_in = [], split_into_runs(settings)
+    previous = run.read_report()
+    reads = previous.test_reads if previous and previous.status == "done" else 0
+    before = {folder: Run(run.folder / folder).read_report() for folder in alone_in}
+    # What an interrupted --final has read already is not read again.
+    reading = {folder: final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
+               for folder, earlier in before.items()}  # fmt: skip
+    left = [folder for folder, earlier in before.items()
+            if reading[folder] or not (earlier and earlier.status == "done")]  # fmt: skip
+    if previous and previous.status == "done" and not left and not final:
+        return previous  # as it is, since it agrees with them
+    jobs = min(jobs, len(left))
+    if jobs > 1:
+        auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
+        calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
+        reporter.phase(f"{counted(len(left), 'run')}, {jobs} side by side", "training")
+        train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, reporter)
+        reading = dict.fromkeys(reading, False)
+    parts = reporter.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])
+    for folder, _ in zip(alone_in, parts if jobs == 1 else alone_in, strict=True):
+        alone, child = alone_in[folder], run.child(folder, reporter)
+        child.write_config(command_of(alone), flat(alone))
+        with naming(title_of(alone)):
+            earlier = child.previous_report(alone, ground.packed.fingerprint)
+            if earlier and earlier.status == "done" and not reading[folder]:
+                reports.append(earlier)  # nothing of it is prepared again
+                continue
+            reports.append(ground.train(alone, child, reporter, final=reading[folder], figures=True))
+    of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(device),
+        created=created,
+        data=reports[0].data,
+        results=of_all.results,
+        transfer=of_all.transfer,
+        history=of_all.history,
+        warnings=list(ground.warnings),
+        test_reads=max(report.test_reads for report in reports),
+        test_curve_reads=max(report.test_curve_reads for report in reports),
+    )
+
+    def draw() -> None:
+        draw_training(run, of_all.history, of_all.results.runs)
+        draw_transfer(run, of_all.transfer)
+
+    return run.finish(report, reporter, draw)

@@ -1,0 +1,79 @@
+"""The figures of trainings, each with the numbers that it was drawn from."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2cli.columns import Column, fields_of, of, placed
+from a2cli.reports.data_results import NearDuplicate
+from a2cli.reports.training_results import CLASSES, CalibrationBin, EpochLog, Mistake, TrainingResult
+from a2cli.runs.directory import Run
+
+MOST_SHOWN = 12  # pairs of nearly identical images
+History = Mapping[str, list[EpochLog]]
+
+
+def draw_run(
+    run: Run,
+    names: Sequence[str],
+    history: History,
+    result: TrainingResult,
+    images: Sequence[str],
+    pictures: NDArray[np.uint8] | None,
+    stages: Mapping[int, str] | None = None,
+) -> None:
+    """Write the figures of one run: its curves, who is taken for whom, and the images it is most wrong about.
+
+    `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
+    """
+    from a2cli.training import figures as plots
+
+    draw_training(run, history, [result], stages)
+    judged = result.judged
+    matrix = judged.matrix
+    cells = ([name, *row] for name, row in zip(names, matrix, strict=True))
+    confusion = partial(plots.confusion, np.array(matrix), names, judged.part)
+    run.save_figure("confusion", confusion, placed("truth", *names), cells)
+    run.save_figure("classes", partial(plots.class_scores, judged), CLASSES, judged.classes)
+    run.save_figure("reliability", partial(plots.reliability, judged), fields_of(CalibrationBin), judged.calibration)
+    if pictures is None:
+        return
+    row_of = {name: row for row, name in enumerate(images)}
+    shown = pictures[[row_of[one.image] for one in judged.most_wrong]]
+    sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
+    run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
+
+
+def draw_near_duplicates(
+    run: Run, pairs: Sequence[NearDuplicate], images: Sequence[str], pictures: NDArray[np.uint8] | None
+) -> None:
+    """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
+    from a2cli.training.near_duplicates_figure import near_duplicates
+
+    shown = pairs[:MOST_SHOWN]
+    if not shown or pictures is None:
+        return
+    row_of = {name: row for row, name in enumerate(images)}
+    drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
+    run.save_figure("near-duplicates", partial(near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
+
+
+def draw_training(
+    run: Run, history: History, results: Sequence[TrainingResult], stages: Mapping[int, str] | None = None
+) -> None:
+    """Write the learning curves and the learning rate of one run or several."""
+    from a2cli.training import figures as plots
+
+    kept = dict(zip(history, (one.kept_epoch for one in results), strict=True))
+    rows = [(seed, log) for seed, logs in history.items() for log in logs]
+    columns: list[Column[tuple[str, EpochLog]]] = [
+        Column("seed", itemgetter(0)),
+        *of(itemgetter(1), fields_of(EpochLog)),
+        Column("kept", lambda row: row[1].epoch == kept[row[0]]),
+    ]
+    run.save_figure("curves", partial(plots.learning_curves, history, results, stages or {}), columns, rows)
+    rates = [one for one in columns if one.name in ("seed", "epoch", "learning_rate")]
+    run.save_figure("learning-rate", partial(plots.learning_rate, history), rates, rows)

@@ -1,0 +1,69 @@
+"""What is said of identical and nearly identical images: notes for people, and the pairs that a report lists."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from a2cli.data.duplicates import identical_in_words, rows_in_use
+from a2cli.data.packing import Packed
+from a2cli.formats import counted
+from a2cli.reports.data_results import NearDuplicate
+
+MOST_LISTED = 50  # pairs in a report
+
+
+def identical_notes(packed: Packed, duplicates: str) -> list[str]:
+    """Say which images are identical and what is done about it, and how many of a given split are in two parts."""
+    used = rows_in_use(packed.groups, packed.labels, packed.names, packed.class_names, duplicates)
+    if not (said := identical_in_words(packed.groups, packed.names)):
+        return []
+    left_out = len(packed.labels) - len(used)
+    done = {
+        "keep": "each group stays in one part of a split that is drawn",
+        "drop": f"the first of each group under one label is used, {counted(left_out, 'image')} left out",
+        "ungrouped": "the split draws each image by itself, so that they may be in different parts",
+    }[duplicates]
+    given = np.full(len(packed.groups), "left out", dtype="<U8")
+    given[used] = np.array(packed.splits)[used]
+    shared = shared_between_parts(packed, given.tolist())
+    return [f"{said}; {done}", *(f"{said}; the results have the accuracy without them as well" for said in shared)]
+
+
+def shared_between_parts(packed: Packed, parts: Sequence[str]) -> list[str]:
+    """Say how many validation and test images are also in an earlier part; `parts` are train, val, test or others."""
+    given, groups, notes = np.array(parts), packed.groups, []
+    for part, earlier, words in (
+        ("val", ["train"], "validation images are also among those for training"),
+        ("test", ["train", "val"], "test images are also among those for training or validation"),
+    ):
+        rows, before = np.flatnonzero(given == part), np.flatnonzero(np.isin(given, earlier))
+        if shared := int(np.isin(groups[rows], groups[before]).sum()):
+            notes.append(f"{shared} of {len(rows)} {words}, as the data was split")
+    return notes
+
+
+def near_pairs(packed: Packed, parts: Sequence[str]) -> list[NearDuplicate]:
+    """Return the near duplicates, those in two parts of the split first, then the most similar first.
+
+    `parts` says of each image where it is: train, val, test, or nothing.
+    """
+    pairs = [
+        NearDuplicate(packed.names[i], packed.names[j], similarity, parts[i], parts[j],
+                      bool(packed.labels[i] == packed.labels[j]))
+        for i, j, similarity in packed.near
+    ]  # fmt: skip
+    return sorted(pairs, key=lambda pair: (not pair.in_two_parts, -pair.similarity))
+
+
+def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
+    """Say how many images are nearly identical, how many pairs are in two parts of the split, and name the first."""
+    if not pairs:
+        return []
+    parted = Counter(" and ".join(sorted({one.first_part, one.second_part})) for one in pairs if one.in_two_parts)
+    where = ", ".join(f"{count} in {parts}" for parts, count in sorted(parted.items())) or "none in two parts"
+    where = f": {where} of the split" if any(one.first_part or one.second_part for one in pairs) else ""
+    others = sum(not one.same_class for one in pairs)
+    labels = f", {others} under two labels" if others else ""
+    many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
+    return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]

@@ -1,0 +1,142 @@
+"""Trainings on images alone: what `a2 train-cnn` and `a2 train-mlp` begin with."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from a2cli.data.dataset import Augmented, ImageSet, normalization
+from a2cli.data.duplicates import identical
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import Split, split_of
+from a2cli.errors import SettingsError
+from a2cli.geometry import check_norm
+from a2cli.machine import cores
+from a2cli.models.zoo import ModelCard
+from a2cli.progress import ProgressReporter
+from a2cli.reports.report import DataSummary, Report
+from a2cli.runs.directory import Run
+from a2cli.runtime import Streams
+from a2cli.settings.kinds import AnyTraining, split_into_runs
+from a2cli.settings.training import ImageTraining, NetworkSettings, SplitSettings, augmentations
+from a2cli.training.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
+from a2cli.training.few_images import few_note
+from a2cli.training.train_state import Learner, RunSpec
+from a2cli.training.trial import run_trial
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a training on images alone begins with."""
+
+    packed: Packed
+    source: str
+    warnings: Sequence[str]
+
+    @classmethod
+    def find(cls, settings: ImageTraining, warnings: Sequence[str], reporter: ProgressReporter) -> "Images":
+        """Return the packed images; raises DataError."""
+        dataset, source = settings.dataset, find_source(settings.dataset.data, reporter)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), reporter)
+        return cls(packed, source.label, [*warnings, *notes_on(packed, settings)])
+
+    def check(self, alone: ImageTraining) -> Split:
+        """Return a run's split; raises DataError where there is none, SettingsError for a norm over a single value."""
+        split, batch_size = split_of(self.packed, alone), alone.training.batch_size
+        if isinstance(alone.network, NetworkSettings):
+            check_norm(alone.network, alone.dataset.image_size, len(split.train) % batch_size or batch_size)
+        return split
+
+    def train(
+        self, alone: ImageTraining, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
+    ) -> Report:
+        """Train one run in its folder, and return the report written there."""
+        return run_trial(make_job(alone, self), run, reporter, final=final, figures=figures)
+
+
+def make_job(settings: ImageTraining, images: Images) -> RunSpec:
+    """Split the images by the seed and describe the network; raises as `Images.check` does."""
+    dataset, packed, split = settings.dataset, images.packed, images.check(settings)
+    train = ImageSet.of(packed, split.train)
+    mean, std = normalization(dataset.normalize, train)
+    network = "convnet" if isinstance(settings.network, NetworkSettings) else "mlp"
+    card = ModelCard(network, settings.network, packed.class_names, dataset.image_size, dataset.fit, mean, std,
+                     value_range=packed.value_range)  # fmt: skip
+
+    def learner() -> Learner:
+        model = card.build(Streams(settings.training.seed))
+        return Learner(model, model)
+
+    return RunSpec(
+        title=title_of(settings),
+        settings=settings,
+        card=card,
+        training=settings.training,
+        train=Augmented(train, augmentations(dataset.augment), len(packed.class_names)),
+        val=ImageSet.of(packed, split.val),
+        test=ImageSet.of(packed, split.test),
+        names=packed.names,
+        held_out=(split.val, split.test),
+        repeated=split.repeated(packed.groups),
+        pictures=packed.images,
+        summary=summary_of(packed, split, images.source),
+        warnings=images.warnings,
+        learner=learner,
+    )
+
+
+def title_of(settings: AnyTraining) -> str:
+    """Return what tells a run from the others of a training."""
+    fold = settings.split.fold
+    return f"seed {settings.training.seed}" if fold is None else f"fold {fold}"
+
+
+def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
+    """Return what a report says of the data and a run's split."""
+    summary = data_summary(packed, source, len(split.train), len(split.val), len(split.test))
+    near = near_pairs(packed, split.parts(len(packed.labels)))
+    return replace(summary, near_duplicates=near[:MOST_LISTED], near_duplicate_pairs=len(near))
+
+
+def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -> DataSummary:
+    """Return what a report says of the data, with so many images in each part."""
+    counts = Counter(packed.labels.tolist())
+    return DataSummary(
+        source=source,
+        classes={name: counts[i] for i, name in enumerate(packed.class_names)},
+        train=train,
+        val=val,
+        test=test,
+        skipped=list(packed.skipped),
+        fingerprint=packed.fingerprint,
+        identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
+        passed_over=dict(packed.passed_over),
+        unused=list(packed.unused),
+        constant=list(packed.constant),
+        scaling=packed.scaling,
+    )
+
+
+def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
+    """Say how the images were read, which are (nearly) identical, and which settings of the split do not act.
+
+    Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
+    """
+    split, several = settings.split, [*split_into_runs(settings).values()]
+    first = several[0]
+    idle = []
+    if "val" in packed.splits and split.folds:
+        raise SettingsError("--folds: the data has a validation part of its own")
+    if "val" in packed.splits and (split.val_count or split.val_fraction != SplitSettings().val_fraction):
+        idle.append("val_count" if split.val_count else "val_fraction")
+    if "test" in packed.splits and split.test_fraction:
+        idle.append("test_fraction")
+    of_given = [f"{name} does not act: the data has that part of its own" for name in idle]
+    alike = identical_notes(packed, split.duplicates)
+    parts = split_of(packed, first)
+    if packed.near:
+        own = f"; these are the parts of {title_of(first)}, the others have their own" if len(several) > 1 else ""
+        alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, parts.parts(len(packed.labels))))]
+    few = [few_note(called, packed.labels[rows], packed.class_names)
+           for called, rows in (("validation", parts.val), ("test", parts.test)) if len(rows)]  # fmt: skip
+    return [*packed.warnings, *alike, *of_given, *filter(None, few)]

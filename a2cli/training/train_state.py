@@ -1,0 +1,185 @@
+"""What a training run is made of, and its moving parts: what a checkpoint holds and a resumed run goes on from."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.errors import DataError
+from a2cli.models.layers import first_layer
+from a2cli.models.zoo import ModelCard
+from a2cli.progress import ProgressReporter
+from a2cli.reports.report import DataSummary
+from a2cli.reports.training_results import EpochLog
+from a2cli.runs.checkpoints import load_checkpoint, save_checkpoint
+from a2cli.runs.directory import Run
+from a2cli.settings.declare import deciding, flat
+from a2cli.settings.kinds import AnyTraining, command_of
+from a2cli.settings.training import TrainingSettings
+from a2cli.training.averaging import Average
+from a2cli.training.loop import monitored
+from a2cli.training.optimizers import Optimizer, ParamGroup
+from a2cli.training.schedulers import Schedule
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The network that a run saves, and the part of it that learns; the rest is frozen, and only the part is run.
+
+    `paces` are the weights, by their name in the part, that move otherwise than the rest.
+    """
+
+    whole: nn.Module
+    part: nn.Module
+    paces: Mapping[str, ParamGroup] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What one training run is made of: the network's card, the split images with their file names, the settings.
+
+    `settings` are the run's, `training` what this training of them has.
+    `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
+    `held_out` are the rows of the validation and of the test images in the data set, `repeated` tells which of them
+    are seen before (`Split.repeated`); `pictures` (M, H, W, 3) uint8 are all images, where
+    there are any to show. `epochs_before` are those of stages before this one.
+    """
+
+    title: str
+    settings: AnyTraining
+    card: ModelCard
+    training: TrainingSettings
+    train: Augmented
+    val: ImageSet
+    test: ImageSet
+    names: Sequence[str]
+    held_out: tuple[NDArray[np.int64], NDArray[np.int64]]
+    repeated: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    pictures: NDArray[np.uint8] | None
+    summary: DataSummary
+    warnings: Sequence[str]
+    learner: Callable[[], Learner]
+    epochs_before: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """The device that was settled before any run of the training began."""
+        return torch.device(self.training.device)
+
+    @property
+    def command(self) -> str:
+        return command_of(self.settings)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return flat(self.settings)
+
+
+def identity_of(settings: AnyTraining, fingerprint: str) -> str:
+    """Return what a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
+    decides = [deciding(settings), fingerprint]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+class TrainState:
+    """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
+
+    `evaluated` is the network that is validated and saved: the averaged one where there is one, else the trained one.
+    """
+
+    def __init__(self, job: RunSpec, device: torch.device) -> None:
+        self.job, learner = job, job.learner()
+        self.whole, self.model = learner.whole.to(device), learner.part.to(device)
+        training = job.training
+        self.optimizer = Optimizer(
+            self.model, training.optimizer, training.weight_decay, training.momentum, learner.paces
+        )
+        self.average = Average(self.model, training.average_weights) if training.average_weights else None
+        self.evaluated = self.average.model if self.average else self.model
+        self.schedule = Schedule(job.training)
+        self.history: list[EpochLog] = []
+        self.best_weights: dict[str, Tensor] = {}
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch with the best value of the monitored metric."""
+        return min(self.history, key=lambda log: (monitored(log, self.job.training.monitor), log.epoch)).epoch
+
+    @property
+    def stopped_early(self) -> bool:
+        patience = self.job.training.early_stopping
+        return bool(patience and self.history and len(self.history) - self.best_epoch >= patience)
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped_early or len(self.history) == self.job.training.epochs
+
+    @property
+    def kept_epoch(self) -> int:
+        return self.best_epoch if self.job.training.restore_best else len(self.history)
+
+    @property
+    def first_layer(self) -> nn.Conv2d | nn.Linear | None:
+        """The layer that sees the image, if it learns."""
+        layer = first_layer(self.whole)
+        learning = {id(p) for p in self.model.parameters() if p.requires_grad}
+        return layer if any(id(p) in learning for p in layer.parameters()) else None
+
+    def record(self, log: EpochLog) -> None:
+        self.history.append(log)
+        if self.best_epoch == log.epoch:
+            self.best_weights = {name: tensor.clone() for name, tensor in self.evaluated.state_dict().items()}
+
+    @property
+    def _identity(self) -> str:
+        return identity_of(self.job.settings, self.job.summary.fingerprint)
+
+    def save(self, run: Run) -> None:
+        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
+        if self.average:
+            parts["average"] = self.average.model.state_dict()
+        tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+        state = {
+            "run": self._identity,
+            "steps": self.optimizer.steps,
+            "schedule": self.schedule.state,
+            "history": [asdict(log) for log in self.history],
+        }
+        save_checkpoint(run.folder / "checkpoints", len(self.history), tensors, state)
+
+    def restore(self, run: Run, reporter: ProgressReporter) -> None:
+        """Go back to the newest whole checkpoint, if any; raises DataError where it belongs to other settings."""
+        found = load_checkpoint(run.folder / "checkpoints")
+        if found is None:
+            return
+        tensors, state, passed = found
+        for warning in passed:
+            reporter.warn(f"{warning}; going on from epoch {state.get('epoch')}")
+        try:
+            if state["run"] != self._identity:
+                raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
+            parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "average": {}}
+            for name, tensor in tensors.items():
+                part, _, inner = name.partition("/")
+                parts[part][inner] = tensor
+            self.model.load_state_dict(parts["model"])
+            if self.average:
+                self.average.model.load_state_dict(parts["average"])
+            for name, tensor in self.optimizer.state.items():
+                tensor.copy_(parts["optimizer"][name])
+            self.best_weights = parts["best"]
+            self.optimizer.steps = int(state["steps"])
+            self.schedule.state = {
+                name: float("inf") if value is None else value for name, value in state["schedule"].items()
+            }
+            self.history = [EpochLog(**row) for row in state["history"]]
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:80]
+            raise DataError(f"{run.folder}/checkpoints: not of this network ({reason}); start the run anew") from None

@@ -1,0 +1,211 @@
+"""One network trained on one split, from its first step or from where it was stopped, with its results and figures."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from a2cli.errors import DataError, DivergedError
+from a2cli.progress import ProgressReporter
+from a2cli.reports.report import DataSummary, Report, new_report
+from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
+from a2cli.runs.checkpoints import save_frame
+from a2cli.runs.directory import Run
+from a2cli.runtime import Streams, environment, repeats
+from a2cli.settings.declare import flat
+from a2cli.settings.kinds import AnyTraining, command_of
+from a2cli.statistics.intervals import wilson
+from a2cli.training.by_class import judged_part
+from a2cli.training.draw import draw_near_duplicates, draw_run
+from a2cli.training.loop import Evaluation, evaluate, fit
+from a2cli.training.train_state import RunSpec, TrainState
+from a2cli.training.verdict import training_verdict
+
+CHECKPOINT_SECONDS = 1.0
+
+
+def run_trial(
+    job: RunSpec, run: Run, reporter: ProgressReporter, *, final: bool = False, figures: bool = True, more: bool = False
+) -> Report:
+    """Train until done, from the newest checkpoint if the folder has one, and return the report written there.
+
+    A run that is already done is returned as it stands, unless `final` asks for its test. With `more` to come in its
+    folder, it is not done yet. Raises DataError where the folder holds a run on other data or of other settings, or
+    a finished one without its last checkpoint, and DivergedError.
+    """
+    previous = run.previous_report(job.settings, job.summary.fingerprint)
+    is_done = previous is not None and previous.status == "done"
+    if previous is not None and is_done and not final:
+        return previous
+    with under_way(run, job.settings, job.summary, job.warnings, final=final) as report:
+        progress = TrainState(job, job.device)
+        progress.restore(run, reporter)
+        if is_done and not progress.finished:  # training again would test other weights than the report's
+            raise DataError(
+                f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
+                "begin a new run with --final"
+            )
+        run.start_metrics(progress.history)
+        reporter.start(job.title, job.training.epochs, len(progress.history))
+        if not progress.finished:
+            _train(progress, run, reporter)
+            run.start_metrics(progress.history)  # lines are appended without waiting for the disk
+        reporter.phase("evaluating", "evaluating")
+        progress.model.load_state_dict(
+            progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
+        )
+        weights = run.save_model(job.card, progress.whole)
+        reporter.step("validation images")
+        val = evaluate(progress.model, job.val, job.training, job.device, reporter)
+        if final:
+            reporter.step("test images")
+            run.write_report(report)
+        test = evaluate(progress.model, job.test, job.training, job.device, reporter) if final else None
+        reporter.step("training images")
+        train = evaluate(progress.model, job.train.data, job.training, job.device, reporter)
+        result = replace(_result(progress, train, val, test), weights_sha256=weights)
+        history = {str(job.training.seed): progress.history}
+        verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
+        report = replace(
+            report,
+            status="running" if more else "done",
+            results=TrainingResults([result], None, None, None, None, verdict),
+            history=history,
+            warnings=[*report.warnings, *repeats()],
+            test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
+        )
+
+        def draw() -> None:
+            draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
+            draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
+
+        return run.finish(report, reporter, draw if figures else None)
+
+
+@contextmanager
+def under_way(
+    run: Run, settings: AnyTraining, summary: DataSummary, warnings: Sequence[str], *, final: bool
+) -> Iterator[Report]:
+    """Write the report of a run that is under way, and into it how it ended, if it did not end well.
+
+    A finished run's stays as it is until something is read that it has not, as that may fail. What is given is to be
+    written when, with `final`, the test images are read: it counts that, once for a reading that was interrupted.
+    """
+    previous = run.read_report()
+    reads = previous.test_reads if previous else 0
+    goes_on = previous is not None and previous.status != "done" and reads > 0
+    report = new_report(
+        command_of(settings),
+        flat(settings),
+        environment(torch.device(settings.training.device), previous.environment if previous else None),
+        status="running",
+        **({"created": previous.created} if previous else {}),
+        data=summary,
+        warnings=list(warnings),
+        test_reads=reads + (final and not goes_on),
+        test_curve_reads=previous.test_curve_reads if previous else 0,
+    )
+    if previous is None or previous.status != "done":
+        run.write_report(replace(report, test_reads=reads))
+    try:
+        yield report
+    except (KeyboardInterrupt, SystemExit):
+        written = run.read_report()
+        if written and written.status == "running":
+            run.write_report(replace(written, status="interrupted"))
+        raise
+    except DivergedError as error:
+        run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
+        raise
+
+
+def _train(progress: TrainState, run: Run, reporter: ProgressReporter) -> None:
+    job = progress.job
+    streams = Streams(job.training.seed, job.epochs_before)
+    saved, film = time.perf_counter(), progress.first_layer
+    epochs = fit(
+        progress.model,
+        job.train,
+        job.val,
+        job.training,
+        progress.optimizer,
+        progress.schedule,
+        streams,
+        job.device,
+        reporter,
+        first_epoch=len(progress.history),
+        test=job.test if job.training.test_curve else None,
+        average=progress.average,
+    )
+    for log in epochs:
+        progress.record(log)
+        run.append_metrics(log)
+        if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
+            save_frame(run.folder / "film", log.epoch, {"weight": film.weight.detach().half()})
+        reporter.epoch(log)
+        if progress.stopped_early:
+            break
+        if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            progress.save(run)
+            saved = time.perf_counter()
+    progress.save(run)
+    for note in repeats():
+        reporter.warn(note)
+
+
+def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
+    job, names = progress.job, progress.job.card.class_names
+    largest = largest_class(job.train.data.labels, len(names))
+    return TrainingResult(
+        seed=job.training.seed,
+        parameters=sum(p.numel() for p in progress.whole.parameters()),
+        epochs=len(progress.history),
+        kept_epoch=progress.kept_epoch,
+        best_epoch=progress.best_epoch,
+        stopped_early=progress.stopped_early,
+        train=wilson(train.correct, len(train.labels)),
+        val=wilson(val.correct, len(val.labels)),
+        val_loss=val.loss,
+        last_train_accuracy=progress.history[-1].train_accuracy,
+        last_val_accuracy=progress.history[-1].val_accuracy,
+        majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
+        test=wilson(test.correct, len(test.labels)) if test else None,
+        judged=judged("test", test, job.held_out[1], names, job.names, largest)
+        if test
+        else judged("val", val, job.held_out[0], names, job.names, largest),
+        folder=".",
+        val_without_duplicates=without_duplicates(val, job.repeated[0]),
+        test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
+    )
+
+
+def largest_class(labels: Tensor, classes: int) -> int:
+    """Return the class of the most training images, the first among equals: what the baseline always answers."""
+    return int(torch.bincount(labels, minlength=classes).argmax())
+
+
+def judged(
+    part: Literal["val", "test"],
+    found: Evaluation,
+    rows: NDArray[np.int64],
+    classes: Sequence[str],
+    names: Sequence[str],
+    largest: int,
+) -> JudgedPart:
+    """Return the results by class of what a network answered to these rows of the images that have these names."""
+    own = [names[row] for row in rows.tolist()]
+    return judged_part(part, found.probabilities, found.labels, largest, classes, own)
+
+
+def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
+    """Return the accuracy on the images not seen before; None where none was, or all were."""
+    if not repeated.any() or repeated.all():
+        return None
+    right = (found.answers == found.labels).numpy()[~repeated]
+    return wilson(int(right.sum()), len(right))

@@ -1,0 +1,1 @@
+"""Pretrained networks: `a2 extract-features`, what is kept of activations, fine-tuning in stages, probes."""

@@ -1,0 +1,83 @@
+"""Features and fine-tuning, as printed."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from a2cli.columns import Column
+from a2cli.console.base import results_console, table_from
+from a2cli.formats import mean_and_deviation
+from a2cli.reports.report import Report
+from a2cli.reports.training_results import Accuracy, Spread
+from a2cli.reports.transfer_results import (
+    BackboneUsed,
+    FeatureResults,
+    LayerFeatures,
+    ProbeScore,
+    StageResult,
+    TransferResults,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show_features(report: Report) -> None:
+    """Print what a features file holds."""
+    assert isinstance(report.results, FeatureResults), "that is what was extracted"
+    found, console = report.results, results_console()
+    say = partial(console.print, sep="\n", soft_wrap=True)
+    weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
+    squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
+    say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
+    if found.random:
+        say(f"random weights: {', '.join(found.random)}")
+    console.print(table_from(LAYERS, found.layers))
+    say(found.verdict, "", f"File: {found.file}")
+
+
+def backbone_lines(used: BackboneUsed) -> list[str]:
+    """Return what is said of a backbone: its name and layer, where its weights are from."""
+    weights = [f"weights: {used.weights}", f"SHA-256: {used.sha256[:12]}"] if used.pretrained else ["NOT PRETRAINED"]
+    lines = [f"{used.backbone} up to {used.layer}", *weights]
+    return [*lines, f"of these, random: {', '.join(used.random)}"] if used.random else lines
+
+
+def show_transfer(console: "Console", found: TransferResults) -> None:
+    """Print a training's stages and probes."""
+    if found.stages:
+        console.print(table_from(STAGES, found.stages))
+        for stage in found.stages:
+            once = ", computed once for each image" if stage.cached else ""
+            if stage.frozen:
+                ends = " to ".join(dict.fromkeys([stage.frozen[0], stage.frozen[-1]]))
+                console.print(f"Frozen in {stage.stage}: {ends}{once}.")
+    if found.probes:
+        tested = any(one.test for one in found.probes)
+        test: Column[ProbeScore] = Column("test", text=lambda one: _short(one.test) if one.test else "", printed=tested)
+        console.print(table_from([*PROBES, test], found.probes))
+
+
+def _short(found: Accuracy | Spread) -> str:
+    return mean_and_deviation(found) if isinstance(found, Spread) else f"{found.value:.3f}"
+
+
+LAYERS: list[Column[LayerFeatures]] = [
+    Column("layer", lambda one: one.name),
+    Column("node", lambda one: one.node),
+    Column("shape of an image's", text=lambda one: " x ".join(map(str, one.shape))),
+    Column("megabytes", lambda one: one.megabytes, ",.1f"),
+]
+STAGES: list[Column[StageResult]] = [
+    Column("stage", text=lambda one: f"{one.stage} (kept)" if one.kept else one.stage),
+    Column("epochs", text=lambda one: f"{one.epochs} at {one.learning_rate:g}"),
+    Column("weights", lambda one: one.learned_parameters, ","),
+    Column("frozen", lambda one: one.frozen_parameters, ","),
+    Column("training", text=lambda one: _short(one.train)),
+    Column("validation", text=lambda one: _short(one.val)),
+]
+PROBES: list[Column[ProbeScore]] = [
+    Column("layer", lambda one: one.layer),
+    Column("answer", lambda one: one.answer),
+    Column("chosen", lambda one: one.chosen),
+    Column("validation", text=lambda one: _short(one.val)),
+]

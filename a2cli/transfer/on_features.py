@@ -1,0 +1,221 @@
+"""`a2 train-mlp --features`: a head trained on the features of a file, and the standard answers beside it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.data.packing import Packed, pack
+from a2cli.data.sources import find_source
+from a2cli.data.splits import Split, split_of
+from a2cli.errors import DataError, SettingsError
+from a2cli.machine import cores
+from a2cli.models.backbones import nodes_of
+from a2cli.models.inplace import is_overwritten
+from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
+from a2cli.models.transfer import Transfer, build_head
+from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.progress import ProgressReporter
+from a2cli.reports.report import Report
+from a2cli.reports.training_results import TrainingResults
+from a2cli.reports.transfer_results import ProbeScore, TransferResults
+from a2cli.runs.directory import Run
+from a2cli.runtime import Streams
+from a2cli.settings.training import TrainMlpSettings
+from a2cli.settings.transfer import TrainFeaturesSettings
+from a2cli.statistics.intervals import wilson
+from a2cli.training.images import Images, make_job, notes_on, summary_of, title_of
+from a2cli.training.train_state import Learner, RunSpec
+from a2cli.training.trial import run_trial
+from a2cli.transfer.backbone import NOT_PRETRAINED
+from a2cli.transfer.feature_file import FeatureFile, read_features
+from a2cli.transfer.probes import Part, standard_answers
+from a2cli.transfer.summary import backbone_used, draw_transfer
+
+PIXELS = "pixels"
+PROBE_BYTES = 8 << 30
+
+
+@dataclass(frozen=True)
+class Features:
+    """A features file, one layer of which a head is trained on."""
+
+    file: FeatureFile
+    layer: str
+    packed: Packed
+    warnings: Sequence[str]
+
+    @classmethod
+    def find(cls, settings: TrainFeaturesSettings, warnings: Sequence[str], reporter: ProgressReporter) -> "Features":
+        """Return the file's features; raises DataError, and SettingsError for a layer that it does not have."""
+        chosen = settings.features
+        assert chosen.features is not None, "it was asked for"
+        file = read_features(chosen.features, reporter)
+        layer = file.layer(chosen.layer)
+        if layer not in file.about.trunks:
+            some = ", ".join(file.about.trunks)
+            raise SettingsError(f"--layer {layer}: is there for --probe to compare with; learn from one of {some}")
+        others = len(file.about.trunks) - 1
+        first = (
+            f", the first of {others + 1} layers in it; --layer names another" if others and not chosen.layer else ""
+        )
+        reporter.phase(f"learning from {layer}{first}", "reading features")
+        card = file.about.trunks[layer]
+        if chosen.data is not None:
+            _check_images(file, chosen.data, card, reporter)
+        identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
+        packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
+        stamp = [] if card.pretrained else [NOT_PRETRAINED]
+        stamp += _of_earlier(file, layer)
+        for name in file.layers if chosen.probe else [layer]:
+            file.check_finite(name)
+        random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
+        return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings)])
+
+    @property
+    def source(self) -> str:
+        return self.file.about.source
+
+    @property
+    def card(self) -> TrunkCard:
+        return self.file.about.trunks[self.layer]
+
+    def check(self, alone: TrainFeaturesSettings) -> Split:
+        """Return a run's split; raises DataError where there is none, SettingsError for a head that does not fit."""
+        build_head(alone.network, self.packed.images.shape[1:], len(self.packed.class_names), Streams(0))
+        for layer, values in self.file.layers.items() if alone.features.probe else ():
+            if (size := 4 * values.numel()) > PROBE_BYTES:
+                raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
+        return split_of(self.packed, alone)
+
+    def train(
+        self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
+    ) -> Report:
+        """Train a head in a run directory, with the probes asked for, and return the report written there."""
+        run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
+        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)
+        if report.status == "done":
+            return report
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        tested = all(one.test for one in report.results.runs)
+        probes = self._probes(alone, run, report, reporter, tested) if alone.features.probe else []
+        report = replace(report, status="done", transfer=TransferResults(backbone_used(self.card), [], probes))
+        return run.finish(report, reporter, partial(draw_transfer, run, report.transfer) if probes else None)
+
+    def _job(self, alone: TrainFeaturesSettings) -> RunSpec:
+        packed, split, trunk = self.packed, self.check(alone), self.card
+        card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
+                         trunk.std, trunk, packed.value_range)  # fmt: skip
+
+        def learner() -> Learner:
+            whole = card.build(Streams(alone.training.seed))
+            assert isinstance(whole, Transfer), "a card of that kind"
+            names = whole.trunk.body.state_dict()
+            try:
+                whole.trunk.body.load_state_dict({name: self.file.weights[name] for name in names})
+            except (KeyError, RuntimeError) as error:
+                reason = " ".join(str(error).split())[:80]
+                raise DataError(f"--features {self.file.path}: its backbone's weights do not fit ({reason})") from None
+            return Learner(whole, whole.head)
+
+        return RunSpec(
+            title=title_of(alone),
+            settings=alone,
+            card=card,
+            training=alone.training,
+            train=Augmented(ImageSet.of(packed, split.train), {}),
+            val=ImageSet.of(packed, split.val),
+            test=ImageSet.of(packed, split.test),
+            names=packed.names,
+            held_out=(split.val, split.test),
+            repeated=split.repeated(packed.groups),
+            pictures=None,
+            summary=summary_of(packed, split, self.source),
+            warnings=self.warnings,
+            learner=learner,
+        )
+
+    def _probes(
+        self, alone: TrainFeaturesSettings, run: Run, report: Report, reporter: ProgressReporter, final: bool
+    ) -> list[ProbeScore]:
+        """Return how well each layer of the file serves, by the head just trained and by the standard answers."""
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        split, found = split_of(self.packed, alone), []
+        trained = report.results.runs[0]
+        for layer in reporter.parts([*self.file.layers]):
+            reporter.phase("probing", "probing")
+            if layer == self.layer:
+                found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
+            if layer == PIXELS:
+                found.append(self._mlp(alone, run, reporter, final=final))
+                reporter.phase("probing", "probing", brief=True)
+            parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
+            reporter.step("standard answers")
+            for answer in standard_answers(parts[0], parts[1], parts[2:]):
+                scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
+                test = scores[2] if final else None
+                found.append(ProbeScore(layer, answer.name, answer.chosen, scores[0], scores[1], test))
+        return found
+
+    def _part(self, layer: str, rows: NDArray[np.int64]) -> Part:
+        values = self.file.layers[layer].flatten(1)
+        return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
+
+    def _mlp(self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool) -> ProbeScore:
+        """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
+        usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
+        same = {name: getattr(alone.training, name) for name in ("seed", "device", "threads")}
+        training = replace(usual.training, **same)
+        dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
+        settings = replace(usual, dataset=dataset, split=alone.split, training=training)
+        bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
+        job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
+        child = run.child(PIXELS, reporter)
+        child.write_config(job.command, job.config)
+        report = run_trial(job, child, reporter, final=final, figures=False)
+        assert isinstance(report.results, TrainingResults), "it was trained"
+        found = report.results.runs[0]
+        hidden = ", ".join(map(str, usual.network.hidden))
+        return ProbeScore(PIXELS, f"MLP, {hidden} hidden units", "", found.train, found.val, found.test)
+
+
+def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
+    """Return what may be wrong with a layer that an earlier version extracted; raises DataError where it surely is."""
+    card, advice = file.about.trunks[layer], "extract it again"
+    found = []
+    if card.network is None and card.pretrained and card.backbone in INPUT_TRANSFORMING and not card.transform_input:
+        found.append(
+            f"--features {file.path}: extracted by an earlier a2 without transform_input, which {card.backbone}'s "
+            f"weights expect; {advice}"
+        )
+    if card.network is not None or file.about.layers_apart:
+        return found
+    with Undrawn():
+        graph = card.graph()
+    nodes = nodes_of(graph)
+    if is_overwritten(graph, nodes[card.node]):
+        order = list(nodes)
+        said = f"--features {file.path}: an earlier a2 let the ReLU in place behind {layer} overwrite it"
+        if any(order.index(one.node) > order.index(card.node) for one in file.about.trunks.values()):
+            raise DataError(f"{said}; {advice}")
+        found.append(f"{said} where it was asked for together with later layers; {advice}")
+    return found
+
+
+def _check_images(file: FeatureFile, data: str, card: TrunkCard, reporter: ProgressReporter) -> None:
+    """Raise DataError where a features file is not of these images with these labels."""
+    of = file.about
+    source, skip = find_source(data, reporter), bool(of.skipped)
+    packed = pack(source, card.image_size, card.fit, skip, cores(), reporter, of.value_range, may_skip=False)
+    if packed.fingerprint != file.about.fingerprint:
+        ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
+        raise DataError(
+            f"--features {file.path}: is of other images or labels than --data {data} (fingerprint {theirs}, "
+            f"{ours}); it was made of {file.about.source}; extract it again"
+        )
