@@ -87,6 +87,24 @@ def test_a_report_is_printed(name: str, capsys: pytest.CaptureFixture[str]) -> N
     hold(f"{name}.txt", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("name", SHOWN)
+def test_nothing_is_cut_off(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    SHOWN[name](report_of(name), FOLDER)
+    assert "…" not in capsys.readouterr().out
+
+
+def test_a_probe_is_a_line_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also with the widest of each column: both of a change's ends halve and break it, and it was in the training."""
+    values = values_of("probe-invariance")
+    for change in values["results"]["runs"][0]["changes"]:
+        change |= {"title": "flip-horizontal", "halved_at": [-0.28, 0.27], "verdict": "undecided"}
+        change["points"] = [{**point, "low": -0.295, "high": -0.018} for point in change["points"]]
+    show_probe(report_from(values), FOLDER)
+    out = capsys.readouterr().out
+    lines = re.findall(r"^ flip-horizontal .* -0\.28, 0\.27 +undecided \[-29\.5, -1\.8\] *$", out, re.MULTILINE)
+    assert len(lines) == len(values["results"]["runs"][0]["changes"])
+
+
 def test_predictions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     show_predictions(TypeAdapter(Predictions).validate_python(values_of("predict")))
     hold("predict.txt", capsys.readouterr().out)

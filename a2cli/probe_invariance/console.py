@@ -18,6 +18,7 @@ from a2cli.probe_invariance.results import (
 from a2cli.reports.report import Report
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -34,7 +35,7 @@ def show_probe(report: Report, folder: Path) -> None:
             f"{run.name} on {run.source}: {counted(run.images, 'image')}{networks}; unchanged {u.value:.3f} "
             f"({interval(u)}), always the largest class {run.majority.value:.3f}"
         )
-        console.print(_changes(run))
+        console.print(_changes(run, console))
         say(*_would_decide(run))
         say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
     seen = any(one.augmented for run in results.runs for one in run.changes)
@@ -52,11 +53,16 @@ def show_probe(report: Report, folder: Path) -> None:
     say_where(console, report, folder)
 
 
-def _changes(run: ProbedRun) -> "Table":
+def _changes(run: ProbedRun, console: "Console") -> "Table":
+    """Return the table of changes, a line each, but the verdict on two where the screen is too narrow."""
+    from rich.measure import Measurement
+
     table = table_from(CHANGES, run.changes)
-    table.padding = (0, 1, 0, 0)
-    for column in table.columns:
+    for column in table.columns[:-1]:
         column.no_wrap = True
+    table.padding = (0, 1, 0, 0)
+    if Measurement.get(console, console.options.update(max_width=1000), table).maximum > console.width:
+        table.padding = 0
     return table
 
 
