@@ -98,7 +98,8 @@ def test_a_probe_is_a_line_for_each_change(capsys: pytest.CaptureFixture[str]) -
     values = values_of("probe-invariance")
     for change in values["results"]["runs"][0]["changes"]:
         change |= {"title": "flip-horizontal", "halved_at": [-0.28, 0.27], "verdict": "undecided"}
-        change["points"] = [{**point, "low": -0.295, "high": -0.018} for point in change["points"]]
+        widest = {"strength": -0.25, "difference": -0.144, "low": -0.295, "high": -0.018}
+        change["points"] = [{**point, **widest} for point in change["points"]]
     show_probe(report_from(values), FOLDER)
     out = capsys.readouterr().out
     lines = re.findall(r"^ flip-horizontal .* -0\.28, 0\.27 +undecided \[-29\.5, -1\.8\] *$", out, re.MULTILINE)
