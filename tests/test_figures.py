@@ -197,6 +197,12 @@ def test_verdicts_of_an_ablation_have_their_colours_and_shapes() -> None:
     assert {*labels} == {"helps", "hurts", "no difference", "undecided"}
 
 
+def test_the_shaded_margin_of_an_ablation_is_on_the_page() -> None:
+    """Far from intervals that are all above it."""
+    low, high = contributions(1, 20, "", average=False).axes[0].get_xlim()
+    assert low < -2 and high > 2
+
+
 def test_shades_of_layers_reach_what_was_measured() -> None:
     """Half of them were black: all from 1.2 on."""
     figure = movements(1, 6)

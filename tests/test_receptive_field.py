@@ -95,6 +95,18 @@ def test_the_sizes_formula_is_the_size(layers: list[Layer], size: int) -> None:
         assert eval(python) == exact
 
 
+def test_dilation_skips_units_and_that_is_said() -> None:
+    """A unit sees 3x5 of Z2, spread over 5x9 of it; without dilation each of those it spans."""
+    found = stack_fields(parse_layers("conv7s2p3 pool3s2p1 conv3x5d2"), 64)
+    assert found.verdict == "One unit of Z3 sees some of 11x19 of Z1, some of 5x9 of Z2, 27x43 pixels."
+    found = stack_fields(parse_layers("conv3 conv3d3 conv3"), 64)
+    assert found.verdict == "One unit of Z3 sees 9x9 of Z1, 3x3 of Z2, 11x11 pixels.", (
+        "the next convolution fills the gaps"
+    )
+    found = stack_fields(parse_layers("conv3d2"), 64)
+    assert found.verdict == "One unit of Z1 sees some of 5x5 pixels."
+
+
 def test_the_coursework_derivation() -> None:
     """Section 1.1: conv 5x5 then conv 3x3, stride 1: sizes A, A-4, A-6; one unit of Z2 sees 3x3 of Z1, 7x7 pixels."""
     found = stack_fields(parse_layers("conv5 conv3"), None)

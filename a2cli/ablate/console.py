@@ -24,11 +24,12 @@ def show_ablation(report: Report, folder: Path) -> None:
     for column in shown.columns[1:]:
         column.no_wrap = True
     console.print(shown)
-    console.print(table_from(_combinations(results), _listed(results)))
     order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
     said = "Points of accuracy that it brings, and their interval; simultaneous 95% confidence for each column."
     said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
-    console.print(said, "", results.verdict, sep="\n")
+    console.print(said)
+    console.print(table_from(_combinations(results), _listed(results)))
+    console.print(results.verdict)
     say_split(console, report)
     say_best(console, results.best, folder)
     say_where(console, report, folder)

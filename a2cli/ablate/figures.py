@@ -59,6 +59,8 @@ def contributions(results: AblationResults) -> Figure:
                           markerfacecolor=look["color"] if fill == "full" else "white", markeredgecolor=edge,
                           markeredgewidth=1.6)  # fmt: skip
     low, high = axes.get_xlim()
+    within = 120 * results.margin  # so that what is shaded is on the page, however far off the intervals are
+    low, high = min(low, -within), max(high, within)
     axes.set_xlim(max(-100, low), min(100, high))  # of two seeds an interval can be wider than accuracy itself
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.axvspan(-100 * results.margin, 100 * results.margin, color=INK, alpha=0.06, linewidth=0)

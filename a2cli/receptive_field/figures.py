@@ -166,14 +166,13 @@ def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], ima
 
 
 def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np.bool_]) -> Figure:
-    """One unit's pixels on an image, the rest dimmed; the middle units' boxes of the layers before it inside."""
+    """One unit's pixels on an image, the rest dimmed; inside it the boxes of the `units` before it, if any."""
     units, size = evenly(units, MOST_BOXES), len(image)
     tip = units[-1]
     title = f"Unit {tip.unit[0]},{tip.unit[1]} of {shortened(tip.layer, 40)} sees "
     title += f"{counted(tip.pixels, 'pixel')} of the image"
-    figure, head = titled(
-        7.4, 4.9, title, "dimmed: what it does not see; frames: the middle units of the layers before it"
-    )
+    frames = "; frames: the middle units of the layers before it" * (len(units) > 1)
+    figure, head = titled(7.4, 4.9, title, f"dimmed: what it does not see{frames}")
     axes = new_axes(figure, 0.65, 0.5, 2.4, head + 0.1)
     shown = image / 255 * np.where(mask, 1.0, 0.35)[..., None] + np.where(mask, 0.0, 0.35)[..., None]
     axes.imshow(shown, interpolation="nearest")

@@ -146,10 +146,28 @@ def _place(flag: str, text: str, size: Pair, what: str) -> Pair:
     return row, column
 
 
+def _seen(layers: Sequence[LayerField], axis: int) -> int:
+    """Return how many units along an axis one unit sees through these layers; dilation leaves some out."""
+    seen = {0}
+    for one in reversed(layers):
+        if one.kernel_size and one.stride and one.dilation:
+            steps = [one.dilation[axis] * k for k in range(one.kernel_size[axis])]
+            seen = {at * one.stride[axis] + step for at in seen for step in steps}
+    return len(seen)
+
+
 def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: int | None) -> str:
     """Return in words what the last map's units see, and what the proof said."""
     last = next((one for one in reversed(fields) if one.field), fields[-1])
-    parts = [f"{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}" for of, (rows, columns) in sees.items()]
+    upto, parts = fields[: fields.index(last) + 1], []
+    names = [one.name for one in upto]
+    for of, (rows, columns) in sees.items():
+        if of == "image":
+            gaps = last.pixels is not None and last.pixels < rows * columns
+        else:
+            after = upto[names.index(of) + 1 :]
+            gaps = _seen(after, 0) < rows or _seen(after, 1) < columns
+        parts.append(f"{'some of ' * gaps}{rows}x{columns} {'pixels' if of == 'image' else f'of {of}'}")
     sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."] if last.field else []
     if last.beyond_image:
         sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
