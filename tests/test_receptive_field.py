@@ -96,7 +96,7 @@ def test_the_sizes_formula_is_the_size(layers: list[Layer], size: int) -> None:
 
 
 def test_dilation_skips_units_and_that_is_said() -> None:
-    """A unit sees 3x5 of Z2, spread over 5x9 of it; without dilation each of those it spans."""
+    """A unit sees 3x5 of Z2, spread over 5x9 of it; where the next convolution fills the gaps, all that it spans."""
     found = stack_fields(parse_layers("conv7s2p3 pool3s2p1 conv3x5d2"), 64)
     assert found.verdict == "One unit of Z3 sees some of 11x19 of Z1, some of 5x9 of Z2, 27x43 pixels."
     found = stack_fields(parse_layers("conv3 conv3d3 conv3"), 64)
