@@ -377,3 +377,13 @@ def test_the_same_from_outside(data: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == ("error: --data set: ada/0.png: an empty file; mend or remove it, or use --skip-damaged\n")
     assert nothing_left(tmp_path)
+
+
+def test_matplotlibs_own_folder_is_not_writable(data: Path, tmp_path: Path) -> None:
+    """Left to itself, it says so in two lines and leaves a folder in the temporary one."""
+    (tmp_path / "temporary").mkdir()
+    env = os.environ | {"MPLCONFIGDIR": "/dev/null/none", "TMPDIR": str(tmp_path / "temporary")}
+    command = [sys.executable, "-m", "a2cli", "train-cnn", *TINY, "--data", "set", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, apart_from_few(done.stderr)) == (0, [])
+    assert (tmp_path / "cache/matplotlib").is_dir() and not list((tmp_path / "temporary").iterdir())
