@@ -6,6 +6,8 @@ import sys
 
 from a2cli import __version__
 
+TORCH_BYTES = 3_700_000_000  # of address space; torch 2.14 takes 3.3 billion as it is loaded, and more as it starts threads
+
 
 def machine() -> dict[str, str | int]:
     """Return what a reader needs to know of the machine to repeat what was computed without torch."""
@@ -29,6 +31,17 @@ def memory_limit() -> int | None:
 
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if limit == resource.RLIM_INFINITY else limit
+
+
+def has_room_for_torch() -> bool:
+    """Return whether torch can be loaded within `ulimit -v`: where it cannot, its C++ ends the process by a signal."""
+    import mmap
+
+    try:
+        mmap.mmap(-1, TORCH_BYTES).close()
+    except OSError:
+        return False
+    return True
 
 
 def jobs_for(runs: int, cores: int) -> int:

@@ -96,8 +96,22 @@ def _send_again(number: int) -> None:
     again.start()
 
 
+class _RoomForTorch:
+    """Finds no module; where torch is looked for first and there is no room for it, it raises MemoryError."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "torch":
+            from a2cli.machine import has_room_for_torch, memory_limit
+
+            if memory_limit() is not None and not has_room_for_torch():
+                raise MemoryError
+
+
 def run_command() -> int:
     """Run the command that the arguments name, and return its exit status; an error is one line."""
+    if _RoomForTorch not in sys.meta_path:
+        sys.meta_path.insert(0, _RoomForTorch)
     warnings.filterwarnings(
         "ignore", "Failed to initialize NumPy"
     )  # torch's; that numpy is missing is said in one line

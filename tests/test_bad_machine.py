@@ -277,7 +277,7 @@ def test_too_little_memory_within_a_limit(data: Path, train: A2, monkeypatch: py
     train("--data", "set").refused(2, "within the 4,000 MB that 'ulimit -v' allows; raise it, or use a smaller --image")
 
 
-@pytest.mark.parametrize("megabytes", [80, 300])
+@pytest.mark.parametrize("megabytes", [80, 300, 3100, 3300])
 def test_too_little_memory_to_begin(megabytes: int, tmp_path: Path) -> None:
     """Python starts, and the libraries cannot be loaded: no smaller network would help."""
     limit = f"ulimit -v {megabytes * 1024} && exec {sys.executable} -m a2cli train-cnn --data atelier"
