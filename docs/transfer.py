@@ -15,10 +15,10 @@ from a2cli.command_line.arguments import training_of
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
-from a2cli.figures.files import DPI
 from a2cli.progress import NullReporter
 from a2cli.reports.report import Report, report_from
 from a2cli.reports.training_results import Spread, TrainingResults
+from a2cli.runs.figure_files import DPI
 from a2cli.statistics.intervals import spread
 from a2cli.transfer.figures import probes
 

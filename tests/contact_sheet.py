@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw
 
 from a2cli.ablate import figures as ablation
 from a2cli.compare_optimizers import figures as comparison
-from a2cli.figures.files import captioned, rendered
 from a2cli.predict import figures as predictions
 from a2cli.probe_invariance import figures as invariance
 from a2cli.probe_invariance import heat_maps
@@ -33,6 +32,7 @@ from a2cli.reports.predictions import Answer, Prediction, Predictions
 from a2cli.reports.study_results import Contender, PairVerdict, RatePoint, Table, TrialOutcome, Verdict
 from a2cli.reports.training_results import Accuracy, EpochLog, JudgedPart, Mistake, Spread, TrainingResult
 from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, TransferResults
+from a2cli.runs.figure_files import captioned, rendered
 from a2cli.training import figures as training
 from a2cli.training import near_duplicates_figure as near_duplicates
 from a2cli.training.by_class import judged_part

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from a2cli.figures import common
-from a2cli.figures.files import MOST_PIXELS, captioned, rendered
 from a2cli.formats import in_percent
 from a2cli.probe_invariance import figures as invariance
 from a2cli.probe_invariance import heat_maps
 from a2cli.runs.directory import Run
+from a2cli.runs.figure_files import MOST_PIXELS, captioned, rendered
 from a2cli.visualize_weights import figures as weights
 
 # Machado, Oliveira & Fernandes 2009, severity 1, in linear RGB; then CIE 1976 L*a*b* under D65.

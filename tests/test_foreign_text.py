@@ -21,8 +21,8 @@ from a2cli.compare_optimizers import figures as comparison_plots
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.figures import common
-from a2cli.figures.files import MOST_PIXELS, rendered
 from a2cli.reports.study_results import Contender, PairVerdict, Table
+from a2cli.runs.figure_files import MOST_PIXELS, rendered
 from a2cli.text import printable, shortened
 from a2cli.training import figures as training_plots
 from a2cli.visualize_weights import spectra_figures as spectra_plots

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from a2cli.data.decode import DamagedImageError, read_image, to_square
 from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
-from a2cli.figures.files import reason_of, rendered
 from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.predict.settings import PredictionSettings
 from a2cli.progress import ProgressReporter
 from a2cli.reports.predictions import Answer, Broken, Prediction, Predictions
+from a2cli.runs.figure_files import reason_of, rendered
 from a2cli.runtime import set_up
 from a2cli.storage import check_absent, write
 from a2cli.text import printable

@@ -1,1 +1,1 @@
-"""A run directory: the only writer there, and its checkpoints."""
+"""A run directory: the only writer there, its checkpoints, and figures as files."""

@@ -18,7 +18,6 @@ import numpy as np
 from a2cli import storage
 from a2cli.columns import Column, R, fields_of, in_csv
 from a2cli.errors import A2Error, DataError
-from a2cli.figures.files import captioned, reason_of, rendered
 from a2cli.models.files import load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter
@@ -26,6 +25,7 @@ from a2cli.reports.best import OF_TRIALS
 from a2cli.reports.best_results import ChosenRun
 from a2cli.reports.report import Report, read_report
 from a2cli.reports.training_results import EpochLog
+from a2cli.runs.figure_files import captioned, reason_of, rendered
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import TRAINING
 from a2cli.strict_json import plain, to_json
