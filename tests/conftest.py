@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded; each pytest-xdist worker has a core
 
@@ -59,7 +60,8 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "a2").write_text(f"#!{sys.executable} -IS\n{start}forked.client({address!r})\n")
         (folder / "a2").chmod(0o700)
         command = [sys.executable, Path(__file__).with_name("forked.py"), address]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as server:
+        one = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a copy has no other threads
+        with subprocess.Popen(command, env=one, stdin=PIPE, stdout=PIPE, start_new_session=True) as server:
             assert server.stdout and server.stdout.readline() == b"ready\n"
             yield folder
             server.communicate(timeout=60)  # its input ends, and with it the server

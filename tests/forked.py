@@ -81,13 +81,14 @@ def _load() -> None:
     from importlib import import_module
 
     gc.disable()
-    for module in pkgutil.walk_packages(import_module("a2cli").__path__, "a2cli."):
-        if not module.name.endswith("__main__"):
-            import_module(module.name)
+    for found in pkgutil.walk_packages(import_module("a2cli").__path__, "a2cli."):
+        if not found.name.endswith("__main__"):
+            import_module(found.name)
     for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.live", "PIL.PngImagePlugin"):
         import_module(name)
-    for name in ("atelier", "portraits"):
-        module = import_module(f"a2cli.data.{name}")
+    from a2cli.data import atelier, portraits
+
+    for module in (atelier, portraits):
         module.draw_set = partial(_draw_a_third, module.draw_set)
     gc.freeze()
     gc.enable()

@@ -13,6 +13,7 @@ from conftest import A2, draw_classes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
+from a2cli.data import atelier, portraits
 from a2cli.data.drawing import DrawnSet
 from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
 from a2cli.data.packing import pack
@@ -101,7 +102,9 @@ def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np
 def test_drawn_images_are_not_near_duplicates(
     name: str, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"a2cli.data.{name}.draw_{name}", lambda reporter: drawn(name))
+    monkeypatch.setattr(
+        {"atelier": atelier, "portraits": portraits}[name], f"draw_{name}", lambda reporter: drawn(name)
+    )
     assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
 
 
