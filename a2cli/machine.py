@@ -7,8 +7,6 @@ import sys
 from a2cli import __version__
 
 TORCH_BYTES = 3_700_000_000  # of address space: torch 2.14 takes 3.3 billion to load, and more to start threads
-    3_700_000_000  # of address space; torch 2.14 takes 3.3 billion as it is loaded, and more as it starts threads
-)
 
 
 def machine() -> dict[str, str | int]:

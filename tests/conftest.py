@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded; each
 
 import numpy as np
 import pytest
+from forked import started
 from jsonschema import Draft202012Validator
 from PIL import Image
 
@@ -50,21 +49,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of an `a2` that starts at once, for where the start is not what is tested (`forked.py`)."""
-    folder = tmp_path_factory.mktemp("forked")
-    if sys.platform != "linux":
-        (folder / "a2").symlink_to(Path(sys.executable).with_name("a2"))
+    with started(tmp_path_factory.mktemp("forked")) as folder:
         yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="a2-") as short:  # a socket's path has at most 107 characters
-        address = f"{short}/socket"
-        start = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport forked\n"
-        (folder / "a2").write_text(f"#!{sys.executable} -IS\n{start}forked.client({address!r})\n")
-        (folder / "a2").chmod(0o700)
-        command = [sys.executable, Path(__file__).with_name("forked.py"), address]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as server:
-            assert server.stdout and server.stdout.readline() == b"ready\n"
-            yield folder
-            server.communicate(timeout=60)  # its input ends, and with it the server
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,7 +1,7 @@
 """`a2` without its start-up: copies of a process that has loaded torch and all of a2cli, and computed nothing.
 
-`python forked.py SOCKET` is that process; it ends with its standard input. `client` is the `a2` in conftest's `forked`
-folder: it hands over its arguments, environment, folder, ignored signals and open standard streams, passes signals on
+`python forked.py SOCKET` is that process; it ends with its standard input. `client` is the `a2` that `started` makes:
+it hands over its arguments, environment, folder, ignored signals and open standard streams, passes signals on
 and ends as its copy does; where it is killed, so is the copy. What is tested is the copy: `main()` from its beginning,
 on the client's streams. It draws a third of the built-in sets. Linux only.
 """
@@ -12,12 +12,37 @@ import select
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST = 1 << 20  # bytes of arguments and environment
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Path]:
+    """Put an `a2` that starts at once into a folder, for as long as this lasts; without Linux, the installed one."""
+    import subprocess
+    import tempfile
+
+    if sys.platform != "linux":
+        (folder / "a2").symlink_to(Path(sys.executable).with_name("a2"))
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="a2-") as short:  # a socket's path has at most 107 characters
+        address = f"{short}/socket"
+        lines = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport forked\n"
+        (folder / "a2").write_text(f"#!{sys.executable} -IS\n{lines}forked.client({address!r})\n")
+        (folder / "a2").chmod(0o700)
+        one = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a copy has no other threads
+        command, pipe = [sys.executable, __file__, address], subprocess.PIPE
+        with subprocess.Popen(command, env=one, stdin=pipe, stdout=pipe, start_new_session=True) as server:
+            assert server.stdout and server.stdout.readline() == b"ready\n"
+            yield folder
+            server.communicate(timeout=60)  # its input ends, and with it the server
 
 
 def client(address: str) -> None:
@@ -81,13 +106,14 @@ def _load() -> None:
     from importlib import import_module
 
     gc.disable()
-    for module in pkgutil.walk_packages(import_module("a2cli").__path__, "a2cli."):
-        if not module.name.endswith("__main__"):
-            import_module(module.name)
+    for found in pkgutil.walk_packages(import_module("a2cli").__path__, "a2cli."):
+        if not found.name.endswith("__main__"):
+            import_module(found.name)
     for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.live", "PIL.PngImagePlugin"):
         import_module(name)
-    for name in ("atelier", "portraits"):
-        module = import_module(f"a2cli.data.{name}")
+    from a2cli.data import atelier, portraits
+
+    for module in (atelier, portraits):
         module.draw_set = partial(_draw_a_third, module.draw_set)
     gc.freeze()
     gc.enable()
