@@ -326,7 +326,7 @@ def test_the_parts_of_the_time_make_up_the_whole(passes: Callable[[float], None]
 )
 def test_a_dry_run_says_how_many_run_side_by_side(flags: str, words: str, a2: A2,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    for module in ("training", "ablation", "comparison"):
-        monkeypatch.setattr(f"a2cli.checks.{module}.cores", lambda: 2)
+    for package in ("train", "ablate", "compare_optimizers"):
+        monkeypatch.setattr(f"a2cli.{package}.checks.cores", lambda: 2)
     ended = a2(*flags.split(), "--dry-run")
     assert words in " ".join(ended.out.split()), ended

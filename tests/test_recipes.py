@@ -29,10 +29,10 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, "docs")
 import optimizers
-from a2cli.console.comparison import show_comparison
-from a2cli.report import report_from
-from a2cli.results.columns import in_csv
-from a2cli.results.comparison import contender_columns
+from a2cli.columns import in_csv
+from a2cli.compare_optimizers.console import show_comparison
+from a2cli.reports.report import report_from
+from a2cli.reports.study_results import contender_columns
 report = report_from(json.loads(Path(sys.argv[1]).read_text()))
 show_comparison(report, Path("run"))
 print(json.dumps(in_csv(contender_columns(0.5), report.results.tables[0].contenders)))
@@ -50,6 +50,7 @@ def make(diff: str, root: Path) -> None:
             old, new = ("".join(line[1:] + "\n" for line in lines if line[0] in kinds) for kinds in (" -", " +"))
             assert text.count(old) == 1 or not text, f"{name}: {old}"
             text = text.replace(old, new) if text else new
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
 
 
