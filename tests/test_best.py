@@ -16,10 +16,10 @@ from a2cli import main
 from a2cli.compare_optimizers.verdict import comparison_verdict
 from a2cli.reports.ablation_results import AblationResults, Combination
 from a2cli.reports.best import best_run, choose
+from a2cli.reports.report import read_report
 from a2cli.reports.study_results import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
 from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.statistics.intervals import spread_of_shares
-from a2cli.storage import read_report
 from a2cli.training import trial
 
 # Which it is
