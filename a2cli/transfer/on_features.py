@@ -22,7 +22,7 @@ from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
-from a2cli.reports.report import Report
+from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResults
 from a2cli.reports.transfer_results import ProbeScore, TransferResults
 from a2cli.runs.directory import Run
@@ -93,6 +93,11 @@ class Features:
             if (size := 4 * values.numel()) > PROBE_BYTES:
                 raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
         return split_of(self.packed, alone)
+
+    def expected(self, alone: TrainFeaturesSettings) -> tuple[ModelCard, DataSummary]:
+        """Return the card of the network that a run saves, and what its report says of the data."""
+        job = self._job(alone)
+        return job.card, job.summary
 
     def train(
         self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
