@@ -5,7 +5,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from a2cli import main
 from a2cli.command_line.arguments import training_of
 from a2cli.reports.report import Report, read_report
 from a2cli.reports.training_results import CalibrationBin, TrainingResult, TrainingResults
+from a2cli.reports.transfer_results import OWN_HEAD
 from a2cli.runs.directory import Run
 from a2cli.settings.kinds import split_into_runs
 from a2cli.statistics.intervals import wilson
@@ -67,7 +68,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["train-cnn", *RUN, "--test-fraction", "0.2", "--seeds", "2", "--jobs", "1", "--out", "seeds"],
             ["extract-features", "--backbone", "squeezenet1_1", "--weights", "none", "--image-size", "32", "--data",
              "set", "--layer", "features.12", "--grid", "1", "--threads", "1", "--device", "cpu", "--quiet"],
-            ["train-mlp", "--features", "features.safetensors", *HEAD, "--epochs", "2", "--final", "--out", "head"],
+            ["train-mlp", "--features", "features.safetensors", "--probe", *HEAD, "--epochs", "2", "--final",
+             "--out", "head"],
             [*TUNE, "--out", "tuned"],
         ):  # fmt: skip
             patch.setattr(sys, "argv", ["a2", *once(command)])
@@ -127,6 +129,9 @@ def forge(folder: Path, change: Callable[[TrainingResult], TrainingResult] = all
     result = change(report.results.runs[0])
     verdict = training_verdict([result], [*report.history.values()], settings.training.monitor, settings=settings)
     report = replace(report, results=replace(report.results, runs=[result], verdict=verdict))
+    if report.transfer:
+        probes = [replace(one, test=result.test) if one.answer == OWN_HEAD else one for one in report.transfer.probes]
+        report = replace(report, transfer=replace(report.transfer, probes=probes))
     Run(folder).write_report(report)
     return report
 
@@ -300,6 +305,20 @@ def test_random_weights_called_pretrained_are_refused(place: Path, a2: A2) -> No
 def test_a_backbone_is_held_to_the_card(place: Path, a2: A2) -> None:
     rewrite(place / "head/report.json", lambda r: r["transfer"]["backbone"].update(backbone="alexnet"))
     refuses(place, a2, "head", "transfer.backbone.backbone is alexnet, but squeezenet1_1 by head/model/model.json")
+
+
+def test_the_probe_of_the_runs_own_head_is_its_result(place: Path, a2: A2) -> None:
+    def better(report: dict[str, Any]) -> None:
+        (probe,) = (one for one in report["transfer"]["probes"] if one["answer"] == "this run's head")
+        probe["test"] = asdict(wilson(probe["test"]["count"], probe["test"]["count"]))
+
+    rewrite(place / "head/report.json", better)
+    refuses(place, a2, "head", "transfer.probes[0].test.correct is ", " by results.runs[0].test")
+
+
+def test_a_stage_is_measured_again(place: Path, a2: A2) -> None:
+    forge(place / "tuned/stages/1-head", other_classes)
+    refuses(place, a2, "tuned", "tuned/stages/1-head/report.json: results.runs[0].judged.confusion: ", "its weights")
 
 
 STAGES: Sequence[tuple[str, Any, str]] = [

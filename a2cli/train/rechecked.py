@@ -3,7 +3,7 @@
 A report's SHA-256 shows damage and plain edits, but whoever edits can compute it anew. What is stored twice, or follows
 from other numbers, has to agree all the same: counts and accuracies, the confusion matrix, the epochs in report.json,
 metrics.csv and the checkpoint, the seeds or stages and what is said of all, the verdict, the weights' SHA-256. Whoever
-rewrites all of it consistently is not noticed: only training or measuring again shows that.
+rewrites all of it consistently is noticed by measuring the network again (`measured_again.py`), as far as that goes.
 """
 
 import re
@@ -24,7 +24,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.storage import read_json
 from a2cli.strict_json import plain
 from a2cli.train.over_runs import over_runs
-from a2cli.train.rechecked_backbone import in_backbone, in_stages_chosen
+from a2cli.train.rechecked_backbone import in_backbone, in_probes, in_stages_chosen
 from a2cli.train.rechecked_classes import by_class
 from a2cli.train.rechecked_files import (
     downgraded,
@@ -136,6 +136,7 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     yield from in_card(folder, report)
     yield from in_kept_weights(folder, settings)
     yield from in_backbone(folder, report, settings)
+    yield from in_probes(folder, report)
     if report.transfer:
         yield from _in_stages(folder, report.transfer, result, history, settings)
     yield from downgraded(folder)

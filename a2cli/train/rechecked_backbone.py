@@ -6,7 +6,8 @@ from pathlib import Path
 
 from a2cli.errors import DataError
 from a2cli.reports.report import Report
-from a2cli.reports.transfer_results import StageResult
+from a2cli.reports.training_results import TrainingResults
+from a2cli.reports.transfer_results import OWN_HEAD, StageResult
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings, stages_of
 from a2cli.storage import read_json
@@ -53,6 +54,17 @@ def in_stages_chosen(folder: Path, stages: list[StageResult], settings: AnyTrain
             ("epochs", stage.epochs, min(stage.epochs, chosen.epochs)),  # early stopping leaves some out
         ):
             yield from (Difference(file, *found, by) for found in unlike(one, other, f"{at}.{name}"))
+
+
+def in_probes(folder: Path, report: Report) -> Iterator[Difference]:
+    """Yield where the row of the run's own head among the probes is otherwise than its result."""
+    assert isinstance(report.results, TrainingResults), "its caller looked"
+    (result, *_), file = report.results.runs, folder / "report.json"
+    for i, probe in enumerate(report.transfer.probes if report.transfer else []):
+        for name in ("train", "val", "test") if probe.answer == OWN_HEAD else ():
+            at = f"transfer.probes[{i}].{name}"
+            for found in unlike(getattr(probe, name), getattr(result, name), at):
+                yield Difference(file, *found, f"results.runs[0].{name}")
 
 
 def _other(file: Path, stated: object, derived: dict[str, object], by: str) -> Iterator[Difference]:

@@ -24,7 +24,7 @@ from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResults
-from a2cli.reports.transfer_results import ProbeScore, TransferResults
+from a2cli.reports.transfer_results import OWN_HEAD, ProbeScore, TransferResults
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainMlpSettings
@@ -156,7 +156,7 @@ class Features:
         for layer in reporter.parts([*self.file.layers]):
             reporter.phase("probing", "probing")
             if layer == self.layer:
-                found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
+                found.append(ProbeScore(layer, OWN_HEAD, "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
                 found.append(self._mlp(alone, run, reporter, final=final))
                 reporter.phase("probing", "probing", brief=True)
