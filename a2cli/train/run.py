@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from a2cli.data.packing import Packed
-from a2cli.data.splits import Split
+from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError, naming
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
@@ -124,16 +124,16 @@ def _measure_again(
     ground: TrainingTask, folder: Path, alone_in: Mapping[str, AnyTraining], reporter: ProgressReporter
 ) -> None:
     """Hold the runs that are done to the data and to what their saved networks get on it; raises DataError."""
-    done = []
+    packed, done = ground.packed, []
     for name, alone in alone_in.items():
         run = Run(folder / name)
-        report = run.previous_report(alone, ground.packed.fingerprint)
+        report = run.previous_report(alone, packed.fingerprint)
         if report and report.status == "done":
             done.append((alone, run))
     if done:
         reporter.phase(f"measuring again what is trained ({counted(len(done), 'network')})", "evaluating")
     for alone, run in done:
-        check_again(run, alone, JudgedOn(ground.packed, ground.check(alone), *ground.expected(alone)), reporter)
+        check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *ground.expected(alone)), reporter)
 
 
 def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
