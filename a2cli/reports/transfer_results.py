@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from a2cli.reports.training_results import Accuracy, Spread
 
+OWN_HEAD = "this run's head"  # among the probes
+
 
 @dataclass(frozen=True)
 class LayerFeatures:

@@ -3,7 +3,7 @@
 A report's SHA-256 shows damage and plain edits, but whoever edits can compute it anew. What is stored twice, or follows
 from other numbers, has to agree all the same: counts and accuracies, the confusion matrix, the epochs in report.json,
 metrics.csv and the checkpoint, the seeds or stages and what is said of all, the verdict, the weights' SHA-256. Whoever
-rewrites all of it consistently is not noticed: only training or measuring again shows that.
+rewrites all of it consistently is noticed by measuring the network again (`measured_again.py`), as far as that goes.
 """
 
 import re
@@ -24,6 +24,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.storage import read_json
 from a2cli.strict_json import plain
 from a2cli.train.over_runs import over_runs
+from a2cli.train.rechecked_backbone import in_backbone, in_probes, in_stages_chosen
 from a2cli.train.rechecked_classes import by_class
 from a2cli.train.rechecked_files import (
     downgraded,
@@ -44,6 +45,7 @@ from a2cli.versions import upgraded
 # Kept weights are measured once more after the last epoch, by --final perhaps on another machine, which rounds
 # otherwise: an image on the edge, and the loss a little, may differ.
 ROUNDING_IMAGES, ROUNDING_LOSS = 0.005, 0.01
+CURVE_READS = "test_curve_reads"  # the first version counted none
 NO_DIGEST = (
     "{}: of an earlier a2, without a SHA-256; its numbers agree with each other and with the run's other files, "
     "which is all that can be checked"
@@ -103,7 +105,9 @@ def _over_several(
         for field, one, other in unlike(stated.get(name), value, name):
             if field != "results.verdict" and not (testing and "test" in field):
                 yield Difference(file, field, one, other, by)
-    first = next(iter(reports.values()))
+    first, curve = next(iter(reports.values())), max(found.test_curve_reads for found in reports.values())
+    if report.test_curve_reads != curve and CURVE_READS in read_json(file):
+        yield Difference(file, CURVE_READS, report.test_curve_reads, curve, by)
     for field, one, other in unlike(report.data, first.data, "data"):
         yield Difference(file, field, one, other, by)
     if report.test_reads < any(one.test for one in report.results.runs):
@@ -120,6 +124,9 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     stages = report.transfer.stages if report.transfer else []
     told = [*_by_counts(result, report), *_by_epochs(result, history, settings, [stage.epochs for stage in stages])]
     yield from (Difference(file, *one) for one in told)
+    curve = sum(log.test_accuracy is not None for log in history)
+    if report.test_curve_reads != curve and CURVE_READS in read_json(file):
+        yield Difference(file, CURVE_READS, report.test_curve_reads, curve, "history")
     if history and len(history) >= max(result.kept_epoch, 1):
         verdict = training_verdict([result], [history], settings.training.monitor, settings=settings)
         yield from _in_words(file, report.results.verdict, replace(report.results, verdict=verdict))
@@ -128,6 +135,8 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     yield from in_weights(folder, result)
     yield from in_card(folder, report)
     yield from in_kept_weights(folder, settings)
+    yield from in_backbone(folder, report, settings)
+    yield from in_probes(folder, report)
     if report.transfer:
         yield from _in_stages(folder, report.transfer, result, history, settings)
     yield from downgraded(folder)
@@ -232,6 +241,7 @@ def _in_stages(
 ) -> Iterator[Difference]:
     """Yield where a fine-tuning's report and those of its stages differ."""
     file = folder / "report.json"
+    yield from in_stages_chosen(folder, transfer.stages, settings)
     ends = list(accumulate(stage.epochs for stage in transfer.stages))
     for i, (stage, end) in enumerate(zip(transfer.stages, ends, strict=True)):
         child = Run(folder / stage.folder)

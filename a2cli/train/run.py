@@ -1,6 +1,6 @@
 """Every training command: a network trained in a run directory, on one seed, several, or on folds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,19 +9,21 @@ from typing import Any, Protocol
 import torch
 
 from a2cli.data.packing import Packed
-from a2cli.data.splits import Split
+from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError, naming
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
+from a2cli.models.zoo import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
-from a2cli.reports.report import Report, new_report
+from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import TrainingResults
 from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
+from a2cli.train.measured_again import JudgedOn, check_again
 from a2cli.train.over_runs import over_runs
 from a2cli.train.rechecked import check_training
 from a2cli.train.side_by_side import train_side_by_side
@@ -46,6 +48,10 @@ class TrainingTask(Protocol):
 
     def check(self, alone: Any) -> Split:
         """Return a run's split; raises SettingsError or DataError for what would stop the run."""
+        ...
+
+    def expected(self, alone: Any) -> tuple[ModelCard, DataSummary]:
+        """Return the card of the network that a run saves, and what its report says of the data."""
         ...
 
     def train(self, alone: Any, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool) -> Report:
@@ -104,6 +110,7 @@ def train_network(
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, ground.packed.fingerprint)
+        _measure_again(ground, run.folder, alone_in, reporter)
         if previous and previous.status == "done" and not final:
             reporter.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:
@@ -111,6 +118,22 @@ def train_network(
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
         return _several(settings, ground, run, reporter, final, jobs, warnings)
+
+
+def _measure_again(
+    ground: TrainingTask, folder: Path, alone_in: Mapping[str, AnyTraining], reporter: ProgressReporter
+) -> None:
+    """Hold the runs that are done to the data and to what their saved networks get on it; raises DataError."""
+    packed, done = ground.packed, []
+    for name, alone in alone_in.items():
+        run = Run(folder / name)
+        report = run.previous_report(alone, packed.fingerprint)
+        if report and report.status == "done":
+            done.append((alone, run))
+    if done:
+        reporter.phase(f"measuring again what is trained ({counted(len(done), 'network')})", "evaluating")
+    for alone, run in done:
+        check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *ground.expected(alone)), reporter)
 
 
 def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:

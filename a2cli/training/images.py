@@ -47,6 +47,11 @@ class Images:
             check_norm(alone.network, alone.dataset.image_size, len(split.train) % batch_size or batch_size)
         return split
 
+    def expected(self, alone: ImageTraining) -> tuple[ModelCard, DataSummary]:
+        """Return the card of the network that a run saves, and what its report says of the data."""
+        job = make_job(alone, self)
+        return job.card, job.summary
+
     def train(
         self, alone: ImageTraining, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:

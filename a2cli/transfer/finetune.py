@@ -15,7 +15,7 @@ from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
-from a2cli.reports.report import Report
+from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.reports.transfer_results import StageResult, TransferResults
 from a2cli.runs.directory import Run
@@ -93,6 +93,10 @@ class Finetuning:
             for plan in plans:
                 check_batch_norms(learning_part(network, plan.cut, cached=False), self.trunk.image_size, plan)
         return split
+
+    def expected(self, alone: FinetuneSettings) -> tuple[ModelCard, DataSummary]:
+        """Return the card of the network that a run saves, and what its report says of the data."""
+        return self._card(alone), summary_of(self.packed, split_of(self.packed, alone), self.source)
 
     def train(
         self, alone: FinetuneSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool

@@ -22,9 +22,9 @@ from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import Transfer, build_head
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
-from a2cli.reports.report import Report
+from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResults
-from a2cli.reports.transfer_results import ProbeScore, TransferResults
+from a2cli.reports.transfer_results import OWN_HEAD, ProbeScore, TransferResults
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainMlpSettings
@@ -94,6 +94,11 @@ class Features:
                 raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
         return split_of(self.packed, alone)
 
+    def expected(self, alone: TrainFeaturesSettings) -> tuple[ModelCard, DataSummary]:
+        """Return the card of the network that a run saves, and what its report says of the data."""
+        job = self._job(alone)
+        return job.card, job.summary
+
     def train(
         self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
     ) -> Report:
@@ -151,7 +156,7 @@ class Features:
         for layer in reporter.parts([*self.file.layers]):
             reporter.phase("probing", "probing")
             if layer == self.layer:
-                found.append(ProbeScore(layer, "this run's head", "", trained.train, trained.val, trained.test))
+                found.append(ProbeScore(layer, OWN_HEAD, "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
                 found.append(self._mlp(alone, run, reporter, final=final))
                 reporter.phase("probing", "probing", brief=True)
