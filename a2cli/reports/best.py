@@ -9,10 +9,10 @@ from statistics import fmean
 from a2cli import storage
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.reports.ablation_results import AblationResults, Combination
+from a2cli.reports.ablation_results import NOTHING, WHOLE, AblationResults, Combination
 from a2cli.reports.best_results import BestRun, ChosenRun
 from a2cli.reports.report import Report, read_report
-from a2cli.reports.study_results import ComparisonResults, TrialOutcome
+from a2cli.reports.study_results import ComparisonResults, TrialOutcome, called
 from a2cli.reports.training_results import TrainingResults
 from a2cli.settings.kinds import TRAINING
 
@@ -29,7 +29,7 @@ def best_run(results: object) -> BestRun | None:
     """
     if isinstance(results, ComparisonResults):
         contenders = [one for table in results.tables for one in table.contenders]
-        return _best_trial([(one.name, f"{one.name} at {one.learning_rate:g}", one.runs) for one in contenders])
+        return _best_trial([(one.name, f"{called(one.name)} at {one.learning_rate:g}", one.runs) for one in contenders])
     if isinstance(results, AblationResults):
         return _best_trial([(one.name, f"the training {_kept(one)}", one.runs) for one in results.combinations])
     if not isinstance(results, TrainingResults) or len(results.runs) < 2:
@@ -63,7 +63,7 @@ def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> B
 
 def _kept(combination: Combination) -> str:
     """Return in words what a combination has or lacks."""
-    words = {"all": "with all ingredients", "none": "with no ingredient"}
+    words = {WHOLE: "with all ingredients", NOTHING: "without any ingredient"}
     return words.get(combination.name, combination.name.replace("only", "with only", 1))
 
 
