@@ -61,7 +61,10 @@ def list_manifest(path: Path) -> Listing:
         if not image or not label or "\0" in image:
             raise DataError(f"{at}: expected a path and a label, got {listed([image, label])}")
         if part is None:
-            raise DataError(f"{at}: {_unknown(line.values[split or ''], split or '')}")
+            said = line.values[split or ""]
+            raise DataError(
+                f"{at}: expected as split {UNDERSTOOD}, got {printable(said)!r}{nearest(said, SPLIT_WORDS)}"
+            )
         real = os.path.normpath(path.parent / image)
         other, other_label = first.setdefault(real, (line.number, label))
         if other != line.number:
@@ -83,11 +86,6 @@ def list_manifest(path: Path) -> Listing:
         check_same_classes(files, where)
     unused = [f"column {name}" for name in columns if name not in {"path", "label", split}]
     return Listing(files, unused=unused, notes=notes)
-
-
-def _unknown(said: str, column: str) -> str:
-    """Return what is wrong with a value that is no part of a split."""
-    return f"{printable(column)} {printable(said)!r}{nearest(said, SPLIT_WORDS)}; expected {UNDERSTOOD}"
 
 
 def _lines(file: Iterator[str], where: str) -> tuple[list[str], list[Line]]:

@@ -43,20 +43,20 @@ def best_run(results: object) -> BestRun | None:
 def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
     """Return the best run of several contenders or combinations: their names, as they are called, and their runs."""
     candidates = []
-    for name, called, runs in several:
+    for name, title, runs in several:
         known = [one.accuracy for one in runs if one.accuracy is not None]  # of those that diverged as well
         done = {one: one.accuracy for one in runs if one.status == "done" and one.accuracy is not None}
         if done:
-            candidates.append((len(known), fmean(known), name, called, done))
+            candidates.append((len(known), fmean(known), name, title, done))
     if not candidates:
         return None
-    count, mean, name, called, done = max(candidates, key=lambda one: one[:2])
+    count, mean, name, title, done = max(candidates, key=lambda one: one[:2])
     best = max(done, key=lambda one: done[one])
     equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
     highest = "is the first with the highest" if equal else "has the highest"
-    reason = f"{called} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
+    reason = f"{title} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
-        reason = f"{called} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
+        reason = f"{title} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
 

@@ -26,8 +26,8 @@ def training_verdict(
 ) -> str:
     """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
-    What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (`monitor` chose the best epoch), whether
-    that beats always answering the largest class, how far training is ahead, whether validation accuracy was higher
+    What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (`monitor`
+    chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether validation accuracy was higher
     after the last epoch than after the kept one, and whether it was still rising at the end.
     """
     only, what = runs[0], repeated_by(runs)
@@ -83,10 +83,9 @@ def on_same_images(data: DataSummary, what: str = "seeds", *, tested: bool = Fal
     parts += [counted(data.test, "test image")] * (tested and ("test" in data.given or what == "folds"))
     if not parts:
         return []
-    return [
-        f"All {what} are judged on the same {' and '.join(parts)}, so the interval is over trainings alone, not over "
-        "images."
-    ]
+    interval = "the interval of accuracy on them is" if len(parts) == 1 else "the intervals are"
+    same = f"All {what} are judged on the same {' and '.join(parts)}"
+    return [f"{same}, so {interval} over trainings alone, not over images."]
 
 
 def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
