@@ -27,8 +27,9 @@ def training_verdict(
     """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
     What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (`monitor`
-    chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether validation accuracy was higher
-    after the last epoch than after the kept one, and whether it was still rising at the end.
+    chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether
+    validation accuracy was higher after the last epoch than after the kept one, and whether it was still rising at the
+    end.
     """
     only, what = runs[0], repeated_by(runs)
     in_stages = isinstance(settings, FinetuneSettings)  # each of which has a rate of its own
