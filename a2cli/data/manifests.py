@@ -80,7 +80,7 @@ def list_manifest(path: Path) -> Listing:
             f"{where}, line {some[0].number}: expected a split in every line or in none, and here it is empty{more}"
         )
     if given != {""} and "train" not in given:
-        raise DataError(f"{where}: expected lines whose split is train, got {listed(parts)} alone")
+        raise DataError(f"{where}: expected lines for train, got {listed(parts)} alone")
     check_class_names({label for _, label, _ in files}, where, "labels")
     if given != {""}:
         check_same_classes(files, where)
