@@ -87,7 +87,7 @@ def _load() -> None:
     for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.live", "PIL.PngImagePlugin"):
         import_module(name)
     for name in ("atelier", "portraits"):
-        module = import_module(f"a2cli.data.{name}")
+        module = import_module(f"a2cli.drawn_sets.{name}")
         module.draw_set = partial(_draw_a_third, module.draw_set)
     gc.freeze()
     gc.enable()
