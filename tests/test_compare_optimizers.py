@@ -385,6 +385,8 @@ def test_the_table_of_trials_shows_each_contenders_best_rate(tmp_path: Path) -> 
     ledger.accuracy = found.get
     wanted = [*found, ("adam", 0.01, 1), ("momentum", 0.1, 0)]
     assert ledger._rows(wanted) == [("adam", "3/4", "0.800"), ("sgd", "1/1", "0.500"), ("momentum", "0/1", "")]
+    ledger.called = str.upper
+    assert [name for name, *_ in ledger._rows(wanted)] == ["ADAM", "SGD", "MOMENTUM"]
 
 
 def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
