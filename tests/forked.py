@@ -111,9 +111,8 @@ def _load() -> None:
             import_module(found.name)
     for name in ("torchvision", "sklearn.linear_model", "joblib", "typer", "rich.live", "PIL.PngImagePlugin"):
         import_module(name)
-    from a2cli.drawn_sets import atelier, portraits
-
-    for module in (atelier, portraits):
+    for name in ("atelier", "portraits"):
+        module = import_module(f"a2cli.drawn_sets.{name}")
         module.draw_set = partial(_draw_a_third, module.draw_set)
     gc.freeze()
     gc.enable()

@@ -17,8 +17,9 @@ from a2cli.ablate.ingredients import base_training, name_of, remove_ingredients
 from a2cli.ablate.settings import AblateCnnSettings, AblationSettings
 from a2cli.ablate.verdict import ablation_verdict
 from a2cli.reports.ablation_results import AblationResults, Combination, Contribution
+from a2cli.reports.best import best_run
 from a2cli.reports.best_results import BestRun
-from a2cli.reports.report import Report
+from a2cli.reports.report import Report, report_from
 from a2cli.reports.study_results import PairVerdict, TrialOutcome, TrialStatus, Verdict
 from a2cli.settings.declare import flat
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings, TrainingSettings
@@ -222,6 +223,26 @@ def test_a_dry_run_says_what_would_be_trained(ablate: A2, tmp_path: Path) -> Non
     assert not (tmp_path / "runs").exists()
 
 
+def test_no_combination_is_called_none(ablate: A2, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not in tables, verdict, progress or what is best; its name in the report stays."""
+    flags = ["-w", "norm=none", "-w", "label_smoothing=0", "--design", "all", "--seeds", "2"]
+    ended = ablate(*flags[:-2], "--seeds", "2", "--out", "out")
+    assert ended.status == 0
+    shown = ablate("--resume", "out")
+    found = results(Path("out"))
+    assert [one["name"] for one in found["combinations"]][-1] == "none"
+    assert ", without any 0." in found["verdict"] and "none" not in found["verdict"].lower()
+    assert "none" not in found["best"]["reason"] and shown.status == 0
+    report = report_from(json.loads(Path("out/report.json").read_text()))
+    show_ablation(report, Path("out"))
+    printed = capsys.readouterr().out
+    assert "without any ingredient" in printed and " none " not in printed.replace("(none)", "")
+    nothing = next(one for one in report.results.combinations if not one.kept)
+    assert best_run(replace(report.results, combinations=[nothing])).reason.startswith(
+        "the training without any ingredient has the highest"
+    )
+
+
 def contribution(name: str, difference: float, half: float, verdict: Verdict) -> Contribution:
     pair = PairVerdict("all", f"without {name}", 4, difference, difference - half, difference + half, verdict, None)
     return Contribution(name, {}, pair, None)
@@ -242,7 +263,7 @@ def test_the_words_name_what_is_shown_to_help() -> None:
     assert "Of those shown to help taken away alone, b brings most: +3.0 points [+2.0, +4.0]." in said
     assert "Undecided: a." in said
     said = ablation_verdict(replace(found, ingredients=ingredients[:1]))
-    assert "None is shown to help taken away alone." in said
+    assert "No ingredient is shown to help taken away alone." in said
 
 
 def test_the_words_say_what_failed() -> None:
@@ -282,6 +303,6 @@ def test_the_table_has_all_without_each_none_and_the_best(capsys: pytest.Capture
     table = capsys.readouterr().out.partition("trained with")[2].partition("Points of")[0]
     rows = [" ".join(line.split()) for line in table.splitlines()[2:] if line.strip()]
     assert [re.split(r" 0\.\d{3} ±", row)[0] for row in rows] == [
-        "all", "without optimizer (sgd, 0.1)", "without crop", "only optimizer", "none",
+        "all ingredients", "without optimizer (sgd, 0.1)", "without crop", "only optimizer", "without any ingredient",
     ]  # fmt: skip
     assert rows[1].endswith("0.550 ± 0.071 0.00 to 1.00")

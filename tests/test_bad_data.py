@@ -141,8 +141,23 @@ MANIFESTS: dict[str, tuple[bytes, str]] = {
     "no label": (b"path,label\nset/ada/0.png\n", "line 2"),
     "zero byte": (b"path,label\nset/ada\0.png,ada\n", "line 2"),
     "endless field": (b"path,label\n" + b"x" * 200_000 + b",ada\n", "line 2: not a row of a CSV file"),
-    "bad split": ("\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ",tset"]).encode(), "line 3"),
-    "split here and there": ("\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ","]).encode(), "in none"),
+    "bad split": (
+        "\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ",tset"]).encode(),
+        "line 3: expected as split",
+    ),
+    "misspelt split": (
+        "\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ",validaton"]).encode(),
+        "got 'validaton'; did you mean 'validation'?\n",
+    ),
+    "split here and there": (
+        "\n".join(["path,label,split", LINES[0] + ",train", LINES[5] + ","]).encode(),
+        "line 3: expected a split in every line or in none, and here it is empty\n",
+    ),
+    "split twice empty": (
+        "\n".join(["path,label,split", LINES[0] + ",train", *(one + "," for one in LINES[5:8])]).encode(),
+        "line 3: expected a split in every line or in none, and here it is empty, as 2 more lines have",
+    ),
+    "no path": ("\n".join(["path,label", *LINES, ",ada"]).encode(), "expected a path and a label, got '', 'ada'\n"),
     "no training": ("\n".join(["path,label,split", *(line + ",val" for line in LINES)]).encode(), "lines for train"),
     "missing file": ("\n".join(["path,label", *LINES, "set/ada/nosuch.png,ada"]).encode(), "set/ada/nosuch.png: "),
     "folder": ("\n".join(["path,label", *LINES, "set/ada,ada"]).encode(), "set/ada: Is a directory"),

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,9 +18,11 @@ from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
 from a2cli.compare_optimizers import comparison
 from a2cli.compare_optimizers.checks import seconds_of
+from a2cli.compare_optimizers.comparison import Comparison
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.compare_optimizers.settings import CompareSettings, ComparisonSettings
 from a2cli.progress import NullReporter
+from a2cli.reports.study_results import called
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.directory import Run
 from a2cli.settings.training import TrainingSettings
@@ -382,3 +385,27 @@ def test_the_table_of_trials_shows_each_contenders_best_rate(tmp_path: Path) -> 
     ledger.accuracy = found.get
     wanted = [*found, ("adam", 0.01, 1), ("momentum", 0.1, 0)]
     assert ledger._rows(wanted) == [("adam", "3/4", "0.800"), ("sgd", "1/1", "0.500"), ("momentum", "0/1", "")]
+    ledger.called = str.upper
+    assert [name for name, *_ in ledger._rows(wanted)] == ["ADAM", "SGD", "MOMENTUM"]
+
+
+def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
+    """Not in plan, tables, verdict, progress or what is best; its name in the report stays."""
+    flags = ["--optimizers", "adam", "--schedulers", "none,cosine", "--tuning", "none", "--seeds", "2"]
+    plan = " ".join(compare(*flags, "--dry-run").out.split())
+    assert "Contenders: scheduler none, cosine Trials" in plan
+    ended = compare(*flags, "--out", "out")
+    assert ended.status == 0
+    shown, found = " ".join(ended.out.partition("All at one learning rate")[2].split()), results(tmp_path / "out")
+    names = {one["name"] for one in found["tables"][0]["contenders"]}
+    assert names == {"none", "cosine"}
+    assert "scheduler none" in shown and "none" not in re.sub("scheduler[ -]none", "", shown)
+    assert "scheduler none ahead" in ended.err or "cosine ahead" in ended.err
+    assert "none" not in found["verdict"].replace("scheduler none", "")
+    assert "none" not in found["best"]["reason"].replace("scheduler none", "")
+
+
+def test_a_contenders_none_is_its_schedulers() -> None:
+    named = {"none": "scheduler none", "adam none": "adam scheduler none", "cosine": "cosine"}
+    assert {name: called(name) for name in named} == named
+    assert Comparison.called(None, "sgd none batch 8") == "sgd scheduler none batch 8"

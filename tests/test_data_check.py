@@ -82,7 +82,12 @@ def test_what_is_damaged_or_blank_is_wrong(a2: A2, data: Path) -> None:
     assert (ended.status, ended.err.count("error: ")) == (3, 2)
     assert "error: 1 damaged file, as ada/0.png" in ended.err
     assert "error: 1 image of one single value, as bea/blank.png" in ended.err
-    assert "Nothing is wrong" not in ended.out
+    assert ended.out.splitlines()[-1] == "2 errors below."
+    assert "Nothing is wrong" not in ended.out and "No errors" not in ended.out
+    (data / "ada/photo.heic").write_bytes(b"heic")
+    (data / "bea/blank.png").unlink()
+    ended = a2("data", "check", data)
+    assert (ended.status, ended.out.splitlines()[-1]) == (3, "1 error below; 1 warning above.")
 
 
 def test_identical_images_are_wrong_under_two_labels_only(a2: A2, data: Path) -> None:

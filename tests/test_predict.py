@@ -3,9 +3,10 @@
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import A2, TINY, Ended, edit, flip
+from conftest import A2, ROOT, TINY, Ended, edit, flip
 from PIL import Image
 from torch import Tensor, nn
 
@@ -26,7 +27,8 @@ from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.predict import run as experiment
 from a2cli.predict.figures import contact_sheet
 from a2cli.progress import NullReporter
-from a2cli.reports.predictions import Answer, Prediction, Predictions
+from a2cli.reports.best_results import ChosenRun
+from a2cli.reports.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
 from a2cli.settings.presets import resolve
@@ -449,3 +451,13 @@ def test_of_equal_answers_the_first_class_is_given() -> None:
     read = experiment.Read(NamedImage("x.png", "x.png"), np.zeros((2, 2, 3), np.uint8), None, False)
     (found,) = experiment._answers([read], equal, 4, torch.device("cpu"))
     assert [found.answer, *(one.name for one in found.next)] == ["bea", "cay", "ada", "dot"]
+
+
+def test_every_field_of_the_answers_is_documented() -> None:
+    page = (ROOT / "docs/running.md").read_text().partition("`a2 predict --json` prints")[2].partition("\n\nWithout")[0]
+    rows = {tuple(re.findall(r"`(\w+)`", cells[1])): cells[2] for line in page.splitlines()
+            if len(cells := line.split("|")) == 4 and "`" in cells[1]}  # fmt: skip
+    assert [name for names in rows for name in names] == [one.name for one in fields(Predictions)]
+    inner = {"predictions": (Prediction, Answer), "broken": (Broken,), "chosen": (ChosenRun,)}
+    for name, kinds in inner.items():
+        assert {one.name for kind in kinds for one in fields(kind)} <= {*re.findall(r"`(\w+)`", rows[name,])}

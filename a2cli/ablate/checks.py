@@ -11,7 +11,7 @@ from a2cli.ablate.settings import AnyAblation
 from a2cli.errors import SettingsError, nearest
 from a2cli.formats import counted
 from a2cli.machine import cores
-from a2cli.settings.conflicts import inactive_settings, split_in_words, warn_or_raise
+from a2cli.settings.conflicts import inactive_settings, warn_or_raise
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.options import checked
@@ -105,7 +105,7 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
     """
     settings, count = resolved.settings, len(ingredients)
     if settings.split.folds:
-        raise SettingsError("--folds: an ablation is over --seeds, each with a split of its own")
+        raise SettingsError("--folds: an ablation is over --seeds; leave it out")
     if settings.training.test_curve:
         raise SettingsError("--test-curve: an ablation reads no test images")
     if resolved.by_flag("threads"):
@@ -150,7 +150,7 @@ def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient], jobs
     trials = {"one-out": str(1 + count), "orders": of_orders, "all": f"{1 << count:,}"}[ablation.design]
     epochs = "" if isinstance(settings, FinetuneSettings) else f", of {settings.training.epochs} epochs each"
     trials += f" with each of {seeds} seeds{epochs}, {jobs or cores()} side by side"
-    return [*lines, f"Trials: {trials}", split_in_words(settings.split)]
+    return [*lines, f"Trials: {trials}"]
 
 
 def _as_words(one: Ingredient) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from a2cli.columns import Column
 from a2cli.console.base import results_console, say_best, say_data, say_split, say_where, table_from
 from a2cli.formats import interval, mean_and_deviation, points, points_interval
-from a2cli.reports.ablation_results import AblationResults, Combination, Contribution
+from a2cli.reports.ablation_results import AblationResults, Combination, Contribution, called
 from a2cli.reports.report import Report
 from a2cli.reports.study_results import PairVerdict
 from a2cli.settings.declare import shown
@@ -74,7 +74,7 @@ def _combinations(results: AblationResults) -> list[Column[Combination]]:
 
 def _name(one: Combination, results: AblationResults) -> str:
     """Return a combination's name; of one without one ingredient, also what stands in its place."""
-    name, gone = one.name, [each for each in results.ingredients if each.name not in one.kept]
+    name, gone = called(one.name), [each for each in results.ingredients if each.name not in one.kept]
     if one.kept and len(gone) == 1:
         values = [shown(value) for value in gone[0].settings.values()]
         instead = [value for value in values if not value.startswith("without ")]  # an item of a list, which is named

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from a2cli.ablate.settings import ABLATIONS, AnyAblation
+from a2cli.reports.ablation_results import NOTHING, WHOLE
 from a2cli.settings.declare import changed, flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.strict_json import to_json
-
-WHOLE, NOTHING = "all", "none"
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from statistics import fmean
 
 import torch
 
-from a2cli.ablate.ingredients import WHOLE, Ingredient, base_training, folder_of, name_of, remove_ingredients, trial_of
+from a2cli.ablate.ingredients import Ingredient, base_training, folder_of, name_of, remove_ingredients, trial_of
 from a2cli.ablate.settings import AnyAblation
 from a2cli.ablate.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.ablate.verdict import ablation_verdict
 from a2cli.columns import of, placed
 from a2cli.errors import naming
 from a2cli.progress import ProgressReporter
-from a2cli.reports.ablation_results import AblationResults, Combination, Contribution
+from a2cli.reports.ablation_results import WHOLE, AblationResults, Combination, Contribution, called
 from a2cli.reports.best import best_run
-from a2cli.reports.report import Report, new_report
+from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.study_results import PAIRS, PairVerdict
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, environment, set_up
@@ -29,6 +29,7 @@ from a2cli.train.remeasured import check_results
 from a2cli.train.run import task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
+from a2cli.training.verdict import on_same_images
 from a2cli.trials.ledger import TrialKey, TrialLedger
 from a2cli.trials.trials import Trial
 
@@ -97,7 +98,7 @@ class Ablation:
         self.board.run("ablation", wanted)
 
     def _key(self, kept: Coalition, seed: int) -> TrialKey:
-        return name_of(kept, self.ingredients), self.settings.training.learning_rate, seed
+        return called(name_of(kept, self.ingredients)), self.settings.training.learning_rate, seed
 
     def worth(self, seed: int, kept: Coalition) -> float:
         """Return the accuracy of a combination with one seed; raises LookupError where its trial failed."""
@@ -180,7 +181,7 @@ def ablate(
             ablation.run(str(device))
         finally:
             workers.close()
-        results = _results(ablation, 1 / summary.val)
+        results = _results(ablation, summary)
         if not ablation.board.ran:
             check_results(run, settings, results)
         report = new_report(
@@ -194,14 +195,14 @@ def ablate(
         return run.finish(report, reporter, partial(_draw, run, results))
 
 
-def _results(ablation: Ablation, resolution: float) -> AblationResults:
+def _results(ablation: Ablation, data: DataSummary) -> AblationResults:
     settings = ablation.settings.ablation
     margin, count = settings.margin / 100, len(ablation.names)
 
     def verdict_on(name: str, differences: Sequence[float]) -> PairVerdict | None:
         if len(differences) < 2:
             return None
-        return pair_verdict(WHOLE, f"without {name}", differences, margin, count, resolution)
+        return pair_verdict(WHOLE, f"without {name}", differences, margin, count, 1 / data.val)
 
     alone = ablation.alone()
     average = ablation.average() if settings.design != "one-out" else {}
@@ -229,7 +230,10 @@ def _results(ablation: Ablation, resolution: float) -> AblationResults:
         combinations=combinations,
         verdict="",
     )
-    return replace(results, verdict=ablation_verdict(results), best=best_run(results))
+    verdict = ablation_verdict(results)
+    if combinations[0].accuracy:
+        verdict = " ".join([verdict, *on_same_images(data)])
+    return replace(results, verdict=verdict, best=best_run(results))
 
 
 def _draw(run: Run, results: AblationResults) -> None:

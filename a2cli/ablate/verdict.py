@@ -17,7 +17,7 @@ def ablation_verdict(found: AblationResults) -> str:
         more = "" if len(found.seeds) > 1 else "; --seeds 5 makes it one"
         return " ".join([f"Fewer than two seeds of the whole are done, which is no comparison{more}.", *bad])
     sentences = [f"With all ingredients accuracy is {measured(whole)}"]
-    sentences[0] += f", with none {nothing.accuracy.mean:.3f}." if not nothing.kept and nothing.accuracy else "."
+    sentences[0] += f", without any {nothing.accuracy.mean:.3f}." if not nothing.kept and nothing.accuracy else "."
     ways = {"one-out": "taken away alone", "orders": "on average over orders", "all": "on average over all orders"}
     by_name = {one.name: one.average if found.design != "one-out" else one.alone for one in found.ingredients}
     known = {name: pair for name, pair in by_name.items() if pair}
@@ -29,7 +29,7 @@ def ablation_verdict(found: AblationResults) -> str:
             f"{points_interval(most, BRACKETS)}."
         )
     elif known:
-        sentences.append(f"None is shown to help {ways[found.design]}.")
+        sentences.append(f"No ingredient is shown to help {ways[found.design]}.")
     words = {"better": "Help", "worse": "Hurt", "equivalent": f"No difference (within {in_points(found.margin)})"}
     for verdict, word in words.items():
         if names := [name for name, pair in known.items() if pair.verdict == verdict]:

@@ -41,9 +41,9 @@ def show_data_check(found: DataCheck) -> None:
     ):
         table.add_row(what, said)
     console.print(table)
-    if not found.wrong:
-        count = len(found.warnings)
-        console.print(f"No errors; {count} warning{'s' * (count > 1)} above." if count else "Nothing is wrong.")
+    errors = f"{counted(len(found.wrong), 'error')} below" if found.wrong else "No errors"
+    warnings = f"; {counted(len(found.warnings), 'warning')} above" if found.warnings else ""
+    console.print(f"{errors}{warnings}." if found.wrong or warnings else "Nothing is wrong.")
 
 
 def _sizes(counts: Mapping[str, int]) -> str:

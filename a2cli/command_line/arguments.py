@@ -12,10 +12,12 @@ from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
 from a2cli.reports.report import Report
+from a2cli.settings.conflicts import idle_in_split, split_in_words
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import TRAINING, AnyTraining
 from a2cli.settings.presets import Resolved, is_file, preset_value, resolve, was_edited
 from a2cli.settings.run_options import RunOptions, TrialOptions
+from a2cli.settings.training import SplitSettings
 from a2cli.strict_json import to_json
 
 if TYPE_CHECKING:
@@ -153,11 +155,17 @@ def tell_edited(presets: Sequence[str]) -> None:
 
 
 def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
+    """Print what a command would do, with its data and split; raises DataError and SettingsError as it would."""
     from a2cli.data.plan import plan_data
 
     values = flat(resolved.settings)
     rows = [(name.rstrip("_"), value, resolved.sources[name]) for name, value in values.items()]
-    plan = [*plan, *plan_data(values.get("data"))]
+    data = plan_data(values.get("data"), values.get("features"))
+    plan = [*plan, *data.lines]
+    split = getattr(resolved.settings, "split", None)
+    if isinstance(split, SplitSettings):
+        warnings = [*warnings, *idle_in_split(split, data.given or ())]
+        plan.append(split_in_words(split, data.given))
     if as_json:
         settings = {name: {"value": value, "from": source} for name, value, source in rows}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))

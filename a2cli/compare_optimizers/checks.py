@@ -7,7 +7,8 @@ from a2cli.compare_optimizers.contenders import contenders_of, rate_grid, trial_
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonOptions
 from a2cli.errors import SettingsError
 from a2cli.machine import cores
-from a2cli.settings.conflicts import inactive_settings, shown, split_in_words, warn_or_raise
+from a2cli.reports.study_results import called
+from a2cli.settings.conflicts import inactive_settings, shown, warn_or_raise
 from a2cli.settings.declare import flat
 from a2cli.settings.presets import Resolved
 from a2cli.settings.run_options import TrialOptions
@@ -25,7 +26,7 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
         if given and resolved.by_flag(name):
             raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {list_flag(name)}")
     if settings.split.folds:
-        raise SettingsError("--folds: a comparison is over --seeds, each with a split of its own")
+        raise SettingsError("--folds: a comparison is over --seeds; leave it out")
     if settings.training.test_curve:
         raise SettingsError("--test-curve: a comparison reads no test images")
     if resolved.by_flag("threads"):
@@ -88,10 +89,12 @@ def plan_compare(settings: AnyComparison, jobs: int = 0) -> list[str]:
     """Return what a comparison would run, line by line; `jobs` trials side by side, 0: one for each core."""
     lists, training = settings.comparison, settings.training
     choices = contenders_of(settings)
-    lines = [f"Contenders: {', '.join(choice.name for choice in choices)}"]
+    lines = [f"Contenders: {', '.join(called(choice.name) for choice in choices)}"]
     trials = 0
     if lists.tuning != "none":
-        grids = [f"{choice.name} {', '.join(f'{rate:g}' for rate in rate_grid(choice, lists))}" for choice in choices]
+        grids = [
+            f"{called(choice.name)} {', '.join(f'{rate:g}' for rate in rate_grid(choice, lists))}" for choice in choices
+        ]
         lines += [f"Rates: {grid}" for grid in grids]
         trials += len(choices) * lists.rates * lists.tuning_seeds
     judged = len(choices) * training.seeds * (2 if lists.tuning == "both" else 1)
@@ -99,4 +102,4 @@ def plan_compare(settings: AnyComparison, jobs: int = 0) -> list[str]:
         f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, "
         f"{jobs or cores()} side by side, on {settings.dataset.data}"
     )
-    return [*lines, split_in_words(settings.split)]
+    return lines

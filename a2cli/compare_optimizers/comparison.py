@@ -7,7 +7,7 @@ from statistics import fmean
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_name, trial_settings
 from a2cli.compare_optimizers.settings import AnyComparison
 from a2cli.errors import naming
-from a2cli.reports.study_results import Tuning
+from a2cli.reports.study_results import Tuning, called
 from a2cli.training.images import Images
 from a2cli.trials.ledger import TrialLedger
 from a2cli.trials.trials import Trial
@@ -25,6 +25,9 @@ class Comparison(TrialLedger):
 
     def __post_init__(self) -> None:
         self.choices = contenders_of(self.settings)
+
+    def called(self, name: str) -> str:
+        return called(name)
 
     @property
     def judged_seeds(self) -> list[int]:
@@ -45,7 +48,7 @@ class Comparison(TrialLedger):
         for seed in self.reporter.batches(seeds, len(seeds)):
             for choice in contenders.values():  # a split and its last batch depend on no other setting of theirs
                 rate = self.settings.training.learning_rate
-                with naming(f"{choice.name}, seed {seed}"):
+                with naming(f"{called(choice.name)}, seed {seed}"):
                     images.check(trial_settings(self.settings, choice, rate, seed, self.device))
 
     def run_choices(self, title: str, wanted: Sequence[tuple[Choice, float, int]], later: int) -> None:

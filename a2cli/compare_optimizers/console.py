@@ -7,7 +7,7 @@ from a2cli.columns import Column
 from a2cli.console.base import clock, results_console, say_best, say_data, say_split, say_where, table_from, table_of
 from a2cli.formats import in_points
 from a2cli.reports.report import Report
-from a2cli.reports.study_results import ComparisonResults, Contender, Plan, PlanRow, Table, contender_columns
+from a2cli.reports.study_results import ComparisonResults, Contender, Plan, PlanRow, Table, called, contender_columns
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -81,5 +81,5 @@ def _matrix(table: Table) -> "RichTable":
     for number, row in enumerate(names, start=1):
         against = table.against(row)
         cells = [MARKS[against[column].verdict] if column in against else "" for column in names]
-        shown.add_row(str(number), row, *cells)
+        shown.add_row(str(number), called(row), *cells)
     return shown

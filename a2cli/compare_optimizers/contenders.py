@@ -9,6 +9,7 @@ from typing import Any
 
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonSettings
 from a2cli.errors import SettingsError
+from a2cli.reports.study_results import called
 from a2cli.settings.declare import changed
 from a2cli.settings.optimizers import OPTIMIZERS
 from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
@@ -94,5 +95,5 @@ def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: i
 def trial_name(choice: Choice, settings: ImageTraining) -> str:
     """Return a new trial's folder: what tells it from others, and a digest of the settings that are not defaults."""
     digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:8]
-    words = choice.name.replace(" ", "-")
+    words = called(choice.name).replace(" ", "-")
     return f"{words}-{settings.training.learning_rate:g}-seed{settings.training.seed}-{digest}"

@@ -28,7 +28,7 @@ from a2cli.figures.common import (
     width_of,
 )
 from a2cli.formats import counted, in_points
-from a2cli.reports.study_results import Table
+from a2cli.reports.study_results import Table, called
 from a2cli.reports.training_results import EpochLog
 
 History = Mapping[int, Sequence[tuple[EpochLog, float]]]
@@ -60,7 +60,9 @@ def curves(histories: Mapping[str, History], kept: Mapping[str, tuple[float, flo
         places = seconds if over == "seconds" else np.arange(1, shared + 1)
         mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0
         look = series(i)
-        axes.plot(places, mean, **look, linewidth=1.6, markersize=4, markevery=every(shared), label=in_legend(name))
+        axes.plot(
+            places, mean, **look, linewidth=1.6, markersize=4, markevery=every(shared), label=in_legend(called(name))
+        )
         axes.fill_between(places, mean - deviation, mean + deviation, color=look["color"], alpha=0.1, lw=0)
         if name in kept:
             epoch, second, accuracy = kept[name]
@@ -93,7 +95,7 @@ def rates(table: Table) -> Figure:
             continue
         places, means = [rate for rate, _ in points], [fmean(values) for _, values in points]
         look = series(i)
-        axes.plot(places, means, **look, markersize=4, label=in_legend(one.name))
+        axes.plot(places, means, **look, markersize=4, label=in_legend(called(one.name)))
         axes.vlines(places, [min(v) for _, v in points], [max(v) for _, v in points], linewidth=0.8,
                     color=look["color"])  # fmt: skip
         if one.learning_rate in places:
@@ -113,7 +115,7 @@ def verdicts(table: Table, margin: float) -> Figure:
     names = [one.name for one in table.contenders[:MOST_CONTENDERS]]
     count = len(names)
     size, cell = (8, 0.52) if count <= 12 else (6, 0.45)
-    labels = [fitted(name, NAME, size) for name in names]
+    labels = [fitted(called(name), NAME, size) for name in names]
     words, beside = max(width_of(label, size) for label in labels) + 0.45, 1.25
     side = min(max(2.6, cell * count), LARGEST - 0.8 - words)
     some = some_of(count, len(table.contenders), "contenders, the best")

@@ -16,7 +16,7 @@ from a2cli.compare_optimizers.settings import AnyComparison
 from a2cli.compare_optimizers.verdict import comparison_verdict
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import best_run
-from a2cli.reports.report import Report, new_report
+from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.study_results import (
     PAIRS,
     ComparisonResults,
@@ -36,6 +36,7 @@ from a2cli.statistics.pairs import pair_verdicts
 from a2cli.train.remeasured import check_results
 from a2cli.train.workers import Workers
 from a2cli.training.images import Images, make_job
+from a2cli.training.verdict import on_same_images
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9
@@ -65,7 +66,7 @@ def compare_optimizers(
             tables = judged(comparison)
         finally:
             workers.close()
-        results = _results(comparison, tables, 1 / summary.val)
+        results = _results(comparison, tables, summary)
         if not comparison.ran:
             check_results(run, settings, results)
         report = new_report(
@@ -85,7 +86,7 @@ def compare_optimizers(
 # Results
 
 
-def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution: float) -> ComparisonResults:
+def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], data: DataSummary) -> ComparisonResults:
     settings = comparison.settings.comparison
     means = []
     for chosen in tables.values():
@@ -94,7 +95,7 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution
             if known := [value for value in found if value is not None]:
                 means.append(fmean(known))
     target = settings.target or (TARGET_SHARE * max(means) if means else None)
-    made = [_table(comparison, kind, chosen, target, resolution) for kind, chosen in tables.items()]
+    made = [_table(comparison, kind, chosen, target, data) for kind, chosen in tables.items()]
     results = ComparisonResults(
         margin=settings.margin / 100,
         target=target,
@@ -106,7 +107,7 @@ def _results(comparison: Comparison, tables: Mapping[Tuning, Chosen], resolution
     return replace(results, best=best_run(results))
 
 
-def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None, resolution: float) -> Table:
+def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float | None, data: DataSummary) -> Table:
     margin = comparison.settings.comparison.margin / 100
     contenders = [_contender(comparison, one, kind, chosen[one.name], target) for one in comparison.choices]
     # By the mean among those with the most seeds, as `best_run` has it: the others ran on fewer, perhaps easier ones.
@@ -114,10 +115,12 @@ def _table(comparison: Comparison, kind: Tuning, chosen: Chosen, target: float |
     accuracies = {
         one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
     }
-    pairs = pair_verdicts(accuracies, margin, resolution)
+    pairs = pair_verdicts(accuracies, margin, 1 / data.val)
     table = Table(kind, contenders, pairs, "")
     rate = comparison.settings.training.learning_rate
     verdict = comparison_verdict(kind, contenders, table.against(contenders[0].name), margin, rate)
+    if contenders[0].accuracy:
+        verdict = " ".join([verdict, *on_same_images(data)])
     return replace(table, verdict=verdict)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from a2cli.formats import counted, in_points, mean_and_deviation
-from a2cli.reports.study_results import Contender, PairVerdict
+from a2cli.reports.study_results import Contender, PairVerdict, called
 
 
 def comparison_verdict(
@@ -23,25 +23,29 @@ def comparison_verdict(
     if best.accuracy is None:
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
     mean = f"{mean_and_deviation(best.accuracy)} over {counted(best.accuracy.n, 'seed')}"
-    equal = [one.name for one in contenders[1:] if one.accuracy and math.isclose(one.accuracy.mean, best.accuracy.mean)]
+    equal = [
+        called(one.name)
+        for one in contenders[1:]
+        if one.accuracy and math.isclose(one.accuracy.mean, best.accuracy.mean)
+    ]
     also = f"; {', '.join(equal)} {'have' if len(equal) > 1 else 'has'} the same" if equal else ""
-    sentences = [f"{how}, {best.name} has the highest mean accuracy, {mean}{also}."]
+    sentences = [f"{how}, {called(best.name)} has the highest mean accuracy, {mean}{also}."]
     decided = {"better": "better than", "equivalent": f"equivalent (within {in_points(margin)}) to"}
     said = []
     for verdict, phrase in decided.items():
-        names = [name for name, pair in against_best.items() if pair.verdict == verdict]
+        names = [called(name) for name, pair in against_best.items() if pair.verdict == verdict]
         if names:
             said.append(f"{phrase} {', '.join(names)}")
     open_ = {name: pair for name, pair in against_best.items() if pair.verdict == "undecided"}
     if said:
         sentences.append(f"It is {'; '.join(said)}.")
     if open_:
-        sentences.append(f"Undecided against {', '.join(open_)}{more_seeds(open_.values())}.")
-    if edges := [one.name for one in contenders if one.at_edge]:
+        sentences.append(f"Undecided against {', '.join(map(called, open_))}{more_seeds(open_.values())}.")
+    if edges := [called(one.name) for one in contenders if one.at_edge]:
         sentences.append(f"Best rate still at the end of its range: {', '.join(edges)}; see --rate-range, --extend.")
     for what in ("diverged", "failed"):
         if count := sum(getattr(one, what) for one in contenders):
-            some = ", ".join(f"{one.name} {getattr(one, what)}" for one in contenders if getattr(one, what))
+            some = ", ".join(f"{called(one.name)} {getattr(one, what)}" for one in contenders if getattr(one, what))
             sentences.append(f"{count} run{'s' * (count > 1)} {what} ({some}).")
     return " ".join(sentences)
 

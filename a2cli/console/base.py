@@ -156,7 +156,7 @@ def say_split(console: "Console", report: "Report") -> None:
     """Print how other commands hold out the same images, where their defaults do not."""
     from a2cli.settings.training import split_flags
 
-    if flags := split_flags(report.config):
+    if flags := split_flags(report.config, report.data.given if report.data else ()):
         console.print(f"Not the default's split: other commands hold out the same images with {flags}.", soft_wrap=True)
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from a2cli.data.decode import DamagedImageError, Decoded
 from a2cli.data.items import Items
-from a2cli.data.listing import UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
+from a2cli.data.listing import SPLIT_WORDS, UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
 from a2cli.data.manifests import split_column
-from a2cli.errors import DataError
+from a2cli.errors import DataError, nearest
 from a2cli.formats import counted
 from a2cli.text import printable, sent_instead
 
@@ -138,7 +138,10 @@ def _splits(arrays: Arrays, count: int, where: str) -> tuple[str | None, list[st
         return None, [""] * count
     known = {value: split_named(value) for value in set(said[split])}
     if wrong := [value for value, part in known.items() if part is None]:
-        raise DataError(f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, got {printable(wrong[0])!r}")
+        hint = nearest(wrong[0], SPLIT_WORDS)
+        raise DataError(
+            f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, got {printable(wrong[0])!r}{hint}"
+        )
     parts = [known[value] or "" for value in said[split]]
     if "train" not in parts:
         raise DataError(f"{where}: array {split!r}: no image is for train")

@@ -41,6 +41,8 @@ PLAIN_SPLIT_NAMES = {"train", "val", "valid", "validation", "test"}
 BESIDE_SPLIT_WORDS = {"set", "data", "dataset", "split", "part", "subset", "images", "image", "imgs", "img", "samples"}
 UNDERSTOOD = "train, val and test (or training, valid, validation, dev, eval, testing, train_set, Test2024, ...)"
 SHOWN = 6
+BUILT_IN = ("atelier", "portraits")
+TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
 
 
 @dataclass(frozen=True)

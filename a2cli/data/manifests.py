@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.data.listing import (
+    SPLIT_WORDS,
     UNDERSTOOD,
     Listing,
     check_class_names,
@@ -19,7 +20,7 @@ from a2cli.data.listing import (
     split_named,
     split_note,
 )
-from a2cli.errors import DataError
+from a2cli.errors import DataError, nearest
 from a2cli.formats import counted
 from a2cli.text import printable
 
@@ -57,8 +58,13 @@ def list_manifest(path: Path) -> Listing:
     for line in lines:
         at, image, label = f"{where}, line {line.number}", line.values["path"], line.values["label"]
         part = parts[line.values[split]] if split else ""
-        if not image or not label or "\0" in image or part is None:
-            raise DataError(f"{at}: expected a path, a label, and as split {UNDERSTOOD}, or nothing")
+        if not image or not label or "\0" in image:
+            raise DataError(f"{at}: expected a path and a label, got {listed([image, label])}")
+        if part is None:
+            said = line.values[split or ""]
+            raise DataError(
+                f"{at}: expected as split {UNDERSTOOD}, got {printable(said)!r}{nearest(said, SPLIT_WORDS)}"
+            )
         real = os.path.normpath(path.parent / image)
         other, other_label = first.setdefault(real, (line.number, label))
         if other != line.number:
@@ -67,8 +73,14 @@ def list_manifest(path: Path) -> Listing:
         files.append((str(path.parent / image), label, part))
     notes += split_note(parts)
     given = {part for *_, part in files}
-    if given != {""} and ("" in given or "train" not in given):
-        raise DataError(f"{where}: expected a split in every line or in none, and lines for train")
+    if given != {""} and "" in given:
+        some = [line for line, (*_, part) in zip(lines, files, strict=True) if not part]
+        more = f", as {counted(len(some) - 1, 'more line')} {'have' if len(some) > 2 else 'has'}" * (len(some) > 1)
+        raise DataError(
+            f"{where}, line {some[0].number}: expected a split in every line or in none, and here it is empty{more}"
+        )
+    if given != {""} and "train" not in given:
+        raise DataError(f"{where}: expected lines for train, got {listed(parts)} alone")
     check_class_names({label for _, label, _ in files}, where, "labels")
     if given != {""}:
         check_same_classes(files, where)

@@ -9,9 +9,6 @@ from a2cli.errors import DataError
 from a2cli.progress import ProgressReporter
 from a2cli.user_folders import data_folder
 
-BUILT_IN = ("atelier", "portraits")
-TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
-
 
 def drawn_set(name: str) -> Source:
     """Return a built-in set."""

@@ -8,9 +8,9 @@ from a2cli.data.arrays import read_arrays
 from a2cli.data.decode import read_image
 from a2cli.data.folders import list_folder
 from a2cli.data.items import Items, Source
-from a2cli.data.listing import Listing
+from a2cli.data.listing import BUILT_IN, TORCHVISION, Listing
 from a2cli.data.manifests import list_manifest
-from a2cli.data.named_sets import BUILT_IN, TORCHVISION, drawn_set, torchvision_set
+from a2cli.data.named_sets import drawn_set, torchvision_set
 from a2cli.errors import DataError, MissingDataError, missing
 from a2cli.progress import ProgressReporter
 from a2cli.text import printable

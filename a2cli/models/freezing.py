@@ -5,10 +5,23 @@ from collections.abc import Iterator
 from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError, nearest
-from a2cli.models.backbones import NORMS, cuts, friendly_names, nodes_by_module, nodes_of, parameters_of, tail, truncate
+from a2cli.models.backbones import (
+    NORMS,
+    cuts,
+    friendly_names,
+    function_name,
+    name_of,
+    nodes_by_module,
+    nodes_of,
+    parameters_of,
+    resolve_layer,
+    tail,
+    truncate,
+)
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
 
 ALL_NORMS = (*NORMS, nn.BatchNorm1d)
+PASSING = {"flatten", "dropout"}  # functions
 
 
 class Frozen(nn.Module):
@@ -38,6 +51,25 @@ def before_last_linear(graph: fx.GraphModule, where: str) -> str:
     names = {node: name for name, node in nodes_of(graph).items()}
     found: str = names[last[-1].args[0]]
     return found
+
+
+def usual_layer(graph: fx.GraphModule, where: str) -> str:
+    """Return the layer whose features are taken where none is named: conv4, as of AlexNet, or else the last layer
+    before the last linear one, without the steps that only flatten it or drop some of it.
+
+    Raises SettingsError for a network with neither, with the layers that it has.
+    """
+    linear = any(isinstance(module, nn.Linear) for module in graph.modules())
+    if "conv4" in friendly_names(graph) or not linear:
+        resolve_layer(graph, "conv4", "--layer auto")
+        return "conv4"
+    modules, nodes = dict(graph.named_modules()), nodes_of(graph)
+    node = nodes[before_last_linear(graph, where)]
+    while isinstance(modules.get(str(node.target)), nn.Flatten | nn.Dropout) or function_name(node) in PASSING:
+        if node.all_input_nodes[0] not in nodes.values():  # the image
+            break
+        node = node.all_input_nodes[0]
+    return name_of(node)
 
 
 def cut_before(graph: fx.GraphModule, layer: str) -> str | None:

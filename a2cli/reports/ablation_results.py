@@ -25,6 +25,14 @@ class Contribution:
     average: PairVerdict | None
 
 
+WHOLE, NOTHING = "all", "none"
+
+
+def called(combination: str) -> str:
+    """Return a combination's name as it is shown: `none` alone would read as a negation."""
+    return {WHOLE: "all ingredients", NOTHING: "without any ingredient"}.get(combination, combination)
+
+
 @dataclass(frozen=True)
 class Combination:
     """The runs with these ingredients kept, one a seed; `accuracy` is over those that count, from two on."""

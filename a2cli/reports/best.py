@@ -9,10 +9,10 @@ from statistics import fmean
 from a2cli import storage
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.reports.ablation_results import AblationResults, Combination
+from a2cli.reports.ablation_results import NOTHING, WHOLE, AblationResults, Combination
 from a2cli.reports.best_results import BestRun, ChosenRun
 from a2cli.reports.report import Report, read_report
-from a2cli.reports.study_results import ComparisonResults, TrialOutcome
+from a2cli.reports.study_results import ComparisonResults, TrialOutcome, called
 from a2cli.reports.training_results import TrainingResults
 from a2cli.settings.kinds import TRAINING
 
@@ -29,7 +29,7 @@ def best_run(results: object) -> BestRun | None:
     """
     if isinstance(results, ComparisonResults):
         contenders = [one for table in results.tables for one in table.contenders]
-        return _best_trial([(one.name, f"{one.name} at {one.learning_rate:g}", one.runs) for one in contenders])
+        return _best_trial([(one.name, f"{called(one.name)} at {one.learning_rate:g}", one.runs) for one in contenders])
     if isinstance(results, AblationResults):
         return _best_trial([(one.name, f"the training {_kept(one)}", one.runs) for one in results.combinations])
     if not isinstance(results, TrainingResults) or len(results.runs) < 2:
@@ -43,27 +43,27 @@ def best_run(results: object) -> BestRun | None:
 def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
     """Return the best run of several contenders or combinations: their names, as they are called, and their runs."""
     candidates = []
-    for name, called, runs in several:
+    for name, title, runs in several:
         known = [one.accuracy for one in runs if one.accuracy is not None]  # of those that diverged as well
         done = {one: one.accuracy for one in runs if one.status == "done" and one.accuracy is not None}
         if done:
-            candidates.append((len(known), fmean(known), name, called, done))
+            candidates.append((len(known), fmean(known), name, title, done))
     if not candidates:
         return None
-    count, mean, name, called, done = max(candidates, key=lambda one: one[:2])
+    count, mean, name, title, done = max(candidates, key=lambda one: one[:2])
     best = max(done, key=lambda one: done[one])
     equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
     highest = "is the first with the highest" if equal else "has the highest"
-    reason = f"{called} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
+    reason = f"{title} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
-        reason = f"{called} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
+        reason = f"{title} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
 
 
 def _kept(combination: Combination) -> str:
     """Return in words what a combination has or lacks."""
-    words = {"all": "with all ingredients", "none": "with no ingredient"}
+    words = {WHOLE: "with all ingredients", NOTHING: "without any ingredient"}
     return words.get(combination.name, combination.name.replace("only", "with only", 1))
 
 

@@ -32,7 +32,7 @@ class DataSummary:
     pairs of nearly identical images.
     `passed_over` counts files that were there and not read, by ending, and those in folders of tools by the folder;
     `unused` are columns or arrays that were not read, `constant` the images of one single value, and `scaling` says
-    how images of more than 8 bits were brought to 8.
+    how images of more than 8 bits were brought to 8. `given` are the parts of the split that the data came with.
     """
 
     source: str
@@ -49,6 +49,7 @@ class DataSummary:
     scaling: str = ""
     near_duplicates: "list[NearDuplicate]" = field(default_factory=list)
     near_duplicate_pairs: int = 0
+    given: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -103,10 +103,15 @@ class PairVerdict:
 PAIRS = fields_of(PairVerdict)
 
 
+def called(contender: str) -> str:
+    """Return a contender's name as it is shown: of one without a scheduler, `none` alone would read as a negation."""
+    return " ".join("scheduler none" if word == "none" else word for word in contender.split(" "))
+
+
 def contender_columns(target: float | None, digits: int = 2) -> list[Column[Contender]]:
     """Return the columns of a table of contenders, with the target accuracy, if any; `digits` are the interval's."""
     return [
-        Column("contender", lambda one: one.name),
+        Column("contender", lambda one: one.name, text=lambda one: called(one.name)),
         Column("learning_rate", lambda one: one.learning_rate, "g", title="rate"),
         Column("accuracy", _mean, text=_accuracy),
         Column("deviation", lambda one: one.accuracy and one.accuracy.deviation, printed=False),

@@ -1,6 +1,6 @@
 """What all checks share: settings that another one switches off, folds, schedules past the last epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,7 @@ from a2cli.formats import counted
 from a2cli.settings.declare import declared, flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.presets import Resolved
-from a2cli.settings.training import SplitSettings, TrainingSettings, split_flags
+from a2cli.settings.training import SplitSettings, TrainingSettings, is_drawn, split_flags
 
 
 def inactive_settings(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
@@ -94,15 +94,46 @@ def threads_in_words(threads: int, auto: tuple[int, str]) -> str:
     return f"Threads: {threads}" if threads else f"Threads: {auto[0]}, chosen by auto: {auto[1]}"
 
 
-def split_in_words(split: SplitSettings) -> str:
-    """Return which images are held out, and how other commands hold out the same ones."""
+def idle_in_split(split: SplitSettings, given: Collection[str]) -> list[str]:
+    """Return warnings on settings of the split that do not act on data that came with these parts of one.
+
+    Raises SettingsError for folds of data with a validation part.
+    """
+    idle, usual = [], SplitSettings()
+    if "val" in given and split.folds:
+        raise SettingsError("--folds: the data has a validation part of its own; leave it out")
+    if "val" in given and (split.val_count or split.val_fraction != usual.val_fraction):
+        idle.append("val_count" if split.val_count else "val_fraction")
+    if "test" in given and split.test_fraction:
+        idle.append("test_fraction")
+    found = [f"{name} does not act: the data has that part of its own" for name in idle]
+    if split.split != usual.split and not is_drawn(split.test_fraction, given):
+        found.append(f"split {split.split} does not act: nothing is drawn, as the data has its own parts")
+    return found
+
+
+def split_in_words(split: SplitSettings, given: Collection[str] | None = ()) -> str:
+    """Return which images are held out, and how other commands hold out the same ones.
+
+    given: the parts of a split that the data came with; None where that is not known yet.
+    """
+    known = given or ()
+    flags = split_flags(asdict(split), known)
+    same = f"other commands hold out the same with {flags}" if flags else "as every command does by default"
+    own = [name for part, name in (("val", "validation"), ("test", "test")) if part in known]
+    parts = f"the data's own {' and '.join(own)} part{'s' * (len(own) > 1)}"
+    if not is_drawn(split.test_fraction, known):
+        return f"Split: {parts}; nothing is drawn{f'; {same}' * bool(flags)}"
     held = counted(split.val_count, "image") if split.val_count else f"{100 * split.val_fraction:g}% of the images"
     if split.folds:
         held = f"part {split.fold} of {split.folds}" if split.fold is not None else f"each of {split.folds} parts"
-    test = f", {100 * split.test_fraction:g}% for the test" if split.test_fraction else ""
-    flags = split_flags(asdict(split))
-    same = f"; other commands hold out the same with {flags}" if flags else ", as every command does by default"
-    return f"Split: {held} for validation{test}, drawn by the seed{same}"
+    drawn = [f"{held} for validation"] * ("val" not in known)
+    if split.test_fraction and "test" not in known:
+        drawn.append(f"{100 * split.test_fraction:g}%{' of the images' * (not drawn)} for the test")
+    said = f"{', '.join(drawn)}, drawn by the seed{'; ' if flags else ', '}{same}"
+    if own:
+        said = f"{parts}; of the other images {said.replace(' of the images', '')}"
+    return f"Split: {said}{'; parts that the data has of its own are used instead' * (given is None)}"
 
 
 def epochs_in_words(training: TrainingSettings) -> str:

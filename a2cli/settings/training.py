@@ -1,6 +1,6 @@
 """The settings of a training: data, network, training, and what to do with the run."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -225,13 +225,22 @@ class TrainMlpSettings:
 ImageTraining = TrainCnnSettings | TrainMlpSettings
 
 
-def split_flags(config: Mapping[str, Any]) -> str:
+def is_drawn(test_fraction: float, given: Collection[str]) -> bool:
+    """Return whether any images are held out by the seed, from data that came with these parts of a split."""
+    return "val" not in given or ("test" not in given and test_fraction > 0)
+
+
+def split_flags(config: Mapping[str, Any], given: Collection[str] = ()) -> str:
     """Return the flags that have another command hold out the images of this one; empty where the defaults do.
 
-    config: a training's settings by name.
+    config: a training's settings by name; given: the parts of the split that the data came with.
     """
     usual = asdict(SplitSettings())
     unused = {"train_per_class", *(["val_fraction"] if config["val_count"] or config["folds"] else [])}
+    unused |= {"val_fraction", "val_count", "folds", "fold"} if "val" in given else set()
+    unused |= {"test_fraction"} if "test" in given else set()
+    if not is_drawn(config["test_fraction"], given):
+        unused |= {"split", *(["duplicates"] if config.get("duplicates") == "ungrouped" else [])}
     words = [f"--{name.replace('_', '-')} {config[name]}" for name in usual
              if name not in unused and config.get(name, usual[name]) != usual[name]]  # fmt: skip
     return " ".join(words)

@@ -12,6 +12,7 @@ from a2cli.settings.training import ActivationName, SplitSettings, TrainingSetti
 
 GridPool = Literal["average", "max", "root"]
 Grid = Annotated[int, Ge(0), Le(256)]
+AUTO_LAYER = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,10 @@ class FeatureSettings:
     """Features"""
 
     layer: Annotated[tuple[str, ...], Len(1)] = setting(
-        ("conv4",),
+        (AUTO_LAYER,),
         "Layers, all from one pass: by number (conv1 with its ReLU, pool5, fc6), or by torchvision's node names "
-        "(features.8, layer3.1.relu_1); of a --run by its own layers' names.",
+        "(features.8, layer3.1.relu_1); of a --run by its own layers' names; auto is conv4, and of a network without "
+        "it the last layer before its classifier.",
     )
     before_relu: bool = setting(False, "Take conv and fc layers before their ReLU.")
     grid: Grid = setting(0, "Pool maps to a grid of this side; 0 keeps whole maps.")

@@ -10,7 +10,6 @@ from a2cli.settings.conflicts import (
     check_schedule,
     epochs_in_words,
     inactive_settings,
-    split_in_words,
     threads_in_words,
     warn_or_raise,
 )
@@ -64,7 +63,7 @@ def contradictions(settings: ImageTraining) -> list[str]:
 
 def plan_training(settings: AnyTraining, jobs: int = 0) -> list[str]:
     """Return what a training would do, line by line; `jobs` are those of several runs, 0 if it is left open."""
-    last = [split_in_words(settings.split), threads_in_words(settings.training.threads, auto_threads(settings))]
+    last = [threads_in_words(settings.training.threads, auto_threads(settings))]
     if (runs := len(split_into_runs(settings))) > 1:
         last.append(f"Runs: {runs}, {_side_by_side(runs, jobs, settings.training.device)}")
     if isinstance(settings, FinetuneSettings):

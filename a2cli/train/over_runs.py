@@ -33,7 +33,10 @@ def over_runs(settings: AnyTraining, reports: Mapping[str, Report]) -> OverRuns:
     test_without = _spread_of_all([r.test_without_duplicates for r in runs])
     history = {Path(folder).name: logs for folder, report in reports.items()
                for logs in report.history.values()}  # fmt: skip
-    verdict = training_verdict(runs, list(history.values()), settings.training.monitor, val, train, test, settings)
+    verdict = training_verdict(
+        runs, list(history.values()), settings.training.monitor, val, train, test, settings,
+        data=next(iter(reports.values())).data,
+    )  # fmt: skip
     judged = _spread_of_measures(runs)
     results = TrainingResults(runs, train, val, last_val, test, verdict, val_without, test_without, judged)
     return OverRuns(results, history, combined([report.transfer for report in reports.values() if report.transfer]))

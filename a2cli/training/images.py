@@ -9,7 +9,6 @@ from a2cli.data.duplicates import identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
-from a2cli.errors import SettingsError
 from a2cli.geometry import check_norm
 from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
@@ -17,8 +16,9 @@ from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
-from a2cli.settings.training import ImageTraining, NetworkSettings, SplitSettings, augmentations
+from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
 from a2cli.training.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
 from a2cli.training.few_images import few_note
 from a2cli.training.train_state import Learner, RunSpec
@@ -119,7 +119,13 @@ def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -
         unused=list(packed.unused),
         constant=list(packed.constant),
         scaling=packed.scaling,
+        given=given_parts(packed),
     )
+
+
+def given_parts(packed: Packed) -> list[str]:
+    """Return the parts of a split that the data came with."""
+    return [part for part in ("train", "val", "test") if part in packed.splits]
 
 
 def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
@@ -127,20 +133,13 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
 
     Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
     """
-    split, several = settings.split, [*split_into_runs(settings).values()]
-    first = several[0]
-    idle = []
-    if "val" in packed.splits and split.folds:
-        raise SettingsError("--folds: the data has a validation part of its own")
-    if "val" in packed.splits and (split.val_count or split.val_fraction != SplitSettings().val_fraction):
-        idle.append("val_count" if split.val_count else "val_fraction")
-    if "test" in packed.splits and split.test_fraction:
-        idle.append("test_fraction")
-    of_given = [f"{name} does not act: the data has that part of its own" for name in idle]
+    split, several, given = settings.split, [*split_into_runs(settings).values()], given_parts(packed)
+    first, of_given = several[0], idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
     parts = split_of(packed, first)
     if packed.near:
-        own = f"; these are the parts of {title_of(first)}, the others have their own" if len(several) > 1 else ""
+        apart = len(several) > 1 and is_drawn(split.test_fraction, given)
+        own = f"; these are the parts of {title_of(first)}, the others have their own" if apart else ""
         alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, parts.parts(len(packed.labels))))]
     few = [few_note(called, packed.labels[rows], packed.class_names)
            for called, rows in (("validation", parts.val), ("test", parts.test)) if len(rows)]  # fmt: skip

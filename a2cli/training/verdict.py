@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from a2cli.formats import BRACKETS, counted, in_points, interval, mean_and_deviation
+from a2cli.reports.report import DataSummary
 from a2cli.reports.training_results import Accuracy, EpochLog, Spread, TrainingResult, repeated_by
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings
@@ -21,12 +22,14 @@ def training_verdict(
     train: Spread | None = None,
     test: Spread | None = None,
     settings: AnyTraining | None = None,
+    data: DataSummary | None = None,
 ) -> str:
     """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
-    What it advises can be done with `settings`. It says what was measured (`monitor` chose the best epoch), whether
-    that beats always answering the largest class, how far training is ahead, whether validation accuracy was higher
-    after the last epoch than after the kept one, and whether it was still rising at the end.
+    What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (`monitor`
+    chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether
+    validation accuracy was higher after the last epoch than after the kept one, and whether it was still rising at the
+    end.
     """
     only, what = runs[0], repeated_by(runs)
     in_stages = isinstance(settings, FinetuneSettings)  # each of which has a rate of its own
@@ -61,6 +64,8 @@ def training_verdict(
         )
     if final := test or only.test:
         sentences.append(f"Accuracy on the sealed test images: {measured(final, what)}.")
+    if val and data:
+        sentences += on_same_images(data, what, tested=test is not None)
     if val is None:
         is_fold = settings is not None and settings.split.fold is not None
         more = (
@@ -68,6 +73,20 @@ def training_verdict(
         )
         sentences.append(f"One run is no result: {more}.")
     return " ".join(sentences)
+
+
+def on_same_images(data: DataSummary, what: str = "seeds", *, tested: bool = False) -> list[str]:
+    """Return the sentence that says which images all seeds or folds are judged on alike, and what follows; or none.
+
+    Those are the parts of a split that the data came with, and of folds the test images, which are not drawn anew.
+    """
+    parts = [counted(data.val, "validation image")] * ("val" in data.given)
+    parts += [counted(data.test, "test image")] * (tested and ("test" in data.given or what == "folds"))
+    if not parts:
+        return []
+    interval = "the interval of accuracy on them is" if len(parts) == 1 else "the intervals are"
+    same = f"All {what} are judged on the same {' and '.join(parts)}"
+    return [f"{same}, so {interval} over trainings alone, not over images."]
 
 
 def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:

@@ -9,6 +9,7 @@ from a2cli.settings.conflicts import check_folds, check_schedule, epochs_in_word
 from a2cli.settings.presets import Resolved
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import (
+    AUTO_LAYER,
     BackboneSettings,
     ExtractFeaturesSettings,
     FinetuneSettings,
@@ -40,8 +41,11 @@ def plan_extraction(settings: ExtractFeaturesSettings, out: str) -> list[str]:
     """Return what an extraction would do, line by line."""
     chosen, backbone = settings.features, settings.backbone
     pooled = f", pooled to {chosen.grid}x{chosen.grid} ({chosen.grid_pool})" if chosen.grid else ""
+    layers = [
+        f"{one} (conv4, or else the last before the classifier)" * (one == AUTO_LAYER) or one for one in chosen.layer
+    ]
     return [
-        f"Layers: {', '.join(chosen.layer)} of {_named(backbone)}{pooled}",
+        f"Layers: {', '.join(layers)} of {_named(backbone)}{pooled}",
         f"Images: {settings.dataset.data}, into {out}",
         threads_in_words(chosen.threads, NO_TRAINING),
     ]

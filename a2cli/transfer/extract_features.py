@@ -19,6 +19,7 @@ from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
+from a2cli.models.freezing import usual_layer
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
 from a2cli.progress import ProgressReporter
@@ -26,7 +27,7 @@ from a2cli.reports.report import Report, new_report
 from a2cli.reports.transfer_results import FeatureResults, LayerFeatures
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
-from a2cli.settings.transfer import ExtractFeaturesSettings, FeatureSettings
+from a2cli.settings.transfer import AUTO_LAYER, ExtractFeaturesSettings, FeatureSettings
 from a2cli.storage import check_absent
 from a2cli.training.images import data_summary
 from a2cli.transfer.backbone import NOT_PRETRAINED, Backbone, find_backbone, warn_grayscale
@@ -54,6 +55,12 @@ def extract_features(
     chosen, dataset = settings.features, settings.dataset
     device = set_up(chosen.device, chosen.threads)
     backbone = find_backbone(settings.backbone, dataset, reporter)
+    if AUTO_LAYER in chosen.layer:
+        usual = usual_layer(backbone.graph, backbone.flag)
+        chosen = replace(
+            chosen, layer=tuple(dict.fromkeys(usual if one == AUTO_LAYER else one for one in chosen.layer))
+        )
+        settings = replace(settings, features=chosen)
     trunks = [
         backbone.trunk(layer, before_relu=chosen.before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
         for layer in chosen.layer

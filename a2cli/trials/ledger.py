@@ -78,8 +78,12 @@ class TrialLedger:
                 if (value := self.accuracy(key)) is not None:
                     by_rate.setdefault(key[1], []).append(value)
             best = max(map(fmean, by_rate.values()), default=None)
-            rows.append((name, f"{len(ended)}/{len(mine)}", "" if best is None else f"{best:.3f}"))
+            rows.append((self.called(name), f"{len(ended)}/{len(mine)}", "" if best is None else f"{best:.3f}"))
         return rows
+
+    def called(self, name: str) -> str:
+        """Return a contender's name as progress shows it."""
+        return name
 
     def result(self, key: TrialKey) -> TrainingResult | None:
         ended = self.ended.get(key)
