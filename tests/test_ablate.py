@@ -300,7 +300,7 @@ def test_the_table_has_all_without_each_none_and_the_best(capsys: pytest.Capture
     best = BestRun("only optimizer", 0, 0.9, "trials/x", "trials/x/config.yaml", "")
     results = AblationResults("train-cnn", "orders", 0.01, [0, 1], ingredients, made, "", best)
     show_ablation(Report("ablate", flat(TrainCnnSettings()), {}, "done", "", results=results), tmp_path)
-    table = capsys.readouterr().out.partition("trained with")[2].partition("Points of")[0]
+    table = capsys.readouterr().out.partition("trained with")[2].partition("Best run")[0]
     rows = [" ".join(line.split()) for line in table.splitlines()[2:] if line.strip()]
     assert [re.split(r" 0\.\d{3} ±", row)[0] for row in rows] == [
         "all ingredients", "without optimizer (sgd, 0.1)", "without crop", "only optimizer", "without any ingredient",
