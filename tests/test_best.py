@@ -16,10 +16,10 @@ from a2cli import main
 from a2cli.compare_optimizers.verdict import comparison_verdict
 from a2cli.reports.ablation_results import AblationResults, Combination
 from a2cli.reports.best import best_run, choose
+from a2cli.reports.report import read_report
 from a2cli.reports.study_results import ComparisonResults, Contender, Table, TrialOutcome, TrialStatus
 from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.statistics.intervals import spread_of_shares
-from a2cli.storage import read_report
 from a2cli.training import trial
 
 # Which it is
@@ -99,7 +99,7 @@ def test_of_an_ablation_one_trained_with_every_seed() -> None:
     assert name_of(ablated(("all", LUCKY), ("without norm", STEADY), ("only norm", met_once))) == ("without norm", 1)
     reasons = [found.reason for name in ("all", "without a, b", "only a", "none")
                if (found := best_run(ablated((name, STEADY))))]  # fmt: skip
-    words = ["with all ingredients", "without a, b", "with only a", "with no ingredient"]
+    words = ["with all ingredients", "without a, b", "with only a", "without any ingredient"]
     assert [reason.partition(" has ")[0] for reason in reasons] == [f"the training {which}" for which in words]
 
 
