@@ -99,7 +99,7 @@ def test_of_an_ablation_one_trained_with_every_seed() -> None:
     assert name_of(ablated(("all", LUCKY), ("without norm", STEADY), ("only norm", met_once))) == ("without norm", 1)
     reasons = [found.reason for name in ("all", "without a, b", "only a", "none")
                if (found := best_run(ablated((name, STEADY))))]  # fmt: skip
-    words = ["with all ingredients", "without a, b", "with only a", "with no ingredient"]
+    words = ["with all ingredients", "without a, b", "with only a", "without any ingredient"]
     assert [reason.partition(" has ")[0] for reason in reasons] == [f"the training {which}" for which in words]
 
 
