@@ -101,7 +101,7 @@ def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np
 def test_drawn_images_are_not_near_duplicates(
     name: str, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"a2cli.data.{name}.draw_{name}", lambda reporter: drawn(name))
+    monkeypatch.setattr(f"a2cli.drawn_sets.{name}.draw_{name}", lambda reporter: drawn(name))
     assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
 
 
