@@ -16,7 +16,6 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from a2cli.data.near_duplicates import near_duplicates, perceptual_hash, similarity, thumbnail
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
-from a2cli.drawn_sets import atelier, portraits
 from a2cli.drawn_sets.drawing import DrawnSet
 from a2cli.progress import NullReporter
 from a2cli.training.duplicates import near_pairs
@@ -102,9 +101,7 @@ def test_different_paintings_are_not_near_duplicates(originals: tuple[NDArray[np
 def test_drawn_images_are_not_near_duplicates(
     name: str, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        {"atelier": atelier, "portraits": portraits}[name], f"draw_{name}", lambda reporter: drawn(name)
-    )
+    monkeypatch.setattr(f"a2cli.drawn_sets.{name}.draw_{name}", lambda reporter: drawn(name))
     assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
 
 
