@@ -105,7 +105,10 @@ def interrupted(tmp_path: Path, after: float, number: int) -> tuple[int, str]:
     process = started(tmp_path)
     time.sleep(after)
     process.send_signal(number)
-    errors = process.communicate(timeout=60)[1]
+    try:
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()  # one that goes on would disturb the tests that follow
     return process.returncode, errors
 
 

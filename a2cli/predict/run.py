@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,7 @@ def _check_picture(picture: str, images: Sequence[NamedImage], *, overwrite: boo
 
 def _drawn(found: Predictions, thumbnails: Sequence[Pixels]) -> bytes:
     """Return the contact sheet."""
+    import_module("a2cli.figures")  # sets matplotlib up, before the module of this figure loads it
     from a2cli.predict.figures import contact_sheet
 
     return rendered(contact_sheet(found, thumbnails), "png")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,7 @@ class Run:
         reporter.phase("drawing figures", "drawing")
         self.reporter, self.undrawn, self.data = reporter, {}, report.sources
         try:
+            import_module("a2cli.figures")  # sets matplotlib up, before a module of figures loads it
             draw()
         except (A2Error, OSError):  # a disk that is full, say, which is not about figures
             raise

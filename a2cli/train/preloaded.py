@@ -4,7 +4,14 @@ import gc
 from importlib import import_module
 
 gc.disable()  # importing makes 200,000 objects and no garbage
-for needed in ("a2cli.trials.trials", "a2cli.training.figures", "a2cli.training.near_duplicates_figure", "yaml"):
+NEEDED = (
+    "a2cli.trials.trials",
+    "a2cli.figures",
+    "a2cli.training.figures",
+    "a2cli.training.near_duplicates_figure",
+    "yaml",
+)
+for needed in NEEDED:  # figures first, which set matplotlib up
     import_module(needed)
 gc.freeze()  # no copy searches them again
 gc.enable()

@@ -39,6 +39,7 @@ def train_side_by_side(
             reporter.runs([run_progress(folder / name, one, name in ended) for name, one in runs.items()])
 
         with followed(look), workers.results(train, list(calls.values())) as results:
+            import_module("a2cli.figures")
             import_module("a2cli.training.figures")  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
                 ended.add(name)
