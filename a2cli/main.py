@@ -21,6 +21,7 @@ from a2cli.text import printable
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
+LONGEST_IMPORT_SECONDS = 10.0
 DOUBLE_PRESS_SECONDS = 0.5
 
 
@@ -53,7 +54,7 @@ class Interrupts:
     """Ctrl-C, SIGTERM and SIGHUP: raised as exceptions, and the exit status to end with, whatever becomes of those."""
 
     def __init__(self) -> None:
-        self.status, self.last = 0, 0.0
+        self.status, self.last, self.first = 0, 0.0, 0.0
 
     def handle(self) -> None:
         """Handle them from now on, but for those that are ignored, as nohup and a shell's & have it."""
@@ -63,8 +64,11 @@ class Interrupts:
                 signal.signal(number, self._interrupt)
         sys.unraisablehook = self._unraisable
 
-    def _interrupt(self, number: int, _: FrameType | None) -> None:
-        if _is_loading_torch():  # its C++ aborts the process where an exception reaches it
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # Where a module is loaded, torch's C++ aborts the process where an exception reaches it, and what a library
+        # tries to import under a bare `except:` loses it.
+        self.first = self.first or time.monotonic()
+        if _is_loading_torch() or (_is_importing(frame) and time.monotonic() - self.first < LONGEST_IMPORT_SECONDS):
             _send_again(number)
             return
         now = time.monotonic()
@@ -84,6 +88,15 @@ class Interrupts:
             sys.__unraisablehook__(unraisable)
 
 
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether this frame, or one that called it, is that of the import system."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _is_loading_torch() -> bool:
     return getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False)
 
@@ -91,7 +104,7 @@ def _is_loading_torch() -> bool:
 def _send_again(number: int) -> None:
     """Send this process a signal in a moment."""
     send = signal.raise_signal if sys.platform == "win32" else partial(os.kill, os.getpid())
-    again = threading.Timer(0.05, send, (number,))  # Windows' os.kill ends the process at once
+    again = threading.Timer(0.01, send, (number,))  # Windows' os.kill ends the process at once
     again.daemon = True
     again.start()
 

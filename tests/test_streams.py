@@ -116,7 +116,11 @@ def interrupted(tmp_path: Path, after: float, number: int) -> tuple[int, str]:
 def test_ctrl_c_while_it_starts(after: float, data: Path, tmp_path: Path) -> None:
     status, errors = interrupted(tmp_path, after, signal.SIGINT)
     assert status == 130
-    assert not [line for line in errors.splitlines() if not line.startswith(("loading", "packing", "interrupted; go"))]
+    assert not [
+        line
+        for line in errors.splitlines()
+        if not line.startswith(("loading", "packing", "warning", "interrupted; go"))
+    ]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -145,6 +149,27 @@ main.main()
 """
     ended = subprocess.run([sys.executable, "-c", pressed_within], timeout=60, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_an_interrupt_while_a_library_tries_an_import_is_not_lost(tmp_path: Path) -> None:
+    """One with a bare `except:`, as where something optional is imported."""
+    (tmp_path / "optional.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    interrupted_within = """
+import sys, time
+from a2cli import main
+def load():
+    try:
+        import optional
+    except:
+        pass
+    time.sleep(1)
+    sys.stderr.write("went on")
+main.run_command = load
+main.main()
+"""
+    command = [sys.executable, "-c", interrupted_within]
+    ended = subprocess.run(command, cwd=tmp_path, timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (143, "")
 
 
 def test_ctrl_c_pressed_again_as_it_ends_leaves_the_status() -> None:
