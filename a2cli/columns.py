@@ -56,19 +56,19 @@ def of(part: Callable[[Any], R], columns: Sequence[Column[R]]) -> list[Column[An
     def through(value: Callable[[R], Any]) -> Callable[[Any], Any]:
         return lambda row: value(part(row))
 
-    return [Column(one.name, through(one.value)) for one in columns if one.value]
+    return [Column(column.name, through(column.value)) for column in columns if column.value]
 
 
 def in_csv(columns: Sequence[Column[R]], rows: Iterable[R]) -> tuple[list[str], list[list[Any]]]:
     """Return the names and rows of a CSV file."""
-    kept = [(one.name, one.value) for one in columns if one.value]
-    return [name for name, _ in kept], [[value(row) for _, value in kept] for row in rows]
+    in_file = [(column.name, column.value) for column in columns if column.value]
+    return [name for name, _ in in_file], [[value(row) for _, value in in_file] for row in rows]
 
 
 def in_print(columns: Sequence[Column[R]], rows: Iterable[R]) -> tuple[list[str], list[list[Any]]]:
     """Return the titles and rows of a printed table."""
-    kept = [one for one in columns if one.printed]
-    return [one.head for one in kept], [[one.cell(row) for one in kept] for row in rows]
+    printed = [column for column in columns if column.printed]
+    return [column.head for column in printed], [[column.cell(row) for column in printed] for row in rows]
 
 
 def in_markdown(columns: Sequence[Column[R]], rows: Iterable[R]) -> list[str]:

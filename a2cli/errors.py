@@ -72,7 +72,7 @@ class RefutedError(A2Error):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return '; did you mean …?' for the word most like this one, or nothing."""
-    by_small = {known.lower(): known for known in words}
+    by_small = {candidate.lower(): candidate for candidate in words}
     close = difflib.get_close_matches(word.lower(), by_small, n=1)
     return f"; did you mean {by_small[close[0]]!r}?" if close else ""
 
@@ -101,11 +101,11 @@ def missing(path: str) -> str:
 
 def _path_like(path: Path) -> Path | None:
     """Return the path that is there and whose names are most like those of one that is not."""
-    found = Path(path.anchor)
+    nearby = Path(path.anchor)
     for name in path.relative_to(path.anchor).parts:
-        if not os.path.lexists(found / name):
+        if not os.path.lexists(nearby / name):
             try:
-                with os.scandir(found) as entries:
+                with os.scandir(nearby) as entries:
                     names = {entry.name.lower(): entry.name for entry in islice(entries, MOST_NAMES)}
             except OSError:
                 return None
@@ -113,17 +113,17 @@ def _path_like(path: Path) -> Path | None:
             close = difflib.get_close_matches(name.lower(), names, n=1) or beginning * (len(beginning) == 1)
             if not close:
                 return None
-            found /= names[close[0]]
+            nearby /= names[close[0]]
         else:
-            found /= name
-    return found if found != path and os.path.lexists(found) else None
+            nearby /= name
+    return nearby if nearby != path and os.path.lexists(nearby) else None
 
 
 def is_memory(error: BaseException | None) -> bool:
     """Return whether an error, or one that led to it, is that there is no memory."""
     while error is not None:
         words = str(error).lower()
-        if isinstance(error, MemoryError) or any(one in words for one in NO_MEMORY):
+        if isinstance(error, MemoryError) or any(phrase in words for phrase in NO_MEMORY):
             return True
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
             return True

@@ -26,14 +26,14 @@ class Averaged(Protocol):
     def deviation(self) -> float: ...
 
 
-def mean_and_deviation(found: Averaged, digits: int = 3) -> str:
+def mean_and_deviation(spread: Averaged, digits: int = 3) -> str:
     """Return a mean with its standard deviation: 0.912 ± 0.034."""
-    return f"{found.mean:.{digits}f} ± {found.deviation:.{digits}f}"
+    return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"
 
 
-def interval(found: Bounded, digits: int = 3, form: str = TO) -> str:
+def interval(bounds: Bounded, digits: int = 3, form: str = TO) -> str:
     """Return an accuracy's interval: 0.845 to 0.979. Over few seeds Student's t leaves [0, 1], where no accuracy is."""
-    return form.format(f"{max(0.0, found.low):.{digits}f}", f"{min(1.0, found.high):.{digits}f}")
+    return form.format(f"{max(0.0, bounds.low):.{digits}f}", f"{min(1.0, bounds.high):.{digits}f}")
 
 
 def points(share: float) -> str:
@@ -41,9 +41,9 @@ def points(share: float) -> str:
     return f"{100 * share:+z.1f}"
 
 
-def points_interval(found: Bounded, form: str = TO) -> str:
+def points_interval(bounds: Bounded, form: str = TO) -> str:
     """Return the interval of a difference of accuracies, in points: -0.5 to +3.5."""
-    return form.format(points(found.low), points(found.high))
+    return form.format(points(bounds.low), points(bounds.high))
 
 
 def in_points(share: float, digits: str = "g") -> str:
@@ -52,9 +52,9 @@ def in_points(share: float, digits: str = "g") -> str:
     return f"{number} point{'s' * (number != '1')}"
 
 
-def counted(count: int, one: str, several: str = "") -> str:
-    """Return a count with what is counted: 1 image, 12 images; `several` where it takes more than an s."""
-    return f"{count} {one if count == 1 else several or one + 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with what is counted: 1 image, 12 images; `plural` where it takes more than an s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def rounded(percent: float) -> str:

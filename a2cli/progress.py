@@ -35,9 +35,9 @@ class Clock:
     def seconds(self, before: Mapping[str, float] | None = None) -> dict[str, float]:
         """Return the seconds spent on each thing and on `all`, since the clock began or since those `before`."""
         self.turn(self._on)
-        found = {name: spent - (before or {}).get(name, 0.0) for name, spent in self._spent.items()}
-        found = {name: spent for name, spent in found.items() if spent > 0}
-        return {**found, "all": sum(found.values())}
+        by_activity = {name: spent - (before or {}).get(name, 0.0) for name, spent in self._spent.items()}
+        by_activity = {name: spent for name, spent in by_activity.items() if spent > 0}
+        return {**by_activity, "all": sum(by_activity.values())}
 
 
 class ProgressReporter:

@@ -266,6 +266,6 @@ def yaml_with_digest(content: bytes) -> bytes:
 
 def yaml_was_edited(content: bytes) -> bool:
     """Return whether YAML that has a SHA-256 is not as it was written."""
-    lines, found, digest = content.rpartition(YAML_DIGEST)
+    lines, marker, digest = content.rpartition(YAML_DIGEST)
     whole = lines.endswith(b"\n#") and digest.strip() == hashlib.sha256(lines[:-1]).hexdigest().encode()
-    return bool(found) and not whole
+    return bool(marker) and not whole

@@ -21,8 +21,8 @@ def to_json(value: Any) -> str:
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values as they are once written as JSON and read again."""
-    found: dict[str, Any] = json.loads(to_json(dict(values)))
-    return found
+    read: dict[str, Any] = json.loads(to_json(dict(values)))
+    return read
 
 
 def _finite(value: Any) -> Any:

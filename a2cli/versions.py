@@ -25,7 +25,7 @@ def _by_class(values: Values) -> Values:
     results = values.get("results")
     for run in results.get("runs", []) if isinstance(results, dict) else []:
         if isinstance(run, dict) and "confusion" in run:
-            names = [one["name"] for one in run["classes"]]
+            names = [row["name"] for row in run["classes"]]
             run["judged"] = {
                 "part": "val",
                 "majority": run["majority"],
@@ -89,10 +89,10 @@ def version_of(kind: Kind, values: Mapping[str, Any], path: str | Path) -> int:
 def upgraded(kind: Kind, values: Mapping[str, Any], path: str | Path) -> Values:
     """Return what was stored by any version as this one stores it, without the version; raises as `version_of`."""
     upgrades = UPGRADES[kind][version_of(kind, values, path) - 1 :]
-    found = {name: value for name, value in values.items() if name != VERSION_KEY}
+    current = {name: value for name, value in values.items() if name != VERSION_KEY}
     try:
         for upgrade in upgrades:
-            found = upgrade(found)
+            current = upgrade(current)
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # what no version wrote
         raise DataError(f"{path}: damaged (not of version {values.get(VERSION_KEY, 1)}: {error!r:.80})") from None
-    return found
+    return current

@@ -33,8 +33,8 @@ class OneValue(TyperCommand):
             if isinstance(option, TyperOption) and not option.multiple and order.count(option) > 1:
                 if option.is_flag and len(set(given)) == 1:  # on is on, however often
                     continue
-                several = " and ".join(dict.fromkeys(given)) or option.opts[0]
-                ctx.fail(f"{several} {'are the same setting' if ' ' in several else 'comes again'}; give it once")
+                flags = " and ".join(dict.fromkeys(given)) or option.opts[0]
+                ctx.fail(f"{flags} {'are the same setting' if ' ' in flags else 'comes again'}; give it once")
         return super().parse_args(ctx, args)
 
 

@@ -48,9 +48,9 @@ def _other_names(word: str, items: Sequence[Declared]) -> list[str]:
 
 def _as_choice(word: str, items: Sequence[Declared]) -> list[str]:
     """Return the flags that take this word, such as `--optimizer adam`; only where one does."""
-    found = [f"{item.flag} {word}" for item in items if word in choices_of(item.type)]
-    found += [f"{item.flag} {word}" for item in items if item.name == "augment" and word in AUGMENTATIONS]
-    return found if len(found) == 1 and word != "none" else []
+    choosing = [f"{item.flag} {word}" for item in items if word in choices_of(item.type)]
+    choosing += [f"{item.flag} {word}" for item in items if item.name == "augment" and word in AUGMENTATIONS]
+    return choosing if len(choosing) == 1 and word != "none" else []
 
 
 def _flag_of(word: str, items: Sequence[Declared]) -> str:

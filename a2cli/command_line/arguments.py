@@ -99,10 +99,10 @@ def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> t
 
 def select_flags(kind: type, flags: Mapping[str, Any], why: str) -> dict[str, Any]:
     """Return the flags of one kind of settings; raises SettingsError, saying `why`, for one that it does not have."""
-    known = {item.name for item in declared(kind)}
-    if other := [name for name, value in flags.items() if value is not None and name not in known]:
+    own_names = {item.name for item in declared(kind)}
+    if other := [name for name, value in flags.items() if value is not None and name not in own_names]:
         raise SettingsError(f"--{other[0].replace('_', '-')}: {why}")
-    return {name: value for name, value in flags.items() if name in known}
+    return {name: value for name, value in flags.items() if name in own_names}
 
 
 def training_of(flag: str, run: str) -> AnyTraining:

@@ -31,10 +31,10 @@ def chosen_run(flag: str, run: str, *, several: bool = False) -> "ChosenRun":
     return chosen
 
 
-def _tell(flag: str, several: "Sequence[ChosenRun]") -> None:
-    for one in several:
-        if one.reason:
-            console.note(f"{flag} {one.named}: its best run is used, {one.folder}: {one.reason}")
+def _tell(flag: str, choices: "Sequence[ChosenRun]") -> None:
+    for choice in choices:
+        if choice.reason:
+            console.note(f"{flag} {choice.named}: its best run is used, {choice.folder}: {choice.reason}")
 
 
 def chosen_trainings(runs: Sequence[str], *, several: bool) -> "tuple[dict[str, AnyTraining], list[ChosenRun]]":
@@ -48,12 +48,12 @@ def chosen_trainings(runs: Sequence[str], *, several: bool) -> "tuple[dict[str, 
     for run in runs:
         config_of("--run", run)
     chosen = [best.choose("--run", run, several=several) for run in runs]
-    for one in chosen:
-        if (named := meant.setdefault(one.folder, one.named)) != one.named:
-            raise SettingsError(f"--run: {named} and {one.named} are the same run, {one.folder}; leave out one")
+    for choice in chosen:
+        if (named := meant.setdefault(choice.folder, choice.named)) != choice.named:
+            raise SettingsError(f"--run: {named} and {choice.named} are the same run, {choice.folder}; leave out one")
     trainings = {folder: training_of("--run", folder) for folder in meant}
     _tell("--run", chosen)
-    return trainings, [one for one in chosen if one.reason]
+    return trainings, [choice for choice in chosen if choice.reason]
 
 
 def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolved[S], list[ChosenRun]]":
@@ -68,7 +68,7 @@ def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolve
     chosen = chosen_run("--run", backbone.run)
     settings = replace(settings, backbone=replace(backbone, run=chosen.folder))
     earlier = read_report(Path(resume)) if resume else None
-    before = [one for one in earlier.chosen if one.folder == chosen.folder] if earlier else []
+    before = [choice for choice in earlier.chosen if choice.folder == chosen.folder] if earlier else []
     return replace(resolved, settings=settings), [chosen] if chosen.reason else before
 
 
@@ -80,8 +80,8 @@ def is_finished(resolved: Resolved[Any], resume: str | None) -> bool:
     if resume is None or report is None or report.status != "done":
         return False
     then, now = completed(type(resolved.settings), report.config), flat(resolved.settings)
-    found = best.best_run(report.results)
-    return plain(then) == plain(now) and found is not None and (Path(resume) / found.folder / "model").is_dir()
+    best_run = best.best_run(report.results)
+    return plain(then) == plain(now) and best_run is not None and (Path(resume) / best_run.folder / "model").is_dir()
 
 
 def show_best(folder: str) -> None:

@@ -151,13 +151,13 @@ class ConsoleReporter(ProgressReporter):
 
     def runs(self, runs: Sequence[RunProgress]) -> None:
         self.clock.turn("training")
-        done, total = sum(one.done for one in runs), sum(one.epochs for one in runs)
+        done, total = sum(run.done for run in runs), sum(run.epochs for run in runs)
         now = self._going_on(counted(len(runs), "run"), done)
         now.done, now.total, now.counted = done, total, f"epoch {done}/{total}"
-        under_way = [one for one in runs if one.done and not one.ended]
+        under_way = [run for run in runs if run.done and not run.ended]
         now.details = [
-            f"{sum(one.ended for one in runs)} of {len(runs)} done",
-            *(f"{one.title} {one.done}/{one.epochs} val {one.accuracy:.3f}" for one in under_way),
+            f"{sum(run.ended for run in runs)} of {len(runs)} done",
+            *(f"{run.title} {run.done}/{run.epochs} val {run.accuracy:.3f}" for run in under_way),
         ]
         if done and done * PLAIN_LINES // total > self.told:
             self.told = done * PLAIN_LINES // total
@@ -240,13 +240,13 @@ class ConsoleReporter(ProgressReporter):
                 left, all_of_it = (time.monotonic() - began) / (share - before) * (1 - share), True
         if left is None:
             return f"{clock(time.monotonic() - self.now.began)} so far"
-        several = all_of_it and (self.now.later or any(part.count > 1 for part in self.whole))
-        return f"{clock(left)} left{' in all' * bool(several)}"
+        of_several = all_of_it and (self.now.later or any(part.count > 1 for part in self.whole))
+        return f"{clock(left)} left{' in all' * bool(of_several)}"
 
     def _plain(self) -> str:
-        known = [self.now.how_far(), *self.now.details, self._time()]
-        known[0] = f"epoch {known[0]}" if self.now.is_training else known[0]
-        return f"{self._title()}: {', '.join(filter(None, known))}"
+        status = [self.now.how_far(), *self.now.details, self._time()]
+        status[0] = f"epoch {status[0]}" if self.now.is_training else status[0]
+        return f"{self._title()}: {', '.join(filter(None, status))}"
 
     def _shown(self) -> "RenderableType":
         from rich.console import Group

@@ -14,22 +14,22 @@ from a2cli.settings.training import SplitSettings, TrainingSettings, is_drawn, s
 
 def inactive_settings(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
     """Return the settings that another one switches off, with their usual value and the reason."""
-    found: dict[str, tuple[Any, str]] = {}
+    inactive: dict[str, tuple[Any, str]] = {}
     for item in declared(settings):
         other, *wanted = item.acts_with or [""]
         if other and not (values[other] in wanted if wanted else values[other]):
             having = " or ".join(wanted) or "above 0"
-            found[item.name] = item.default, f"acts only with --{other.replace('_', '-')} {having}"
+            inactive[item.name] = item.default, f"acts only with --{other.replace('_', '-')} {having}"
     if "dropout_at" in values and not any(values["dropout"]):
-        found["dropout_at"] = ("all",), "acts only with --dropout above 0"
+        inactive["dropout_at"] = ("all",), "acts only with --dropout above 0"
     if values["folds"]:
-        found["val_fraction"] = values["val_fraction"], "does not act beside --folds"
-        found["val_count"] = None, "does not act beside --folds"
+        inactive["val_fraction"] = values["val_fraction"], "does not act beside --folds"
+        inactive["val_count"] = None, "does not act beside --folds"
     elif values["val_count"] is not None:
-        found["val_fraction"] = values["val_fraction"], "does not act beside --val-count"
+        inactive["val_fraction"] = values["val_fraction"], "does not act beside --val-count"
     if values["scheduler"] != "plateau" and not values["early_stopping"] and not values["restore_best"]:
-        found["monitor"] = "val-loss", "acts only with --early-stopping, --restore-best or --scheduler plateau"
-    return found
+        inactive["monitor"] = "val-loss", "acts only with --early-stopping, --restore-best or --scheduler plateau"
+    return inactive
 
 
 def warn_or_raise(resolved: Resolved[Any], without_effect: Mapping[str, tuple[Any, str]]) -> list[str]:
@@ -106,10 +106,10 @@ def idle_in_split(split: SplitSettings, given: Collection[str]) -> list[str]:
         idle.append("val_count" if split.val_count else "val_fraction")
     if "test" in given and split.test_fraction:
         idle.append("test_fraction")
-    found = [f"{name} does not act: the data has that part of its own" for name in idle]
+    warnings = [f"{name} does not act: the data has that part of its own" for name in idle]
     if split.split != usual.split and not is_drawn(split.test_fraction, given):
-        found.append(f"split {split.split} does not act: nothing is drawn, as the data has its own parts")
-    return found
+        warnings.append(f"split {split.split} does not act: nothing is drawn, as the data has its own parts")
+    return warnings
 
 
 def split_in_words(split: SplitSettings, given: Collection[str] | None = ()) -> str:
@@ -117,23 +117,23 @@ def split_in_words(split: SplitSettings, given: Collection[str] | None = ()) -> 
 
     given: the parts of a split that the data came with; None where that is not known yet.
     """
-    known = given or ()
-    flags = split_flags(asdict(split), known)
+    own_parts = given or ()
+    flags = split_flags(asdict(split), own_parts)
     same = f"other commands hold out the same with {flags}" if flags else "as every command does by default"
-    own = [name for part, name in (("val", "validation"), ("test", "test")) if part in known]
+    own = [name for part, name in (("val", "validation"), ("test", "test")) if part in own_parts]
     parts = f"the data's own {' and '.join(own)} part{'s' * (len(own) > 1)}"
-    if not is_drawn(split.test_fraction, known):
+    if not is_drawn(split.test_fraction, own_parts):
         return f"Split: {parts}; nothing is drawn{f'; {same}' * bool(flags)}"
     held = counted(split.val_count, "image") if split.val_count else f"{100 * split.val_fraction:g}% of the images"
     if split.folds:
         held = f"part {split.fold} of {split.folds}" if split.fold is not None else f"each of {split.folds} parts"
-    drawn = [f"{held} for validation"] * ("val" not in known)
-    if split.test_fraction and "test" not in known:
+    drawn = [f"{held} for validation"] * ("val" not in own_parts)
+    if split.test_fraction and "test" not in own_parts:
         drawn.append(f"{100 * split.test_fraction:g}%{' of the images' * (not drawn)} for the test")
-    said = f"{', '.join(drawn)}, drawn by the seed{'; ' if flags else ', '}{same}"
+    how_drawn = f"{', '.join(drawn)}, drawn by the seed{'; ' if flags else ', '}{same}"
     if own:
-        said = f"{parts}; of the other images {said.replace(' of the images', '')}"
-    return f"Split: {said}{'; parts that the data has of its own are used instead' * (given is None)}"
+        how_drawn = f"{parts}; of the other images {how_drawn.replace(' of the images', '')}"
+    return f"Split: {how_drawn}{'; parts that the data has of its own are used instead' * (given is None)}"
 
 
 def epochs_in_words(training: TrainingSettings) -> str:

@@ -101,11 +101,11 @@ def _hints(settings: type) -> dict[str, Any]:
 
 def declared_in(*settings: type) -> list[Declared]:
     """Return every setting of several dataclasses of settings, each name once, as it is in the first that has it."""
-    found: dict[str, Declared] = {}
+    by_name: dict[str, Declared] = {}
     for kind in settings:
         for item in declared(kind):
-            found.setdefault(item.name, item)
-    return list(found.values())
+            by_name.setdefault(item.name, item)
+    return list(by_name.values())
 
 
 def flat(settings: Any) -> dict[str, Any]:

@@ -103,8 +103,8 @@ def _parameter(item: Declared, others: Sequence[str]) -> "Parameter":
 
     import typer
 
-    choices, several = choices_of(item.type), item.repeatable or (item.positional and item.takes_several)
-    kind: Any = list[str] if several else bool if plain_type(item.type) is bool else str
+    choices, takes_list = choices_of(item.type), item.repeatable or (item.positional and item.takes_several)
+    kind: Any = list[str] if takes_list else bool if plain_type(item.type) is bool else str
     names = [_flags(item), *([item.short] if item.short else []), *others]
     option = typer.Option(*names, autocompletion=(lambda: list(choices)) if choices else None)
     if item.positional:

@@ -83,13 +83,13 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, extending: 
             values |= _load_preset(str(extends), commands, settings, (*extending, name)).values
         except SettingsError as error:
             raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
-    known = {item.name: item for item in declared(settings)}
+    settings_by_name = {item.name: item for item in declared(settings)}
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
-        setting = f"{setting}_" if f"{setting}_" in known else setting  # class
-        if setting not in known:
-            raise SettingsError(f"{path.name}: unknown setting {key!r}{setting_like(setting, known)}")
-        values[setting] = checked(known[setting], value, f"{path.name}: {setting}")
+        setting = f"{setting}_" if f"{setting}_" in settings_by_name else setting  # class
+        if setting not in settings_by_name:
+            raise SettingsError(f"{path.name}: unknown setting {key!r}{setting_like(setting, settings_by_name)}")
+        values[setting] = checked(settings_by_name[setting], value, f"{path.name}: {setting}")
     added = _added_since((settings,) if wanted == commands[0] else TRAINING.get(wanted, ()), entries)
     return Preset(name, about, values | added, extends, added)
 
@@ -109,9 +109,9 @@ def _added_since(kinds: Iterable[type], entries: Mapping[Any, Any]) -> dict[str,
 
 def preset_value(name: str, key: str, usual: str) -> str:
     """Return what a preset, or one that it extends, says for a key such as `command`, or `usual`."""
-    seen: list[str] = []
-    while name not in seen:
-        seen.append(name)
+    visited: list[str] = []
+    while name not in visited:
+        visited.append(name)
         entries = _read_yaml(_preset_path(name))
         if key in entries or "extends" not in entries:
             return str(entries.get(key, usual))
@@ -215,9 +215,9 @@ def resolve(
 
     Raises SettingsError.
     """
-    known = {item.name: item for item in declared(settings)}
-    values: dict[str, Any] = {name: item.default for name, item in known.items()}
-    sources = dict.fromkeys(known, "default")
+    settings_by_name = {item.name: item for item in declared(settings)}
+    values: dict[str, Any] = {name: item.default for name, item in settings_by_name.items()}
+    sources = dict.fromkeys(settings_by_name, "default")
     for name in presets:
         preset = load_preset(name, command, settings, also)
         values |= preset.values
@@ -225,8 +225,8 @@ def resolve(
         sources |= dict.fromkeys(preset.added, f"preset {preset.name}, from before there was this setting")
     for name, value in flags.items():
         if value is not None:
-            values[name] = checked(known[name], value, known[name].flag)
-            sources[name] = known[name].flag
+            values[name] = checked(settings_by_name[name], value, settings_by_name[name].flag)
+            sources[name] = settings_by_name[name].flag
     return Resolved(build(settings, values), sources)
 
 

@@ -140,7 +140,7 @@ class TrainingSettings:
     momentum: Annotated[float, Gt(0), Lt(1)] = setting(
         0.9,
         "Momentum coefficient.",
-        acts_with=("optimizer", *(name for name, one in OPTIMIZERS.items() if one.takes_momentum)),
+        acts_with=("optimizer", *(name for name, spec in OPTIMIZERS.items() if spec.takes_momentum)),
     )
     loss: Literal["cross-entropy", "double-softmax"] = setting(
         "cross-entropy",
@@ -264,7 +264,7 @@ def augmentations(words: tuple[str, ...]) -> dict[str, float]:
 
     Raises SettingsError for an unknown name or a strength out of range.
     """
-    found: dict[str, float] = {}
+    strengths: dict[str, float] = {}
     for word in words:
         name, _, given = word.partition("=")
         if name not in AUGMENTATIONS:
@@ -276,7 +276,7 @@ def augmentations(words: tuple[str, ...]) -> dict[str, float]:
             strength = -1.0
         if not 0 < strength <= most:
             raise SettingsError(f"--augment: expected {name}=strength above 0 and at most {most:g}, got {word!r}")
-        found[name] = strength
-    if found.get("mixup", 0) + found.get("cutmix", 0) > 1:
+        strengths[name] = strength
+    if strengths.get("mixup", 0) + strengths.get("cutmix", 0) > 1:
         raise SettingsError("--augment: an image is mixed one way; expected mixup and cutmix of 1 together at most")
-    return found
+    return strengths

@@ -207,7 +207,7 @@ STAGE = re.compile(r"(head|all|[^\s:@+]+\+)(?::([0-9]{1,6}))?(?:@([0-9.eE+-]+))?
 
 def stages_of(settings: FinetuneSettings) -> list[Stage]:
     """Return the stages of a fine-tuning in their order; raises SettingsError for one that is none."""
-    found, training = [], settings.training
+    stages, training = [], settings.training
     for word in settings.stages.stages.split():
         match = STAGE.fullmatch(word)
         try:
@@ -217,7 +217,7 @@ def stages_of(settings: FinetuneSettings) -> list[Stage]:
             stage = Stage("", 0, 0.0)
         if not stage.what or not stage.epochs or not 0 < stage.learning_rate <= 1000:
             raise SettingsError(f"--stages: expected WHAT[:EPOCHS][@RATE], as head:10 or conv5+:5@1e-5, got {word!r}")
-        found.append(stage)
-    if not found:
+        stages.append(stage)
+    if not stages:
         raise SettingsError("--stages: expected one stage at least, as head:10, got none")
-    return found
+    return stages
