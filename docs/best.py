@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from a2cli.ablate.verdict import ablation_verdict
+from a2cli.formats import interval, mean_and_deviation
 from a2cli.probe_invariance.changes import crop_padding
 from a2cli.reports.ablation_results import AblationResults
 from a2cli.reports.report import report_from
@@ -176,8 +177,8 @@ def accuracies(name: str) -> dict[int, float]:
 
 
 def shown(values: Sequence[float]) -> str:
-    found = spread(values)
-    return f"{found.mean:.3f} ± {found.deviation:.3f} | {max(0.0, found.low):.3f} to {min(1.0, found.high):.3f}"
+    over = spread(values)
+    return f"{mean_and_deviation(over)} | {interval(over)}"
 
 
 def table(head: str, rows: Sequence[str]) -> list[str]:

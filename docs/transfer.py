@@ -15,6 +15,7 @@ from a2cli.command_line.arguments import training_of
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
+from a2cli.formats import mean_and_deviation
 from a2cli.progress import NullReporter
 from a2cli.reports.report import Report, report_from
 from a2cli.reports.training_results import Spread, TrainingResults
@@ -127,8 +128,7 @@ def probe_of(name: str, layer: str, answer: str, part: str = "test") -> list[flo
 
 
 def shown(values: Sequence[float]) -> str:
-    over = spread(values)
-    return f"{over.mean:.3f} ± {over.deviation:.3f}"
+    return mean_and_deviation(spread(values))
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Spread:

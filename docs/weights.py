@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from a2cli.command_line.arguments import training_of
+from a2cli.formats import mean_and_deviation
 from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
 from a2cli.reports.report import Report, report_from
@@ -121,8 +122,7 @@ def measure(layer: LayerWeights, name: str) -> float:
 
 
 def over_seeds(values: list[float], digits: int = 2) -> str:
-    found = spread(values)
-    return f"{found.mean:.{digits}f} ± {found.deviation:.{digits}f}"
+    return mean_and_deviation(spread(values), digits)
 
 
 def likenesses(viewed: InspectedNetwork) -> list[float]:
@@ -165,7 +165,7 @@ def networks_table() -> list[str]:
         ]
         dead = over_seeds([len(one.dead) for one in layers], 0)
         alike = over_seeds([fmean(likenesses(viewed_of(f"faces-{preset}/seeds/{seed}"))) for seed in range(SEEDS)])
-        accuracy = f"{results.val.mean:.3f} ± {results.val.deviation:.3f}"
+        accuracy = mean_and_deviation(results.val)
         lines.append(f"| `{preset}` | {accuracy} | {cells[0]} | {cells[1]} | {cells[2]} | {dead} | {alike} |")
     drawn = {one.name: one.random for one in first_layer("faces-2.3-mlp-0").measures}
     lines.append(
