@@ -3,8 +3,10 @@
 import os
 import platform
 import sys
+from pathlib import Path
 
 from a2cli import __version__
+from a2cli.text import printable
 
 TORCH_BYTES = 3_700_000_000  # of address space: torch 2.14 takes 3.3 billion to load, and more to start threads
 
@@ -15,7 +17,18 @@ def machine() -> dict[str, str | int]:
         "a2": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
     }
+
+
+def processor() -> str:
+    """Return the processor's name: of two with the same instructions MKL multiplies matrices in different orders."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return printable(names[0]) if names else platform.processor() or platform.machine()
 
 
 def cores() -> int:
