@@ -20,6 +20,7 @@ from a2cli.errors import DataError
 from a2cli.runs.directory import Run
 from a2cli.runtime import environment
 from a2cli.settings.declare import declared
+from a2cli.storage import yaml_with_digest
 from a2cli.versions import newest
 
 ARCHIVES = sorted((Path(__file__).parent / "old_runs").glob("*.tar.xz"))
@@ -230,10 +231,17 @@ SAVED = {
 def test_a_config_of_a_newer_version_or_damaged(command: str, old: Path, a2: A2) -> None:
     """Whoever reads it: it names the run, and what it does not know or lacks."""
     config = old / SAVED[command] / "config.yaml"
-    text, look = config.read_text(), [*command.split(), SAVED[command], "--quiet"]
-    config.write_text(text + "settings_to_come: 1\n")
+    lines, look = config.read_text().splitlines(), [*command.split(), SAVED[command], "--quiet"]
+    is_signed = lines[-1].startswith("#")
+
+    def write(*lines: str) -> None:
+        content = "".join(f"{line}\n" for line in lines).encode()
+        config.write_bytes(yaml_with_digest(content) if is_signed else content)
+
+    lines = lines[: -1 if is_signed else None]
+    write(*lines, "settings_to_come: 1")
     a2(*look).refused(3, "made by a newer a2", "'settings_to_come'", SAVED[command])
-    config.write_text("".join(line + "\n" for line in text.splitlines() if not line.startswith("batch_size")))
+    write(*(line for line in lines if not line.startswith("batch_size")))
     a2(*look).refused(3, "config.yaml has lost batch_size", SAVED[command])
 
 

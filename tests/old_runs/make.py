@@ -75,9 +75,14 @@ import os, signal, sys
 sys.argv[0] = "a2"
 epochs, how = int(os.environ["EPOCHS"]), os.environ["HOW"]
 from a2cli import main
-from a2cli.experiments import job, trial
+try:
+    from a2cli.training import trial
+    from a2cli.training.train_state import TrainState
+except ImportError:  # at b42a6ff
+    from a2cli.experiments import trial
+    from a2cli.experiments.job import Progress as TrainState
 trial.CHECKPOINT_SECONDS = 0.0
-record, ended = job.Progress.record, [0]
+record, ended = TrainState.record, [0]
 
 def stopping(self, log):
     if ended[0] == epochs:
@@ -86,7 +91,7 @@ def stopping(self, log):
     record(self, log)
 
 if how:
-    job.Progress.record = stopping
+    TrainState.record = stopping
 sys.exit(main.run_command())
 """
 
@@ -129,7 +134,10 @@ def main() -> None:
             if name.endswith(".json"):
                 (place / name).write_text(printed)
             if name in STOPPED:
-                a2(checkout, place, [*arguments, "--out", f"{name}-stopped"], *STOPPED[name])
+                # What stops a run is in this process alone, not in those that later versions train seeds in.
+                several = name in ("cnn-seeds", "cnn-folds") and not (checkout / "a2cli/experiments").exists()
+                beside = ["--jobs", "1"] if several else []
+                a2(checkout, place, [*arguments, *beside, "--out", f"{name}-stopped"], *STOPPED[name])
         (place / "commands.json").write_text(json.dumps(COMMANDS, indent=1))
         shutil.rmtree(place / ".cache")
         with tarfile.open(archive, "w:xz", preset=9) as file:
