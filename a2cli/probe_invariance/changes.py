@@ -1,6 +1,6 @@
 """Changes of whole batches of images at given strengths, each what torchvision's functional of that name does.
 
-What serves an entry of `settings.invariance.CHANGES` is the function of its name, with underscores: of a change with
+What serves an entry of `CHANGES` in `settings.py` is the function of its name, with underscores: of a change with
 strengths `(around, strength)`, of one that is off or on `(images)`.
 
 B images, C = 3 channels, H = W = S pixels, uint8 in and out; `strength` (B,) float32, one an image. At the strength
@@ -154,9 +154,9 @@ def blur(around: PerturbationContext, deviation: Strength) -> Tensor:
 def jpeg(around: PerturbationContext, quality: Strength) -> Tensor:
     """Write as JPEG by Pillow at this quality, 1 to 100, and read again."""
 
-    def through(one: tuple[NDArray[np.uint8], float]) -> NDArray[np.uint8]:
+    def through(image_and_quality: tuple[NDArray[np.uint8], float]) -> NDArray[np.uint8]:
         file = io.BytesIO()
-        Image.fromarray(one[0]).save(file, "JPEG", quality=round(one[1]))
+        Image.fromarray(image_and_quality[0]).save(file, "JPEG", quality=round(image_and_quality[1]))
         with Image.open(file) as image:
             return np.asarray(image)
 
@@ -212,14 +212,14 @@ def padding(images: Tensor) -> Tensor:
 
 def _picture(images: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Return each picture's first and last row, and first and last column, all (B,)."""
-    light, side, found = images.amax(dim=1) > DARK, images.shape[-1], []
+    light, side, edges = images.amax(dim=1) > DARK, images.shape[-1], []
     for axis in (2, 1):
         some = light.any(dim=axis).int()
         first, last = some.argmax(dim=1), side - 1 - some.flip(1).argmax(dim=1)
         first, last = first + (first > 0).int(), last - (last < side - 1).int()
         empty = (some.sum(dim=1) == 0) | (last <= first)  # dark throughout: that is a picture, too
-        found.append((first.masked_fill(empty, 0), last.masked_fill(empty, side - 1)))
-    return found
+        edges.append((first.masked_fill(empty, 0), last.masked_fill(empty, side - 1)))
+    return edges
 
 
 def fill_padding(images: Tensor) -> Tensor:
@@ -245,15 +245,15 @@ def only_padding(images: Tensor) -> Tensor:
 
 def crop_padding(images: Tensor) -> Tensor:
     """Take the bars away: the picture is stretched over the whole square, and its aspect ratio is gone."""
-    side, found = images.shape[-1], []
+    side, cropped = images.shape[-1], []
     (tops, bottoms), (lefts, rights) = _picture(images)
     for image, top, bottom, left, right in zip(images, tops, bottoms, lefts, rights, strict=True):
         picture = image[:, top : bottom + 1, left : right + 1]
         if picture.shape != image.shape:
             shape = (side, side)
             picture = _bytes(F.interpolate(_unit(picture[None]), shape, mode="bilinear", antialias=True))[0]
-        found.append(picture)
-    return torch.stack(found)
+        cropped.append(picture)
+    return torch.stack(cropped)
 
 
 def _taken(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

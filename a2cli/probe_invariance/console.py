@@ -38,16 +38,16 @@ def show_probe(report: Report, folder: Path) -> None:
         console.print(_changes(run, console))
         say(*_would_decide(run))
         say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
-    seen = any(one.augmented for run in results.runs for one in run.changes)
+    augmented = any(row.augmented for run in results.runs for row in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
         "undecided: the interval at the worst strength, in points, which can lie below 0 as all strengths are judged "
-        "together" + ("; *: seen in training, as augmentation." if seen else ".")
+        "together" + ("; *: seen in training, as augmentation." if augmented else ".")
     )
-    for pair in dict.fromkeys((one.first, one.second) for one in results.comparisons):
+    for pair in dict.fromkeys((row.first, row.second) for row in results.comparisons):
         say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")
-        console.print(table_from(AGAINST, [one for one in results.comparisons if (one.first, one.second) == pair]))
+        console.print(table_from(AGAINST, [row for row in results.comparisons if (row.first, row.second) == pair]))
     for run in results.runs:
         say("", run.verdict)
     say_where(console, report, folder)
@@ -66,44 +66,44 @@ def _changes(run: ProbedRun, console: "Console") -> "Table":
     return table
 
 
-def _worst(one: ChangeResult) -> StrengthPoint:
-    return min(one.points, key=lambda point: point.accuracy.value)
+def _worst(change: ChangeResult) -> StrengthPoint:
+    return min(change.points, key=lambda point: point.accuracy.value)
 
 
 def _would_decide(run: ProbedRun) -> list[str]:
     """Return how many more images would decide what is undecided, if ten times as many would decide anything."""
-    more = [(one.more_images, one.title) for one in run.changes if one.more_images]
+    more = [(change.more_images, change.title) for change in run.changes if change.more_images]
     if not more:
         return []
-    others = any(one.verdict == "undecided" and not one.more_images for one in run.changes)
-    said = f"More images that would decide: {', '.join(f'{title} {images}' for images, title in sorted(more))}"
-    return [said + "; for the others not even ten times as many would." * others + "." * (not others)]
+    others = any(change.verdict == "undecided" and not change.more_images for change in run.changes)
+    sentence = f"More images that would decide: {', '.join(f'{title} {images}' for images, title in sorted(more))}"
+    return [sentence + "; for the others not even ten times as many would." * others + "." * (not others)]
 
 
 def _accuracy(point: StrengthPoint) -> str:
     return f"{point.accuracy.value:.3f} {points(point.difference)}"
 
 
-def _verdict(one: ChangeResult) -> str:
-    if one.verdict == "breaks":
-        return f"breaks {', '.join(f'{value:g}' for value in one.breaks_at)}".rstrip()
-    if one.verdict == "undecided":
-        worst = _worst(one)
+def _verdict(change: ChangeResult) -> str:
+    if change.verdict == "breaks":
+        return f"breaks {', '.join(f'{value:g}' for value in change.breaks_at)}".rstrip()
+    if change.verdict == "undecided":
+        worst = _worst(change)
         return f"undecided [{100 * worst.low:+z.1f}, {100 * worst.high:+z.1f}]"
-    return one.verdict
+    return change.verdict
 
 
 CHANGES: list[Column[ChangeResult]] = [
-    Column("change", text=lambda one: one.title + " *" * (one.augmented is not None)),
-    Column("worst", lambda one: _worst(one).strength, "g"),
-    Column("accuracy", text=lambda one: _accuracy(_worst(one))),
-    Column("same", lambda one: _worst(one).consistency.value, ".2f"),
-    Column("halved", text=lambda one: ", ".join(f"{value:.2g}" for value in one.halved_at)),
+    Column("change", text=lambda row: row.title + " *" * (row.augmented is not None)),
+    Column("worst", lambda row: _worst(row).strength, "g"),
+    Column("accuracy", text=lambda row: _accuracy(_worst(row))),
+    Column("same", lambda row: _worst(row).consistency.value, ".2f"),
+    Column("halved", text=lambda row: ", ".join(f"{value:.2g}" for value in row.halved_at)),
     Column("verdict", text=_verdict),
 ]
 AGAINST: list[Column[RunComparison]] = [
-    Column("change", lambda one: one.change),
-    Column("points", text=lambda one: points(one.difference)),
+    Column("change", lambda row: row.change),
+    Column("points", text=lambda row: points(row.difference)),
     Column("interval", text=points_interval),
-    Column("verdict", lambda one: one.verdict, title=""),
+    Column("verdict", lambda row: row.verdict, title=""),
 ]

@@ -54,13 +54,13 @@ CURVES = POINT + named(
 
 def draw(run: Run, results: InvarianceResults, subjects: Sequence[ProbeTarget], settings: ProbeSettings) -> None:
     """Write all figures into the probe's folder."""
-    points = [_Point(one, change, point) for one in results.runs for change in one.changes for point in change.points]
-    run.save_figure(
-        "curves",
-        partial(plots.curves, results.runs, results.margin),
-        CURVES,
-        points,
-    )
+    points = [
+        _Point(probed_run, change, point)
+        for probed_run in results.runs
+        for change in probed_run.changes
+        for point in change.points
+    ]
+    run.save_figure("curves", partial(plots.curves, results.runs, results.margin), CURVES, points)
     run.save_figure(
         "classes",
         partial(heat_maps.classes, results.runs),
@@ -69,12 +69,12 @@ def draw(run: Run, results: InvarianceResults, subjects: Sequence[ProbeTarget], 
         [(at, name, right, count) for at in points
          for (name, count), right in zip(at.run.counts.items(), at.point.classes, strict=True)],
     )  # fmt: skip
-    if any(one.translations for one in results.runs):
+    if any(probed_run.translations for probed_run in results.runs):
         run.save_figure(
             "translations",
-            partial(heat_maps.translations, [one for one in results.runs if one.translations]),
+            partial(heat_maps.translations, [probed_run for probed_run in results.runs if probed_run.translations]),
             placed("run", "right", "down", "accuracy"),
-            [(one.name, *cell) for one in results.runs for cell in one.translations],
+            [(probed_run.name, *cell) for probed_run in results.runs for cell in probed_run.translations],
         )
     if layers := [(at, layer) for at in points for layer in at.point.layers]:
         columns = [*of(itemgetter(0), POINT), *of(itemgetter(1), fields_of(LayerMovement))]
@@ -94,7 +94,7 @@ def _draw_sheet(
         images, margin, settings.border, network.card.mean, Streams(settings.seed).derive("noise")
     )
     truth = subject.classes[int(labels)]
-    shown = {one.title for one in result.changes}
+    shown = {change.title for change in result.changes}
     rows: list[tuple[str, list[plots.Tile]]] = []
     plainly = [_tile(network, around.middle, "unchanged", truth)]
     for probe in probes(settings):
@@ -107,9 +107,9 @@ def _draw_sheet(
             if probe.drawn
             else [Perturbation(probe, s) for s in probe.strengths]
         )
-        for one in tried:
-            strength = one.strengths(1, network.card.image_size, Streams(settings.seed))
-            title = f"{one.strength:g}" if one.strength is not None else _words(strength)
+        for perturbation in tried:
+            strength = perturbation.strengths(1, network.card.image_size, Streams(settings.seed))
+            title = f"{perturbation.strength:g}" if perturbation.strength is not None else _words(strength)
             tiles.append(_tile(network, changed(probe.name, around, strength), title, truth))
         if probe.change.is_switch:
             plainly.append(plots.Tile(tiles[0].image, probe.name, tiles[0].answer, tiles[0].is_right))
@@ -143,13 +143,13 @@ def _chosen(network: Network, number: int) -> ImageSet:
     images = network.images
     with torch.inference_mode():
         device = next(network.model.parameters()).device
-        seen = images.reordered(torch.arange(0, len(images), max(1, len(images) // 200)))
-        answers = torch.cat([_recognised(network, batch, labels, device) for batch, labels in seen.batches(64)])
-    known = answers.nonzero().flatten()
-    known = known if len(known) else torch.arange(len(seen))
-    classes = sorted(set(seen.labels[known].tolist()))
+        sample = images.reordered(torch.arange(0, len(images), max(1, len(images) // 200)))
+        answers = torch.cat([_recognised(network, batch, labels, device) for batch, labels in sample.batches(64)])
+    recognised = answers.nonzero().flatten()
+    recognised = recognised if len(recognised) else torch.arange(len(sample))
+    classes = sorted(set(sample.labels[recognised].tolist()))
     label = classes[number * len(classes) // SHEETS]
-    return seen.reordered(known[seen.labels[known] == label][:1])
+    return sample.reordered(recognised[sample.labels[recognised] == label][:1])
 
 
 def _recognised(network: Network, batch: torch.Tensor, labels: torch.Tensor, device: torch.device) -> torch.Tensor:

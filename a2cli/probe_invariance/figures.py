@@ -56,24 +56,26 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
     What has no strength, or one drawn for each image, is in the last row. Of several runs each has its colour.
     """
     of, runs = len(runs), runs[:MOST_RUNS]
-    titles = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is not None))
+    changes = [change for run in runs for change in run.changes]
+    titles = list(dict.fromkeys(change.title for change in changes if change.points[0].strength is not None))
     names = titles[:MOST_PANELS]
-    plainer = list(dict.fromkeys(one.title for run in runs for one in run.changes if one.points[0].strength is None))
+    plainer = list(dict.fromkeys(change.title for change in changes if change.points[0].strength is None))
     wide = max(2.5, 1.1 * len(plainer)) if plainer else 0.0
     columns = min(COLUMNS, max(2 if plainer else 1, len(names), ceil(wide / WIDTH)))  # no wider than what is drawn
     rows, width, foot = -(-len(names) // columns), columns * WIDTH + LEFT, HEIGHT + 0.3 if plainer else 0.0
     handles = _handles(runs, any(plainer))
-    legend = legend_height(width, [str(one.get_label()) for one in handles])
+    legend = legend_height(width, [str(handle.get_label()) for handle in handles])
     what = fitted(runs[0].name, 3.5, 11) if of == 1 else f"{len(runs)} of {of} runs" if len(runs) < of else f"{of} runs"
     title = f"Accuracy under changes of the image, {what}"
     title += some_of(len(names), len(titles), "changes")
-    said = f"invariant: at every strength within {in_points(margin)} of the accuracy unchanged"
-    figure, head = titled(width, legend + rows * HEIGHT + foot, title, said)
+    caption = f"invariant: at every strength within {in_points(margin)} of the accuracy unchanged"
+    figure, head = titled(width, legend + rows * HEIGHT + foot, title, caption)
     height = figure.get_size_inches()[1]
     for i, name in enumerate(names):
         left, above = LEFT + i % columns * WIDTH, head + legend + i // columns * HEIGHT
         axes = new_axes(figure, left, height - above - HEIGHT + 0.5, width - left - WIDTH + 0.25, above + 0.25)
-        _panel(axes, [(run, one) for run in runs for one in run.changes if one.title == name], len(runs) == 1)
+        of_name = [(run, change) for run in runs for change in run.changes if change.title == name]
+        _panel(axes, of_name, len(runs) == 1)
         if i % columns:
             axes.set_yticklabels([])
         else:
@@ -87,14 +89,14 @@ def curves(runs: Sequence[ProbedRun], margin: float) -> Figure:
 
 
 def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone: bool) -> None:
-    for i, (run, one) in enumerate(changes):
+    for i, (run, change) in enumerate(changes):
         look = {"color": VAL, "marker": "s"} if alone else series(i)
-        known = [(p.strength, p.accuracy.value, p.accuracy.low, p.accuracy.high, p.consistency.value)
-                 for p in one.points if p.strength is not None]  # fmt: skip
-        if one.identity is not None:
+        points = [(p.strength, p.accuracy.value, p.accuracy.low, p.accuracy.high, p.consistency.value)
+                 for p in change.points if p.strength is not None]  # fmt: skip
+        if change.identity is not None:
             u = run.unchanged
-            known = sorted([*known, (one.identity, u.value, u.low, u.high, 1.0)])
-        strengths, values, lows, highs, same = zip(*known, strict=True)
+            points = sorted([*points, (change.identity, u.value, u.low, u.high, 1.0)])
+        strengths, values, lows, highs, same = zip(*points, strict=True)
         axes.fill_between(strengths, lows, highs, color=look["color"], alpha=0.18 if alone else 0.08, linewidth=0)
         axes.plot(strengths, values, **look, linewidth=1.6, markersize=3)
         if alone:
@@ -128,16 +130,16 @@ def _switches(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str], wide:
     for i, run in enumerate(runs):
         look = {"color": VAL, "marker": "s"} if alone else {**series(i), "linestyle": ""}
         shift = (i - (len(runs) - 1) / 2) * 0.6 / len(runs)
-        for one in run.changes:
-            if one.title in names:
-                point, at = one.points[0], names.index(one.title) + shift
+        for change in run.changes:
+            if change.title in names:
+                point, at = change.points[0], names.index(change.title) + shift
                 axes.vlines(at, point.accuracy.low, point.accuracy.high, color=look["color"], linewidth=1)
                 axes.plot(at, point.accuracy.value, **look, markersize=5)
                 axes.plot(at, point.consistency.value, "_", color=TRAIN if alone else look["color"], markersize=9,
                           markeredgewidth=1.5)  # fmt: skip
         axes.axhline(run.unchanged.value, color=INK if alone else look["color"], **UNCHANGED)
     _largest_class(axes, runs)
-    verdicts = {one.title: one.verdict for one in runs[0].changes} if alone else {}
+    verdicts = {change.title: change.verdict for change in runs[0].changes} if alone else {}
     plain(axes, "Without a strength, or with one drawn for each image", "change", "accuracy")
     axes.title.set_fontsize(9)
     axes.yaxis.label.set_fontsize(8)
@@ -187,22 +189,22 @@ def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:
     high = above + tile + below
     extra = 0.12  # a second line above the first row: names of changes, not strengths
     title += some_of(len(rows), of, "changes")
-    said = "under each image the network's answer and its probability; ✓ right, ✗ wrong"
-    figure, axes, head = page(max(4.0, columns * wide), deep * high + extra + 0.05, title, said)
+    caption = "under each image the network's answer and its probability; ✓ right, ✗ wrong"
+    figure, axes, head = page(max(4.0, columns * wide), deep * high + extra + 0.05, title, caption)
     for row, (change, tiles) in enumerate(rows):
         start, top = row // deep * wide, head + extra + row % deep * high
         for i, words in enumerate((change or "without a strength").split(" ", 1)):
             axes.text(start + 0.1, top + above + tile / 2 + 0.13 * i, fitted(words, name - 0.12, 7.5), fontsize=7.5,
                       color=INK, va="center")  # fmt: skip
-        for column, one in enumerate(tiles):
+        for column, image_tile in enumerate(tiles):
             left = start + name + column * (tile + gap)
-            lines = one.title.replace("-", "-\n", 1).split("\n") if row == 0 else [one.title]
+            lines = image_tile.title.replace("-", "-\n", 1).split("\n") if row == 0 else [image_tile.title]
             for i, line in enumerate(reversed(lines)):
                 axes.text(left, top + above - 0.05 - 0.11 * i, fitted(line, tile, 6.5), fontsize=6.5, color=INK,
                           va="baseline")  # fmt: skip
-            place(axes, one.image, left, top + above, tile, tile)
-            answer, _, share = one.answer.rpartition(" ")
-            for i, line in enumerate((answer, f"{share} {'✓' if one.is_right else '✗'}")):
+            place(axes, image_tile.image, left, top + above, tile, tile)
+            answer, _, share = image_tile.answer.rpartition(" ")
+            for i, line in enumerate((answer, f"{share} {'✓' if image_tile.is_right else '✗'}")):
                 axes.text(left, top + above + tile + 0.11 * (i + 1), fitted(line, tile, 6.5), fontsize=6.5,
-                          color=VAL if one.is_right else TRAIN, va="baseline")  # fmt: skip
+                          color=VAL if image_tile.is_right else TRAIN, va="baseline")  # fmt: skip
     return figure

@@ -72,19 +72,19 @@ def layers(runs: Sequence[ProbedRun]) -> Figure:
     """How far each layer moves, and off its course, at each change's strength that moves most; a row a run."""
     kinds, of = ("moved", "off_course"), len(runs)
     runs = runs[:MOST_RUNS]
-    found = [[_fewer(*_movement(run, kind)) for kind in kinds] for run in runs]
-    panel = max(2.4, max(len(part[1]) for row in found for part in row) * ACROSS)
-    foot = 0.1 + max((width_of(name, 7) for row in found for part in row for name in part[1]), default=0.3)
-    deep = [max(len(changes) for changes, _, _, _ in row) * DOWN + foot + 0.55 for row in found]
+    by_change = [[_fewer(*_movement(run, kind)) for kind in kinds] for run in runs]
+    panel = max(2.4, max(len(part[1]) for row in by_change for part in row) * ACROSS)
+    foot = 0.1 + max((width_of(name, 7) for row in by_change for part in row for name in part[1]), default=0.3)
+    deep = [max(len(changes) for changes, _, _, _ in row) * DOWN + foot + 0.55 for row in by_change]
     width = 2 * (LABEL + 0.15 + panel) + BAR + 0.1
     title = "How far each layer moves under each change"
     title += some_of(len(runs), of, "runs")
     figure, head = titled(width, sum(deep), title, STRONGEST, MOVEMENT)
     height = figure.get_size_inches()[1]
-    values = np.concatenate([grid.ravel() for row in found for _, _, grid, _ in row])
+    values = np.concatenate([grid.ravel() for row in by_change for _, _, grid, _ in row])
     most = min(2.0, max(1.0, float(np.nanmax(values, initial=0))))
     drawn = None
-    for number, (run, row) in enumerate(zip(runs, found, strict=True)):
+    for number, (run, row) in enumerate(zip(runs, by_change, strict=True)):
         top = head + sum(deep[:number]) + 0.3
         for i, (changes, names, grid, some) in enumerate(row):
             if changes:
@@ -118,23 +118,23 @@ def classes(runs: Sequence[ProbedRun]) -> Figure:
     """
     of, runs = len(runs), runs[:MOST_RUNS]
     largest = [np.sort(np.argsort([-n for n in run.counts.values()], kind="stable")[:MOST_CLASSES]) for run in runs]
-    found = [_recognised(run) for run in runs]
-    names = [[fitted(spaced(list(run.counts)[column]), NAME, 7) for column in kept]
-             for run, kept in zip(runs, largest, strict=True)]  # fmt: skip
+    by_run = [_recognised(run) for run in runs]
+    names = [[fitted(spaced(list(run.counts)[column]), NAME, 7) for column in shown_classes]
+             for run, shown_classes in zip(runs, largest, strict=True)]  # fmt: skip
     foot = 0.1 + max(width_of(name, 7) for row in names for name in row)
-    deep = [len(grid) * DOWN + foot + 0.55 for _, grid in found]
+    deep = [len(grid) * DOWN + foot + 0.55 for _, grid in by_run]
     panel = max(3.0, max(map(len, largest)) * ACROSS)
     width = LABEL + 0.3 + panel + BAR
     title = "Percent of each class recognised, unchanged and changed"
     title += some_of(len(runs), of, "runs")
     figure, head = titled(width, sum(deep), title, WORST, "white without a number: no image of the class")
     height = figure.get_size_inches()[1]
-    for number, (run, (changes, grid), kept) in enumerate(zip(runs, found, largest, strict=True)):
-        top, high, wide = head + sum(deep[:number]) + 0.3, len(grid) * DOWN, len(kept) * ACROSS
+    for number, (run, (changes, grid), shown_classes) in enumerate(zip(runs, by_run, largest, strict=True)):
+        top, high, wide = head + sum(deep[:number]) + 0.3, len(grid) * DOWN, len(shown_classes) * ACROSS
         axes = new_axes(figure, LABEL + 0.05, height - top - high, width - LABEL - 0.05 - wide, top)
-        drawn = _heat(axes, 100 * grid[:, kept], 100, rounded)
+        drawn = _heat(axes, 100 * grid[:, shown_classes], 100, rounded)
         _label(axes, changes, names[number], "class")
-        some = some_of(len(kept), len(run.counts), "classes, those with the most images")
+        some = some_of(len(shown_classes), len(run.counts), "classes, those with the most images")
         name = fitted(run.name, max(1.0, panel - width_of(some, 8.5)), 8.5)
         axes.set_title(name + some, loc="left", fontsize=8.5, color=INK)
         if number == 0:
@@ -149,11 +149,11 @@ def _recognised(run: ProbedRun) -> tuple[list[str], Grid]:
     counts = np.array(list(run.counts.values()), dtype=np.float64)
     counts[counts == 0] = np.nan
     rows = {"unchanged": np.array(run.by_class) / counts}
-    for one in run.changes[:MOST_CHANGES]:
-        point = min(one.points, key=lambda p: p.accuracy.value)
+    for change in run.changes[:MOST_CHANGES]:
+        point = min(change.points, key=lambda p: p.accuracy.value)
         draws = point.accuracy.count / run.unchanged.count
         at = "" if point.strength is None else f" {point.strength:g}"
-        rows[one.title + at] = np.array(point.classes) / draws / counts
+        rows[change.title + at] = np.array(point.classes) / draws / counts
     return list(rows), np.array(list(rows.values()))
 
 
@@ -178,13 +178,14 @@ def _label(axes: Axes, changes: Sequence[str], names: Sequence[str], what: str) 
 
 def _movement(run: ProbedRun, kind: str) -> tuple[list[str], list[str], Grid]:
     """Return the changes, the layers, and what stands in each cell, NaN where nothing is known."""
-    strongest = [(one, max(one.points, key=lambda p: sum(layer.moved for layer in p.layers))) for one in run.changes]
-    found = {}
-    for one, point in strongest:
+    by_title = {}
+    for change in run.changes:
+        point = max(change.points, key=lambda p: sum(layer.moved for layer in p.layers))
         at = "" if point.strength is None else f" {point.strength:g}"
         values = {layer.layer: getattr(layer, kind) for layer in point.layers}
         if any(value is not None for value in values.values()):
-            found[one.title + at] = values
-    known = dict.fromkeys(name for values in found.values() for name, value in values.items() if value is not None)
-    grid = np.array([[np.nan if (v := values.get(name)) is None else v for name in known] for values in found.values()])
-    return list(found), ["image" if name == "normalize" else fitted(name, NAME, 7) for name in known], grid
+            by_title[change.title + at] = values
+    rows = list(by_title.values())
+    names = dict.fromkeys(name for values in rows for name, value in values.items() if value is not None)
+    grid = np.array([[np.nan if (v := values.get(name)) is None else v for name in names] for values in rows])
+    return list(by_title), ["image" if name == "normalize" else fitted(name, NAME, 7) for name in names], grid

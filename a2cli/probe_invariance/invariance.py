@@ -112,18 +112,18 @@ def judged_changes(
     """
     adjusted = holm([point.p for _, points in probed for point in points])
     each, left = iter(adjusted), sum(p >= ERROR for p in adjusted)
-    found = []
+    results = []
     for probe, measured in probed:
         points = [replace(point, p_adjusted=next(each)) for point in measured]
         broken = [point for point in points if point.p_adjusted < ERROR and point.difference < 0]
         within = all(-margin < point.low and point.high < margin for point in points)
         verdict: Survival = "invariant" if within else "breaks" if broken else "undecided"
         verdict = verdict if counts else "undecided"
-        known = [(point.strength, point.accuracy.value) for point in points if point.strength is not None]
-        seen = [name for name in probe.change.augmentations if name in augmentations]
+        accuracies = [(point.strength, point.accuracy.value) for point in points if point.strength is not None]
+        shown_in_training = [name for name in probe.change.augmentations if name in augmentations]
         images = len(np.unique(before.images))
         breaks_at = [point.strength for point in broken if point.strength is not None] if verdict == "breaks" else []
-        found.append(
+        results.append(
             ChangeResult(
                 name=probe.name,
                 title=probe.title,
@@ -133,15 +133,15 @@ def judged_changes(
                 points=points,
                 verdict=verdict,
                 breaks_at=[side[0] for side in _sides(probe, breaks_at)],
-                halved_at=halved_at(probe, known, before.accuracy.value),
+                halved_at=halved_at(probe, accuracies, before.accuracy.value),
                 more_images=_more(points, before.size, images, margin, len(probed), left)
                 if verdict == "undecided" and counts
                 else None,
-                augmented=seen[0] if seen else None,
+                augmented=shown_in_training[0] if shown_in_training else None,
                 mean_accuracy=float(np.mean([point.accuracy.value for point in points])),
             )
         )
-    return found
+    return results
 
 
 def _sides(probe: Probe, strengths: Sequence[float]) -> list[list[float]]:
@@ -153,16 +153,16 @@ def _sides(probe: Probe, strengths: Sequence[float]) -> list[list[float]]:
 
 def halved_at(probe: Probe, points: Sequence[tuple[float, float]], unchanged: float) -> list[float]:
     """Return the first strength in each direction where accuracy, straight between points, is half of the unchanged."""
-    accuracies, found = dict(points), []
+    accuracies, crossings = dict(points), []
     for side in _sides(probe, list(accuracies)):
         strength, accuracy = probe.change.mildest, unchanged
         for value in side:
             if accuracies[value] <= unchanged / 2 < accuracy:
                 share = (accuracy - unchanged / 2) / (accuracy - accuracies[value])
-                found.append(strength + share * (value - strength))
+                crossings.append(strength + share * (value - strength))
                 break
             strength, accuracy = value, accuracies[value]
-    return found
+    return crossings
 
 
 def _more(

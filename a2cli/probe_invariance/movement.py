@@ -46,28 +46,28 @@ def steps(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def places_of(model: nn.Module) -> dict[str, Place]:
     """Return where the units of each layer's map are centred, up to the first that is none or is pooled as a whole."""
     first, jump = torch.zeros(2), torch.ones(2)
-    found = {}
+    places = {}
     for name, module in steps(model):
         if isinstance(module, Flatten | nn.Flatten | nn.Linear | nn.AdaptiveAvgPool2d | Moments):
             break
         for layer in module.body if isinstance(module, Residual) else [module]:
             if window := window_of(layer):
                 _, rows, columns = window
-                for axis, one in enumerate((columns, rows)):
-                    first[axis] += jump[axis] * ((one.extent - 1) / 2 - one.padding)
-                    jump[axis] *= one.stride
-        found[name] = Place(first.clone(), jump.clone())
-    return found
+                for axis, window_side in enumerate((columns, rows)):
+                    first[axis] += jump[axis] * ((window_side.extent - 1) / 2 - window_side.padding)
+                    jump[axis] *= window_side.stride
+        places[name] = Place(first.clone(), jump.clone())
+    return places
 
 
 @contextmanager
 def caught(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Give a dictionary that each forward fills with the layers' activations."""
-    found: dict[str, Tensor] = {}
+    activations: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_: nn.Module, __: object, output: Tensor) -> None:
-            found[name] = output.float()
+            activations[name] = output.float()
 
         return hook
 
@@ -75,7 +75,7 @@ def caught(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         module.register_forward_hook(keep(name)) for name, module in steps(model) if not isinstance(module, UNMOVED)
     ]
     try:
-        yield found
+        yield activations
     finally:
         for handle in hooks:
             handle.remove()
@@ -96,8 +96,8 @@ class Movement:
     def unchanged(self, activations: Activations) -> None:
         """Take in a batch's activations as they are."""
         self.count += len(next(iter(activations.values())))
-        for name, one in activations.items():
-            wide = one.double()
+        for name, activation in activations.items():
+            wide = activation.double()
             self.sums[name] = self.sums.get(name, 0) + wide.sum(0)
             self.squares[name] = self.squares.get(name, 0) + wide.square().sum(0)
 
@@ -105,17 +105,17 @@ class Movement:
         """Take in the same batch's changed; `warp` is the change and its strength, where that is one for all images."""
         source = source_of(*warp) if warp else None
         self.counts[key] = self.counts.get(key, 0) + len(next(iter(after.values())))
-        for name, one in after.items():
+        for name, activation in after.items():
             at = key, name
-            self.moved[at] = self.moved.get(at, 0.0) + float((one - before[name]).square().sum())
-            if source and name in self.places and one.dim() == 4:
+            self.moved[at] = self.moved.get(at, 0.0) + float((activation - before[name]).square().sum())
+            if source and name in self.places and activation.dim() == 4:
                 expected, inside = warped(before[name], *source, self.places[name], self.side)
-                distance = float(((one - expected).square().sum(dim=(0, 1)) * inside).sum())
+                distance = float(((activation - expected).square().sum(dim=(0, 1)) * inside).sum())
                 self.off[at] = self.off.get(at, (0.0, inside))[0] + distance, inside
 
     def movements(self, key: object) -> list[LayerMovement]:
         """Return how far each layer moved under one change; layers that are alike for all images are left out."""
-        found, count = [], self.counts[key]
+        movements, count = [], self.counts[key]
         for name, total in self.sums.items():
             variance = (self.squares[name] / self.count - (total / self.count).square()).clamp_min(0)
             apart = 2 * float(variance.sum())
@@ -126,8 +126,8 @@ class Movement:
                 distance, inside = self.off[key, name]
                 around = 2 * float((variance.sum(0) * inside).sum())
                 off = (distance / count / around) ** 0.5 if around else None
-            found.append(LayerMovement(name, (self.moved[key, name] / count / apart) ** 0.5, off))
-        return found
+            movements.append(LayerMovement(name, (self.moved[key, name] / count / apart) ** 0.5, off))
+        return movements
 
 
 def warped(maps: Tensor, matrix: Tensor, offset: Tensor, place: Place, side: int) -> tuple[Tensor, Tensor]:

@@ -93,5 +93,5 @@ def mean_over(values: Sequence[float]) -> Mean:
     """Return a mean with its 95% interval (Student's t), which of a single value is unknown and spans everything."""
     if len(values) < 2:
         return Mean(fmean(values), -1.0, 1.0)
-    found = spread(values)
-    return Mean(found.mean, found.low, found.high)
+    interval = spread(values)
+    return Mean(interval.mean, interval.low, interval.high)

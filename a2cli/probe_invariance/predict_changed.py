@@ -89,35 +89,36 @@ def probe_network(
     """Return what the network, the run's `number`-th, answers under every setting."""
     side, images, model = network.card.image_size, network.images, network.model.eval()
     count = len(images)
-    strengths = {one: one.strengths(count, side, streams) for one in settings if isinstance(one, Perturbation)}
-    found: dict[AnyPerturbation | None, list[tuple[Tensor, Tensor]]] = {one: [] for one in (None, *settings)}
+    perturbations = [setting for setting in settings if isinstance(setting, Perturbation)]
+    strengths = {setting: setting.strengths(count, side, streams) for setting in perturbations}
+    parts_of: dict[AnyPerturbation | None, list[tuple[Tensor, Tensor]]] = {key: [] for key in (None, *settings)}
     movement = Movement(model, side) if layers else None
     batch_size = EVALUATION_BATCH if side <= LARGE_SIDE else 32
     batches = enumerate(images.batches(batch_size))
     with torch.inference_mode(), caught(model if layers else torch.nn.Sequential()) as activations:
         for index, (batch, labels) in reporter.batches(batches, -(-count // batch_size)):
             around = PerturbationContext(batch, margin, border, network.card.mean, streams.derive("noise", index))
-            found[None].append(_answers(logits_of(model, around.middle, precision, device), labels))
+            parts_of[None].append(_answers(logits_of(model, around.middle, precision, device), labels))
             before = dict(activations)
             if movement:
                 movement.unchanged(before)
-            for one in settings:
+            for setting in settings:
                 first = index * batch_size
-                if isinstance(one, Translation):
-                    each = torch.tensor([[one.right, one.down]]).repeat(len(batch), 1)
+                if isinstance(setting, Translation):
+                    each = torch.tensor([[setting.right, setting.down]]).repeat(len(batch), 1)
                     images_of = changed("translate", around, each)
                 else:
-                    each = strengths[one][first : first + len(batch)]
-                    images_of = changed(one.probe.name, around, each)
-                found[one].append(_answers(logits_of(model, images_of, precision, device), labels))
-                if movement and isinstance(one, Perturbation):
-                    warp = (one.probe.name, each[0]) if one.strength is not None else None
-                    movement.changed((one.probe, one.strength), before, activations, warp)
-    answers = {one: _gathered(network, number, parts) for one, parts in found.items()}
-    keys = {(one.probe, one.strength) for one in settings if isinstance(one, Perturbation)}
+                    each = strengths[setting][first : first + len(batch)]
+                    images_of = changed(setting.probe.name, around, each)
+                parts_of[setting].append(_answers(logits_of(model, images_of, precision, device), labels))
+                if movement and isinstance(setting, Perturbation):
+                    warp = (setting.probe.name, each[0]) if setting.strength is not None else None
+                    movement.changed((setting.probe, setting.strength), before, activations, warp)
+    answers = {key: _gathered(network, number, parts) for key, parts in parts_of.items()}
+    keys = {(setting.probe, setting.strength) for setting in perturbations}
     return Probed(
         before=answers[None],
-        after={one: answers[one] for one in settings},
+        after={key: answers[key] for key in settings},
         layers={key: movement.movements(key) for key in keys} if movement else {},
     )
 

@@ -60,7 +60,7 @@ def probe_invariance(
         probe = replace(probe, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, probe=probe)
         margin_of = partial(real_margin, probe)
-        subjects = [find_target(one, one.title(runs), probe.data, margin_of, device, reporter) for one in runs]
+        subjects = [find_target(each, each.title(runs), probe.data, margin_of, device, reporter) for each in runs]
         for subject in subjects:
             for names, reason in by_reason(_skipped(subject, probe)):
                 reporter.warn(f"skipped: {', '.join(names)}, as {reason}")
@@ -73,10 +73,10 @@ def probe_invariance(
         results = InvarianceResults(
             margin=probe.margin / 100,
             border=probe.border,
-            runs=[one.result for one in outcomes],
-            comparisons=[one for pair in pairs if not _apart(*pair) for one in _compared(*pair, probe.margin / 100)],
-            verdict=" ".join(one.result.verdict for one in outcomes),
-            refuted=[said for one in outcomes for said in one.refuted],
+            runs=[outcome.result for outcome in outcomes],
+            comparisons=[row for pair in pairs if not _apart(*pair) for row in _compared(*pair, probe.margin / 100)],
+            verdict=" ".join(outcome.result.verdict for outcome in outcomes),
+            refuted=[sentence for outcome in outcomes for sentence in outcome.refuted],
         )
         run.write_config(COMMAND, flat(settings))
         report = new_report(
@@ -98,24 +98,24 @@ def probe_invariance(
 def _skipped(subject: ProbeTarget, settings: ProbeSettings) -> dict[str, str]:
     """Return the changes that make no sense for a run's images, and why."""
     reasons: dict[str, str] = {}
-    for one in probes(settings):
-        if one.change.needs == "colour" and subject.is_grey:
-            reasons[one.name] = f"all images of {subject.source} are grey"
-        if one.change.needs == "bars" and not subject.is_padded:
-            reasons[one.name] = f"no image of {subject.source} has black bars"
+    for probe in probes(settings):
+        if probe.change.needs == "colour" and subject.is_grey:
+            reasons[probe.name] = f"all images of {subject.source} are grey"
+        if probe.change.needs == "bars" and not subject.is_padded:
+            reasons[probe.name] = f"no image of {subject.source} has black bars"
     return reasons
 
 
 def settings_of(wanted: Sequence[Probe], settings: ProbeSettings, side: int) -> list[AnyPerturbation]:
     """Return every setting to try: each change at each strength or draw, and the map over translations."""
-    found: list[AnyPerturbation] = []
-    for one in wanted:
-        found += [Perturbation(one, strength) for strength in one.strengths]
-        found += [Perturbation(one, None, draw) for draw in range(settings.draws if one.drawn else 0)]
-    if shares := [abs(s) for one in wanted if one.name.startswith("translate") for s in one.strengths]:
+    perturbations: list[AnyPerturbation] = []
+    for probe in wanted:
+        perturbations += [Perturbation(probe, strength) for strength in probe.strengths]
+        perturbations += [Perturbation(probe, None, draw) for draw in range(settings.draws if probe.drawn else 0)]
+    if shares := [abs(s) for probe in wanted if probe.name.startswith("translate") for s in probe.strengths]:
         steps = dict.fromkeys(round((2 * i / (GRID - 1) - 1) * pixels(max(shares), side)) for i in range(GRID))
-        found += [Translation(right, down) for down in steps for right in steps]
-    return found
+        perturbations += [Translation(right, down) for down in steps for right in steps]
+    return perturbations
 
 
 def probe_subject(
@@ -123,24 +123,24 @@ def probe_subject(
 ) -> Outcome:
     """Return what a run's networks answer to every change; raises SettingsError where none makes sense here."""
     skipped = _skipped(subject, settings)
-    wanted = [one for one in probes(settings) if one.name not in skipped]
+    wanted = [probe for probe in probes(settings) if probe.name not in skipped]
     if not wanted:
         raise SettingsError(f"--changes: none is left for {subject.source}: {next(iter(skipped.values()))}")
     streams, training = Streams(settings.seed), subject.trained.settings
     side = subject.networks[0].card.image_size
     keys = settings_of(wanted, settings, side)
     margin = real_margin(settings, side)
-    found, refuted = [], list[str]()
+    probed, refuted = [], list[str]()
     numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
     for number, _ in enumerate(reporter.parts(numbers, by_batches=True)):
         network = subject.networks[number]
         reporter.phase(f"probing {subject.name}", "probing")
-        found.append(
+        probed.append(
             probe_network(network, number, keys, settings.border, margin, streams, training.training.precision, device,
                           reporter, layers=settings.layers)
         )  # fmt: skip
         if network.result:
-            before, name = found[-1].before, subject.name
+            before, name = probed[-1].before, subject.name
             with np.errstate(divide="ignore"):
                 loss = float(-np.log(before.probabilities.astype(float)).mean())
             name += f", {Path(network.result.folder).name}" * (network.result.folder != ".")
@@ -149,18 +149,18 @@ def probe_subject(
             refuted += [wrong] * bool(wrong)
             if wrong or note:
                 reporter.warn(wrong or note)
-    before = _together([one.before for one in found])
-    after = {one: [(_together([before] * (len(answers) // len(before))), answers)  # once for each draw
-                   for answers in _by_strength(one, keys, found)] for one in wanted}  # fmt: skip
-    return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, found, skipped, keys))
+    before = _together([network.before for network in probed])
+    after = {probe: [(_together([before] * (len(answers) // len(before))), answers)  # once for each draw
+                   for answers in _by_strength(probe, keys, probed)] for probe in wanted}  # fmt: skip
+    return Outcome(subject, before, after, refuted, _result(subject, settings, before, after, probed, skipped, keys))
 
 
-def _by_strength(probe: Probe, keys: Sequence[AnyPerturbation], found: Sequence[Probed]) -> list[Answers]:
+def _by_strength(probe: Probe, keys: Sequence[AnyPerturbation], networks: Sequence[Probed]) -> list[Answers]:
     """Return the answers of all networks at each of a change's strengths; of draws all in one."""
     own = [key for key in keys if isinstance(key, Perturbation) and key.probe == probe]
     if probe.drawn:
-        return [_together([one.after[key] for key in own for one in found])]
-    return [_together([one.after[key] for one in found]) for key in own]
+        return [_together([network.after[key] for key in own for network in networks])]
+    return [_together([network.after[key] for network in networks]) for key in own]
 
 
 def _together(parts: Sequence[Answers]) -> Answers:
@@ -175,7 +175,7 @@ def _result(
     settings: ProbeSettings,
     before: Answers,
     after: Mapping[Probe, Sequence[tuple[Answers, Answers]]],
-    found: Sequence[Probed],
+    networks: Sequence[Probed],
     skipped: dict[str, str],
     keys: Sequence[AnyPerturbation],
 ) -> ProbedRun:
@@ -185,7 +185,7 @@ def _result(
         strengths: Sequence[float | None] = probe.strengths or (None,)
         probed.append(
             (probe, [strength_point(first, second, None if probe.change.is_switch else strength, classes, len(after),
-                                    _moved(found, probe, strength))
+                                    _moved(networks, probe, strength))
                      for strength, (first, second) in zip(strengths, pairs, strict=True)])
         )  # fmt: skip
     counts = np.bincount(before.truths, minlength=classes).tolist()
@@ -201,7 +201,7 @@ def _result(
         folder=subject.trained.folder,
         source=subject.source,
         fingerprint=subject.fingerprint,
-        networks=len(found),
+        networks=len(networks),
         images=len(np.unique(before.images)),
         counts=dict(zip(subject.classes, counts, strict=True)),
         unchanged=before.accuracy,
@@ -212,23 +212,23 @@ def _result(
         changes=changes,
         skipped=skipped,
         translations=[
-            (key.right / side, key.down / side, _together([one.after[key] for one in found]).accuracy.value)
+            (key.right / side, key.down / side, _together([each.after[key] for each in networks]).accuracy.value)
             for key in shifts
         ],
         verdict=invariance_verdict(
-            subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(found)
+            subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(networks)
         ),
     )
 
 
-def _moved(found: Sequence[Probed], probe: Probe, strength: float | None) -> list[LayerMovement]:
+def _moved(networks: Sequence[Probed], probe: Probe, strength: float | None) -> list[LayerMovement]:
     """Return the mean of the networks' movements, layer by layer."""
-    each = [one.layers[probe, strength] for one in found if (probe, strength) in one.layers]
+    by_network = [network.layers[probe, strength] for network in networks if (probe, strength) in network.layers]
     means = []
-    for layer in each[0] if each else []:
-        same = [other for one in each for other in one if other.layer == layer.layer]
-        off = [other.off_course for other in same if other.off_course is not None]
-        means.append(LayerMovement(layer.layer, fmean(one.moved for one in same), fmean(off) if off else None))
+    for name in [layer.layer for layer in by_network[0]] if by_network else []:
+        same = [layer for layers in by_network for layer in layers if layer.layer == name]
+        off = [layer.off_course for layer in same if layer.off_course is not None]
+        means.append(LayerMovement(name, fmean(layer.moved for layer in same), fmean(off) if off else None))
     return means
 
 

@@ -43,7 +43,7 @@ def _switch(*augmentations: str, needs: Literal["", "colour", "bars"] = "") -> C
 
 SHIFTS = (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3)
 FACTORS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
-# One entry a change: all that is said of it. What it does to images is the function of its name in `data.changes`.
+# One entry a change: all that is said of it. What it does to images is the function of its name in `changes.py`.
 CHANGES = {
     "translate-x": Change("share of the width, right", 0.0, -0.9, 0.9, SHIFTS, ("translate", "crop")),
     "translate-y": Change("share of the height, down", 0.0, -0.9, 0.9, SHIFTS, ("translate", "crop")),
@@ -163,7 +163,7 @@ def probes(settings: ProbeSettings) -> list[Probe]:
         raise SettingsError(f"--strengths: {twice} is named twice; all its strengths go into one, as {twice}=A/B")
     if other := [name for name in given if name not in settings.changes]:
         raise SettingsError(f"--strengths: {other[0]} is not among the --changes")
-    found = []
+    probes = []
     for name in settings.changes:
         change = CHANGES[name]
         strengths = given.get(name, change.strengths)
@@ -172,15 +172,15 @@ def probes(settings: ProbeSettings) -> list[Probe]:
         changing = tuple(sorted({value for value in strengths if value != change.identity}))
         if name in given and not changing:
             raise SettingsError(f"--strengths: {name}={strengths[0]:g} changes nothing")
-        found.append(Probe(name, changing or (1.0,)))
+        probes.append(Probe(name, changing or (1.0,)))
     for word in settings.random:
         name, ends = _named("--random", word, "..")
         if CHANGES[name].is_switch or len(ends) != 2 or ends[0] >= ends[1]:
             raise SettingsError(f"--random: expected a change with its range, as brightness=0.5..1.5, got {word!r}")
-        found.append(Probe(name, (), (ends[0], ends[1])))
-    if twice := repeated([probe.title for probe in found]):
+        probes.append(Probe(name, (), (ends[0], ends[1])))
+    if twice := repeated([probe.title for probe in probes]):
         raise SettingsError(f"--random: {twice} is named twice")
-    return found
+    return probes
 
 
 def repeated(names: Sequence[str]) -> str | None:
@@ -215,6 +215,6 @@ def real_margin(settings: ProbeSettings, side: int) -> int:
     """Return how many pixels around the image are read so that translations bring in what was there."""
     if settings.border != "real":
         return 0
-    shares = [abs(value) for one in probes(settings) if one.name.startswith("translate")
-              for value in (*one.strengths, *(one.drawn or ()))]  # fmt: skip
+    shares = [abs(value) for probe in probes(settings) if probe.name.startswith("translate")
+              for value in (*probe.strengths, *(probe.drawn or ()))]  # fmt: skip
     return max((pixels(share, side) for share in shares), default=0)

@@ -40,7 +40,7 @@ class TrainingRun:
         """Return the end of the folder's path that tells it from the others."""
         parts = Path(self.folder).parts
         for end in (parts[-1:], parts[-3:]):  # runs/NAME, or runs/NAME/seeds/N or folds/N
-            if not end[0].isdigit() and sum(Path(one.folder).parts[-len(end) :] == end for one in others) == 1:
+            if not end[0].isdigit() and sum(Path(run.folder).parts[-len(end) :] == end for run in others) == 1:
                 return "/".join(end)
         return self.folder
 
@@ -130,8 +130,8 @@ def find_target(
         network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
         networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
-    for gone in rows_gone(trained.networks):
-        reporter.warn(gone)
+    for warning in rows_gone(trained.networks):
+        reporter.warn(warning)
     if data is not None and packed.fingerprint == trained_on:
         reporter.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
     notes = [] if data is None else packed.warnings  # of its own images the training's report says it
@@ -194,8 +194,8 @@ def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:
                 f"{nearest(name, card.class_names)}"
             )
     numbers = np.array([card.class_names.index(name) for name in packed.class_names])
-    found: NDArray[np.int64] = numbers[packed.labels]
-    return found
+    labels: NDArray[np.int64] = numbers[packed.labels]
+    return labels
 
 
 def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:

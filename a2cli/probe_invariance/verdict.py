@@ -25,9 +25,9 @@ def invariance_verdict(
             f"class ({majority.value:.3f}), so nothing is said of what it survives."
         )
     kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
-    for one in changes:
-        at = f" at {' and '.join(f'{value:g}' for value in one.breaks_at)}" if one.breaks_at else ""
-        kinds[one.verdict].append(one.title + at)
+    for change in changes:
+        at = f" at {' and '.join(f'{value:g}' for value in change.breaks_at)}" if change.breaks_at else ""
+        kinds[change.verdict].append(change.title + at)
     words = {"invariant": f"Survives within {in_points(margin)}", "breaks": "Breaks under", "undecided": "Undecided"}
-    said = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
-    return " ".join([f"{name}: accuracy {measured} unchanged.", *said])
+    sentences = [f"{words[kind]}: {', '.join(names)}." for kind, names in kinds.items() if names]
+    return " ".join([f"{name}: accuracy {measured} unchanged.", *sentences])
