@@ -36,8 +36,9 @@ def show_probe(report: Report, folder: Path) -> None:
             f"({interval(u)}), always the largest class {run.majority.value:.3f}"
         )
         console.print(_changes(run, console))
-        say(*_would_decide(run))
-        say(*(f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)))
+        skipped = [f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)]
+        for line in [*_would_decide(run), *skipped]:
+            say(line)
     augmented = any(row.augmented for run in results.runs for row in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
