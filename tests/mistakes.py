@@ -55,8 +55,8 @@ MISTAKES = [
             'Column("layer", lambda one: one.answer),\n    Column("answer", lambda one: one.layer),'),
     Mistake("extract-features: the layer under node", "transfer/console.py", 'Column("node", lambda one: one.node)',
             'Column("node", lambda one: one.name)'),
-    Mistake("compare-optimizers: the rate under accuracy", "reports/study_results.py", "_mean, text=_accuracy)",
-            '_mean, text=lambda one: f"{one.learning_rate:g}")'),
+    Mistake("compare-optimizers: the rate under accuracy", "reports/study_results.py", "mean_of, text=accuracy_text)",
+            'mean_of, text=lambda one: f"{one.learning_rate:g}")'),
     Mistake("compare-optimizers: the matrix is transposed", "compare_optimizers/console.py",
             "MARKS[against[column].verdict] if column in against",
             "MARKS[table.against(column)[row].verdict] if column in against"),
@@ -116,7 +116,7 @@ MISTAKES = [
     Mistake("depth: rows drawn as columns", "receptive_field/figures.py", "axes.plot(known, fields[:, axis], style",
             "axes.plot(known, fields[:, 1 - axis], style"),
     # CSV files
-    Mistake("comparison's curves.csv: validation under training", "compare_optimizers/run.py",
+    Mistake("comparison's curves.csv: validation under training", "compare_optimizers/draw.py",
             'train_accuracy="log.train_accuracy"', 'train_accuracy="log.val_accuracy"'),
     Mistake("probe's curves.csv: gained under lost", "probe_invariance/draw.py",
             'lost="point.lost"', 'lost="point.gained"'),
@@ -140,7 +140,7 @@ MISTAKES = [
     Mistake("of equal answers the last class is given", "predict/run.py",
             "values, classes = probabilities.sort(dim=1, descending=True, stable=True)",
             "values, classes = (one.flip(1) for one in probabilities.sort(dim=1, stable=True))", "test_predict.py"),
-    Mistake("of rates of equal accuracy the one with the higher loss is chosen", "compare_optimizers/comparison.py",
+    Mistake("of rates of equal accuracy the one with the higher loss is chosen", "compare_optimizers/run.py",
             "-fmean(losses) if losses", "fmean(losses) if losses",
             "test_compare_optimizers.py test_comparisons.py"),
 ]  # fmt: skip

@@ -16,20 +16,19 @@ from typing import Any
 import pytest
 from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
-from a2cli.compare_optimizers import comparison
 from a2cli.compare_optimizers.checks import seconds_of
-from a2cli.compare_optimizers.comparison import Comparison
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
+from a2cli.compare_optimizers.run import best_rate
 from a2cli.compare_optimizers.settings import CompareSettings, ComparisonSettings
 from a2cli.progress import NullReporter
 from a2cli.reports.study_results import called
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.directory import Run
 from a2cli.settings.training import TrainingSettings
+from a2cli.study import trials
+from a2cli.study.ledger import Ledger, TrialKey, timed, to_target
 from a2cli.train.run import train_network
 from a2cli.train.workers import Workers
-from a2cli.trials import trials
-from a2cli.trials.ledger import TrialLedger, to_target
 
 SMALL = [
     "--data",
@@ -199,10 +198,11 @@ def test_rates() -> None:
 
 
 def test_time_to_a_target() -> None:
-    logs = [EpochLog(i, 0.1, 1.0, 0.5, 1.0, 0.2 * i, 100.0) for i in (1, 2, 3)]
-    assert to_target(logs, 0.4, 50) == (2, 1.0)
-    assert to_target(logs, 0.7, 50) == (None, None)
-    assert to_target(logs, None, 50) == (None, None)
+    history = timed([EpochLog(i, 0.1, 1.0, 0.5, 1.0, 0.2 * i, 100.0) for i in (1, 2, 3)], 50)
+    assert [seconds for _, seconds in history] == [0.5, 1.0, 1.5]
+    assert to_target(history, 0.4) == (2, 1.0)
+    assert to_target(history, 0.7) == (None, None)
+    assert to_target(history, None) == (None, None)
 
 
 def test_a_plan(compare: A2, tmp_path: Path) -> None:
@@ -369,24 +369,20 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
 
 def test_of_rates_of_equal_accuracy_the_one_with_the_lower_loss_is_chosen() -> None:
     found = {0.1: (0.5, 1.0), 0.01: (0.8, 0.9), 0.001: (0.8, 0.7), 0.0001: (0.7, 0.1)}  # accuracy, loss
-    study = SimpleNamespace(
-        tuning_seeds=[3, 4],
-        accuracy=lambda key: found[key[1]][0],
-        result=lambda key: SimpleNamespace(val_loss=found[key[1]][1]),
+    ledger = SimpleNamespace(
+        accuracy=lambda key: found[key.rate][0], result=lambda key: SimpleNamespace(val_loss=found[key.rate][1])
     )
-    assert comparison._best_rate(study, "adam", list(found)) == 0.001
-    assert comparison._best_rate(study, "adam", [*found][::-1]) == 0.001
+    assert best_rate(ledger, "adam", list(found), [3, 4]) == 0.001
+    assert best_rate(ledger, "adam", [*found][::-1], [3, 4]) == 0.001
 
 
 def test_the_table_of_trials_shows_each_contenders_best_rate(tmp_path: Path) -> None:
     found = {("adam", 0.1, 0): 0.2, ("adam", 0.1, 1): 0.3, ("adam", 0.01, 0): 0.8, ("sgd", 0.1, 0): 0.5}
-    ledger = TrialLedger(tmp_path, Workers(1), NullReporter())
+    ledger = Ledger(tmp_path, Workers(1), NullReporter())
     ledger.ended = dict.fromkeys(found)
     ledger.accuracy = found.get
-    wanted = [*found, ("adam", 0.01, 1), ("momentum", 0.1, 0)]
+    wanted = [TrialKey(*key) for key in (*found, ("adam", 0.01, 1), ("momentum", 0.1, 0))]
     assert ledger._rows(wanted) == [("adam", "3/4", "0.800"), ("sgd", "1/1", "0.500"), ("momentum", "0/1", "")]
-    ledger.called = str.upper
-    assert [name for name, *_ in ledger._rows(wanted)] == ["ADAM", "SGD", "MOMENTUM"]
 
 
 def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
@@ -408,4 +404,4 @@ def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
 def test_a_contenders_none_is_its_schedulers() -> None:
     named = {"none": "scheduler none", "adam none": "adam scheduler none", "cosine": "cosine"}
     assert {name: called(name) for name in named} == named
-    assert Comparison.called(None, "sgd none batch 8") == "sgd scheduler none batch 8"
+    assert called("sgd none batch 8") == "sgd scheduler none batch 8"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
-from a2cli.ablate.ingredients import Ingredient, base_training, remove_ingredients
+from a2cli.ablate.ingredients import Ingredient, remove_ingredients
 from a2cli.ablate.settings import AnyAblation
 from a2cli.errors import SettingsError, nearest
 from a2cli.formats import counted
@@ -17,6 +17,8 @@ from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.options import checked
 from a2cli.settings.presets import Resolved
 from a2cli.settings.transfer import FinetuneSettings
+from a2cli.study.checks import check_study
+from a2cli.study.settings import base_training
 from a2cli.train.checks import check_training
 
 # What decides on which images, or how often, is judged: without it nothing could be compared.
@@ -104,12 +106,7 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
     without each ingredient, each two and all.
     """
     settings, count = resolved.settings, len(ingredients)
-    if settings.split.folds:
-        raise SettingsError("--folds: an ablation is over --seeds; leave it out")
-    if settings.training.test_curve:
-        raise SettingsError("--test-curve: an ablation reads no test images")
-    if resolved.by_flag("threads"):
-        raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
+    check_study(resolved, "an ablation")
     if settings.ablation.design == "all" and count > MOST_FOR_ALL:
         raise SettingsError(
             f"--design all: {counted(count, 'ingredient')} have {1 << count:,} combinations; "

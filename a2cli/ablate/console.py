@@ -1,16 +1,16 @@
 """What each ingredient brings, as printed."""
 
+from collections import Counter
 from pathlib import Path
 
+from a2cli.ablate.verdict import WORDS
 from a2cli.columns import Column
 from a2cli.console.base import results_console, say_best, say_data, say_split, say_where, table_from
-from a2cli.formats import interval, mean_and_deviation, points, points_interval
-from a2cli.reports.ablation_results import AblationResults, Combination, Contribution, called
+from a2cli.formats import interval, points, points_interval
+from a2cli.reports.ablation_results import AblationResults, Combination, Contribution, Design, called
 from a2cli.reports.report import Report
-from a2cli.reports.study_results import PairVerdict
+from a2cli.reports.study_results import PairVerdict, accuracy_text, bad_ends
 from a2cli.settings.declare import shown
-
-VERDICTS = {"better": "helps", "worse": "hurts", "equivalent": "no difference", "undecided": "undecided"}
 
 
 def show_ablation(report: Report, folder: Path) -> None:
@@ -19,8 +19,7 @@ def show_ablation(report: Report, folder: Path) -> None:
     assert isinstance(results, AblationResults), "an ablation has those"
     console = results_console()
     say_data(console, report)
-    averaged = results.design != "one-out"
-    shown = table_from(_ingredients(averaged), results.ingredients)
+    shown = table_from(_ingredients(results.design), results.ingredients)
     for column in shown.columns[1:]:
         column.no_wrap = True
     console.print(shown)
@@ -35,17 +34,17 @@ def show_ablation(report: Report, folder: Path) -> None:
     say_where(console, report, folder)
 
 
-def _ingredients(averaged: bool) -> list[Column[Contribution]]:
+def _ingredients(design: Design) -> list[Column[Contribution]]:
     """Return the columns of what each ingredient brings."""
 
     def verdict(one: Contribution) -> str:
-        decides = one.average if averaged else one.alone
-        return VERDICTS[decides.verdict] if decides else ""
+        pair = one.decisive(design)
+        return WORDS[pair.verdict] if pair else ""
 
     return [
         Column("ingredient", lambda one: one.name),
         Column("taken away alone", text=lambda one: _points(one.alone)),
-        Column("on average", text=lambda one: _points(one.average), printed=averaged),
+        Column("on average", text=lambda one: _points(one.average), printed=design != "one-out"),
         Column("verdict", text=verdict),
     ]
 
@@ -66,9 +65,9 @@ def _combinations(results: AblationResults) -> list[Column[Combination]]:
     """Return the columns of the combinations that were trained with."""
     return [
         Column("trained with", text=lambda one: _name(one, results)),
-        Column("accuracy", text=_accuracy),
+        Column("accuracy", text=accuracy_text),
         Column("95%", text=lambda one: interval(one.accuracy, 2) if one.accuracy else ""),
-        Column("ended", title="", text=_bad_ends),
+        Column("ended", title="", text=lambda one: ", ".join(bad_ends(Counter(run.status for run in one.runs)))),
     ]
 
 
@@ -80,15 +79,3 @@ def _name(one: Combination, results: AblationResults) -> str:
         instead = [value for value in values if not value.startswith("without ")]  # an item of a list, which is named
         name += f" ({', '.join(instead)})" if instead else ""
     return name
-
-
-def _bad_ends(one: Combination) -> str:
-    return ", ".join(f"{sum(run.status == status for run in one.runs)} {status}" for status in ("diverged", "failed")
-                     if any(run.status == status for run in one.runs))  # fmt: skip
-
-
-def _accuracy(one: Combination) -> str:
-    if one.accuracy:
-        return mean_and_deviation(one.accuracy)
-    known = [run.accuracy for run in one.runs if run.accuracy is not None]
-    return f"{known[0]:.3f}" if known else "none"

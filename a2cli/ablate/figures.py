@@ -5,6 +5,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from a2cli.ablate.verdict import WORDS
 from a2cli.figures.common import (
     GREY,
     INK,
@@ -27,7 +28,6 @@ WAYS: tuple[tuple[str, str, Literal["full", "none"]], ...] = (
     ("alone", "taken away alone", "full"),
     ("average", "on average over orders", "none"),
 )
-WORDS = {"better": "helps", "equivalent": "no difference", "undecided": "undecided", "worse": "hurts"}
 
 
 def contributions(results: AblationResults) -> Figure:

@@ -1,15 +1,13 @@
 """The ingredients of a training, and the trainings that are left once some of them are taken away."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from a2cli.ablate.settings import ABLATIONS, AnyAblation
 from a2cli.reports.ablation_results import NOTHING, WHOLE
-from a2cli.settings.declare import changed, flat
+from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
-from a2cli.strict_json import to_json
+from a2cli.study.settings import digest_of, with_values
 
 
 @dataclass(frozen=True)
@@ -31,28 +29,13 @@ class Ingredient:
         return {**values, **self.values, **shorter}
 
 
-def base_training(settings: AnyAblation) -> AnyTraining:
-    """Return the training that the ingredients are taken from."""
-    kind = next(kind for kind, ablation in ABLATIONS.items() if isinstance(settings, ablation))
-    return kind(**{item.name: getattr(settings, item.name) for item in fields(kind)})
-
-
 def remove_ingredients(settings: AnyTraining, gone: Iterable[Ingredient]) -> AnyTraining:
     """Return a training without some ingredients."""
     values = flat(settings)
     for ingredient in gone:
         values = ingredient.taken_from(values)
-    left: AnyTraining = _with(settings, values)
+    left: AnyTraining = with_values(settings, values)
     return left
-
-
-def _with(settings: Any, values: Mapping[str, Any]) -> Any:
-    """Return a settings object with these values by name, groups opened."""
-    given: dict[str, Any] = {}
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        given[item.name] = _with(value, values) if is_dataclass(value) else values[item.name]
-    return replace(settings, **given)
 
 
 def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
@@ -67,12 +50,6 @@ def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
     return f"only {', '.join(has)}" if len(has) < len(lacks) else f"without {', '.join(lacks)}"
 
 
-def trial_of(settings: AnyTraining, seed: int, device: str) -> AnyTraining:
-    """Return the training of one trial."""
-    return replace(settings, training=replace(settings.training, seed=seed, seeds=1, threads=1, device=device))
-
-
-def folder_of(settings: AnyTraining) -> str:
+def trial_name(trial: AnyTraining) -> str:
     """Return a new trial's folder: its seed and a digest of its settings, whatever its combination is called."""
-    digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:16]
-    return f"seed{settings.training.seed}-{digest}"
+    return f"seed{trial.training.seed}-{digest_of(trial)[:16]}"

@@ -11,7 +11,7 @@ from a2cli.reports.study_results import called
 from a2cli.settings.conflicts import inactive_settings, shown, warn_or_raise
 from a2cli.settings.declare import flat
 from a2cli.settings.presets import Resolved
-from a2cli.settings.run_options import TrialOptions
+from a2cli.study.checks import check_study, check_trial_options
 from a2cli.train.checks import contradictions
 
 
@@ -25,12 +25,7 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
                         ("weight_decay", lists.weight_decays), ("dropout", lists.dropouts)):  # fmt: skip
         if given and resolved.by_flag(name):
             raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {list_flag(name)}")
-    if settings.split.folds:
-        raise SettingsError("--folds: a comparison is over --seeds; leave it out")
-    if settings.training.test_curve:
-        raise SettingsError("--test-curve: a comparison reads no test images")
-    if resolved.by_flag("threads"):
-        raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
+    check_study(resolved, "a comparison")
     if lists.tuning == "grid" and resolved.by_flag("learning_rate"):
         raise SettingsError("--learning-rate: acts only with --tuning none or both; see --rate-range")
     if lists.rate_range and not (len(lists.rate_range) == 2 and lists.rate_range[0] < lists.rate_range[1]):
@@ -47,15 +42,6 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
     twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
     same = ["adam and adamw are the same without a weight decay"] if twins else []
     return [*warn_or_raise(resolved, without_effect or {}), *same, *warnings]
-
-
-def check_trial_options(chosen: TrialOptions) -> None:
-    """Raise SettingsError for an option that could not act."""
-    if chosen.cluster is not None and chosen.backend == "loky":
-        raise SettingsError("--cluster: acts only with --backend dask or ray")
-    others = {"--json": chosen.json, "--dry-run": chosen.dry_run, "--plan": getattr(chosen, "plan", False)}
-    if chosen.best and (other := [flag for flag, given in others.items() if given]):
-        raise SettingsError(f"--best: prints the best run's directory alone; leave out {other[0]}")
 
 
 def check_comparison_options(chosen: ComparisonOptions) -> float | None:

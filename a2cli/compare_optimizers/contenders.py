@@ -1,19 +1,17 @@
 """Who competes in a comparison: settings crossed, their learning rates, and the trial that each one's run is."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonSettings
 from a2cli.errors import SettingsError
 from a2cli.reports.study_results import called
-from a2cli.settings.declare import changed
 from a2cli.settings.optimizers import OPTIMIZERS
-from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
-from a2cli.strict_json import to_json
+from a2cli.settings.training import ImageTraining
+from a2cli.study.settings import base_training, digest_of, trial_of, with_values
 
 SHORT = {"batch_size": "batch ", "weight_decay": "decay ", "dropout": "dropout "}
 
@@ -82,18 +80,11 @@ def _rounded(rate: float) -> float:
 
 def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: int, device: str) -> ImageTraining:
     """Return what `a2 train-cnn` or `a2 train-mlp` alone would be given for one trial."""
-    values = dict(choice.values)
-    network = settings.network
-    if dropout := values.pop("dropout", None):
-        network = replace(network, dropout=dropout)
-    training = replace(settings.training, **values, learning_rate=rate, seed=seed, seeds=1, threads=1, device=device)
-    if isinstance(network, NetworkSettings):
-        return TrainCnnSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
-    return TrainMlpSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
+    contender: ImageTraining = with_values(base_training(settings), {**choice.values, "learning_rate": rate})
+    return trial_of(contender, seed, device)
 
 
-def trial_name(choice: Choice, settings: ImageTraining) -> str:
-    """Return a new trial's folder: what tells it from others, and a digest of the settings that are not defaults."""
-    digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:8]
+def trial_name(choice: Choice, trial: ImageTraining) -> str:
+    """Return a new trial's folder: what tells it from others, and a digest of its settings."""
     words = called(choice.name).replace(" ", "-")
-    return f"{words}-{settings.training.learning_rate:g}-seed{settings.training.seed}-{digest}"
+    return f"{words}-{trial.training.learning_rate:g}-seed{trial.training.seed}-{digest_of(trial)[:8]}"

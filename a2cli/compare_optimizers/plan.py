@@ -48,7 +48,7 @@ def plan_comparison(
     settings: AnyComparison,
     jobs: int,
     budget: float | None,
-    before: ComparisonResults | None,
+    before: object,
     reporter: ProgressReporter,
 ) -> Plan:
     """Time one trial of the first contender over a few epochs, and say what numbers of seeds would take and find.
@@ -94,11 +94,11 @@ def _trial_seconds(settings: AnyComparison, reporter: ProgressReporter) -> tuple
     return whole + (training.epochs - EPOCHS) * epoch, report.data.val
 
 
-def _deviation(before: ComparisonResults | None, val_images: int) -> tuple[float, str]:
+def _deviation(before: object, val_images: int) -> tuple[float, str]:
     """Return the deviation over seeds of a difference: the runs' own, or that of two independent shares."""
     known = [
         (pair.high - pair.low) / 2 / half_width(1.0, pair.seeds, len(table.pairs))
-        for table in (before.tables if before else [])
+        for table in (before.tables if isinstance(before, ComparisonResults) else [])
         for pair in table.pairs
     ]
     if known:

@@ -1,5 +1,6 @@
 """What a comparison of contenders found: each one's tuning, runs and spread, and a verdict on each pair."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
@@ -113,7 +114,7 @@ def contender_columns(target: float | None, digits: int = 2) -> list[Column[Cont
     return [
         Column("contender", lambda one: one.name, text=lambda one: called(one.name)),
         Column("learning_rate", lambda one: one.learning_rate, "g", title="rate"),
-        Column("accuracy", _mean, text=_accuracy),
+        Column("accuracy", mean_of, text=accuracy_text),
         Column("deviation", lambda one: one.accuracy and one.accuracy.deviation, printed=False),
         Column("low", lambda one: one.accuracy and one.accuracy.low, printed=False),
         Column("high", lambda one: one.accuracy and one.accuracy.high, printed=False),
@@ -129,25 +130,38 @@ def contender_columns(target: float | None, digits: int = 2) -> list[Column[Cont
     ]  # fmt: skip
 
 
-def _accuracies(one: Contender) -> list[float]:
-    return [run.accuracy for run in one.runs if run.accuracy is not None]
+def accuracies(runs: Iterable[TrialOutcome]) -> list[float]:
+    """Return the accuracies of the runs that have one."""
+    return [run.accuracy for run in runs if run.accuracy is not None]
 
 
-def _mean(one: Contender) -> float | None:
-    """Return the mean accuracy over seeds, or of one seed that one."""
-    return one.accuracy.mean if one.accuracy else next(iter(_accuracies(one)), None)
+def mean_accuracy(runs: Iterable[TrialOutcome]) -> float | None:
+    """Return the mean accuracy of the runs that have one; None where none has."""
+    known = accuracies(runs)
+    return fmean(known) if known else None
+
+
+def mean_of(one: Any) -> float | None:
+    """Return the mean accuracy of a contender or a combination."""
+    return one.accuracy.mean if one.accuracy else mean_accuracy(one.runs)
+
+
+def accuracy_text(one: Any) -> str:
+    """Return the mean accuracy of a contender or a combination as printed, from two seeds on with its deviation."""
+    if one.accuracy:
+        return mean_and_deviation(one.accuracy)
+    mean = mean_of(one)
+    return "none" if mean is None else f"{mean:.3f}"
+
+
+def bad_ends(counts: Mapping[str, int]) -> list[str]:
+    """Return in words how many runs diverged and how many failed, by their number of each status."""
+    return [f"{counts[status]} {status}" for status in ("diverged", "failed") if counts[status]]
 
 
 def _train_mean(one: Contender) -> float | None:
     known = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
     return fmean(known) if known else None
-
-
-def _accuracy(one: Contender) -> str:
-    if one.accuracy:
-        return mean_and_deviation(one.accuracy)
-    known = _mean(one)
-    return "none" if known is None else f"{known:.3f}"
 
 
 def _reached(one: Contender) -> str:
@@ -157,8 +171,7 @@ def _reached(one: Contender) -> str:
 
 
 def _marks(one: Contender) -> str:
-    marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
-    return ", ".join(marks + [f"{one.failed} failed"] * (one.failed > 0))
+    return ", ".join(["edge"] * one.at_edge + bad_ends({"diverged": one.diverged, "failed": one.failed}))
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,10 @@ class ComparisonResults:
     tables: list[Table]
     verdict: str
     best: BestRun | None = None
+
+    def suffix(self, table: Table) -> str:
+        """Return what the names of a table's files end in."""
+        return "" if table.tuning == "grid" or len(self.tables) == 1 else "-one-rate"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Intervals for accuracies and for figures over seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import NormalDist, mean, stdev
 
+from a2cli.reports.study_results import TrialOutcome, accuracies
 from a2cli.reports.training_results import Accuracy, Spread
 
 
@@ -32,8 +33,14 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
 
 def spread_of_shares(values: Sequence[float]) -> Spread:
     """Return the spread of shares, such as accuracies: its interval, which is symmetric, ends at 0 and 1."""
-    found = spread(values)
-    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    unbounded = spread(values)
+    return replace(unbounded, low=max(0.0, unbounded.low), high=min(1.0, unbounded.high))
+
+
+def spread_of_runs(runs: Iterable[TrialOutcome]) -> Spread | None:
+    """Return the spread of the accuracies of runs over seeds; None where fewer than two have one."""
+    known = accuracies(runs)
+    return spread_of_shares(known) if len(known) > 1 else None
 
 
 def t_quantile(probability: float, freedom: int) -> float:

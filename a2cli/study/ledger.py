@@ -1,24 +1,31 @@
-"""Trials by contender, learning rate and seed: those that ended, what they say, and running those that are wanted."""
+"""The trials of a study: those that ended, what they found, and running those that are wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from a2cli.progress import ProgressReporter
 from a2cli.reports.study_results import TrialOutcome
 from a2cli.reports.training_results import EpochLog, TrainingResult, TrainingResults
 from a2cli.settings.declare import flat
+from a2cli.study.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
 from a2cli.train.side_by_side import followed, run_progress
 from a2cli.train.workers import Workers
-from a2cli.trials.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
 
-TrialKey = tuple[str, float, int]  # a contender's name, its learning rate, the seed
+
+class TrialKey(NamedTuple):
+    """Which trial: of which contender or combination, as it is shown, at which learning rate, with which seed."""
+
+    contender: str
+    rate: float
+    seed: int
 
 
 @dataclass
-class TrialLedger:
+class Ledger:
     """Every trial that ended so far; `names` are the folders of those that began, by their settings."""
 
     folder: Path
@@ -42,71 +49,76 @@ class TrialLedger:
             return
         self.ran = True
         trials = {name: trial.settings for name, (trial, _) in waiting.items()}
-        state = frozenset(trials), self._rows(list(wanted))  # those not ended, and the table without them; one object,
-        # as another thread looks while this one changes it
+        # The trials that are left, and the table without them: one object, which another thread reads while this one
+        # puts another in its place.
+        state = frozenset(trials), self._rows(wanted)
 
         def look() -> None:
             left, shown = state
             parts = [run_progress(self.folder / name, trials[name], False) for name in left]
-            under_way = sum(one.done / one.epochs for one in parts)
+            under_way = sum(part.done / part.epochs for part in parts)
             self.reporter.leaderboard(title, len(wanted) - len(left), len(wanted), shown, later, under_way)
 
         look()
         with followed(look):
             for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
                 self.ended[waiting[ended.trial.name][1]] = ended
-                state = state[0] - {ended.trial.name}, self._rows(list(wanted))
+                state = state[0] - {ended.trial.name}, self._rows(wanted)
                 look()
 
     def _placed(self, trial: Trial) -> Trial:
         """Return a trial under the name of the folder that has it already, or else under one that no other has."""
         if not self.names:
             self.names = begun_before(self.folder, type(trial.settings))
-        key, taken = key_of(flat(trial.settings)), set(self.names.values())
+        taken = set(self.names.values())
         free = (f"{trial.name}-{i}" if i > 1 else trial.name for i in count(1))
-        name = self.names.setdefault(key, next(name for name in free if name not in taken))
+        name = self.names.setdefault(key_of(flat(trial.settings)), next(name for name in free if name not in taken))
         return replace(trial, name=name)
 
-    def _rows(self, wanted: Sequence[TrialKey]) -> list[tuple[str, str, str]]:
+    def _rows(self, wanted: Iterable[TrialKey]) -> list[tuple[str, str, str]]:
         """Return each contender, its trials, and its mean accuracy over seeds, in tuning at its best rate so far."""
+        keys_of: dict[str, list[TrialKey]] = {}
+        for key in wanted:
+            keys_of.setdefault(key.contender, []).append(key)
         rows = []
-        for name in dict.fromkeys(key[0] for key in wanted):
-            mine = [key for key in wanted if key[0] == name]
-            ended = [key for key in mine if key in self.ended]
+        for contender, keys in keys_of.items():
+            ended = [key for key in keys if key in self.ended]
             by_rate: dict[float, list[float]] = {}
             for key in ended:
-                if (value := self.accuracy(key)) is not None:
-                    by_rate.setdefault(key[1], []).append(value)
+                if (accuracy := self.accuracy(key)) is not None:
+                    by_rate.setdefault(key.rate, []).append(accuracy)
             best = max(map(fmean, by_rate.values()), default=None)
-            rows.append((self.called(name), f"{len(ended)}/{len(mine)}", "" if best is None else f"{best:.3f}"))
+            rows.append((contender, f"{len(ended)}/{len(keys)}", "" if best is None else f"{best:.3f}"))
         return rows
 
-    def called(self, name: str) -> str:
-        """Return a contender's name as progress shows it."""
-        return name
-
     def result(self, key: TrialKey) -> TrainingResult | None:
+        """Return what a trial found; None where it is not done."""
         ended = self.ended.get(key)
-        found = ended.report.results if ended and ended.report and ended.status == "done" else None
-        return found.runs[0] if isinstance(found, TrainingResults) else None
+        results = ended.report.results if ended and ended.report and ended.status == "done" else None
+        return results.runs[0] if isinstance(results, TrainingResults) else None
 
     def accuracy(self, key: TrialKey) -> float | None:
         """Return a trial's accuracy; of one that diverged what the largest class alone is worth with its seed."""
         if result := self.result(key):
             return result.val.value
         if key in self.ended and self.ended[key].status == "diverged":
-            others = (self.result(other) for other in self.ended if other[2] == key[2])
-            return next((one.majority.value for one in others if one), None)
+            others = (self.result(other) for other in self.ended if other.seed == key.seed)
+            return next((other.majority.value for other in others if other), None)
         return None
 
-    def outcome(self, key: TrialKey, target: float | None = None) -> TrialOutcome:
-        ended, result = self.ended[key], self.result(key)
-        history = ended.report.history[str(key[2])] if ended.report and result else []
-        epochs, seconds = to_target(
-            history, target, ended.report.data.train if ended.report and ended.report.data else 0
+    def history(self, key: TrialKey) -> list[tuple[EpochLog, float]]:
+        """Return a trial's epochs, each with the seconds of training until its end."""
+        report = self.ended[key].report
+        return (
+            timed(report.history[str(key.seed)], report.data.train) if report and report.history and report.data else []
         )
+
+    def outcome(self, key: TrialKey, target: float | None = None) -> TrialOutcome:
+        """Return what a report says of a trial; `target` is an accuracy, and None that there is none to reach."""
+        ended, result = self.ended[key], self.result(key)
+        epochs, seconds = to_target(self.history(key) if result else [], target)
         return TrialOutcome(
-            seed=key[2],
+            seed=key.seed,
             learning_rate=ended.trial.settings.training.learning_rate,
             status=ended.status,
             reason=ended.reason,
@@ -118,11 +130,12 @@ class TrialLedger:
         )
 
 
-def to_target(history: Sequence[EpochLog], target: float | None, images: int) -> tuple[int | None, float | None]:
+def timed(logs: Sequence[EpochLog], images: int) -> list[tuple[EpochLog, float]]:
+    """Return the epochs of a training on so many images, each with the seconds of training until its end."""
+    return list(zip(logs, accumulate(images / log.images_per_second for log in logs), strict=True))
+
+
+def to_target(history: Sequence[tuple[EpochLog, float]], target: float | None) -> tuple[int | None, float | None]:
     """Return the epochs and the seconds of training until validation first reached the target; None if it did not."""
-    seconds = 0.0
-    for log in history:
-        seconds += images / log.images_per_second
-        if target is not None and log.val_accuracy >= target:
-            return log.epoch, seconds
-    return None, None
+    reached = ((log.epoch, seconds) for log, seconds in history if target is not None and log.val_accuracy >= target)
+    return next(reached, (None, None))

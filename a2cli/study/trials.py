@@ -1,7 +1,7 @@
-"""Many trials side by side: each is `a2 train-cnn` with one thread, in a folder of its own that any --run takes.
+"""Trials side by side: each is a training with one thread, in a folder of its own that any --run takes.
 
-What is done is in the folders, so whatever ends early goes on
-from there: finished trials are kept, others go on from their last checkpoint.
+What is done is in the folders, so a study that ends early goes on from there: finished trials are kept, others go on
+from their last checkpoint.
 """
 
 import json
@@ -56,22 +56,18 @@ def run_trials(workers: Workers, trials: Sequence[Trial], folder: Path) -> Itera
             with workers.results(_run, [(trial, str(folder)) for trial in these]) as results:
                 for name, status, reason in results:
                     alone = [other for other in alone if other != name]
-                    yield _ended(waiting.pop(name), folder, status, reason)
+                    yield Ended(waiting.pop(name), status, reason, _readable_report(folder / name))
         except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
             if len(these) == 1:
-                alone = alone[1:]
-                yield _ended(waiting.pop(these[0].name), folder, "failed", "its process was killed, twice")
+                alone, killed = alone[1:], waiting.pop(these[0].name)
+                report = _readable_report(folder / killed.name)
+                yield Ended(killed, "failed", "its process was killed, twice", report)
             else:
-                alone = [trial.name for trial in these if trial.name in waiting and _begun(folder / trial.name)]
+                reports = {name: _readable_report(folder / name) for name in waiting}
+                alone = [name for name, report in reports.items() if report and report.status == "running"]
 
 
-def _begun(folder: Path) -> bool:
-    """Return whether a trial was under way."""
-    report = _report(folder)
-    return report is not None and report.status == "running"
-
-
-def _report(folder: Path) -> Report | None:
+def _readable_report(folder: Path) -> Report | None:
     try:
         return Run(folder).read_report()
     except NewerVersionError:
@@ -107,10 +103,6 @@ def ended_before(trial: Trial, folder: Path) -> Ended | None:
         check_training(Run(folder / trial.name), trial.settings)
         return Ended(trial, "done", "", report)
     return Ended(trial, "diverged", report.warnings[-1] if report.warnings else "diverged", report)
-
-
-def _ended(trial: Trial, folder: Path, status: TrialStatus, reason: str) -> Ended:
-    return Ended(trial, status, reason, _report(folder / trial.name))
 
 
 def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
