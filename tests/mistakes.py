@@ -117,7 +117,7 @@ MISTAKES = [
             "axes.plot(known, fields[:, 1 - axis], style"),
     # CSV files
     Mistake("comparison's curves.csv: validation under training", "compare_optimizers/draw.py",
-            'train_accuracy="log.train_accuracy"', 'train_accuracy="log.val_accuracy"'),
+            'log.train_accuracy, log.val_accuracy,', 'log.val_accuracy, log.train_accuracy,'),
     Mistake("probe's curves.csv: gained under lost", "probe_invariance/draw.py",
             'lost="point.lost"', 'lost="point.gained"'),
     Mistake("probe's translations.csv: right and down swapped", "probe_invariance/draw.py",

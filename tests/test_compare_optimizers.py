@@ -346,15 +346,12 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     settings = CompareSettings(training=TrainingSettings(epochs=2))
     settings = replace(settings, dataset=replace(settings.dataset, data="set", image_size=16))
-    work = []
-    for seed in range(4):
-        choice = contenders_of(settings)[0]
-        trial = trial_settings(settings, choice, 1e-3, seed, "cpu")
-        work.append(trials.Trial(f"t{seed}", trial))
+    choice = contenders_of(settings)[0]
+    work = {f"t{seed}": trial_settings(settings, choice, 1e-3, seed, "cpu") for seed in range(4)}
     (tmp_path / "trials/t2").mkdir(parents=True)
     (tmp_path / "trials/t2/.lock").mkdir()  # what the deadly one trips over
     workers = Workers(2)
-    ended = {one.trial.name: one for one in trials.run_trials(workers, work, tmp_path / "trials")}
+    ended = {one.name: one for one in trials.run_trials(workers, work, tmp_path / "trials")}
     workers.close()
     assert {name: one.status for name, one in ended.items()} == {
         "t0": "done",
@@ -363,7 +360,7 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
         "t3": "done",
     }
     assert "cannot be written" in ended["t2"].reason
-    alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), NullReporter(), figures=False)
+    alone = train_network(work["t0"], Run.create("train-cnn", "alone"), NullReporter(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
 
 

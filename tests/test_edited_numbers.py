@@ -29,7 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
         patch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
         # The last trial ends first, as it may where they run side by side.
-        patch.setattr("a2cli.study.ledger.run_trials", lambda *these: run_trials(these[0], these[1][::-1], these[2]))
+        patch.setattr(
+            "a2cli.study.ledger.run_trials",
+            lambda *these: run_trials(these[0], dict(reversed(these[1].items())), these[2]),
+        )
         draw_classes(place / "set", count=24)
         for command in (
             ["train-cnn", *RUN, "--out", "run"],

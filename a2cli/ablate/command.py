@@ -1,6 +1,6 @@
 """`a2 ablate`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from a2cli.ablate.checks import check_ablation, ingredients_of, plan_ablation
 from a2cli.ablate.console import show_ablation
@@ -15,9 +15,6 @@ from a2cli.settings.run_options import TrialOptions
 from a2cli.study.checks import check_trial_options
 from a2cli.study.command import do_study
 
-if TYPE_CHECKING:
-    from a2cli.ablate.run import Ablation
-
 COMMAND = "ablate"
 
 
@@ -28,13 +25,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     warnings = check_ablation(resolved, ingredients)
     check_trial_options(chosen)
     plan = plan_ablation(resolved.settings, ingredients, chosen.jobs)
-    do_study(COMMAND, chosen, resolved, warnings, plan, _load, show_ablation, backbone)
-
-
-def _load() -> "type[Ablation]":
-    from a2cli.ablate.run import Ablation
-
-    return Ablation
+    do_study(COMMAND, chosen, resolved, warnings, plan, "ablate.run:Ablation", show_ablation, backbone)
 
 
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:

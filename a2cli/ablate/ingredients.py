@@ -7,7 +7,7 @@ from typing import Any
 from a2cli.reports.ablation_results import NOTHING, WHOLE
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
-from a2cli.study.settings import digest_of, with_values
+from a2cli.study.settings import with_values
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,3 @@ def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
     if not has:
         return NOTHING
     return f"only {', '.join(has)}" if len(has) < len(lacks) else f"without {', '.join(lacks)}"
-
-
-def trial_name(trial: AnyTraining) -> str:
-    """Return a new trial's folder: its seed and a digest of its settings, whatever its combination is called."""
-    return f"seed{trial.training.seed}-{digest_of(trial)[:16]}"

@@ -9,7 +9,7 @@ from operator import itemgetter
 from statistics import fmean
 
 from a2cli.ablate.checks import ingredients_of
-from a2cli.ablate.ingredients import Ingredient, name_of, remove_ingredients, trial_name
+from a2cli.ablate.ingredients import Ingredient, name_of, remove_ingredients
 from a2cli.ablate.settings import AnyAblation
 from a2cli.ablate.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.ablate.verdict import ablation_verdict
@@ -25,7 +25,6 @@ from a2cli.statistics.intervals import spread_of_runs
 from a2cli.statistics.pairs import pair_verdict
 from a2cli.study.ledger import Ledger, TrialKey
 from a2cli.study.settings import base_training, seeds_of, trial_of
-from a2cli.study.trials import Trial
 from a2cli.training.verdict import on_same_images
 
 
@@ -33,6 +32,7 @@ class Ablation:
     """Which combinations of ingredients each seed is trained with, and what those trials say."""
 
     command = "ablate"
+    folders = "seed{seed}-{digest:.16}"  # whatever its combination is called
 
     def __init__(self, settings: AnyAblation, ledger: Ledger, device: str) -> None:
         self.settings, self.ledger, self.device = settings, ledger, device
@@ -41,6 +41,7 @@ class Ablation:
         self.whole = frozenset(self.names)
         self.orders = {seed: self._orders(seed) for seed in seeds_of(settings)}
         self.kept = {seed: self._combinations(seed) for seed in self.orders}
+        self.first = self._trial(self.whole, settings.training.seed)
 
     def _orders(self, seed: int) -> list[list[str]]:
         ablation = self.settings.ablation
@@ -71,10 +72,6 @@ class Ablation:
                 seeds_with.setdefault(kept, []).append(seed)
         return seeds_with
 
-    @property
-    def first(self) -> AnyTraining:
-        return self._trial(self.whole, self.settings.training.seed)
-
     def to_check(self) -> dict[str, AnyTraining]:
         trials = {"": self.first}  # what stops this one stops all, so no error names it
         for kept, seeds in self._seeds_with().items():
@@ -84,11 +81,8 @@ class Ablation:
         return trials
 
     def results(self, data: DataSummary) -> AblationResults:
-        wanted = {}
-        for seed, combinations in self.kept.items():
-            for kept in combinations:
-                trial = self._trial(kept, seed)
-                wanted[self._key(kept, seed)] = Trial(trial_name(trial), trial)
+        wanted = {self._key(kept, seed): self._trial(kept, seed)
+                  for seed, combinations in self.kept.items() for kept in combinations}  # fmt: skip
         self.ledger.run("ablation", wanted)
         settings, outcomes = self.settings.ablation, self._outcomes()
         results = AblationResults(
@@ -161,9 +155,6 @@ class Ablation:
                 for name, value in brings.items():
                     average[name].append(value)
         return alone, average
-
-    def write_tables(self, run: Run, results: AblationResults) -> None:
-        """Nothing: its one table is the figure's."""
 
     def draw(self, run: Run, results: AblationResults) -> None:
         from a2cli.ablate.figures import contributions

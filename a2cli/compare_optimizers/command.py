@@ -1,6 +1,6 @@
 """`a2 compare-optimizers`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from a2cli.command_line.arguments import presets_of, saved_settings, select_flags
 from a2cli.compare_optimizers.checks import check_compare, check_comparison_options, plan_compare
@@ -11,9 +11,6 @@ from a2cli.console.progress import ConsoleReporter
 from a2cli.settings.presets import Resolved, preset_value, resolve
 from a2cli.strict_json import to_json
 from a2cli.study.command import do_study, start
-
-if TYPE_CHECKING:
-    from a2cli.compare_optimizers.run import Comparison
 
 COMMAND = "compare-optimizers"
 
@@ -27,13 +24,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
         _show_plan(chosen, resolved, budget)
         return
     plan = plan_compare(resolved.settings, chosen.jobs)
-    do_study(COMMAND, chosen, resolved, warnings, plan, _load, show_comparison)
-
-
-def _load() -> "type[Comparison]":
-    from a2cli.compare_optimizers.run import Comparison
-
-    return Comparison
+    do_study(COMMAND, chosen, resolved, warnings, plan, "compare_optimizers.run:Comparison", show_comparison)
 
 
 def _show_plan(chosen: ComparisonOptions, resolved: Resolved[Any], budget: float | None) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonSettings
 from a2cli.errors import SettingsError
-from a2cli.reports.study_results import called
 from a2cli.settings.optimizers import OPTIMIZERS
 from a2cli.settings.training import ImageTraining
-from a2cli.study.settings import base_training, digest_of, trial_of, with_values
+from a2cli.study.settings import base_training, trial_of, with_values
 
 SHORT = {"batch_size": "batch ", "weight_decay": "decay ", "dropout": "dropout "}
 
@@ -82,9 +81,3 @@ def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: i
     """Return what `a2 train-cnn` or `a2 train-mlp` alone would be given for one trial."""
     contender: ImageTraining = with_values(base_training(settings), {**choice.values, "learning_rate": rate})
     return trial_of(contender, seed, device)
-
-
-def trial_name(choice: Choice, trial: ImageTraining) -> str:
-    """Return a new trial's folder: what tells it from others, and a digest of its settings."""
-    words = called(choice.name).replace(" ", "-")
-    return f"{words}-{trial.training.learning_rate:g}-seed{trial.training.seed}-{digest_of(trial)[:8]}"

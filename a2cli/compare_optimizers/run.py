@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
-from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_name, trial_settings
+from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.compare_optimizers.settings import AnyComparison
 from a2cli.compare_optimizers.verdict import comparison_verdict
 from a2cli.reports.best import best_run
@@ -28,7 +28,6 @@ from a2cli.statistics.intervals import spread_of_runs
 from a2cli.statistics.pairs import pair_verdicts
 from a2cli.study.ledger import Ledger, TrialKey
 from a2cli.study.settings import seeds_of
-from a2cli.study.trials import Trial
 from a2cli.training.verdict import on_same_images
 
 TARGET_SHARE = 0.9
@@ -42,19 +41,18 @@ class Comparison:
 
     command = "compare-optimizers"
 
+    folders = "{contender}-{rate:g}-seed{seed}-{digest:.8}"
+
     def __init__(self, settings: AnyComparison, ledger: Ledger, device: str) -> None:
         self.settings, self.ledger, self.device = settings, ledger, device
         self.choices, self.seeds = contenders_of(settings), seeds_of(settings)
         first = settings.training.seed + TUNING_SEEDS_FROM
         self.tuning_seeds = list(range(first, first + settings.comparison.tuning_seeds))
         self.is_tuned = settings.comparison.tuning != "none"
+        self.first = self._trial(self.choices[0], settings.training.learning_rate, settings.training.seed)
 
     def _trial(self, choice: Choice, rate: float, seed: int) -> ImageTraining:
         return trial_settings(self.settings, choice, rate, seed, self.device)
-
-    @property
-    def first(self) -> ImageTraining:
-        return self._trial(self.choices[0], self.settings.training.learning_rate, self.seeds[0])
 
     def to_check(self) -> dict[str, ImageTraining]:
         # A split and its last batch depend on no other setting of the contenders.
@@ -69,10 +67,8 @@ class Comparison:
     # Trials
 
     def _run(self, title: str, wanted: Iterable[tuple[Choice, float, int]], later: int) -> None:
-        trials = {}
-        for choice, rate, seed in wanted:
-            trial = self._trial(choice, rate, seed)
-            trials[TrialKey(called(choice.name), rate, seed)] = Trial(trial_name(choice, trial), trial)
+        trials = {TrialKey(called(choice.name), rate, seed): self._trial(choice, rate, seed)
+                  for choice, rate, seed in wanted}  # fmt: skip
         self.ledger.run(title, trials, later)
 
     def _judge(self) -> dict[Tuning, Rates]:
@@ -166,14 +162,12 @@ class Comparison:
             failed=sum(run.status == "failed" for run in runs),
         )
 
-    def write_tables(self, run: Run, results: ComparisonResults) -> None:
-        for table in results.tables:
-            columns = contender_columns(results.target)
-            run.write(f"contenders{results.suffix(table)}.csv", to_csv(columns, table.contenders))
-
     def draw(self, run: Run, results: ComparisonResults) -> None:
         from a2cli.compare_optimizers.draw import draw_comparison
 
+        for table in results.tables:
+            columns = contender_columns(results.target)
+            run.write(f"contenders{results.suffix(table)}.csv", to_csv(columns, table.contenders))
         draw_comparison(run, self.ledger, results)
 
 

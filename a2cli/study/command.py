@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from a2cli.command_line.arguments import resumable, show_dry_run
@@ -14,7 +15,6 @@ from a2cli.settings.run_options import TrialOptions
 
 if TYPE_CHECKING:
     from a2cli.reports.best_results import ChosenRun
-    from a2cli.study.study import Study
     from a2cli.train.workers import Workers
 
 
@@ -24,13 +24,13 @@ def do_study(
     resolved: Resolved[Any],
     warnings: list[str],
     plan: list[str],
-    load: "Callable[[], type[Study]]",
+    study: str,
     show: Callable[[Report, Path], None],
     backbone: "Sequence[ChosenRun]" = (),
 ) -> None:
     """Run a study, or say what it would do or which of its runs is the best, as the options ask.
 
-    `load` imports what runs it, which takes seconds. Raises what `run_study` raises.
+    `study` is the class that runs it, as module:name inside a2cli. Raises what `run_study` raises.
     """
     if chosen.dry_run:
         show_dry_run(resolved, plan, chosen.json, warnings)
@@ -43,13 +43,12 @@ def do_study(
         from a2cli.runs.directory import Run
         from a2cli.study.study import run_study
 
-        study = load()
         run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
         run.chosen = backbone
         for warning in warnings:
             reporter.warn(warning)
         with resumable(run, reporter, command):
-            report = run_study(study, resolved.settings, run, workers, reporter, warnings)
+            report = run_study(resolve_name(f"a2cli.{study}"), resolved.settings, run, workers, reporter, warnings)
     show_trials(report, run.folder, chosen, show)
 
 

@@ -1,7 +1,8 @@
 """The trials of a study: those that ended, what they found, and running those that are wanted."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, count
 from pathlib import Path
 from statistics import fmean
@@ -10,8 +11,11 @@ from typing import NamedTuple
 from a2cli.progress import ProgressReporter
 from a2cli.reports.study_results import TrialOutcome
 from a2cli.reports.training_results import EpochLog, TrainingResult, TrainingResults
-from a2cli.settings.declare import flat
-from a2cli.study.trials import Ended, Trial, begun_before, ended_before, key_of, run_trials
+from a2cli.runs.directory import Run
+from a2cli.settings.declare import changed, flat
+from a2cli.settings.kinds import AnyTraining
+from a2cli.strict_json import to_json
+from a2cli.study.trials import Ended, begun_before, ended_before, key_of, run_trials
 from a2cli.train.side_by_side import followed, run_progress
 from a2cli.train.workers import Workers
 
@@ -26,29 +30,35 @@ class TrialKey(NamedTuple):
 
 @dataclass
 class Ledger:
-    """Every trial that ended so far; `names` are the folders of those that began, by their settings."""
+    """Every trial of a study that was asked for, and how those ended that did.
+
+    `names` are the folders of those that began, by their settings; `pattern` is what new folders are called.
+    """
 
     folder: Path
     workers: Workers
     reporter: ProgressReporter
+    pattern: str = "{digest}"
+    trials: dict[TrialKey, AnyTraining] = field(default_factory=dict, init=False)
     ended: dict[TrialKey, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
     ran: bool = field(default=False, init=False)  # a trial, in this session
 
-    def run(self, title: str, wanted: Mapping[TrialKey, Trial], later: int = 0) -> None:
+    def run(self, title: str, wanted: Mapping[TrialKey, AnyTraining], later: int = 0) -> None:
         """Run the trials that have not ended yet, in this or an earlier session; so many come in later rounds."""
-        waiting: dict[str, tuple[Trial, TrialKey]] = {}
-        for key, new in wanted.items():
+        self.trials |= wanted
+        waiting: dict[str, TrialKey] = {}
+        for key, trial in wanted.items():
             if key not in self.ended:
-                trial = self._placed(new)
-                if before := ended_before(trial, self.folder):
+                name = self._name(key, trial)
+                if before := ended_before(Run(self.folder / name), trial):
                     self.ended[key] = before
                 else:
-                    waiting[trial.name] = trial, key
+                    waiting[name] = key
         if not waiting:
             return
         self.ran = True
-        trials = {name: trial.settings for name, (trial, _) in waiting.items()}
+        trials = {name: wanted[key] for name, key in waiting.items()}
         # The trials that are left, and the table without them: one object, which another thread reads while this one
         # puts another in its place.
         state = frozenset(trials), self._rows(wanted)
@@ -61,19 +71,18 @@ class Ledger:
 
         look()
         with followed(look):
-            for ended in run_trials(self.workers, [trial for trial, _ in waiting.values()], self.folder):
-                self.ended[waiting[ended.trial.name][1]] = ended
-                state = state[0] - {ended.trial.name}, self._rows(wanted)
+            for ended in run_trials(self.workers, trials, self.folder):
+                self.ended[waiting[ended.name]] = ended
+                state = state[0] - {ended.name}, self._rows(wanted)
                 look()
 
-    def _placed(self, trial: Trial) -> Trial:
-        """Return a trial under the name of the folder that has it already, or else under one that no other has."""
+    def _name(self, key: TrialKey, trial: AnyTraining) -> str:
+        """Return the name of the folder that has a trial already, or else one that no other has."""
         if not self.names:
-            self.names = begun_before(self.folder, type(trial.settings))
-        taken = set(self.names.values())
-        free = (f"{trial.name}-{i}" if i > 1 else trial.name for i in count(1))
-        name = self.names.setdefault(key_of(flat(trial.settings)), next(name for name in free if name not in taken))
-        return replace(trial, name=name)
+            self.names = begun_before(self.folder, type(trial))
+        taken, new = set(self.names.values()), new_name(self.pattern, key, trial)
+        free = (f"{new}-{i}" if i > 1 else new for i in count(1))
+        return self.names.setdefault(key_of(flat(trial)), next(name for name in free if name not in taken))
 
     def _rows(self, wanted: Iterable[TrialKey]) -> list[tuple[str, str, str]]:
         """Return each contender, its trials, and its mean accuracy over seeds, in tuning at its best rate so far."""
@@ -109,9 +118,9 @@ class Ledger:
     def history(self, key: TrialKey) -> list[tuple[EpochLog, float]]:
         """Return a trial's epochs, each with the seconds of training until its end."""
         report = self.ended[key].report
-        return (
-            timed(report.history[str(key.seed)], report.data.train) if report and report.history and report.data else []
-        )
+        if report is None or report.data is None or not report.history:
+            return []
+        return timed(report.history[str(key.seed)], report.data.train)
 
     def outcome(self, key: TrialKey, target: float | None = None) -> TrialOutcome:
         """Return what a report says of a trial; `target` is an accuracy, and None that there is none to reach."""
@@ -119,15 +128,24 @@ class Ledger:
         epochs, seconds = to_target(self.history(key) if result else [], target)
         return TrialOutcome(
             seed=key.seed,
-            learning_rate=ended.trial.settings.training.learning_rate,
+            learning_rate=self.trials[key].training.learning_rate,
             status=ended.status,
             reason=ended.reason,
             accuracy=self.accuracy(key),
             train_accuracy=result.train.value if result else None,
             epochs=epochs,
             seconds=seconds,
-            folder=f"trials/{ended.trial.name}",
+            folder=f"trials/{ended.name}",
         )
+
+
+def new_name(pattern: str, key: TrialKey, trial: AnyTraining) -> str:
+    """Return what a new trial's folder is called: what tells it from others, and a digest of its settings.
+
+    Of those that are not at their defaults, so that a setting added later renames no trial.
+    """
+    digest = hashlib.sha256(to_json(changed(trial)).encode()).hexdigest()
+    return pattern.format(contender=key.contender.replace(" ", "-"), rate=key.rate, seed=key.seed, digest=digest)
 
 
 def timed(logs: Sequence[EpochLog], images: int) -> list[tuple[EpochLog, float]]:

@@ -1,13 +1,10 @@
 """The training that a study is of, and the settings of its trials."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from a2cli.settings.declare import changed
 from a2cli.settings.kinds import TRAINING, AnyTraining, T
-from a2cli.strict_json import to_json
 
 
 def base_training(study: Any) -> AnyTraining:
@@ -33,8 +30,3 @@ def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
 def trial_of(training: T, seed: int, device: str) -> T:
     """Return the trial of a training with one seed."""
     return replace(training, training=replace(training.training, seed=seed, seeds=1, threads=1, device=device))
-
-
-def digest_of(trial: AnyTraining) -> str:
-    """Return a digest for a new trial's folder, of what is not a default: settings added later do not rename trials."""
-    return hashlib.sha256(to_json(changed(trial)).encode()).hexdigest()

@@ -22,32 +22,25 @@ from a2cli.training.images import summary_of
 
 
 class Study(Protocol):
-    """What differs between studies: which trials are wanted, and what they say once they ended."""
+    """What differs between studies: which trials are wanted, and what they say once they ended.
+
+    `first` is the trial whose data the report sums up; `folders` is what trials' folders are called.
+    """
 
     command: str
+    folders: str
+    first: AnyTraining
 
     def __init__(self, settings: Any, ledger: Ledger, device: str) -> None: ...
 
-    @property
-    def first(self) -> AnyTraining:
-        """The trial whose data the report sums up."""
-        ...
-
     def to_check(self) -> Mapping[str, AnyTraining]:
         """Return the trials that are checked before any begins, by what errors call them."""
-        ...
 
     def results(self, data: DataSummary) -> Any:
         """Run all trials that have not ended yet, in as many rounds as it takes, and return what they found."""
-        ...
-
-    def write_tables(self, run: Run, results: Any) -> None:
-        """Write the tables that lie beside the report."""
-        ...
 
     def draw(self, run: Run, results: Any) -> None:
-        """Draw the figures."""
-        ...
+        """Write the tables beside the report, and the figures."""
 
 
 def run_study(
@@ -65,7 +58,7 @@ def run_study(
     with run.locked(reporter):
         run.read_report()  # one that was edited is refused rather than written over
         device = set_up(settings.training.device, 1)
-        ledger = Ledger(run.folder / "trials", workers, reporter)
+        ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders)
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
         for note in task.warnings[len(warnings) :]:
@@ -87,7 +80,6 @@ def run_study(
             results=results,
             warnings=list(task.warnings),
         )
-        study.write_tables(run, results)
         return run.finish(report, reporter, partial(study.draw, run, results))
 
 

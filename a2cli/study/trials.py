@@ -5,7 +5,7 @@ from their last checkpoint.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,42 +26,35 @@ from a2cli.versions import NewerVersionError
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training run to be: its folder's name and all its settings."""
+class Ended:
+    """How the trial in a folder ended: its report, None where there is none that can be used; why it is not done."""
 
     name: str
-    settings: AnyTraining
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a trial ended: its report, None where there is none that can be used; `reason` if it is not done."""
-
-    trial: Trial
     status: TrialStatus
     reason: str
     report: Report | None
 
 
-def run_trials(workers: Workers, trials: Sequence[Trial], folder: Path) -> Iterator[Ended]:
-    """Run trials in folders inside this one, yielding each as it ends.
+def run_trials(workers: Workers, trials: Mapping[str, AnyTraining], folder: Path) -> Iterator[Ended]:
+    """Run trials, each in the folder of its name inside this one, yielding each as it ends.
 
     One that diverges, fails or takes its process down is said to have done so, and the others go on.
     """
-    waiting = {trial.name: trial for trial in trials}
+    waiting = dict(trials)
     alone: list[str] = []
     while waiting:
-        these = [waiting[name] for name in (alone[:1] or waiting)]
+        names = alone[:1] or list(waiting)
         try:
-            with workers.results(_run, [(trial, str(folder)) for trial in these]) as results:
+            with workers.results(_run, [(name, waiting[name], folder) for name in names]) as results:
                 for name, status, reason in results:
                     alone = [other for other in alone if other != name]
-                    yield Ended(waiting.pop(name), status, reason, _readable_report(folder / name))
+                    del waiting[name]
+                    yield Ended(name, status, reason, _readable_report(folder / name))
         except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
-            if len(these) == 1:
-                alone, killed = alone[1:], waiting.pop(these[0].name)
-                report = _readable_report(folder / killed.name)
-                yield Ended(killed, "failed", "its process was killed, twice", report)
+            if len(names) == 1:
+                alone = alone[1:]
+                del waiting[names[0]]
+                yield Ended(names[0], "failed", "its process was killed, twice", _readable_report(folder / names[0]))
             else:
                 reports = {name: _readable_report(folder / name) for name in waiting}
                 alone = [name for name, report in reports.items() if report and report.status == "running"]
@@ -91,29 +84,28 @@ def key_of(config: Mapping[str, Any]) -> str:
     return json.dumps(plain(config), sort_keys=True)
 
 
-def ended_before(trial: Trial, folder: Path) -> Ended | None:
-    """Return how a trial ended whose folder inside this one says so already; None where it has to be run.
+def ended_before(run: Run, trial: AnyTraining) -> Ended | None:
+    """Return how a trial ended whose folder says so already; None where it has to be run.
 
     Raises DataError for a report that is not as it was written, or whose numbers contradict each other.
     """
-    report = Run(folder / trial.name).read_report()
-    if report is None or report.status not in {"done", "diverged"}:
-        return None
-    if report.status == "done":
-        check_training(Run(folder / trial.name), trial.settings)
-        return Ended(trial, "done", "", report)
-    return Ended(trial, "diverged", report.warnings[-1] if report.warnings else "diverged", report)
+    report, name = run.read_report(), run.folder.name
+    if report and report.status == "done":
+        check_training(run, trial)
+        return Ended(name, "done", "", report)
+    if report and report.status == "diverged":
+        return Ended(name, "diverged", report.warnings[-1] if report.warnings else "diverged", report)
+    return None
 
 
-def _run(trial: Trial, folder: str) -> tuple[str, TrialStatus, str]:
+def _run(name: str, trial: AnyTraining, folder: Path) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
-    run = Run(Path(folder))
     try:
-        train_network(trial.settings, run.child(trial.name), NullReporter(), figures=False)
+        train_network(trial, Run(folder).child(name), NullReporter(), figures=False)
     except DivergedError as error:
-        return trial.name, "diverged", str(error)
+        return name, "diverged", str(error)
     except A2Error as error:
-        return trial.name, "failed", str(error)
+        return name, "failed", str(error)
     except Exception as error:
-        return trial.name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    return trial.name, "done", ""
+        return name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return name, "done", ""
