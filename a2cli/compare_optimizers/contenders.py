@@ -27,19 +27,23 @@ class Choice:
         return str(self.values["optimizer"])
 
 
-def contenders_of(settings: AnyComparison) -> list[Choice]:
-    """Return every crossing of the lists; raises SettingsError where there are fewer than two, or one comes twice."""
-    lists = settings.comparison
-    axes: dict[str, Sequence[Any]] = {
+def axes_of(lists: ComparisonSettings) -> dict[str, list[Any]]:
+    """Return the settings in which contenders differ, each with the values that are crossed."""
+    axes = {
         "optimizer": lists.optimizers,
         "scheduler": lists.schedulers,
         "batch_size": lists.batch_sizes,
         "weight_decay": lists.weight_decays,
         "dropout": [(rate,) for rate in lists.dropouts],
     }
-    axes = {name: values for name, values in axes.items() if values}
+    return {name: list(values) for name, values in axes.items() if values}
+
+
+def contenders_of(settings: AnyComparison) -> list[Choice]:
+    """Return every crossing of the lists; raises SettingsError where there are fewer than two, or one comes twice."""
+    axes = axes_of(settings.comparison)
     for name, listed in axes.items():
-        if twice := [value for value in listed if list(listed).count(value) > 1]:
+        if twice := [value for value in listed if listed.count(value) > 1]:
             raise SettingsError(f"--{name.replace('_', '-')}s: {_word(twice[0])} comes twice")
     shown = [name for name, listed in axes.items() if len(listed) > 1]
     choices = []
