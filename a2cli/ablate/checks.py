@@ -1,6 +1,5 @@
 """The ingredients that words name, settings of an ablation that cannot act, and what it would run."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain, combinations
@@ -33,7 +32,8 @@ def ingredients_of(settings: AnyAblation) -> list[Ingredient]:
     ingredients = [_ingredient(words, whole) for words in settings.ablation.without]
     if not ingredients:
         raise SettingsError(f"--without: name an ingredient at least, as --without {_example(whole)}")
-    if twice := [name for name, count in Counter(one.name for one in ingredients).items() if count > 1]:
+    names = [ingredient.name for ingredient in ingredients]
+    if twice := [name for name in names if names.count(name) > 1]:
         raise SettingsError(f"--without: {twice[0]} comes twice")
     for first, second in combinations(ingredients, 2):
         both = (first.values.keys() & second.changed) | (second.values.keys() & first.changed)
@@ -116,14 +116,14 @@ def check_ablation(resolved: Resolved[Any], ingredients: Sequence[Ingredient]) -
     warnings = warn_or_raise(resolved, {name: why for name, why in inactive.items() if name not in flat(whole)})
     warnings += check_training(Resolved(whole, resolved.sources))
     idle = _idle(whole)
-    for one in ingredients:
-        if one.changed <= idle.keys() & _idle(remove_ingredients(whole, [one])).keys():
-            raise SettingsError(f"--without: {one.name} does not act here ({idle[min(one.changed)][1]})")
+    for ingredient in ingredients:
+        if ingredient.changed <= idle.keys() & _idle(remove_ingredients(whole, [ingredient])).keys():
+            raise SettingsError(f"--without: {ingredient.name} does not act here ({idle[min(ingredient.changed)][1]})")
     # Of n ingredients all 2^n combinations are checked only where all are trained.
     sizes = range(1, count + 1) if settings.ablation.design == "all" else {1, min(2, count), count}
     for gone in chain.from_iterable(combinations(ingredients, size) for size in sizes):
         left = remove_ingredients(whole, gone)
-        with naming(f"without {', '.join(one.name for one in gone)}"):
+        with naming(f"without {', '.join(ingredient.name for ingredient in gone)}"):
             check_training(Resolved(left, dict.fromkeys(flat(left), "ablation")))
     return warnings
 
@@ -135,10 +135,10 @@ def _idle(settings: AnyTraining) -> dict[str, tuple[Any, str]]:
 def plan_ablation(settings: AnyAblation, ingredients: Sequence[Ingredient], jobs: int = 0) -> list[str]:
     """Return what an ablation would run, line by line; `jobs` trials side by side, 0: one for each core."""
     ablation, count, lines = settings.ablation, len(ingredients), list[str]()
-    for one in ingredients:
-        words = [f"{name} is {shown(value)}" for name, value in one.values.items()]
-        words += [f"{name} lacks {shown(gone)}" for name, gone in one.items.items()]
-        lines.append(f"Ingredient {one.name}: taken away, {', '.join(words)}")
+    for ingredient in ingredients:
+        words = [f"{name} is {shown(value)}" for name, value in ingredient.values.items()]
+        words += [f"{name} lacks {shown(gone)}" for name, gone in ingredient.items.items()]
+        lines.append(f"Ingredient {ingredient.name}: taken away, {', '.join(words)}")
     # All, none and those that lack one are the same in every order.
     of_orders = f"at most {1 + count + (count > 1) + ablation.orders * max(0, count - 2)}"
     trials = {"one-out": str(1 + count), "orders": of_orders, "all": f"{1 << count:,}"}[ablation.design]

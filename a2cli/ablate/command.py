@@ -31,14 +31,14 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
     presets = presets_of(chosen, COMMAND)
-    said = [preset_value(name, "trains", "") or preset_value(name, "command", "train-cnn") for name in presets]
-    trains = hyphenated(flags["trains"] or "") or (said[-1] if said else "train-cnn")
+    named = [preset_value(name, "trains", "") or preset_value(name, "command", "train-cnn") for name in presets]
+    trains = hyphenated(flags["trains"] or "") or (named[-1] if named else "train-cnn")
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]
     given = select_flags(kind, flags, f"{trains} has no such setting; see --trains")
     before: tuple[str, ...] = ()
-    if chosen.resume is not None and trains == said[-1]:
+    if chosen.resume is not None and trains == named[-1]:
         before = saved_settings("--resume", chosen.resume, kind, COMMAND).settings.ablation.without
     if before and given["without"]:
         given["without"] = [*before, *(words for words in given["without"] if words not in before)]

@@ -24,9 +24,9 @@ def show_ablation(report: Report, folder: Path) -> None:
         column.no_wrap = True
     console.print(shown)
     order = {"orders": "orders drawn for each seed", "all": "all orders"}.get(results.design)
-    said = "Points of accuracy that it brings, and their interval; simultaneous 95% confidence for each column."
-    said += f" On average: over {order} of taking away one ingredient after the other." if order else ""
-    console.print(said)
+    sentence = "Points of accuracy that it brings, and their interval; simultaneous 95% confidence for each column."
+    sentence += f" On average: over {order} of taking away one ingredient after the other." if order else ""
+    console.print(sentence)
     console.print(table_from(_combinations(results), _listed(results)))
     console.print(results.verdict)
     say_split(console, report)
@@ -37,14 +37,14 @@ def show_ablation(report: Report, folder: Path) -> None:
 def _ingredients(design: Design) -> list[Column[Contribution]]:
     """Return the columns of what each ingredient brings."""
 
-    def verdict(one: Contribution) -> str:
-        pair = one.decisive(design)
+    def verdict(contribution: Contribution) -> str:
+        pair = contribution.decisive(design)
         return WORDS[pair.verdict] if pair else ""
 
     return [
-        Column("ingredient", lambda one: one.name),
-        Column("taken away alone", text=lambda one: _points(one.alone)),
-        Column("on average", text=lambda one: _points(one.average), printed=design != "one-out"),
+        Column("ingredient", lambda row: row.name),
+        Column("taken away alone", text=lambda row: _points(row.alone)),
+        Column("on average", text=lambda row: _points(row.average), printed=design != "one-out"),
         Column("verdict", text=verdict),
     ]
 
@@ -58,24 +58,25 @@ def _points(pair: PairVerdict | None) -> str:
 def _listed(results: AblationResults) -> list[Combination]:
     """Return the combinations to print: all, those without one ingredient, none, and the best."""
     count, best = len(results.ingredients), results.best.name if results.best else ""
-    return [one for one in results.combinations if len(one.kept) in (0, count - 1, count) or one.name == best]
+    return [row for row in results.combinations if len(row.kept) in (0, count - 1, count) or row.name == best]
 
 
 def _combinations(results: AblationResults) -> list[Column[Combination]]:
     """Return the columns of the combinations that were trained with."""
     return [
-        Column("trained with", text=lambda one: _name(one, results)),
+        Column("trained with", text=lambda row: _name(row, results)),
         Column("accuracy", text=accuracy_text),
-        Column("95%", text=lambda one: interval(one.accuracy, 2) if one.accuracy else ""),
-        Column("ended", title="", text=lambda one: ", ".join(bad_ends(Counter(run.status for run in one.runs)))),
+        Column("95%", text=lambda row: interval(row.accuracy, 2) if row.accuracy else ""),
+        Column("ended", title="", text=lambda row: ", ".join(bad_ends(Counter(run.status for run in row.runs)))),
     ]
 
 
-def _name(one: Combination, results: AblationResults) -> str:
+def _name(combination: Combination, results: AblationResults) -> str:
     """Return a combination's name; of one without one ingredient, also what stands in its place."""
-    name, gone = called(one.name), [each for each in results.ingredients if each.name not in one.kept]
-    if one.kept and len(gone) == 1:
-        values = [shown(value) for value in gone[0].settings.values()]
+    name = called(combination.name)
+    lacks = [ingredient for ingredient in results.ingredients if ingredient.name not in combination.kept]
+    if combination.kept and len(lacks) == 1:
+        values = [shown(value) for value in lacks[0].settings.values()]
         instead = [value for value in values if not value.startswith("without ")]  # an item of a list, which is named
         name += f" ({', '.join(instead)})" if instead else ""
     return name

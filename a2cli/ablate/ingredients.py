@@ -25,7 +25,7 @@ class Ingredient:
 
     def taken_from(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return a training's settings by name without this ingredient."""
-        shorter = {name: tuple(one for one in values[name] if one not in gone) for name, gone in self.items.items()}
+        shorter = {name: tuple(item for item in values[name] if item not in gone) for name, gone in self.items.items()}
         return {**values, **self.values, **shorter}
 
 
@@ -41,8 +41,8 @@ def remove_ingredients(settings: AnyTraining, gone: Iterable[Ingredient]) -> Any
 def name_of(kept: Iterable[str], ingredients: Sequence[Ingredient]) -> str:
     """Return what a combination is called, by what it has or lacks, whichever is shorter."""
     kept = set(kept)
-    has = [one.name for one in ingredients if one.name in kept]
-    lacks = [one.name for one in ingredients if one.name not in kept]
+    has = [ingredient.name for ingredient in ingredients if ingredient.name in kept]
+    lacks = [ingredient.name for ingredient in ingredients if ingredient.name not in kept]
     if not lacks:
         return WHOLE
     if not has:

@@ -27,7 +27,8 @@ def ablation_verdict(results: AblationResults) -> str:
         return " ".join([f"Fewer than two seeds of the whole are done, which is no comparison{more}.", *bad])
     sentences = [f"With all ingredients accuracy is {measured(whole)}"]
     sentences[0] += f", without any {nothing.accuracy.mean:.3f}." if not nothing.kept and nothing.accuracy else "."
-    pairs = {one.name: pair for one in results.ingredients if (pair := one.decisive(results.design))}
+    decisive = {ingredient.name: ingredient.decisive(results.design) for ingredient in results.ingredients}
+    pairs = {name: pair for name, pair in decisive.items() if pair}
     if helping := [name for name, pair in pairs.items() if pair.verdict == "better"]:
         most = pairs[helping[0]]
         gain = f"{points(most.difference)} points {points_interval(most, BRACKETS)}"

@@ -35,7 +35,7 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
         trial = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
         idle.append(inactive_settings({**flat(settings), **flat(trial)}, type(settings)))
         warnings |= dict.fromkeys(contradictions(trial))
-    idle_in_all = {name: why for name, why in idle[0].items() if all(name in one for one in idle)}
+    idle_in_all = {name: why for name, why in idle[0].items() if all(name in inactive for inactive in idle)}
     decay = any(lists.weight_decays or [settings.training.weight_decay])
     twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
     same = ["adam and adamw are the same without a weight decay"] if twins else []

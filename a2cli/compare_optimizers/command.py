@@ -44,8 +44,8 @@ def _show_plan(chosen: ComparisonOptions, resolved: Resolved[Any], budget: float
 def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle a comparison's settings, which begin with the network that --network or a preset names."""
     presets = presets_of(chosen, COMMAND)
-    says = [(preset_value(name, "command", ""), preset_value(name, "network", "")) for name in presets]
-    is_mlp = any("mlp" in said for said in says) or any(said[0] == "train-mlp" for said in says)
+    named = [(preset_value(name, "command", ""), preset_value(name, "network", "")) for name in presets]
+    is_mlp = any(command == "train-mlp" or "mlp" in (command, network) for command, network in named)
     network = (flags["network"] or "").lower() or ("mlp" if is_mlp else "cnn")
     kind, trains = (CompareMlpSettings, "train-mlp") if network == "mlp" else (CompareSettings, "train-cnn")
     if chosen.resume is not None and (network == "mlp") == is_mlp:

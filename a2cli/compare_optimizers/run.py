@@ -127,10 +127,9 @@ class Comparison:
         margin = self.settings.comparison.margin / 100
         contenders = [self._contender(choice, way, rates[choice.name], target) for choice in self.choices]
         # By the mean among those with the most seeds, as in `best_run`: the others ran on fewer, perhaps easier ones.
-        contenders.sort(key=lambda one: (len(accuracies(one.runs)), mean_accuracy(one.runs) or 0.0), reverse=True)
-        by_seed = {
-            one.name: {run.seed: run.accuracy for run in one.runs if run.accuracy is not None} for one in contenders
-        }
+        contenders.sort(key=lambda row: (len(accuracies(row.runs)), mean_accuracy(row.runs) or 0.0), reverse=True)
+        by_seed = {row.name: {run.seed: run.accuracy for run in row.runs if run.accuracy is not None}
+                   for row in contenders}  # fmt: skip
         table = Table(way, contenders, pair_verdicts(by_seed, margin, 1 / data.val), "")
         best, rate = contenders[0], self.settings.training.learning_rate
         verdict = comparison_verdict(way, contenders, table.against(best.name), margin, rate)

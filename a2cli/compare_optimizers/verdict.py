@@ -25,9 +25,9 @@ def comparison_verdict(
         return f"{how}: fewer than two seeds are done, which is no comparison; --seeds 5 makes it one."
     mean = f"{mean_and_deviation(best.accuracy)} over {counted(best.accuracy.n, 'seed')}"
     equal = [
-        called(one.name)
-        for one in contenders[1:]
-        if one.accuracy and math.isclose(one.accuracy.mean, best.accuracy.mean)
+        called(contender.name)
+        for contender in contenders[1:]
+        if contender.accuracy and math.isclose(contender.accuracy.mean, best.accuracy.mean)
     ]
     also = f"; {', '.join(equal)} {'have' if len(equal) > 1 else 'has'} the same" if equal else ""
     sentences = [f"{how}, {called(best.name)} has the highest mean accuracy, {mean}{also}."]
@@ -40,10 +40,10 @@ def comparison_verdict(
     if phrases:
         sentences.append(f"It is {'; '.join(phrases)}.")
     sentences += undecided("Undecided against", pairs)
-    if at_edge := [called(one.name) for one in contenders if one.at_edge]:
+    if at_edge := [called(contender.name) for contender in contenders if contender.at_edge]:
         sentences.append(f"Best rate still at the end of its range: {', '.join(at_edge)}; see --rate-range, --extend.")
     for end in ("diverged", "failed"):
-        if counts := {called(one.name): count for one in contenders if (count := getattr(one, end))}:
+        if counts := {called(contender.name): count for contender in contenders if (count := getattr(contender, end))}:
             each = ", ".join(f"{name} {count}" for name, count in counts.items())
             sentences.append(f"{counted(sum(counts.values()), 'run')} {end} ({each}).")
     return " ".join(sentences)

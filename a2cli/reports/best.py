@@ -40,29 +40,29 @@ def best_run(results: object) -> BestRun | None:
 def _contenders(results: object) -> list[tuple[str, str, list[TrialOutcome]]]:
     """Return a comparison's contenders or an ablation's combinations: their names, as they are called, their runs."""
     if isinstance(results, ComparisonResults):
-        contenders = [one for table in results.tables for one in table.contenders]
-        return [(one.name, f"{called(one.name)} at {one.learning_rate:g}", one.runs) for one in contenders]
+        contenders = [contender for table in results.tables for contender in table.contenders]
+        return [(row.name, f"{called(row.name)} at {row.learning_rate:g}", row.runs) for row in contenders]
     if not isinstance(results, AblationResults):
         return []
     words = {WHOLE: "with all ingredients", NOTHING: "without any ingredient"}
     return [
-        (one.name, f"the training {words.get(one.name, one.name.replace('only', 'with only', 1))}", one.runs)
-        for one in results.combinations
+        (row.name, f"the training {words.get(row.name, row.name.replace('only', 'with only', 1))}", row.runs)
+        for row in results.combinations
     ]
 
 
 def _best_trial(contenders: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
     candidates = []
     for name, title, runs in contenders:
-        known = accuracies(runs)  # of those that diverged as well
+        values = accuracies(runs)  # of those that diverged as well
         done = {run: run.accuracy for run in runs if run.status == "done" and run.accuracy is not None}
         if done:
-            candidates.append((len(known), fmean(known), name, title, done))
+            candidates.append((len(values), fmean(values), name, title, done))
     if not candidates:
         return None
-    count, mean, name, title, done = max(candidates, key=lambda one: one[:2])
+    count, mean, name, title, done = max(candidates, key=lambda candidate: candidate[:2])
     best = max(done, key=lambda run: done[run])
-    equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
+    equal = sum(candidate[0] == count and isclose(candidate[1], mean) for candidate in candidates) > 1
     highest = "is the first with the highest" if equal else "has the highest"
     reason = f"{title} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
@@ -83,7 +83,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     finished, or has no best run, or that one's folder is gone, or its report has other accuracies than its runs' own.
     """
     folder, itself = Path(run), ChosenRun(run, run, "")
-    command = next((one for one in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, one)), "")
+    command = next((name for name in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, name)), "")
     if not command or (folder / "model").is_dir():
         return itself
     report = read_report(folder)

@@ -112,20 +112,20 @@ def called(contender: str) -> str:
 def contender_columns(target: float | None, digits: int = 2) -> list[Column[Contender]]:
     """Return the columns of a table of contenders, with the target accuracy, if any; `digits` are the interval's."""
     return [
-        Column("contender", lambda one: one.name, text=lambda one: called(one.name)),
-        Column("learning_rate", lambda one: one.learning_rate, "g", title="rate"),
+        Column("contender", lambda row: row.name, text=lambda row: called(row.name)),
+        Column("learning_rate", lambda row: row.learning_rate, "g", title="rate"),
         Column("accuracy", mean_of, text=accuracy_text),
-        Column("deviation", lambda one: one.accuracy and one.accuracy.deviation, printed=False),
-        Column("low", lambda one: one.accuracy and one.accuracy.low, printed=False),
-        Column("high", lambda one: one.accuracy and one.accuracy.high, printed=False),
-        Column("95%", text=lambda one: interval(one.accuracy, digits) if one.accuracy else ""),
+        Column("deviation", lambda row: row.accuracy and row.accuracy.deviation, printed=False),
+        Column("low", lambda row: row.accuracy and row.accuracy.low, printed=False),
+        Column("high", lambda row: row.accuracy and row.accuracy.high, printed=False),
+        Column("95%", text=lambda row: interval(row.accuracy, digits) if row.accuracy else ""),
         Column("train_accuracy", _train_mean, ".3f", title="training", printed=False),
-        Column("epochs_to_target", lambda one: one.epochs_to_target, title=f"to {target or 0:.2f}", text=_reached,
+        Column("epochs_to_target", lambda row: row.epochs_to_target, title=f"to {target or 0:.2f}", text=_reached,
                printed=bool(target)),
-        Column("reached", lambda one: one.reached, printed=False),
-        Column("at_edge", lambda one: one.at_edge, printed=False),
-        Column("diverged", lambda one: one.diverged, printed=False),
-        Column("failed", lambda one: one.failed, printed=False),
+        Column("reached", lambda row: row.reached, printed=False),
+        Column("at_edge", lambda row: row.at_edge, printed=False),
+        Column("diverged", lambda row: row.diverged, printed=False),
+        Column("failed", lambda row: row.failed, printed=False),
         Column("marks", title="", text=_marks),
     ]  # fmt: skip
 
@@ -137,8 +137,8 @@ def accuracies(runs: Iterable[TrialOutcome]) -> list[float]:
 
 def mean_accuracy(runs: Iterable[TrialOutcome]) -> float | None:
     """Return the mean accuracy of the runs that have one; None where none has."""
-    known = accuracies(runs)
-    return fmean(known) if known else None
+    values = accuracies(runs)
+    return fmean(values) if values else None
 
 
 def mean_of(one: Any) -> float | None:
@@ -159,19 +159,20 @@ def bad_ends(counts: Mapping[str, int]) -> list[str]:
     return [f"{counts[status]} {status}" for status in ("diverged", "failed") if counts[status]]
 
 
-def _train_mean(one: Contender) -> float | None:
-    known = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
-    return fmean(known) if known else None
+def _train_mean(contender: Contender) -> float | None:
+    values = [run.train_accuracy for run in contender.runs if run.train_accuracy is not None]
+    return fmean(values) if values else None
 
 
-def _reached(one: Contender) -> str:
+def _reached(contender: Contender) -> str:
     """Return the epochs to the target, and how many runs reached it, if not all."""
-    some = f" {one.reached}/{len(one.runs)}" if 0 < one.reached < len(one.runs) else ""
-    return f"{one.epochs_to_target:g} ep{some}" if one.epochs_to_target else f"-{some}"
+    some = f" {contender.reached}/{len(contender.runs)}" if 0 < contender.reached < len(contender.runs) else ""
+    return f"{contender.epochs_to_target:g} ep{some}" if contender.epochs_to_target else f"-{some}"
 
 
-def _marks(one: Contender) -> str:
-    return ", ".join(["edge"] * one.at_edge + bad_ends({"diverged": one.diverged, "failed": one.failed}))
+def _marks(contender: Contender) -> str:
+    ends = bad_ends({"diverged": contender.diverged, "failed": contender.failed})
+    return ", ".join(["edge"] * contender.at_edge + ends)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def spread_of_shares(values: Sequence[float]) -> Spread:
 
 def spread_of_runs(runs: Iterable[TrialOutcome]) -> Spread | None:
     """Return the spread of the accuracies of runs over seeds; None where fewer than two have one."""
-    known = accuracies(runs)
-    return spread_of_shares(known) if len(known) > 1 else None
+    values = accuracies(runs)
+    return spread_of_shares(values) if len(values) > 1 else None
 
 
 def t_quantile(probability: float, freedom: int) -> float:

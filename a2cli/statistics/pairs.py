@@ -33,13 +33,13 @@ def pair_verdicts(accuracies: Mapping[str, BySeed], margin: float, resolution: f
     left out, but count among the comparisons.
     """
     pairs = list(combinations(accuracies, 2))
-    found = []
+    verdicts = []
     for first, second in pairs:
         shared = sorted(accuracies[first].keys() & accuracies[second].keys())
         if len(shared) > 1:
             differences = [accuracies[first][seed] - accuracies[second][seed] for seed in shared]
-            found.append(pair_verdict(first, second, differences, margin, len(pairs), resolution))
-    return found
+            verdicts.append(pair_verdict(first, second, differences, margin, len(pairs), resolution))
+    return verdicts
 
 
 def pair_verdict(
