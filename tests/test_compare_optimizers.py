@@ -304,10 +304,10 @@ LONG = [
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, forked: Path) -> None:
+def test_a_killed_worker_costs_nothing_but_time(a2: A2, tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
-    out, err = started(forked, tmp_path, *LONG, "--out", "whole").communicate(timeout=120)
-    assert (out, apart_from_few(err)) == ("whole\n", [])
+    whole = a2("compare-optimizers", *SMALL, *LONG, "--jobs", "1", "--out", "whole")
+    assert (whole.status, whole.out, apart_from_few(whole.err)) == (0, "whole\n", [])
     process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
     os.kill(until(lambda: children(process.pid))[0], signal.SIGKILL)
@@ -321,7 +321,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, forked: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path, forked: Path) -> None:
+def test_stopped_and_resumed(sign: signal.Signals, a2: A2, tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
     process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
@@ -331,9 +331,8 @@ def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path, forked: Path)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     begun = Counter(path.parts[-2] for path in tmp_path.glob("out/trials/*/metrics.csv"))
-    again = [forked / "a2", "compare-optimizers", "--resume", "out", "--jobs", "2", "--quiet"]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    again = a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet")
+    assert (again.status, again.out) == (0, "out\n"), again.err
     assert set(begun) <= set(weights(tmp_path / "out"))
     assert all(
         run["status"] == "done" for one in results(tmp_path / "out")["tables"][0]["contenders"] for run in one["runs"]
