@@ -8,6 +8,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -361,6 +364,26 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
     assert "cannot be written" in ended["t2"].reason
     alone = train_network(work["t0"], Run.create("train-cnn", "alone"), NullReporter(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
+
+
+def test_trials_whose_processes_are_always_killed_are_given_up(tmp_path: Path) -> None:
+    """Also where they never get as far as a report; each is tried twice, the second time alone."""
+    tried: list[list[str]] = []
+
+    @contextmanager
+    def killed(_: object, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        tried.append([call[0] for call in calls])
+        assert len(tried) < 10, "tried for ever"
+        raise BrokenProcessPool
+        yield
+
+    for names in (["a"], ["a", "b"]):
+        tried.clear()
+        ended = list(trials.run_trials(SimpleNamespace(results=killed), dict.fromkeys(names), tmp_path))
+        assert [(one.name, one.status, one.reason) for one in ended] == [
+            (name, "failed", "its process was killed, twice") for name in names
+        ]
+        assert tried == [names, *([name] for name in names)]
 
 
 def test_of_rates_of_equal_accuracy_the_one_with_the_lower_loss_is_chosen() -> None:

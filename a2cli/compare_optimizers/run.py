@@ -40,7 +40,6 @@ class Comparison:
     """Which trials a comparison wants, and what they say."""
 
     command = "compare-optimizers"
-
     folders = "{contender}-{rate:g}-seed{seed}-{digest:.8}"
 
     def __init__(self, settings: AnyComparison, ledger: Ledger, device: str) -> None:

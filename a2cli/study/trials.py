@@ -51,13 +51,14 @@ def run_trials(workers: Workers, trials: Mapping[str, AnyTraining], folder: Path
                     del waiting[name]
                     yield Ended(name, status, reason, _readable_report(folder / name))
         except BrokenProcessPool:  # a process was killed: whose trial it was shows only when each runs alone
-            if len(names) == 1:
-                alone = alone[1:]
-                del waiting[names[0]]
-                yield Ended(names[0], "failed", "its process was killed, twice", _readable_report(folder / names[0]))
+            if names == alone[:1]:
+                name = alone.pop(0)
+                del waiting[name]
+                yield Ended(name, "failed", "its process was killed, twice", _readable_report(folder / name))
             else:
                 reports = {name: _readable_report(folder / name) for name in waiting}
-                alone = [name for name, report in reports.items() if report and report.status == "running"]
+                under_way = [name for name, report in reports.items() if report and report.status == "running"]
+                alone = under_way or list(waiting)  # one that is killed before its first report would be so for ever
 
 
 def _readable_report(folder: Path) -> Report | None:
