@@ -44,6 +44,7 @@ class Ablation:
         self.first = self._trial(self.whole, settings.training.seed)
 
     def _orders(self, seed: int) -> list[list[str]]:
+        # Each seed has orders of its own, so that the interval over seeds covers what drawing them does.
         ablation = self.settings.ablation
         count = ablation.orders if ablation.design == "orders" else 0
         return drawn_orders(self.names, count, Streams(seed).numpy("orders"))
@@ -74,7 +75,7 @@ class Ablation:
 
     def to_check(self) -> dict[str, AnyTraining]:
         trials = {"": self.first}  # what stops this one stops all, so no error names it
-        for kept, seeds in self._seeds_with().items():
+        for kept, seeds in self._seeds_with().items():  # one combination's together, as they share their data
             gone = ", ".join(name for name in self.names if name not in kept)
             for seed in seeds:
                 trials[f"without {gone}, seed {seed}" if gone else f"seed {seed}"] = self._trial(kept, seed)

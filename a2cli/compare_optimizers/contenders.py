@@ -22,10 +22,6 @@ class Choice:
     name: str
     values: Mapping[str, Any]
 
-    @property
-    def optimizer(self) -> str:
-        return str(self.values["optimizer"])
-
 
 def axes_of(lists: ComparisonSettings) -> dict[str, list[Any]]:
     """Return the settings in which contenders differ, each with the values that are crossed."""
@@ -63,7 +59,7 @@ def _word(value: Any) -> str:
 
 def rate_grid(choice: Choice, settings: ComparisonSettings) -> list[float]:
     """Return the contender's learning rates, log-spaced, rising."""
-    usual = OPTIMIZERS[choice.optimizer].usual_rate
+    usual = OPTIMIZERS[choice.values["optimizer"]].usual_rate
     low, high = settings.rate_range or (usual / 10, usual * 10)
     steps = settings.rates - 1
     return [_rounded(low * (high / low) ** (i / steps)) for i in range(settings.rates)]

@@ -87,6 +87,7 @@ def _trial_seconds(settings: AnyComparison, reporter: ProgressReporter) -> tuple
     """Return how long a whole trial takes, from the epochs of a short one, and how many images validate."""
     training = settings.training
     trial = trial_settings(settings, contenders_of(settings)[0], training.learning_rate, training.seed, training.device)
+    # A warm-up may be longer than these epochs, and stopping early would make them fewer.
     short = replace(trial, training=replace(trial.training, epochs=EPOCHS, warmup_epochs=0, early_stopping=0))
     clock = _Timed(reporter)
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,7 @@ from a2cli.study.settings import seeds_of
 from a2cli.training.verdict import on_same_images
 
 TARGET_SHARE = 0.9
-TUNING_SEEDS_FROM = 1_000_000  # above any seed that is judged
+TUNING_SEEDS_FROM = 1_000_000  # above any seed that is judged: a rate is not judged on the seeds that chose it
 TITLES: dict[Tuning, str] = {"grid": "judging, tuned", "none": "judging, one rate"}
 Rates = Mapping[str, float]  # of each contender, by its name
 
@@ -94,6 +94,7 @@ class Comparison:
             best = {
                 name: best_rate(self.ledger, called(name), tried, self.tuning_seeds) for name, tried in rates.items()
             }
+            # The best rate may lie beyond a range at whose end the best one tried lies.
             at_edge = [name for name, rate in best.items() if rate in (rates[name][0], rates[name][-1])]
             if not at_edge or extension == settings.extend:
                 break

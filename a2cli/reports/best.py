@@ -60,6 +60,7 @@ def _best_trial(contenders: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -
             candidates.append((len(values), fmean(values), name, title, done))
     if not candidates:
         return None
+    # By the mean, not by the best run of all: a seed's lead over others is mostly its split.
     count, mean, name, title, done = max(candidates, key=lambda candidate: candidate[:2])
     best = max(done, key=lambda run: done[run])
     equal = sum(candidate[0] == count and isclose(candidate[1], mean) for candidate in candidates) > 1

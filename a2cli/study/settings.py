@@ -28,5 +28,5 @@ def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
 
 
 def trial_of(training: T, seed: int, device: str) -> T:
-    """Return the trial of a training with one seed."""
+    """Return the trial of a training with one seed; as trials fill the cores, each has one thread."""
     return replace(training, training=replace(training.training, seed=seed, seeds=1, threads=1, device=device))
