@@ -23,11 +23,11 @@ def wilson(correct: int, count: int, confidence: float = 0.95, size: float | Non
     return Accuracy(correct, count, share, low, min(1.0, centre + half) if correct < count else 1.0)
 
 
-def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
-    """Return mean, sample deviation and Student's t interval of the mean; needs two values at least."""
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean, sample deviation and Student's 95% interval of the mean; needs two values at least."""
     # `fmean` of equal values can be above them, and seeds that all answer the largest class "better than" it.
     centre, deviation, n = mean(values), stdev(values), len(values)
-    half = t_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * deviation / math.sqrt(n)
     return Spread(centre, deviation, centre - half, centre + half, n)
 
 
