@@ -13,7 +13,7 @@ from conftest import A2, draw_classes, hold_to_schema, real_weights
 
 from a2cli.ablate.checks import ingredients_of
 from a2cli.ablate.console import show_ablation
-from a2cli.ablate.ingredients import base_training, name_of, remove_ingredients
+from a2cli.ablate.ingredients import name_of, remove_ingredients
 from a2cli.ablate.settings import AblateCnnSettings, AblationSettings
 from a2cli.ablate.verdict import ablation_verdict
 from a2cli.reports.ablation_results import AblationResults, Combination, Contribution
@@ -24,6 +24,7 @@ from a2cli.reports.study_results import PairVerdict, TrialOutcome, TrialStatus, 
 from a2cli.settings.declare import flat
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings, TrainingSettings
 from a2cli.statistics.intervals import spread
+from a2cli.study.settings import base_training
 
 SMALL = "--data set --image-size 8 --channels 2 --kernel-size 3 --hidden none --device cpu --epochs 2 --jobs 1 --quiet"
 SMALL += " --norm batch --augment flip,crop=0.7 --label-smoothing 0.1"

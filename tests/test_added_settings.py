@@ -9,13 +9,16 @@ import pytest
 import yaml
 from conftest import A2, TINY, contents, edit
 
-from a2cli.ablate.ingredients import folder_of, trial_of
-from a2cli.compare_optimizers.contenders import contenders_of, trial_name, trial_settings
+from a2cli.ablate.run import Ablation
+from a2cli.compare_optimizers.contenders import contenders_of, trial_settings
+from a2cli.compare_optimizers.run import Comparison
 from a2cli.compare_optimizers.settings import CompareSettings
 from a2cli.settings import declare
 from a2cli.settings.declare import completed, deciding, flat, setting
 from a2cli.settings.presets import build
 from a2cli.settings.training import DataSettings, SplitSettings, TrainCnnSettings
+from a2cli.study.ledger import TrialKey, new_name
+from a2cli.study.settings import trial_of
 
 AddSetting = Callable[..., None]
 
@@ -125,10 +128,12 @@ def test_trials_from_before_a_setting_are_not_run_again(
 
 
 def test_a_setting_added_later_renames_no_trial(add_setting: AddSetting) -> None:
-    settings = CompareSettings()
-    choice = contenders_of(settings)[0]
-    names = {trial_name(choice, trial_settings(settings, choice, 0.01, 0, "cpu"))}
-    names.add(folder_of(trial_of(TrainCnnSettings(), 0, "cpu")))
+    def names() -> list[str]:
+        settings, key = CompareSettings(), TrialKey("adam", 0.01, 0)
+        trial = trial_settings(settings, contenders_of(settings)[0], 0.01, 0, "cpu")
+        ablated = trial_of(TrainCnnSettings(), 0, "cpu")
+        return [new_name(Comparison.folders, key, trial), new_name(Ablation.folders, key, ablated)]
+
+    before = names()
     add_setting(DataSettings, "later", "new way", before="old way")
-    assert trial_name(choice, trial_settings(CompareSettings(), choice, 0.01, 0, "cpu")) in names
-    assert folder_of(trial_of(TrainCnnSettings(), 0, "cpu")) in names
+    assert names() == before

@@ -8,6 +8,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,20 +19,19 @@ from typing import Any
 import pytest
 from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
-from a2cli.compare_optimizers import comparison
 from a2cli.compare_optimizers.checks import seconds_of
-from a2cli.compare_optimizers.comparison import Comparison
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
+from a2cli.compare_optimizers.run import best_rate
 from a2cli.compare_optimizers.settings import CompareSettings, ComparisonSettings
 from a2cli.progress import NullReporter
 from a2cli.reports.study_results import called
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.directory import Run
 from a2cli.settings.training import TrainingSettings
+from a2cli.study import trials
+from a2cli.study.ledger import Ledger, TrialKey, timed, to_target
 from a2cli.train.run import train_network
 from a2cli.train.workers import Workers
-from a2cli.trials import trials
-from a2cli.trials.ledger import TrialLedger, to_target
 
 SMALL = [
     "--data",
@@ -199,10 +201,11 @@ def test_rates() -> None:
 
 
 def test_time_to_a_target() -> None:
-    logs = [EpochLog(i, 0.1, 1.0, 0.5, 1.0, 0.2 * i, 100.0) for i in (1, 2, 3)]
-    assert to_target(logs, 0.4, 50) == (2, 1.0)
-    assert to_target(logs, 0.7, 50) == (None, None)
-    assert to_target(logs, None, 50) == (None, None)
+    history = timed([EpochLog(i, 0.1, 1.0, 0.5, 1.0, 0.2 * i, 100.0) for i in (1, 2, 3)], 50)
+    assert [seconds for _, seconds in history] == [0.5, 1.0, 1.5]
+    assert to_target(history, 0.4) == (2, 1.0)
+    assert to_target(history, 0.7) == (None, None)
+    assert to_target(history, None) == (None, None)
 
 
 def test_a_plan(compare: A2, tmp_path: Path) -> None:
@@ -304,10 +307,10 @@ LONG = [
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, forked: Path) -> None:
+def test_a_killed_worker_costs_nothing_but_time(a2: A2, tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
-    out, err = started(forked, tmp_path, *LONG, "--out", "whole").communicate(timeout=120)
-    assert (out, apart_from_few(err)) == ("whole\n", [])
+    whole = a2("compare-optimizers", *SMALL, *LONG, "--jobs", "1", "--out", "whole")
+    assert (whole.status, whole.out, apart_from_few(whole.err)) == (0, "whole\n", [])
     process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
     os.kill(until(lambda: children(process.pid))[0], signal.SIGKILL)
@@ -321,7 +324,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, forked: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path, forked: Path) -> None:
+def test_stopped_and_resumed(sign: signal.Signals, a2: A2, tmp_path: Path, forked: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
     process = started(forked, tmp_path, *LONG, "--out", "out")
     until(lambda: list((tmp_path / "out").glob("trials/*/metrics.csv")))
@@ -331,9 +334,8 @@ def test_stopped_and_resumed(sign: signal.Signals, tmp_path: Path, forked: Path)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     begun = Counter(path.parts[-2] for path in tmp_path.glob("out/trials/*/metrics.csv"))
-    again = [forked / "a2", "compare-optimizers", "--resume", "out", "--jobs", "2", "--quiet"]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    again = a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet")
+    assert (again.status, again.out) == (0, "out\n"), again.err
     assert set(begun) <= set(weights(tmp_path / "out"))
     assert all(
         run["status"] == "done" for one in results(tmp_path / "out")["tables"][0]["contenders"] for run in one["runs"]
@@ -346,15 +348,12 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     settings = CompareSettings(training=TrainingSettings(epochs=2))
     settings = replace(settings, dataset=replace(settings.dataset, data="set", image_size=16))
-    work = []
-    for seed in range(4):
-        choice = contenders_of(settings)[0]
-        trial = trial_settings(settings, choice, 1e-3, seed, "cpu")
-        work.append(trials.Trial(f"t{seed}", trial))
+    choice = contenders_of(settings)[0]
+    work = {f"t{seed}": trial_settings(settings, choice, 1e-3, seed, "cpu") for seed in range(4)}
     (tmp_path / "trials/t2").mkdir(parents=True)
     (tmp_path / "trials/t2/.lock").mkdir()  # what the deadly one trips over
     workers = Workers(2)
-    ended = {one.trial.name: one for one in trials.run_trials(workers, work, tmp_path / "trials")}
+    ended = {one.name: one for one in trials.run_trials(workers, work, tmp_path / "trials")}
     workers.close()
     assert {name: one.status for name, one in ended.items()} == {
         "t0": "done",
@@ -363,30 +362,46 @@ def test_a_trial_that_kills_its_process_is_recorded(tmp_path: Path, monkeypatch:
         "t3": "done",
     }
     assert "cannot be written" in ended["t2"].reason
-    alone = train_network(work[0].settings, Run.create("train-cnn", "alone"), NullReporter(), figures=False)
+    alone = train_network(work["t0"], Run.create("train-cnn", "alone"), NullReporter(), figures=False)
     assert ended["t0"].report is not None and ended["t0"].report.results == alone.results
+
+
+def test_trials_whose_processes_are_always_killed_are_given_up(tmp_path: Path) -> None:
+    """Also where they never get as far as a report; each is tried twice, the second time alone."""
+    tried: list[list[str]] = []
+
+    @contextmanager
+    def killed(_: object, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        tried.append([call[0] for call in calls])
+        assert len(tried) < 10, "tried for ever"
+        raise BrokenProcessPool
+        yield
+
+    for names in (["a"], ["a", "b"]):
+        tried.clear()
+        ended = list(trials.run_trials(SimpleNamespace(results=killed), dict.fromkeys(names), tmp_path))
+        assert [(one.name, one.status, one.reason) for one in ended] == [
+            (name, "failed", "its process was killed, twice") for name in names
+        ]
+        assert tried == [names, *([name] for name in names)]
 
 
 def test_of_rates_of_equal_accuracy_the_one_with_the_lower_loss_is_chosen() -> None:
     found = {0.1: (0.5, 1.0), 0.01: (0.8, 0.9), 0.001: (0.8, 0.7), 0.0001: (0.7, 0.1)}  # accuracy, loss
-    study = SimpleNamespace(
-        tuning_seeds=[3, 4],
-        accuracy=lambda key: found[key[1]][0],
-        result=lambda key: SimpleNamespace(val_loss=found[key[1]][1]),
+    ledger = SimpleNamespace(
+        accuracy=lambda key: found[key.rate][0], result=lambda key: SimpleNamespace(val_loss=found[key.rate][1])
     )
-    assert comparison._best_rate(study, "adam", list(found)) == 0.001
-    assert comparison._best_rate(study, "adam", [*found][::-1]) == 0.001
+    assert best_rate(ledger, "adam", list(found), [3, 4]) == 0.001
+    assert best_rate(ledger, "adam", [*found][::-1], [3, 4]) == 0.001
 
 
 def test_the_table_of_trials_shows_each_contenders_best_rate(tmp_path: Path) -> None:
     found = {("adam", 0.1, 0): 0.2, ("adam", 0.1, 1): 0.3, ("adam", 0.01, 0): 0.8, ("sgd", 0.1, 0): 0.5}
-    ledger = TrialLedger(tmp_path, Workers(1), NullReporter())
+    ledger = Ledger(tmp_path, Workers(1), NullReporter())
     ledger.ended = dict.fromkeys(found)
     ledger.accuracy = found.get
-    wanted = [*found, ("adam", 0.01, 1), ("momentum", 0.1, 0)]
+    wanted = [TrialKey(*key) for key in (*found, ("adam", 0.01, 1), ("momentum", 0.1, 0))]
     assert ledger._rows(wanted) == [("adam", "3/4", "0.800"), ("sgd", "1/1", "0.500"), ("momentum", "0/1", "")]
-    ledger.called = str.upper
-    assert [name for name, *_ in ledger._rows(wanted)] == ["ADAM", "SGD", "MOMENTUM"]
 
 
 def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
@@ -408,4 +423,4 @@ def test_no_contender_is_called_none(compare: A2, tmp_path: Path) -> None:
 def test_a_contenders_none_is_its_schedulers() -> None:
     named = {"none": "scheduler none", "adam none": "adam scheduler none", "cosine": "cosine"}
     assert {name: called(name) for name in named} == named
-    assert Comparison.called(None, "sgd none batch 8") == "sgd scheduler none batch 8"
+    assert called("sgd none batch 8") == "sgd scheduler none batch 8"

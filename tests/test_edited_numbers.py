@@ -13,7 +13,7 @@ from conftest import A2, TINY, contents, draw_classes, edit, once, sign
 from a2cli import main
 from a2cli.models.files import load_model, save_model
 from a2cli.statistics.intervals import t_quantile
-from a2cli.trials.trials import run_trials
+from a2cli.study.trials import run_trials
 
 RUN = [*TINY, "--data", "set", "--epochs", "3"]
 
@@ -29,7 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("A2_CACHE_DIR", str(place / "cache"))
         patch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
         # The last trial ends first, as it may where they run side by side.
-        patch.setattr("a2cli.trials.ledger.run_trials", lambda *these: run_trials(these[0], these[1][::-1], these[2]))
+        patch.setattr(
+            "a2cli.study.ledger.run_trials",
+            lambda *these: run_trials(these[0], dict(reversed(these[1].items())), these[2]),
+        )
         draw_classes(place / "set", count=24)
         for command in (
             ["train-cnn", *RUN, "--out", "run"],

@@ -21,25 +21,29 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
-from a2cli.ablate import run as ablate
 from a2cli.ablate.console import show_ablation
+from a2cli.ablate.run import Ablation
 from a2cli.check_data.console import show_data_check
 from a2cli.columns import Column, R
-from a2cli.compare_optimizers import run as compare_optimizers
 from a2cli.compare_optimizers.console import show_comparison
+from a2cli.compare_optimizers.draw import draw_comparison
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance import draw as invariance_figures
 from a2cli.probe_invariance import heat_maps
 from a2cli.probe_invariance.console import show_probe
 from a2cli.probe_invariance.settings import ProbeSettings
+from a2cli.progress import NullReporter
 from a2cli.receptive_field import run as receptive_field
 from a2cli.receptive_field.console import show_fields
 from a2cli.reports.data_results import DataCheck, NearDuplicate
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report, report_from
+from a2cli.reports.study_results import called
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.directory import Run, to_csv
+from a2cli.study.ledger import Ledger, TrialKey
 from a2cli.train.console import show_training
+from a2cli.train.workers import Workers
 from a2cli.training import draw as training_figures
 from a2cli.transfer.console import show_features
 from a2cli.transfer.summary import draw_transfer
@@ -203,15 +207,17 @@ def _logs(seed: int) -> list[EpochLog]:
 def _comparison(name: str, run: Run) -> None:
     results = report_of(name).results
     ended = {
-        (one.name, one.learning_rate, seed.seed): SimpleNamespace(
+        TrialKey(called(one.name), one.learning_rate, seed.seed): SimpleNamespace(
             report=SimpleNamespace(history={str(seed.seed): _logs(seed.seed)}, data=SimpleNamespace(train=48))
         )
         for table in results.tables
         for one in table.contenders
         for seed in one.runs
     }
-    study = SimpleNamespace(ended=ended, result=lambda key: SimpleNamespace(kept_epoch=2 + key[2]))
-    compare_optimizers._draw(run, study, results)
+    ledger = Ledger(FOLDER, Workers(1), NullReporter())
+    ledger.ended = ended
+    ledger.result = lambda key: SimpleNamespace(kept_epoch=2 + key.seed)
+    draw_comparison(run, ledger, results)
 
 
 def _fields(name: str, run: Run) -> None:
@@ -249,7 +255,7 @@ def _probe(name: str, run: Run) -> None:
 DRAWN: Mapping[str, Callable[[str, Run], None]] = {
     **dict.fromkeys(TRAININGS, _training),
     "compare-optimizers": _comparison,
-    "ablate": lambda name, run: ablate._draw(run, report_of(name).results),
+    "ablate": lambda name, run: Ablation.draw(None, run, report_of(name).results),
     "probe-invariance": _probe,
     "visualize-weights": _spectra,
     "near-duplicates": _near_duplicates,

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = [  # each may import those before it
     "__init__", "text", "errors", "formats", "machine", "versions", "user_folders", "progress", "strict_json",
     "columns", "storage", "settings", "commands", "geometry", "runtime", "reports", "statistics", "console",
-    "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train", "trials",
+    "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train", "study",
     "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict", "check_data",
     "app", "main", "__main__",
 ]  # fmt: skip

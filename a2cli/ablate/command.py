@@ -3,16 +3,17 @@
 from typing import Any
 
 from a2cli.ablate.checks import check_ablation, ingredients_of, plan_ablation
+from a2cli.ablate.console import show_ablation
 from a2cli.ablate.settings import ABLATIONS
-from a2cli.command_line.arguments import kind_of, presets_of, resumable, saved_settings, select_flags, show_dry_run
-from a2cli.command_line.chosen_runs import chosen_backbone, is_finished, show_best, show_trials
-from a2cli.compare_optimizers.checks import check_trial_options
-from a2cli.console.progress import ConsoleReporter
+from a2cli.command_line.arguments import kind_of, presets_of, saved_settings, select_flags
+from a2cli.command_line.chosen_runs import chosen_backbone
 from a2cli.errors import SettingsError
 from a2cli.settings.flag_names import hyphenated
 from a2cli.settings.kinds import TRAINING
 from a2cli.settings.presets import Resolved, preset_value, resolve
 from a2cli.settings.run_options import TrialOptions
+from a2cli.study.checks import check_trial_options
+from a2cli.study.command import do_study
 
 COMMAND = "ablate"
 
@@ -23,42 +24,21 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
     ingredients = ingredients_of(resolved.settings)
     warnings = check_ablation(resolved, ingredients)
     check_trial_options(chosen)
-    if chosen.dry_run:
-        show_dry_run(resolved, plan_ablation(resolved.settings, ingredients, chosen.jobs), chosen.json, warnings)
-        return
-    if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
-        show_best(chosen.resume)
-        return
-    with ConsoleReporter(chosen.quiet or chosen.best) as show:
-        show.phase("loading PyTorch", "starting")
-        from a2cli.ablate.console import show_ablation
-        from a2cli.ablate.run import ablate as run_experiment
-        from a2cli.machine import cores
-        from a2cli.runs.directory import Run
-        from a2cli.train.workers import Workers
-
-        workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
-        workers.check()
-        run = Run.create(COMMAND, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
-        run.chosen = backbone
-        for warning in warnings:
-            show.warn(warning)
-        with resumable(run, show, COMMAND):
-            report = run_experiment(resolved.settings, ingredients, run, workers, show, warnings=warnings)
-    show_trials(report, run.folder, chosen, show_ablation)
+    plan = plan_ablation(resolved.settings, ingredients, chosen.jobs)
+    do_study(COMMAND, chosen, resolved, warnings, plan, "ablate.run:Ablation", show_ablation, backbone)
 
 
 def _resolve(chosen: TrialOptions, flags: dict[str, Any]) -> Resolved[Any]:
     """Settle an ablation's settings, which begin with the training that --trains or a preset names."""
     presets = presets_of(chosen, COMMAND)
-    said = [preset_value(name, "trains", "") or preset_value(name, "command", "train-cnn") for name in presets]
-    trains = hyphenated(flags["trains"] or "") or (said[-1] if said else "train-cnn")
+    named = [preset_value(name, "trains", "") or preset_value(name, "command", "train-cnn") for name in presets]
+    trains = hyphenated(flags["trains"] or "") or (named[-1] if named else "train-cnn")
     if trains not in TRAINING:
         raise SettingsError(f"--trains: expected one of {', '.join(TRAINING)}, got {trains!r}")
     kind = ABLATIONS[kind_of(trains, presets, flags)]
     given = select_flags(kind, flags, f"{trains} has no such setting; see --trains")
     before: tuple[str, ...] = ()
-    if chosen.resume is not None and trains == said[-1]:
+    if chosen.resume is not None and trains == named[-1]:
         before = saved_settings("--resume", chosen.resume, kind, COMMAND).settings.ablation.without
     if before and given["without"]:
         given["without"] = [*before, *(words for words in given["without"] if words not in before)]

@@ -5,6 +5,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from a2cli.ablate.verdict import WORDS
 from a2cli.figures.common import (
     GREY,
     INK,
@@ -27,31 +28,30 @@ WAYS: tuple[tuple[str, str, Literal["full", "none"]], ...] = (
     ("alone", "taken away alone", "full"),
     ("average", "on average over orders", "none"),
 )
-WORDS = {"better": "helps", "equivalent": "no difference", "undecided": "undecided", "worse": "hurts"}
 
 
 def contributions(results: AblationResults) -> Figure:
     """Points of accuracy that each ingredient brings, most on top: taken away alone, and on average over orders."""
     ingredients = results.ingredients[:MOST_INGREDIENTS]
     count = len(ingredients)
-    names = [fitted(one.name, NAME, 9) for one in ingredients]
-    shown = [way for way in WAYS if any(getattr(one, way[0]) for one in ingredients)]
-    met = {pair.verdict for one in ingredients for field, _, _ in shown if (pair := getattr(one, field))}
+    names = [fitted(ingredient.name, NAME, 9) for ingredient in ingredients]
+    shown = [way for way in WAYS if any(getattr(ingredient, way[0]) for ingredient in ingredients)]
+    met = {pair.verdict for ingredient in ingredients for field, _, _ in shown if (pair := getattr(ingredient, field))}
     handles = [Line2D([], [], linestyle="", marker=VERDICTS[verdict]["marker"], color=VERDICTS[verdict]["color"],
                       markeredgecolor=GREY if verdict == "undecided" else VERDICTS[verdict]["color"], label=word)
                for verdict, word in WORDS.items() if verdict in met]  # fmt: skip
     if len(shown) > 1:
         handles += [Line2D([], [], linestyle="", marker="o", color=INK, fillstyle=fill, label=label)
                     for _, label, fill in shown]  # fmt: skip
-    legend = legend_height(WIDTH, [str(one.get_label()) for one in handles])
+    legend = legend_height(WIDTH, [str(handle.get_label()) for handle in handles])
     some = some_of(count, len(results.ingredients), "that bring most")
     margin = f"95% intervals over {len(results.seeds)} seeds; shaded: within the margin of {in_points(results.margin)}"
     figure, head = titled(WIDTH, legend + ROW * count + 0.6, f"What each ingredient brings{some}", margin)
     axes = new_axes(figure, 0.5 + max(width_of(name, 9) for name in names), 0.5, 0.3, head + legend + 0.05)
     for number, (field, _, fill) in enumerate(shown):
         shift = 0.15 * (2 * number - len(shown) + 1)
-        for i, one in enumerate(ingredients):
-            if pair := getattr(one, field):
+        for i, ingredient in enumerate(ingredients):
+            if pair := getattr(ingredient, field):
                 look = VERDICTS[pair.verdict]
                 axes.plot([100 * pair.low, 100 * pair.high], [i + shift] * 2, color=INK, linewidth=1.6)
                 edge = GREY if pair.verdict == "undecided" else look["color"]

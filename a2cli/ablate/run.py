@@ -1,59 +1,50 @@
-"""`a2 ablate`: what each ingredient of a training brings, taken away alone and over orders, with a verdict."""
+"""The study of `a2 ablate`: what each ingredient of a training brings, taken away alone and over orders."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from statistics import fmean
 
-import torch
-
-from a2cli.ablate.ingredients import Ingredient, base_training, folder_of, name_of, remove_ingredients, trial_of
+from a2cli.ablate.checks import ingredients_of
+from a2cli.ablate.ingredients import Ingredient, name_of, remove_ingredients
 from a2cli.ablate.settings import AnyAblation
 from a2cli.ablate.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.ablate.verdict import ablation_verdict
 from a2cli.columns import of, placed
-from a2cli.errors import naming
-from a2cli.progress import ProgressReporter
 from a2cli.reports.ablation_results import WHOLE, AblationResults, Combination, Contribution, called
 from a2cli.reports.best import best_run
-from a2cli.reports.report import DataSummary, Report, new_report
+from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import PAIRS, PairVerdict
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams, environment, set_up
-from a2cli.settings.declare import flat
+from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining
-from a2cli.statistics.intervals import spread_of_shares
+from a2cli.statistics.intervals import spread_of_runs
 from a2cli.statistics.pairs import pair_verdict
-from a2cli.train.remeasured import check_results
-from a2cli.train.run import task_for
-from a2cli.train.workers import Workers
-from a2cli.training.images import summary_of
+from a2cli.study.ledger import Ledger, TrialKey
+from a2cli.study.settings import base_training, seeds_of, trial_of
 from a2cli.training.verdict import on_same_images
-from a2cli.trials.ledger import TrialKey, TrialLedger
-from a2cli.trials.trials import Trial
-
-COMMAND = "ablate"
 
 
 class Ablation:
-    """An ablation under way: which combinations each seed is trained with, and what those that ended say."""
+    """Which combinations of ingredients each seed is trained with, and what those trials say."""
 
-    def __init__(
-        self,
-        settings: AnyAblation,
-        ingredients: Sequence[Ingredient],
-        run: Run,
-        workers: Workers,
-        reporter: ProgressReporter,
-    ) -> None:
-        self.settings, self.ingredients = settings, ingredients
-        self.board = TrialLedger(run.folder / "trials", workers, reporter)
-        self.names = [one.name for one in ingredients]
+    command = "ablate"
+    folders = "seed{seed}-{digest:.16}"  # whatever its combination is called
+
+    def __init__(self, settings: AnyAblation, ledger: Ledger, device: str) -> None:
+        self.settings, self.ledger, self.device = settings, ledger, device
+        self.ingredients = ingredients_of(settings)
+        self.names = [ingredient.name for ingredient in self.ingredients]
+        self.whole = frozenset(self.names)
         self.orders = {seed: self._orders(seed) for seed in seeds_of(settings)}
         self.kept = {seed: self._combinations(seed) for seed in self.orders}
+        self.first = self._trial(self.whole, settings.training.seed)
 
     def _orders(self, seed: int) -> list[list[str]]:
+        # Each seed has orders of its own, so that the interval over seeds covers what drawing them does.
         ablation = self.settings.ablation
         count = ablation.orders if ablation.design == "orders" else 0
         return drawn_orders(self.names, count, Streams(seed).numpy("orders"))
@@ -61,191 +52,121 @@ class Ablation:
     def _combinations(self, seed: int) -> list[Coalition]:
         """Return the combinations that a seed is trained with: the whole first, then with ever fewer ingredients."""
         if self.settings.ablation.design == "all":
-            found = list(subsets(self.names))
+            combinations = list(subsets(self.names))
         else:
-            found = [frozenset(self.names), *(frozenset(self.names) - {name} for name in self.names)]
-            found += [kept for order in self.orders[seed] for kept in passed_through(order)]
-        return sorted(dict.fromkeys(found), key=lambda kept: -len(kept))
+            combinations = [self.whole, *(self.whole - {name} for name in self.names)]
+            combinations += [kept for order in self.orders[seed] for kept in passed_through(order)]
+        return sorted(dict.fromkeys(combinations), key=lambda kept: -len(kept))
 
-    def check(self, device: str) -> None:
-        """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
-        reporter, wanted = (
-            self.board.reporter,
-            dict.fromkeys(kept for several in self.kept.values() for kept in several),
-        )
-        reporter.phase("checking the trials' settings on the data", "checking", brief=True)
-        for kept in reporter.batches(wanted, len(wanted)):
-            ground = None
-            for seed in (seed for seed, combinations in self.kept.items() if kept in combinations):
-                trial = self._trial(kept, seed, device)
-                gone = ", ".join(name for name in self.names if name not in kept)
-                with naming(f"without {gone}, seed {seed}" if gone else f"seed {seed}"):
-                    ground = ground or task_for(trial, (), reporter)
-                    ground.check(trial)
-
-    def _trial(self, kept: Coalition, seed: int, device: str) -> AnyTraining:
-        gone = [one for one in self.ingredients if one.name not in kept]
-        return trial_of(remove_ingredients(base_training(self.settings), gone), seed, device)
-
-    def run(self, device: str) -> None:
-        """Run all trials that have not ended yet, seed by seed."""
-        wanted = {}
-        for seed, combinations in self.kept.items():
-            for kept in combinations:
-                trial = self._trial(kept, seed, device)
-                key = self._key(kept, seed)
-                wanted[key] = Trial(folder_of(trial), trial)
-        self.board.run("ablation", wanted)
+    def _trial(self, kept: Coalition, seed: int) -> AnyTraining:
+        gone = [ingredient for ingredient in self.ingredients if ingredient.name not in kept]
+        return trial_of(remove_ingredients(base_training(self.settings), gone), seed, self.device)
 
     def _key(self, kept: Coalition, seed: int) -> TrialKey:
-        return called(name_of(kept, self.ingredients)), self.settings.training.learning_rate, seed
+        return TrialKey(called(name_of(kept, self.ingredients)), self.settings.training.learning_rate, seed)
 
-    def worth(self, seed: int, kept: Coalition) -> float:
-        """Return the accuracy of a combination with one seed; raises LookupError where its trial failed."""
-        accuracy = self.board.accuracy(self._key(kept, seed))
-        if accuracy is None:
-            raise LookupError(kept)
-        return accuracy
-
-    def alone(self) -> dict[str, list[float]]:
-        """Return for each ingredient, seed by seed, what the whole loses without it."""
-        found: dict[str, list[float]] = {name: [] for name in self.names}
-        whole = frozenset(self.names)
-        for seed in self.kept:
-            for name in self.names:
-                try:
-                    found[name].append(self.worth(seed, whole) - self.worth(seed, whole - {name}))
-                except LookupError:  # a trial failed, and is said to have
-                    continue
-        return found
-
-    def average(self) -> dict[str, list[float]]:
-        """Return for each ingredient, seed by seed, its mean contribution over orders."""
-        found: dict[str, list[float]] = {name: [] for name in self.names}
-        for seed, orders in self.orders.items():
-            worth = partial(self.worth, seed)
-            try:
-                brings = over_orders(orders, worth) if orders else over_all_orders(self.names, worth)
-            except LookupError:
-                continue
-            for name, value in brings.items():
-                found[name].append(value)
-        return found
-
-    def combinations(self) -> list[Combination]:
-        """Return every combination with its runs, the whole first."""
+    def _seeds_with(self) -> dict[Coalition, list[int]]:
+        """Return the seeds that each combination is trained with."""
         seeds_with: dict[Coalition, list[int]] = {}
         for seed, combinations in self.kept.items():
             for kept in combinations:
                 seeds_with.setdefault(kept, []).append(seed)
-        found = []
-        for kept, seeds in sorted(seeds_with.items(), key=lambda item: -len(item[0])):
-            runs = [self.board.outcome(self._key(kept, seed)) for seed in seeds]
-            known = [run.accuracy for run in runs if run.accuracy is not None]
-            has = [name for name in self.names if name in kept]
-            name = name_of(kept, self.ingredients)
-            found.append(Combination(name, has, runs, spread_of_shares(known) if len(known) > 1 else None))
-        return found
+        return seeds_with
 
+    def to_check(self) -> dict[str, AnyTraining]:
+        trials = {"": self.first}  # what stops this one stops all, so no error names it
+        for kept, seeds in self._seeds_with().items():  # one combination's together, as they share their data
+            gone = ", ".join(name for name in self.names if name not in kept)
+            for seed in seeds:
+                trials[f"without {gone}, seed {seed}" if gone else f"seed {seed}"] = self._trial(kept, seed)
+        return trials
 
-def seeds_of(settings: AnyAblation) -> list[int]:
-    training = settings.training
-    return list(range(training.seed, training.seed + training.seeds))
-
-
-def ablate(
-    settings: AnyAblation,
-    ingredients: Sequence[Ingredient],
-    run: Run,
-    workers: Workers,
-    reporter: ProgressReporter,
-    *,
-    warnings: Sequence[str] = (),
-) -> Report:
-    """Run in a folder, new or left early, the trials that it lacks, and return the report written there.
-
-    Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
-    """
-    with run.locked(reporter):
-        run.read_report()  # one that was edited is refused rather than written over
-        device = set_up(settings.training.device, 1)
-        first = trial_of(base_training(settings), settings.training.seed, str(device))
-        ground = task_for(first, warnings, reporter)
-        for note in ground.warnings[len(warnings) :]:
-            reporter.warn(note)
-        summary = summary_of(ground.packed, ground.check(first), ground.source)
-        ablation = Ablation(settings, ingredients, run, workers, reporter)
-        ablation.check(str(device))
-        run.write_config(COMMAND, flat(settings))
-        try:
-            ablation.run(str(device))
-        finally:
-            workers.close()
-        results = _results(ablation, summary)
-        if not ablation.board.ran:
-            check_results(run, settings, results)
-        report = new_report(
-            COMMAND,
-            flat(settings),
-            environment(torch.device(device)),
-            data=summary,
-            results=results,
-            warnings=list(ground.warnings),
+    def results(self, data: DataSummary) -> AblationResults:
+        wanted = {self._key(kept, seed): self._trial(kept, seed)
+                  for seed, combinations in self.kept.items() for kept in combinations}  # fmt: skip
+        self.ledger.run("ablation", wanted)
+        settings, outcomes = self.settings.ablation, self._outcomes()
+        results = AblationResults(
+            trains=settings.trains,
+            design=settings.design,
+            margin=settings.margin / 100,
+            seeds=list(self.kept),
+            ingredients=self._contributions(1 / data.val),
+            combinations=outcomes,
+            verdict="",
         )
-        return run.finish(report, reporter, partial(_draw, run, results))
+        verdict = [ablation_verdict(results), *(on_same_images(data) if outcomes[0].accuracy else ())]
+        return replace(results, verdict=" ".join(verdict), best=best_run(results))
 
+    def _outcomes(self) -> list[Combination]:
+        """Return every combination with its runs, the whole first."""
+        combinations = []
+        for kept, seeds in sorted(self._seeds_with().items(), key=lambda item: -len(item[0])):
+            runs = [self.ledger.outcome(self._key(kept, seed)) for seed in seeds]
+            names = [name for name in self.names if name in kept]
+            combinations.append(Combination(name_of(kept, self.ingredients), names, runs, spread_of_runs(runs)))
+        return combinations
 
-def _results(ablation: Ablation, data: DataSummary) -> AblationResults:
-    settings = ablation.settings.ablation
-    margin, count = settings.margin / 100, len(ablation.names)
+    def _contributions(self, resolution: float) -> list[Contribution]:
+        """Return what each ingredient brings, the one that brings most first."""
+        margin, design = self.settings.ablation.margin / 100, self.settings.ablation.design
+        alone, average = self._brought()
 
-    def verdict_on(name: str, differences: Sequence[float]) -> PairVerdict | None:
-        if len(differences) < 2:
-            return None
-        return pair_verdict(WHOLE, f"without {name}", differences, margin, count, 1 / data.val)
+        def verdict_on(name: str, differences: Sequence[float]) -> PairVerdict | None:
+            if len(differences) < 2:
+                return None
+            return pair_verdict(WHOLE, f"without {name}", differences, margin, len(self.names), resolution)
 
-    alone = ablation.alone()
-    average = ablation.average() if settings.design != "one-out" else {}
-    decides = average or alone
-    brought = {name: fmean(values) if values else float("-inf") for name, values in decides.items()}
-    found = [
-        Contribution(
-            name=one.name,
-            settings={
-                **one.values,
-                **{name: f"without {', '.join(map(str, gone))}" for name, gone in one.items.items()},
-            },
-            alone=verdict_on(one.name, alone[one.name]),
-            average=verdict_on(one.name, average[one.name]) if average else None,
-        )
-        for one in sorted(ablation.ingredients, key=lambda one: -brought[one.name])
-    ]
-    combinations = ablation.combinations()
-    results = AblationResults(
-        trains=settings.trains,
-        design=settings.design,
-        margin=margin,
-        seeds=list(ablation.kept),
-        ingredients=found,
-        combinations=combinations,
-        verdict="",
-    )
-    verdict = ablation_verdict(results)
-    if combinations[0].accuracy:
-        verdict = " ".join([verdict, *on_same_images(data)])
-    return replace(results, verdict=verdict, best=best_run(results))
+        def mean_of(ingredient: Ingredient) -> float:
+            differences = (alone if design == "one-out" else average)[ingredient.name]
+            return fmean(differences) if differences else float("-inf")
 
+        return [
+            Contribution(
+                name=ingredient.name,
+                settings={
+                    **ingredient.values,
+                    **{name: f"without {', '.join(map(str, gone))}" for name, gone in ingredient.items.items()},
+                },
+                alone=verdict_on(ingredient.name, alone[ingredient.name]),
+                average=verdict_on(ingredient.name, average[ingredient.name]),
+            )
+            for ingredient in sorted(self.ingredients, key=mean_of, reverse=True)
+        ]
 
-def _draw(run: Run, results: AblationResults) -> None:
-    from a2cli.ablate.figures import contributions
+    def _brought(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        """Return what each ingredient brings, seed by seed: taken away alone, and on average over orders.
 
-    rows = [
-        (one.name, way, pair)
-        for one in results.ingredients
-        for way, pair in (("alone", one.alone), ("average", one.average))
-        if pair
-    ]
-    of_pair = [one for one in PAIRS if one.name not in ("first", "second")]
-    columns = [*placed("ingredient", "way"), *of(itemgetter(2), of_pair)]
-    if rows:
-        run.save_figure("contributions", partial(contributions, results), columns, rows)
+        A seed is left out where a trial that it takes has failed; the verdict says so.
+        """
+        alone, average = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+        for seed, combinations in self.kept.items():
+            accuracies = {kept: self.ledger.accuracy(self._key(kept, seed)) for kept in combinations}
+            worth = {kept: accuracy for kept, accuracy in accuracies.items() if accuracy is not None}
+            for name in self.names:
+                with suppress(KeyError):
+                    alone[name].append(worth[self.whole] - worth[self.whole - {name}])
+            if self.settings.ablation.design == "one-out":
+                continue
+            with suppress(KeyError):
+                if orders := self.orders[seed]:
+                    brings = over_orders(orders, worth.__getitem__)
+                else:
+                    brings = over_all_orders(self.names, worth.__getitem__)
+                for name, value in brings.items():
+                    average[name].append(value)
+        return alone, average
+
+    def draw(self, run: Run, results: AblationResults) -> None:
+        from a2cli.ablate.figures import contributions
+
+        rows = [
+            (ingredient.name, way, pair)
+            for ingredient in results.ingredients
+            for way, pair in (("alone", ingredient.alone), ("average", ingredient.average))
+            if pair
+        ]
+        of_pair = [column for column in PAIRS if column.name not in ("first", "second")]
+        columns = [*placed("ingredient", "way"), *of(itemgetter(2), of_pair)]
+        if rows:
+            run.save_figure("contributions", partial(contributions, results), columns, rows)

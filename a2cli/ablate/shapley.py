@@ -35,26 +35,26 @@ def drawn_orders(names: Sequence[str], count: int, generator: np.random.Generato
 
 def over_orders(orders: Sequence[Sequence[str]], worth: Callable[[Coalition], float]) -> dict[str, float]:
     """Return each ingredient's mean contribution over orders (Castro, Gomez & Tejada 2009, section 3)."""
-    found: dict[str, list[float]] = {name: [] for name in orders[0]}
+    gains: dict[str, list[float]] = {name: [] for name in orders[0]}
     for order in orders:
         kept = passed_through(order)
         for name, before, after in zip(order, kept, kept[1:], strict=False):
-            found[name].append(worth(before) - worth(after))
-    return {name: fmean(values) for name, values in found.items()}
+            gains[name].append(worth(before) - worth(after))
+    return {name: fmean(values) for name, values in gains.items()}
 
 
 def over_all_orders(names: Sequence[str], worth: Callable[[Coalition], float]) -> dict[str, float]:
     """Return each ingredient's Shapley value, from all 2^n combinations: the mean over all n! orders."""
     n = len(names)
-    found = {}
+    values = {}
     for name in names:
         others = [other for other in names if other != name]
         weighted = (
             factorial(len(kept)) * factorial(n - len(kept) - 1) / factorial(n) * (worth(kept | {name}) - worth(kept))
             for kept in subsets(others)
         )
-        found[name] = sum(weighted)
-    return found
+        values[name] = sum(weighted)
+    return values
 
 
 def subsets(names: Sequence[str]) -> Iterator[Coalition]:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from a2cli.compare_optimizers.contenders import contenders_of, rate_grid, trial_settings
+from a2cli.compare_optimizers.contenders import axes_of, contenders_of, rate_grid, trial_settings
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonOptions
 from a2cli.errors import SettingsError
 from a2cli.machine import cores
@@ -11,7 +11,7 @@ from a2cli.reports.study_results import called
 from a2cli.settings.conflicts import inactive_settings, shown, warn_or_raise
 from a2cli.settings.declare import flat
 from a2cli.settings.presets import Resolved
-from a2cli.settings.run_options import TrialOptions
+from a2cli.study.checks import check_study, check_trial_options
 from a2cli.train.checks import contradictions
 
 
@@ -21,41 +21,25 @@ def check_compare(resolved: Resolved[Any]) -> list[str]:
     Raises SettingsError as `check_training` does, and for a flag that acts for no contender.
     """
     settings, lists = resolved.settings, resolved.settings.comparison
-    for name, given in (("optimizer", True), ("scheduler", lists.schedulers), ("batch_size", lists.batch_sizes),
-                        ("weight_decay", lists.weight_decays), ("dropout", lists.dropouts)):  # fmt: skip
-        if given and resolved.by_flag(name):
-            raise SettingsError(f"--{name.replace('_', '-')}: the contenders have their own, by {list_flag(name)}")
-    if settings.split.folds:
-        raise SettingsError("--folds: a comparison is over --seeds; leave it out")
-    if settings.training.test_curve:
-        raise SettingsError("--test-curve: a comparison reads no test images")
-    if resolved.by_flag("threads"):
-        raise SettingsError("--threads: every trial has one thread; --jobs says how many run side by side")
+    for name in axes_of(lists):
+        if resolved.by_flag(name):
+            flag = f"--{name.replace('_', '-')}"
+            raise SettingsError(f"{flag}: the contenders have their own, by {flag}s")
+    check_study(resolved, "a comparison")
     if lists.tuning == "grid" and resolved.by_flag("learning_rate"):
         raise SettingsError("--learning-rate: acts only with --tuning none or both; see --rate-range")
     if lists.rate_range and not (len(lists.rate_range) == 2 and lists.rate_range[0] < lists.rate_range[1]):
         raise SettingsError(f"--rate-range: expected the lowest and the highest rate, got {shown(lists.rate_range)}")
-    without_effect: dict[str, tuple[Any, str]] | None = None
-    warnings: dict[str, None] = {}
+    idle, warnings = list[dict[str, tuple[Any, str]]](), dict[str, None]()
     for choice in contenders_of(settings):
-        alone = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
-        found = inactive_settings({**flat(settings), **flat(alone)}, type(settings))
-        common = found if without_effect is None else without_effect
-        without_effect = {name: why for name, why in common.items() if name in found}
-        warnings |= dict.fromkeys(contradictions(alone))
+        trial = trial_settings(settings, choice, settings.training.learning_rate, settings.training.seed, "cpu")
+        idle.append(inactive_settings({**flat(settings), **flat(trial)}, type(settings)))
+        warnings |= dict.fromkeys(contradictions(trial))
+    idle_in_all = {name: why for name, why in idle[0].items() if all(name in inactive for inactive in idle)}
     decay = any(lists.weight_decays or [settings.training.weight_decay])
     twins = {"adam", "adamw"} <= set(lists.optimizers) and not decay
     same = ["adam and adamw are the same without a weight decay"] if twins else []
-    return [*warn_or_raise(resolved, without_effect or {}), *same, *warnings]
-
-
-def check_trial_options(chosen: TrialOptions) -> None:
-    """Raise SettingsError for an option that could not act."""
-    if chosen.cluster is not None and chosen.backend == "loky":
-        raise SettingsError("--cluster: acts only with --backend dask or ray")
-    others = {"--json": chosen.json, "--dry-run": chosen.dry_run, "--plan": getattr(chosen, "plan", False)}
-    if chosen.best and (other := [flag for flag, given in others.items() if given]):
-        raise SettingsError(f"--best: prints the best run's directory alone; leave out {other[0]}")
+    return [*warn_or_raise(resolved, idle_in_all), *same, *warnings]
 
 
 def check_comparison_options(chosen: ComparisonOptions) -> float | None:
@@ -81,22 +65,15 @@ def seconds_of(text: str) -> float | None:
     return value if 0 < value < math.inf else None
 
 
-def list_flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}s"
-
-
 def plan_compare(settings: AnyComparison, jobs: int = 0) -> list[str]:
     """Return what a comparison would run, line by line; `jobs` trials side by side, 0: one for each core."""
     lists, training = settings.comparison, settings.training
     choices = contenders_of(settings)
-    lines = [f"Contenders: {', '.join(called(choice.name) for choice in choices)}"]
-    trials = 0
+    lines, trials = [f"Contenders: {', '.join(called(choice.name) for choice in choices)}"], 0
     if lists.tuning != "none":
-        grids = [
-            f"{called(choice.name)} {', '.join(f'{rate:g}' for rate in rate_grid(choice, lists))}" for choice in choices
-        ]
-        lines += [f"Rates: {grid}" for grid in grids]
-        trials += len(choices) * lists.rates * lists.tuning_seeds
+        rates = {called(choice.name): ", ".join(f"{rate:g}" for rate in rate_grid(choice, lists)) for choice in choices}
+        lines += [f"Rates: {name} {grid}" for name, grid in rates.items()]
+        trials = len(choices) * lists.rates * lists.tuning_seeds
     judged = len(choices) * training.seeds * (2 if lists.tuning == "both" else 1)
     lines.append(
         f"Trials: {trials} to tune, {judged} to judge, of {training.epochs} epochs each, "

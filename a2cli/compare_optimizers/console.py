@@ -67,8 +67,8 @@ def show_comparison_plan(plan: Plan) -> None:
 
 
 def _contenders(table: Table, target: float | None) -> "RichTable":
-    number = {one.name: str(place) for place, one in enumerate(table.contenders, start=1)}
-    numbers: Column[Contender] = Column("number", text=lambda one: number[one.name], title="")
+    number = {contender.name: str(place) for place, contender in enumerate(table.contenders, start=1)}
+    numbers: Column[Contender] = Column("number", text=lambda contender: number[contender.name], title="")
     shown = table_from([numbers, *contender_columns(target)], table.contenders)
     for column in shown.columns[2:-1]:
         column.no_wrap = True
@@ -76,7 +76,7 @@ def _contenders(table: Table, target: float | None) -> "RichTable":
 
 
 def _matrix(table: Table) -> "RichTable":
-    names = [one.name for one in table.contenders]
+    names = [contender.name for contender in table.contenders]
     shown = table_of("", "against", *(str(i) for i in range(1, len(names) + 1)))
     for number, row in enumerate(names, start=1):
         against = table.against(row)

@@ -1,19 +1,16 @@
 """Who competes in a comparison: settings crossed, their learning rates, and the trial that each one's run is."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonSettings
 from a2cli.errors import SettingsError
-from a2cli.reports.study_results import called
-from a2cli.settings.declare import changed
 from a2cli.settings.optimizers import OPTIMIZERS
-from a2cli.settings.training import ImageTraining, NetworkSettings, TrainCnnSettings, TrainMlpSettings
-from a2cli.strict_json import to_json
+from a2cli.settings.training import ImageTraining
+from a2cli.study.settings import base_training, trial_of, with_values
 
 SHORT = {"batch_size": "batch ", "weight_decay": "decay ", "dropout": "dropout "}
 
@@ -25,24 +22,24 @@ class Choice:
     name: str
     values: Mapping[str, Any]
 
-    @property
-    def optimizer(self) -> str:
-        return str(self.values["optimizer"])
 
-
-def contenders_of(settings: AnyComparison) -> list[Choice]:
-    """Return every crossing of the lists; raises SettingsError where there are fewer than two, or one comes twice."""
-    lists = settings.comparison
-    axes: dict[str, Sequence[Any]] = {
+def axes_of(lists: ComparisonSettings) -> dict[str, list[Any]]:
+    """Return the settings in which contenders differ, each with the values that are crossed."""
+    axes = {
         "optimizer": lists.optimizers,
         "scheduler": lists.schedulers,
         "batch_size": lists.batch_sizes,
         "weight_decay": lists.weight_decays,
         "dropout": [(rate,) for rate in lists.dropouts],
     }
-    axes = {name: values for name, values in axes.items() if values}
+    return {name: list(values) for name, values in axes.items() if values}
+
+
+def contenders_of(settings: AnyComparison) -> list[Choice]:
+    """Return every crossing of the lists; raises SettingsError where there are fewer than two, or one comes twice."""
+    axes = axes_of(settings.comparison)
     for name, listed in axes.items():
-        if twice := [value for value in listed if list(listed).count(value) > 1]:
+        if twice := [value for value in listed if listed.count(value) > 1]:
             raise SettingsError(f"--{name.replace('_', '-')}s: {_word(twice[0])} comes twice")
     shown = [name for name, listed in axes.items() if len(listed) > 1]
     choices = []
@@ -62,7 +59,7 @@ def _word(value: Any) -> str:
 
 def rate_grid(choice: Choice, settings: ComparisonSettings) -> list[float]:
     """Return the contender's learning rates, log-spaced, rising."""
-    usual = OPTIMIZERS[choice.optimizer].usual_rate
+    usual = OPTIMIZERS[choice.values["optimizer"]].usual_rate
     low, high = settings.rate_range or (usual / 10, usual * 10)
     steps = settings.rates - 1
     return [_rounded(low * (high / low) ** (i / steps)) for i in range(settings.rates)]
@@ -82,18 +79,5 @@ def _rounded(rate: float) -> float:
 
 def trial_settings(settings: AnyComparison, choice: Choice, rate: float, seed: int, device: str) -> ImageTraining:
     """Return what `a2 train-cnn` or `a2 train-mlp` alone would be given for one trial."""
-    values = dict(choice.values)
-    network = settings.network
-    if dropout := values.pop("dropout", None):
-        network = replace(network, dropout=dropout)
-    training = replace(settings.training, **values, learning_rate=rate, seed=seed, seeds=1, threads=1, device=device)
-    if isinstance(network, NetworkSettings):
-        return TrainCnnSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
-    return TrainMlpSettings(dataset=settings.dataset, split=settings.split, network=network, training=training)
-
-
-def trial_name(choice: Choice, settings: ImageTraining) -> str:
-    """Return a new trial's folder: what tells it from others, and a digest of the settings that are not defaults."""
-    digest = hashlib.sha256(to_json(changed(settings)).encode()).hexdigest()[:8]
-    words = called(choice.name).replace(" ", "-")
-    return f"{words}-{settings.training.learning_rate:g}-seed{settings.training.seed}-{digest}"
+    contender: ImageTraining = with_values(base_training(settings), {**choice.values, "learning_rate": rate})
+    return trial_of(contender, seed, device)

@@ -87,20 +87,20 @@ def rates(table: Table) -> Figure:
                           "points: means over seeds; upright lines: the lowest and the highest run; "
                           "ringed: the rate chosen")  # fmt: skip
     axes = new_axes(figure, 0.8, 0.5, 2.3, head + 0.1)
-    for i, one in enumerate(table.contenders[:MOST_CONTENDERS]):
+    for i, contender in enumerate(table.contenders[:MOST_CONTENDERS]):
         points = [(point.learning_rate, [run.accuracy for run in point.runs if run.accuracy is not None])
-                  for point in one.tuning]  # fmt: skip
+                  for point in contender.tuning]  # fmt: skip
         points = [(rate, values) for rate, values in points if values]
         if not points:
             continue
         places, means = [rate for rate, _ in points], [fmean(values) for _, values in points]
         look = series(i)
-        axes.plot(places, means, **look, markersize=4, label=in_legend(called(one.name)))
+        axes.plot(places, means, **look, markersize=4, label=in_legend(called(contender.name)))
         axes.vlines(places, [min(v) for _, v in points], [max(v) for _, v in points], linewidth=0.8,
                     color=look["color"])  # fmt: skip
-        if one.learning_rate in places:
-            mean = means[places.index(one.learning_rate)]
-            axes.plot(one.learning_rate, mean, "o", markersize=10, markerfacecolor="none", color=look["color"])
+        if contender.learning_rate in places:
+            mean = means[places.index(contender.learning_rate)]
+            axes.plot(contender.learning_rate, mean, "o", markersize=10, markerfacecolor="none", color=look["color"])
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
     axes.set_ylim(0, 1.02)
@@ -112,7 +112,7 @@ def rates(table: Table) -> Figure:
 
 def verdicts(table: Table, margin: float) -> Figure:
     """Each row's contender against each column's: the difference of accuracies in points, and the verdict as colour."""
-    names = [one.name for one in table.contenders[:MOST_CONTENDERS]]
+    names = [contender.name for contender in table.contenders[:MOST_CONTENDERS]]
     count = len(names)
     size, cell = (8, 0.52) if count <= 12 else (6, 0.45)
     labels = [fitted(called(name), NAME, size) for name in names]

@@ -7,21 +7,9 @@ from annotated_types import Ge, Gt, Le, Len
 
 from a2cli.settings.declare import Count, CountOrOff, Share, setting
 from a2cli.settings.run_options import TrialOptions
-from a2cli.settings.training import (
-    FACES,
-    DataSettings,
-    MlpSettings,
-    NetworkSettings,
-    OptimizerName,
-    SchedulerName,
-    SplitSettings,
-    TrainingSettings,
-    TrainMlpSettings,
-)
+from a2cli.settings.training import OptimizerName, SchedulerName, TrainCnnSettings, TrainingSettings, TrainMlpSettings
 
 Rate = Annotated[float, Gt(0), Le(1000)]
-
-
 NOT_SET = (("not set", ()),)  # a list that is not given; "none" is a scheduler's name
 
 
@@ -77,24 +65,24 @@ class ComparisonOptions(TrialOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareSettings:
-    """Everything that decides the result of `a2 compare-optimizers`."""
+class Comparing:
+    """Comes before a training's own settings."""
 
     comparison: ComparisonSettings = ComparisonSettings()
-    dataset: DataSettings = DataSettings()
-    split: SplitSettings = SplitSettings()
-    network: NetworkSettings = NetworkSettings()
-    training: TrainingSettings = TrainingSettings(seeds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareMlpSettings:
+class CompareSettings(TrainCnnSettings, Comparing):
+    """Everything that decides the result of `a2 compare-optimizers`."""
+
+    training: TrainingSettings = replace(TrainCnnSettings().training, seeds=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareMlpSettings(TrainMlpSettings, Comparing):
     """Everything that decides the result of `a2 compare-optimizers --network mlp`."""
 
     comparison: ComparisonSettings = ComparisonSettings(network="mlp")
-    dataset: DataSettings = FACES
-    split: SplitSettings = SplitSettings()
-    network: MlpSettings = MlpSettings()
     training: TrainingSettings = replace(TrainMlpSettings().training, seeds=5)
 
 

@@ -24,6 +24,10 @@ class Contribution:
     alone: PairVerdict | None
     average: PairVerdict | None
 
+    def decisive(self, design: Design) -> PairVerdict | None:
+        """Return the verdict that a design asks for."""
+        return self.alone if design == "one-out" else self.average
+
 
 WHOLE, NOTHING = "all", "none"
 

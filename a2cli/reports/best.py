@@ -9,10 +9,10 @@ from statistics import fmean
 from a2cli import storage
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.reports.ablation_results import NOTHING, WHOLE, AblationResults, Combination
+from a2cli.reports.ablation_results import NOTHING, WHOLE, AblationResults
 from a2cli.reports.best_results import BestRun, ChosenRun
 from a2cli.reports.report import Report, read_report
-from a2cli.reports.study_results import ComparisonResults, TrialOutcome, called
+from a2cli.reports.study_results import ComparisonResults, TrialOutcome, accuracies, called
 from a2cli.reports.training_results import TrainingResults
 from a2cli.settings.kinds import TRAINING
 
@@ -27,44 +27,49 @@ def best_run(results: object) -> BestRun | None:
     with the highest. Of seeds or folds it is that with the highest, then with the lowest validation loss. Among equals
     the first.
     """
-    if isinstance(results, ComparisonResults):
-        contenders = [one for table in results.tables for one in table.contenders]
-        return _best_trial([(one.name, f"{called(one.name)} at {one.learning_rate:g}", one.runs) for one in contenders])
-    if isinstance(results, AblationResults):
-        return _best_trial([(one.name, f"the training {_kept(one)}", one.runs) for one in results.combinations])
-    if not isinstance(results, TrainingResults) or len(results.runs) < 2:
+    if not isinstance(results, TrainingResults):
+        return _best_trial(_contenders(results))
+    if len(results.runs) < 2:
         return None
-    best = max(results.runs, key=lambda one: (one.val.value, -one.val_loss))
+    best = max(results.runs, key=lambda run: (run.val.value, -run.val_loss))
     name = f"{results.repeated.removesuffix('s')} {Path(best.folder).name}"
     reason = f"{name} has the highest validation accuracy of {len(results.runs)} {results.repeated}, "
     return _best(name, best.seed, best.val.value, best.folder, f"{reason}{best.val.value:.3f}")
 
 
-def _best_trial(several: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
-    """Return the best run of several contenders or combinations: their names, as they are called, and their runs."""
+def _contenders(results: object) -> list[tuple[str, str, list[TrialOutcome]]]:
+    """Return a comparison's contenders or an ablation's combinations: their names, as they are called, their runs."""
+    if isinstance(results, ComparisonResults):
+        contenders = [contender for table in results.tables for contender in table.contenders]
+        return [(row.name, f"{called(row.name)} at {row.learning_rate:g}", row.runs) for row in contenders]
+    if not isinstance(results, AblationResults):
+        return []
+    words = {WHOLE: "with all ingredients", NOTHING: "without any ingredient"}
+    return [
+        (row.name, f"the training {words.get(row.name, row.name.replace('only', 'with only', 1))}", row.runs)
+        for row in results.combinations
+    ]
+
+
+def _best_trial(contenders: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -> BestRun | None:
     candidates = []
-    for name, title, runs in several:
-        known = [one.accuracy for one in runs if one.accuracy is not None]  # of those that diverged as well
-        done = {one: one.accuracy for one in runs if one.status == "done" and one.accuracy is not None}
+    for name, title, runs in contenders:
+        values = accuracies(runs)  # of those that diverged as well
+        done = {run: run.accuracy for run in runs if run.status == "done" and run.accuracy is not None}
         if done:
-            candidates.append((len(known), fmean(known), name, title, done))
+            candidates.append((len(values), fmean(values), name, title, done))
     if not candidates:
         return None
-    count, mean, name, title, done = max(candidates, key=lambda one: one[:2])
-    best = max(done, key=lambda one: done[one])
-    equal = sum(one[0] == count and isclose(one[1], mean) for one in candidates) > 1
+    # By the mean, not by the best run of all: a seed's lead over others is mostly its split.
+    count, mean, name, title, done = max(candidates, key=lambda candidate: candidate[:2])
+    best = max(done, key=lambda run: done[run])
+    equal = sum(candidate[0] == count and isclose(candidate[1], mean) for candidate in candidates) > 1
     highest = "is the first with the highest" if equal else "has the highest"
     reason = f"{title} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
         reason = f"{title} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
         reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
-
-
-def _kept(combination: Combination) -> str:
-    """Return in words what a combination has or lacks."""
-    words = {WHOLE: "with all ingredients", NOTHING: "without any ingredient"}
-    return words.get(combination.name, combination.name.replace("only", "with only", 1))
 
 
 def _best(name: str, seed: int, accuracy: float, folder: str, reason: str) -> BestRun:
@@ -79,7 +84,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     finished, or has no best run, or that one's folder is gone, or its report has other accuracies than its runs' own.
     """
     folder, itself = Path(run), ChosenRun(run, run, "")
-    command = next((one for one in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, one)), "")
+    command = next((name for name in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, name)), "")
     if not command or (folder / "model").is_dir():
         return itself
     report = read_report(folder)
@@ -95,7 +100,9 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     if best is None:
         if not isinstance(results, ComparisonResults | AblationResults):
             return itself
-        raise DataError(f"{flag} {run}: no run in it has a network ({_ends(results)}); its report.json says why")
+        counts = Counter(trial.status for trial in {trial.folder: trial for trial in _outcomes(results)}.values())
+        ends = ", ".join(f"{count} {status}" for status, count in counts.items())
+        raise DataError(f"{flag} {run}: no run in it has a network ({ends}); its report.json says why")
     _check_accuracies(flag, folder, results)
     if not (folder / best.folder / "model").is_dir():
         raise DataError(
@@ -108,32 +115,23 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
 def _check_accuracies(flag: str, folder: Path, results: object) -> None:
     """Raise DataError where a run inside a folder has another accuracy in its own report than in the folder's."""
     if isinstance(results, TrainingResults):
-        stated = {one.folder: one.val.value for one in results.runs}
+        stated = {run.folder: run.val.value for run in results.runs}
     else:
-        stated = {one.folder: one.accuracy for one in _outcomes(results) if one.status == "done" and one.accuracy}
+        stated = {run.folder: run.accuracy for run in _outcomes(results) if run.status == "done" and run.accuracy}
     for name, accuracy in stated.items():
-        own = read_report(folder / name)
-        if own is None or own.status != "done" or not isinstance(own.results, TrainingResults):
+        report = read_report(folder / name)
+        if report is None or report.status != "done" or not isinstance(report.results, TrainingResults):
             continue  # removed: only --resume can make it again
-        found = own.results.runs[0].val.value
-        if abs(found - accuracy) > 1e-9:
+        own = report.results.runs[0].val.value
+        if abs(own - accuracy) > 1e-9:
             raise DataError(
-                f"{flag} {folder}: report.json says {accuracy:.3f} of {name}, its own report {found:.3f}; one of them "
+                f"{flag} {folder}: report.json says {accuracy:.3f} of {name}, its own report {own:.3f}; one of them "
                 "was edited or damaged"
             )
 
 
 def _outcomes(results: object) -> list[TrialOutcome]:
-    """Return the judged runs of a comparison, or those of an ablation."""
-    if isinstance(results, ComparisonResults):
-        return [run for table in results.tables for one in table.contenders for run in one.runs]
-    return [run for one in results.combinations for run in one.runs] if isinstance(results, AblationResults) else []
-
-
-def _ends(results: ComparisonResults | AblationResults) -> str:
-    """Return how the runs ended that could have been the best."""
-    ends = Counter(run.status for run in {run.folder: run for run in _outcomes(results)}.values())
-    return ", ".join(f"{count} {status}" for status, count in ends.items())
+    return [run for *_, runs in _contenders(results) for run in runs]
 
 
 def no_network(flag: str, run: str, report: Report) -> DataError:

@@ -1,5 +1,6 @@
 """What a comparison of contenders found: each one's tuning, runs and spread, and a verdict on each pair."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
@@ -111,54 +112,67 @@ def called(contender: str) -> str:
 def contender_columns(target: float | None, digits: int = 2) -> list[Column[Contender]]:
     """Return the columns of a table of contenders, with the target accuracy, if any; `digits` are the interval's."""
     return [
-        Column("contender", lambda one: one.name, text=lambda one: called(one.name)),
-        Column("learning_rate", lambda one: one.learning_rate, "g", title="rate"),
-        Column("accuracy", _mean, text=_accuracy),
-        Column("deviation", lambda one: one.accuracy and one.accuracy.deviation, printed=False),
-        Column("low", lambda one: one.accuracy and one.accuracy.low, printed=False),
-        Column("high", lambda one: one.accuracy and one.accuracy.high, printed=False),
-        Column("95%", text=lambda one: interval(one.accuracy, digits) if one.accuracy else ""),
+        Column("contender", lambda row: row.name, text=lambda row: called(row.name)),
+        Column("learning_rate", lambda row: row.learning_rate, "g", title="rate"),
+        Column("accuracy", mean_of, text=accuracy_text),
+        Column("deviation", lambda row: row.accuracy and row.accuracy.deviation, printed=False),
+        Column("low", lambda row: row.accuracy and row.accuracy.low, printed=False),
+        Column("high", lambda row: row.accuracy and row.accuracy.high, printed=False),
+        Column("95%", text=lambda row: interval(row.accuracy, digits) if row.accuracy else ""),
         Column("train_accuracy", _train_mean, ".3f", title="training", printed=False),
-        Column("epochs_to_target", lambda one: one.epochs_to_target, title=f"to {target or 0:.2f}", text=_reached,
+        Column("epochs_to_target", lambda row: row.epochs_to_target, title=f"to {target or 0:.2f}", text=_reached,
                printed=bool(target)),
-        Column("reached", lambda one: one.reached, printed=False),
-        Column("at_edge", lambda one: one.at_edge, printed=False),
-        Column("diverged", lambda one: one.diverged, printed=False),
-        Column("failed", lambda one: one.failed, printed=False),
+        Column("reached", lambda row: row.reached, printed=False),
+        Column("at_edge", lambda row: row.at_edge, printed=False),
+        Column("diverged", lambda row: row.diverged, printed=False),
+        Column("failed", lambda row: row.failed, printed=False),
         Column("marks", title="", text=_marks),
     ]  # fmt: skip
 
 
-def _accuracies(one: Contender) -> list[float]:
-    return [run.accuracy for run in one.runs if run.accuracy is not None]
+def accuracies(runs: Iterable[TrialOutcome]) -> list[float]:
+    """Return the accuracies of the runs that have one."""
+    return [run.accuracy for run in runs if run.accuracy is not None]
 
 
-def _mean(one: Contender) -> float | None:
-    """Return the mean accuracy over seeds, or of one seed that one."""
-    return one.accuracy.mean if one.accuracy else next(iter(_accuracies(one)), None)
+def mean_accuracy(runs: Iterable[TrialOutcome]) -> float | None:
+    """Return the mean accuracy of the runs that have one; None where none has."""
+    values = accuracies(runs)
+    return fmean(values) if values else None
 
 
-def _train_mean(one: Contender) -> float | None:
-    known = [run.train_accuracy for run in one.runs if run.train_accuracy is not None]
-    return fmean(known) if known else None
+def mean_of(one: Any) -> float | None:
+    """Return the mean accuracy of a contender or a combination."""
+    return one.accuracy.mean if one.accuracy else mean_accuracy(one.runs)
 
 
-def _accuracy(one: Contender) -> str:
+def accuracy_text(one: Any) -> str:
+    """Return the mean accuracy of a contender or a combination as printed, from two seeds on with its deviation."""
     if one.accuracy:
         return mean_and_deviation(one.accuracy)
-    known = _mean(one)
-    return "none" if known is None else f"{known:.3f}"
+    mean = mean_of(one)
+    return "none" if mean is None else f"{mean:.3f}"
 
 
-def _reached(one: Contender) -> str:
+def bad_ends(counts: Mapping[str, int]) -> list[str]:
+    """Return in words how many runs diverged and how many failed, by their number of each status."""
+    return [f"{counts[status]} {status}" for status in ("diverged", "failed") if counts[status]]
+
+
+def _train_mean(contender: Contender) -> float | None:
+    values = [run.train_accuracy for run in contender.runs if run.train_accuracy is not None]
+    return fmean(values) if values else None
+
+
+def _reached(contender: Contender) -> str:
     """Return the epochs to the target, and how many runs reached it, if not all."""
-    some = f" {one.reached}/{len(one.runs)}" if 0 < one.reached < len(one.runs) else ""
-    return f"{one.epochs_to_target:g} ep{some}" if one.epochs_to_target else f"-{some}"
+    some = f" {contender.reached}/{len(contender.runs)}" if 0 < contender.reached < len(contender.runs) else ""
+    return f"{contender.epochs_to_target:g} ep{some}" if contender.epochs_to_target else f"-{some}"
 
 
-def _marks(one: Contender) -> str:
-    marks = ["edge"] * one.at_edge + [f"{one.diverged} diverged"] * (one.diverged > 0)
-    return ", ".join(marks + [f"{one.failed} failed"] * (one.failed > 0))
+def _marks(contender: Contender) -> str:
+    ends = bad_ends({"diverged": contender.diverged, "failed": contender.failed})
+    return ", ".join(["edge"] * contender.at_edge + ends)
 
 
 @dataclass(frozen=True)
@@ -190,6 +204,10 @@ class ComparisonResults:
     tables: list[Table]
     verdict: str
     best: BestRun | None = None
+
+    def suffix(self, table: Table) -> str:
+        """Return what the names of a table's files end in."""
+        return "" if table.tuning == "grid" or len(self.tables) == 1 else "-one-rate"
 
 
 @dataclass(frozen=True)

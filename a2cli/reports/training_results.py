@@ -76,13 +76,13 @@ def _or_dash(value: float | None) -> str:
 
 
 CLASSES: list[Column[ClassScore]] = [
-    Column("name", lambda one: one.name),
-    Column("count", lambda one: one.count, title="images"),
-    Column("correct", lambda one: one.correct, printed=False),
-    Column("answered", lambda one: one.answered, printed=False),
-    Column("precision", lambda one: one.precision, text=lambda one: _or_dash(one.precision)),
-    Column("recall", lambda one: one.recall, text=lambda one: _or_dash(one.recall)),
-    Column("f1", lambda one: one.f1, title="F1", text=lambda one: _or_dash(one.f1)),
+    Column("name", lambda row: row.name),
+    Column("count", lambda row: row.count, title="images"),
+    Column("correct", lambda row: row.correct, printed=False),
+    Column("answered", lambda row: row.answered, printed=False),
+    Column("precision", lambda row: row.precision, text=lambda row: _or_dash(row.precision)),
+    Column("recall", lambda row: row.recall, text=lambda row: _or_dash(row.recall)),
+    Column("f1", lambda row: row.f1, title="F1", text=lambda row: _or_dash(row.f1)),
 ]
 
 
@@ -133,7 +133,7 @@ class JudgedPart:
     @property
     def matrix(self) -> list[list[int]]:
         """The confusion matrix (K, K): truth by row, answer by column."""
-        names = [one.name for one in self.classes]
+        names = [score.name for score in self.classes]
         return [[self.confusion.get(truth, {}).get(answer, 0) for answer in names] for truth in names]
 
     @property

@@ -1,10 +1,11 @@
 """Intervals for accuracies and for figures over seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import NormalDist, mean, stdev
 
+from a2cli.reports.study_results import TrialOutcome, accuracies
 from a2cli.reports.training_results import Accuracy, Spread
 
 
@@ -22,18 +23,24 @@ def wilson(correct: int, count: int, confidence: float = 0.95, size: float | Non
     return Accuracy(correct, count, share, low, min(1.0, centre + half) if correct < count else 1.0)
 
 
-def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
-    """Return mean, sample deviation and Student's t interval of the mean; needs two values at least."""
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean, sample deviation and Student's 95% interval of the mean; needs two values at least."""
     # `fmean` of equal values can be above them, and seeds that all answer the largest class "better than" it.
     centre, deviation, n = mean(values), stdev(values), len(values)
-    half = t_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * deviation / math.sqrt(n)
     return Spread(centre, deviation, centre - half, centre + half, n)
 
 
 def spread_of_shares(values: Sequence[float]) -> Spread:
     """Return the spread of shares, such as accuracies: its interval, which is symmetric, ends at 0 and 1."""
-    found = spread(values)
-    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    unbounded = spread(values)
+    return replace(unbounded, low=max(0.0, unbounded.low), high=min(1.0, unbounded.high))
+
+
+def spread_of_runs(runs: Iterable[TrialOutcome]) -> Spread | None:
+    """Return the spread of the accuracies of runs over seeds; None where fewer than two have one."""
+    values = accuracies(runs)
+    return spread_of_shares(values) if len(values) > 1 else None
 
 
 def t_quantile(probability: float, freedom: int) -> float:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 gc.disable()  # importing makes 200,000 objects and no garbage
 NEEDED = (
-    "a2cli.trials.trials",
+    "a2cli.study.trials",
     "a2cli.figures",
     "a2cli.training.figures",
     "a2cli.training.near_duplicates_figure",
