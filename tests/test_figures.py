@@ -203,6 +203,13 @@ def test_the_shaded_margin_of_an_ablation_is_on_the_page() -> None:
     assert low < -2 and high > 2
 
 
+def test_the_axis_of_a_single_ingredient_is_as_tall_as_its_name() -> None:
+    figure = contributions(1, 5, "", average=False)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.yaxis.label.get_window_extent().height <= axes.get_window_extent().height
+
+
 def test_shades_of_layers_reach_what_was_measured() -> None:
     """Half of them were black: all from 1.2 on."""
     figure = movements(1, 6)

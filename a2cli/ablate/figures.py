@@ -24,6 +24,7 @@ from a2cli.reports.ablation_results import AblationResults
 
 MOST_INGREDIENTS = 27
 WIDTH, ROW, NAME = 7.6, 0.42, 2.2  # inches
+LEAST = 0.9  # inches of the axis, which has to be as tall as its name is long
 WAYS: tuple[tuple[str, str, Literal["full", "none"]], ...] = (
     ("alone", "taken away alone", "full"),
     ("average", "on average over orders", "none"),
@@ -46,7 +47,7 @@ def contributions(results: AblationResults) -> Figure:
     legend = legend_height(WIDTH, [str(handle.get_label()) for handle in handles])
     some = some_of(count, len(results.ingredients), "that bring most")
     margin = f"95% intervals over {len(results.seeds)} seeds; shaded: within the margin of {in_points(results.margin)}"
-    figure, head = titled(WIDTH, legend + ROW * count + 0.6, f"What each ingredient brings{some}", margin)
+    figure, head = titled(WIDTH, legend + max(LEAST, ROW * count) + 0.6, f"What each ingredient brings{some}", margin)
     axes = new_axes(figure, 0.5 + max(width_of(name, 9) for name in names), 0.5, 0.3, head + legend + 0.05)
     for number, (field, _, fill) in enumerate(shown):
         shift = 0.15 * (2 * number - len(shown) + 1)
