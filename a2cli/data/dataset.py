@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from a2cli.data.augment import augment
-from a2cli.data.mixing import MIXING, mix
+from a2cli.data.augment import MIXING, augment, mix
 from a2cli.data.packing import Packed
 from a2cli.runtime import Streams
 
