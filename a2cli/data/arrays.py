@@ -1,16 +1,13 @@
 """Images and labels in an `.npz` archive. N images, H x W pixels."""
 
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from a2cli.data.decode import DamagedImageError, Decoded
-from a2cli.data.items import Items
+from a2cli.data.items import Items, items_of
 from a2cli.data.listing import SPLIT_WORDS, UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
 from a2cli.data.manifests import split_column
 from a2cli.errors import DataError, nearest
@@ -55,38 +52,6 @@ def read_arrays(path: Path) -> Items:
     notes = [f"array {printable(split)!r} is read as the split"] if split and split != "split" else []
     notes += split_note(map(_text, arrays[split])) if split else []
     return items_of(images, numbers, [printable(name) for name in classes], splits=splits, unused=unused, notes=notes)
-
-
-def items_of(
-    images: NDArray[Any],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    names: Sequence[str] | None = None,
-    splits: Sequence[str] | None = None,
-    unused: Sequence[str] = (),
-    notes: Sequence[str] = (),
-) -> Items:
-    """Return images (N, H, W) or (N, H, W, 1 or 3) in memory as a source's."""
-    planes = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    mode = str(images.dtype) if images.dtype != np.uint8 else "L" if planes.ndim == 3 else "RGB"
-    size = (images.shape[2], images.shape[1])
-
-    def image(i: int) -> Decoded:
-        if images.dtype == np.uint8:
-            return Decoded(Image.fromarray(planes[i]).convert("RGB"), mode, size)
-        if not np.isfinite(planes[i]).all():
-            raise DamagedImageError("holds values that are not finite numbers")
-        return Decoded(planes[i], mode, size)
-
-    return Items(
-        class_names=tuple(classes),
-        names=names or [f"{i:06d}" for i in range(len(images))],
-        labels=[int(label) for label in labels],
-        splits=splits or [""] * len(images),
-        image=image,
-        unused=unused,
-        notes=notes,
-    )
 
 
 def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
