@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from a2cli.check_data.settings import CheckSettings
-from a2cli.data.duplicates import and_more, contradictory, identical
+from a2cli.data.duplicates import contradictory, contradictory_in_words, identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.machine import cores
@@ -56,14 +56,13 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 def _errors(packed: Packed) -> list[str]:
     """Return what has to be mended before a result on these images is worth anything."""
-    errors, names, labels = [], packed.names, packed.labels
+    errors = []
     if count := len(packed.skipped):
         errors.append(f"{count} damaged file{'s' * (count > 1)}, as {packed.skipped[0]}")
     if count := len(packed.constant):
         errors.append(f"{count} image{'s' * (count > 1)} of one single value, as {packed.constant[0]}")
-    if pairs := contradictory(packed.groups, labels):
-        pair = " and ".join(f"{names[row]} ({packed.class_names[labels[row]]})" for row in pairs[0])
-        errors.append(f"identical images under two labels: {pair}{and_more(len(pairs))}")
+    if pairs := contradictory(packed.groups, packed.labels):
+        errors.append(contradictory_in_words(pairs, packed.labels, packed.names, packed.class_names))
     return [*errors, *shared_between_parts(packed, packed.splits)]
 
 

@@ -26,10 +26,8 @@ def choose(sizes: Rows, total: int) -> NDArray[np.bool_]:
 
     `total` is one of the numbers that groups of these sizes can make up.
     """
-    if (sizes == 1).all():
-        return np.arange(len(sizes)) < total
     chosen = np.zeros(len(sizes), dtype=bool)
-    left, before = int(total), []
+    left, before = int(total), []  # before: what was left as each group's turn came
     for i, size in enumerate(sizes.tolist()):
         before.append(left)
         chosen[i] = size <= left
@@ -75,11 +73,11 @@ def shares(quotas: Rows, sizes: Sequence[Rows]) -> list[int]:
         steps.append(step)
     nothing = reach - int(quotas.sum())  # taken only where nothing else can be
     at = min(np.flatnonzero(np.isfinite(cost)).tolist(), key=lambda i: (i == nothing, abs(i - reach), cost[i]))
-    found = []
+    counts = []
     for step, quota in zip(reversed(steps), reversed(quotas.tolist()), strict=True):
-        found.append(quota + int(step[at]))
+        counts.append(quota + int(step[at]))
         at -= int(step[at])
-    return found[::-1]
+    return counts[::-1]
 
 
 def _sums(sizes: Rows) -> int:
@@ -87,7 +85,7 @@ def _sums(sizes: Rows) -> int:
     sums = 1
     for size, count in zip(*(part.tolist() for part in np.unique(sizes, return_counts=True)), strict=True):
         step = 1
-        while count:
+        while count:  # by 1, 2, 4, ... groups of a size: one by one would be quadratic, and these are mostly single
             taken = min(step, count)
             sums |= sums << size * taken
             count, step = count - taken, 2 * step
@@ -103,9 +101,9 @@ def deal(strata: Rows, sizes: Rows, parts: int) -> Rows:
     if (sizes == 1).all():
         return np.arange(len(sizes)) % parts
     part_of, total = np.zeros(len(sizes), dtype=np.int64), [0] * parts
-    for name in np.unique(strata):
-        mine, own = np.flatnonzero(strata == name), [0] * parts
-        for i in mine[np.argsort(-sizes[mine], kind="stable")].tolist():
+    for stratum in np.unique(strata):
+        members, own = np.flatnonzero(strata == stratum), [0] * parts
+        for i in members[np.argsort(-sizes[members], kind="stable")].tolist():
             part = min(range(parts), key=lambda k: (own[k], total[k], k))
             part_of[i] = part
             own[part] += int(sizes[i])
