@@ -45,9 +45,7 @@ def read_arrays(path: Path) -> Items:
                 f"{where}: labels reach from {values.min()} to {values.max()}, class_names has {len(given)}"
             )
     check_class_names(classes, where, "classes")
-    if any(splits):
-        named = ((str(i), classes[int(k)], part) for i, (k, part) in enumerate(zip(numbers, splits, strict=True)))
-        check_same_classes(named, where)
+    check_same_classes((("", classes[int(k)], part) for k, part in zip(numbers, splits, strict=True)), where)
     unused = [f"array {printable(name)}" for name in (*arrays, *others) if name != split]
     notes = [f"array {printable(split)!r} is read as the split"] if split and split != "split" else []
     notes += split_note(map(_text, arrays[split])) if split else []
@@ -69,10 +67,8 @@ def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
                 f"more than {MOST_SHRUNK} times, as no real images do"
             )
     with np.load(path, allow_pickle=False) as archive:
-        needed = {name: np.asarray(archive[name]) for name in ("images", "labels")}
-        return needed | {name: np.asarray(archive[name]) for name in wanted if name not in needed}, [
-            name for name in members if name not in wanted
-        ]
+        arrays = {name: np.asarray(archive[name]) for name in dict.fromkeys(("images", "labels", *wanted))}
+    return arrays, [name for name in members if name not in wanted]
 
 
 def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, where: str) -> None:
@@ -95,22 +91,19 @@ def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, 
 
 def _splits(arrays: Arrays, count: int, where: str) -> tuple[str | None, list[str]]:
     """Return the name of the array that says each image's part of the split, if any, and the parts."""
-    said = {name: [_text(value) for value in values] for name, values in arrays.items() if values.shape == (count,)}
-    if wrong := [name for name in arrays if name == "split" and name not in said]:
-        raise DataError(f"{where}: expected {counted(count, 'value')} of {wrong[0]!r}, got {arrays[wrong[0]].shape}")
-    split = split_column(said, where, "array")
+    texts = {name: [_text(value) for value in values] for name, values in arrays.items() if values.shape == (count,)}
+    if "split" in arrays and "split" not in texts:
+        raise DataError(f"{where}: expected {counted(count, 'value')} of 'split', got {arrays['split'].shape}")
+    split = split_column(texts, where, "array")
     if split is None:
         return None, [""] * count
-    known = {value: split_named(value) for value in set(said[split])}
-    if wrong := [value for value, part in known.items() if part is None]:
-        hint = nearest(wrong[0], SPLIT_WORDS)
-        raise DataError(
-            f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, got {printable(wrong[0])!r}{hint}"
-        )
-    parts = [known[value] or "" for value in said[split]]
-    if "train" not in parts:
+    parts = {value: split_named(value) or "" for value in dict.fromkeys(texts[split])}
+    if wrong := [value for value, part in parts.items() if not part]:
+        got = f"got {printable(wrong[0])!r}{nearest(wrong[0], SPLIT_WORDS)}"
+        raise DataError(f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, {got}")
+    if "train" not in parts.values():
         raise DataError(f"{where}: array {split!r}: no image is for train")
-    return split, parts
+    return split, [parts[value] for value in texts[split]]
 
 
 def _text(value: Any) -> str:

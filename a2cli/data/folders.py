@@ -55,8 +55,7 @@ def list_folder(root: Path) -> Listing:
         files = [(path, label, "") for path, label in _class_files(str(root), folders, walk, "")]
         _check_no_splits_inside(folders, files, where)
     check_class_names({label for _, label, _ in files}, where, "class folders")
-    if parts:
-        check_same_classes(files, where)
+    check_same_classes(files, where)
     return Listing(files, dict(walk.passed_over), notes=notes)
 
 
@@ -69,13 +68,11 @@ def _holds_folders_alone(folder: str) -> bool:
 
 def _check_parts(parts: dict[str, str], where: str) -> None:
     """Raise DataError for parts of a split without train, or with two folders for one part."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for name, part in parts.items():
-        names[part].append(name)
-    for part, twice in names.items():
-        if len(twice) > 1:
-            raise DataError(f"{where}: found {listed(twice)}, which all mean {part!r}; expected one folder a part")
-    if "train" not in names:
+    for part in dict.fromkeys(parts.values()):
+        names = [name for name in parts if parts[name] == part]
+        if len(names) > 1:
+            raise DataError(f"{where}: found {listed(names)}, which all mean {part!r}; expected one folder a part")
+    if "train" not in parts.values():
         raise DataError(f"{where}: found {listed(parts)} and no train; {NEITHER}")
 
 
@@ -83,16 +80,15 @@ def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> I
     if not classes:
         raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
     for name, folder in classes.items():
-        before, empty = walk.passed_over.copy(), True
-        for path in walk.images(folder, f"{part}/{name}" if part else name):
-            empty = False
-            yield path, name
-        if empty:
+        before = walk.passed_over.copy()
+        paths = list(walk.images(folder, f"{part}/{name}" if part else name))
+        if not paths:
             others = passed_over_in_words(walk.passed_over - before, all_of_it=True)
             raise DataError(
                 f"--data {printable(folder)}: a class folder without an image"
                 f"{f' (passed over: {others})' * bool(others)}; fill it or remove it"
             )
+        yield from ((path, name) for path in paths)
 
 
 def _check_no_splits_inside(folders: dict[str, str], files: list[tuple[str, str, str]], where: str) -> None:

@@ -96,10 +96,8 @@ def deal(strata: Rows, sizes: Rows, parts: int) -> Rows:
     """Return the part that each group goes to: the one with fewest images of its stratum, then fewest of all.
 
     Groups come stratum after stratum; the larger ones of each are dealt out first, so that single images level the
-    parts. Single images alone are dealt out in turn.
+    parts; single images alone are thereby dealt out in turn.
     """
-    if (sizes == 1).all():
-        return np.arange(len(sizes)) % parts
     part_of, total = np.zeros(len(sizes), dtype=np.int64), [0] * parts
     for stratum in np.unique(strata):
         members, own = np.flatnonzero(strata == stratum), [0] * parts

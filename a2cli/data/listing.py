@@ -6,7 +6,7 @@ Imports nothing heavy: `--dry-run` lists folders too.
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,15 +148,15 @@ def passed_over_in_words(passed_over: Mapping[str, int], *, all_of_it: bool = Fa
 
     Without `all_of_it` only what might have been meant to be read.
     """
-    said = []
+    counts = []
     for name, count in sorted(passed_over.items()):
         if name.endswith("/"):
-            said.append(f"{count} image{'s' * (count > 1)} in {name}")
+            counts.append(f"{count} image{'s' * (count > 1)} in {name}")
         elif name in PHOTOS:
-            said.append(f"{count} {name} (convert to .jpg or .png to use)")
+            counts.append(f"{count} {name} (convert to .jpg or .png to use)")
         elif all_of_it or name not in {*SELDOM_IMAGES, HIDDEN}:
-            said.append(f"{count} {name}")
-    return ", ".join(said)
+            counts.append(f"{count} {name}")
+    return ", ".join(counts)
 
 
 # Names
@@ -216,9 +216,9 @@ def _difference(one: str, other: str) -> str:
 
 def check_same_classes(files: Iterable[tuple[str, str, str]], where: str) -> None:
     """Raise DataError where a part of the split has a class that training lacks; the opposite is warned of later."""
-    classes: dict[str, set[str]] = {}
+    classes: dict[str, set[str]] = defaultdict(set)
     for _, label, split in files:
-        classes.setdefault(split, set()).add(label)
-    for split, found in classes.items():
-        if unknown := sorted(found - classes["train"]):
+        classes[split].add(label)
+    for split, labels in list(classes.items()):
+        if split and (unknown := sorted(labels - classes["train"])):
             raise DataError(f"{where}: class {printable(unknown[0])!r} of {split}/ is missing from train/")

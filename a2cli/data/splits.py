@@ -28,9 +28,9 @@ class Split:
 
     def parts(self, count: int) -> list[str]:
         """Return of each of `count` images the part that it is in: train, val, test, or nothing."""
-        found = np.full(count, "", dtype="<U5")
-        found[self.train], found[self.val], found[self.test] = "train", "val", "test"
-        return [str(part) for part in found]
+        parts = np.full(count, "", dtype="<U5")
+        parts[self.train], parts[self.val], parts[self.test] = "train", "val", "test"
+        return [str(part) for part in parts]
 
     def repeated(self, groups: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which validation images are also among those for training, and which test images in either."""
@@ -51,18 +51,17 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
     rows = np.flatnonzero((given == "") | (given == "train"))
     val, test = np.flatnonzero(given == "val"), np.flatnonzero(given == "test")
     total = len(rows)
+    strata = packed.labels if settings.split == "stratified" else np.zeros(len(groups), dtype=np.int64)
     if not len(test) and settings.test_fraction:
-        count = round(total * settings.test_fraction)
-        rows, test = _draw(rows, count, packed.labels, groups, settings.split, generator)
+        rows, test = _draw(rows, round(total * settings.test_fraction), strata, groups, generator)
     if not len(val) and settings.folds:
-        rows, val = _fold(rows, settings, packed.labels, groups, generator)
+        rows, val = _fold(rows, settings, strata, groups, generator)
     elif not len(val):
-        count = settings.val_count or round(total * settings.val_fraction)
-        rows, val = _draw(rows, count, packed.labels, groups, settings.split, generator)
+        rows, val = _draw(rows, settings.val_count or round(total * settings.val_fraction), strata, groups, generator)
     if settings.train_per_class:
         shuffled = generator.permutation(rows)
-        each = [shuffled[packed.labels[shuffled] == name] for name in np.unique(packed.labels[rows])]
-        rows = np.concatenate([one[: settings.train_per_class] for one in each])
+        by_class = [shuffled[packed.labels[shuffled] == label] for label in np.unique(packed.labels[rows])]
+        rows = np.concatenate([of_class[: settings.train_per_class] for of_class in by_class])
     parts = {"training": rows, "validation": val, **({"test": test} if settings.test_fraction else {})}
     for name, part in parts.items():
         if not len(part):
@@ -82,33 +81,29 @@ def split_of(packed: Packed, settings: AnyTraining) -> Split:
     return split_rows(packed, settings.split, Streams(settings.training.seed).numpy("split"))
 
 
-def _draw(
-    rows: Rows, count: int, labels: Rows, groups: Rows, kind: str, generator: np.random.Generator
-) -> tuple[Rows, Rows]:
+def _draw(rows: Rows, count: int, strata: Rows, groups: Rows, generator: np.random.Generator) -> tuple[Rows, Rows]:
     """Return (the rest, `count` rows drawn, or as near as whole groups come to it)."""
     if count >= len(rows):
         raise DataError(f"cannot hold out {count} of {len(rows)} images; change {HOLDING_OUT}")
     shuffled = generator.permutation(rows)
-    strata = np.zeros(len(labels), dtype=np.int64) if kind == "random" else labels
     first, sizes = sizes_of(shuffled, groups)
-    classes, totals = np.unique(strata[rows], return_counts=True)
-    by_class = [strata[first] == name for name in classes]
-    quotas = shares(_apportion(totals, count), [sizes[mine] for mine in by_class])
-    drawn = [first[mine][choose(sizes[mine], quota)] for mine, quota in zip(by_class, quotas, strict=True)]
+    labels, totals = np.unique(strata[rows], return_counts=True)
+    members = [strata[first] == label for label in labels]
+    counts = shares(_apportion(totals, count), [sizes[mask] for mask in members])
+    drawn = [first[mask][choose(sizes[mask], count)] for mask, count in zip(members, counts, strict=True)]
     held = np.isin(groups[shuffled], groups[np.concatenate(drawn)])
     return shuffled[~held], shuffled[held]
 
 
 def _fold(
-    rows: Rows, settings: SplitSettings, labels: Rows, groups: Rows, generator: np.random.Generator
+    rows: Rows, settings: SplitSettings, strata: Rows, groups: Rows, generator: np.random.Generator
 ) -> tuple[Rows, Rows]:
     """Return (the rest, the part held out); dealt out in turn, class after class if stratified, parts are alike."""
     shuffled = generator.permutation(rows)
-    strata = labels if settings.split == "stratified" else np.zeros(len(labels), dtype=np.int64)
     shuffled = shuffled[np.argsort(strata[shuffled], kind="stable")]
     first, sizes = sizes_of(shuffled, groups)
-    mine = first[deal(strata[first], sizes, settings.folds) == settings.fold]
-    held = np.isin(groups[shuffled], groups[mine])
+    drawn = first[deal(strata[first], sizes, settings.folds) == settings.fold]
+    held = np.isin(groups[shuffled], groups[drawn])
     return shuffled[~held], shuffled[held]
 
 
