@@ -83,6 +83,7 @@ class Decoded:
                 )
             value_range = (0, 65535)
         low, high = value_range
+        # 256 shades of equal width: 16 bits become their upper 8, as Pillow reads colours of 16 bits.
         scaled = (self.pixels.astype(np.float64) - low) * (256 / (high - low) if high > low else 0)
         return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
 

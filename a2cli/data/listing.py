@@ -7,8 +7,9 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from a2cli.errors import DataError
@@ -78,7 +79,7 @@ def is_for_tools(folder: str) -> bool:
     return folder.startswith(".") or folder.casefold() in TOOL_FOLDERS
 
 
-class Walk:
+class Walk:  # os.walk would miss links to folders, or follow one that leads back up for ever
     """Goes through folders, links to folders too, each real folder once, and counts what it passes over."""
 
     def __init__(self) -> None:
@@ -202,16 +203,15 @@ def _bare(name: str) -> str:
     return "".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).split())
 
 
-def _difference(one: str, other: str) -> str:
-    if printable(one) == printable(other):
-        return "print alike, as one has a character that cannot be printed"
-    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
-        return "differ only in how Unicode writes their accents (NFC, NFD)"
-    if one.casefold() == other.casefold():
-        return "differ in case only"
-    if "".join(one.split()) == "".join(other.split()):
-        return "differ in blanks only"
-    return "differ in case, blanks or Unicode's form only"
+def _difference(first: str, second: str) -> str:
+    same_in: dict[str, Callable[[str], str]] = {
+        "print alike, as one has a character that cannot be printed": printable,
+        "differ only in how Unicode writes their accents (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
+        "differ in case only": str.casefold,
+        "differ in blanks only": lambda name: "".join(name.split()),
+    }
+    alike = (words for words, form in same_in.items() if form(first) == form(second))
+    return next(alike, "differ in case, blanks or Unicode's form only")
 
 
 def check_same_classes(files: Iterable[tuple[str, str, str]], where: str) -> None:

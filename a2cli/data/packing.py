@@ -20,7 +20,7 @@ from a2cli.errors import DataError
 from a2cli.progress import ProgressReporter
 from a2cli.user_folders import cache_folder
 
-PACKER_VERSION = 6
+PACKER_VERSION = 6  # a part of each pack's name: with another one, all images are packed anew
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | 
         if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
             return None
         index: dict[str, Any] = json.loads(text)
+        # Copy-on-write: torch warns of arrays that may not be written, and what is packed stays as it is.
         images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=tuple(index.pop("shape")))
         fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"], reporter)
         if fingerprint != index["fingerprint"]:
@@ -161,7 +162,7 @@ def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | 
         index["labels"] = np.array(index["labels"], dtype=np.int64)
         index["class_names"] = tuple(index["class_names"])
         groups = groups_from(index.pop("identical"), len(images))
-        index["sizes"] = [(width, height) for width, height in index["sizes"]]
+        index["sizes"] = [tuple(size) for size in index["sizes"]]
         index["value_range"] = index["value_range"] and tuple(index["value_range"])
         return Packed(images=images, groups=groups, **index)
     except (FileNotFoundError, ValueError, KeyError, TypeError):

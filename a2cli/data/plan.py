@@ -79,7 +79,7 @@ def _of_others(data: str, path: Path) -> frozenset[str] | None:
 def _of_features(path: Path) -> frozenset[str] | None:
     """Return the parts of the split that a features file says its images came with."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # by hand, as the safetensors library imports numpy
             size = int.from_bytes(file.read(8), "little")
             about = json.loads(json.loads(file.read(min(size, MOST_HEADER)))["__metadata__"]["a2"])
         return frozenset(map(str, about["splits"])) - {""}

@@ -71,7 +71,7 @@ def _drawn_set(name: str) -> Source:
         reporter.step("")
         return items_of(drawn.images, drawn.labels, drawn.class_names, drawn.names)
 
-    return Source(name, f"{name} 1", items)
+    return Source(name, f"{name} 1", items)  # 1: of the drawings; with another number all are packed anew
 
 
 def _torchvision_set(name: str) -> Source:
@@ -130,7 +130,7 @@ def _from_listing(label: Path, root: Path, listing: Listing, notes: Sequence[str
 def _below(path: str, root: Path) -> str:
     """Return a file's path from a folder on, the same on each system; from the root on where it is on another drive."""
     try:
-        return Path(os.path.relpath(path, root)).as_posix()
+        return Path(os.path.relpath(path, root)).as_posix()  # Path.relative_to takes no "..", as manifests may have
     except ValueError:  # Windows
         return Path(path).as_posix()
 
