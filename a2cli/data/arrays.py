@@ -32,17 +32,17 @@ def read_arrays(path: Path) -> Items:
         reason = sent_instead(path) or printable(" ".join(str(error).split()))[:120]
         raise DataError(f"{where}: expected an .npz with arrays 'images' and 'labels' ({reason})") from None
     images, labels = arrays.pop("images"), arrays.pop("labels")
-    given = list(map(str, np.atleast_1d(arrays.pop("class_names")))) if "class_names" in arrays else None
-    _check(images, labels, given, where)
+    class_names = list(map(str, np.atleast_1d(arrays.pop("class_names")))) if "class_names" in arrays else None
+    _check(images, labels, class_names, where)
     split, splits = _splits(arrays, len(images), where)
     values, numbers = np.unique(labels, return_inverse=True)
-    if given is None or labels.dtype.kind == "U":
+    if class_names is None or labels.dtype.kind == "U":
         classes = [str(value) for value in values]
     else:
-        classes, numbers = given, labels
-        if values.min() < 0 or values.max() >= len(given):
+        classes, numbers = class_names, labels
+        if values.min() < 0 or values.max() >= len(class_names):
             raise DataError(
-                f"{where}: labels reach from {values.min()} to {values.max()}, class_names has {len(given)}"
+                f"{where}: labels reach from {values.min()} to {values.max()}, class_names has {len(class_names)}"
             )
     check_class_names(classes, where, "classes")
     check_same_classes((("", classes[int(k)], part) for k, part in zip(numbers, splits, strict=True)), where)
@@ -71,9 +71,9 @@ def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
     return arrays, [name for name in members if name not in wanted]
 
 
-def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, where: str) -> None:
+def _check(images: NDArray[Any], labels: NDArray[Any], class_names: list[str] | None, where: str) -> None:
     """Raise DataError for arrays of another shape or type."""
-    if given is not None and len(set(given)) < len(given):
+    if class_names is not None and len(set(class_names)) < len(class_names):
         raise DataError(f"{where}: class_names has a name twice")
     good_shape = 0 not in images.shape and (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in {1, 3}))
     if images.dtype.kind not in "uif" or not good_shape:
@@ -85,7 +85,7 @@ def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, 
         raise DataError(
             f"{where}: expected {counted(len(images), 'label')}, numbers or names, got {labels.shape} {labels.dtype}"
         )
-    if "" in (given or ()) or (labels.dtype.kind == "U" and "" in labels):
+    if "" in (class_names or ()) or (labels.dtype.kind == "U" and "" in labels):
         raise DataError(f"{where}: a class without a name; name each")
 
 

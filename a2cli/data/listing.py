@@ -94,13 +94,13 @@ class Walk:  # os.walk would miss links to folders, or follow one that leads bac
         stat = Path(folder).stat()
         if not stat.st_ino:  # a file system without such numbers
             return True
-        other, other_place = self._places.setdefault((stat.st_dev, stat.st_ino), (folder, place))
-        if other == folder:
+        first, first_place = self._places.setdefault((stat.st_dev, stat.st_ino), (folder, place))
+        if first == folder:
             return True
-        if place and other_place and other_place != place:
+        if place and first_place and first_place != place:
             raise DataError(
-                f"--data {printable(folder)}: is the folder {printable(other)} again, which is read as "
-                f"{printable(other_place)!r}; an image has one class and one part: remove the link"
+                f"--data {printable(folder)}: is the folder {printable(first)} again, which is read as "
+                f"{printable(first_place)!r}; an image has one class and one part: remove the link"
             )
         self.passed_over[LINKED_AGAIN] += 1
         return False

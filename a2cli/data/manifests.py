@@ -41,7 +41,7 @@ def list_manifest(path: Path) -> Listing:
     notes = [f"column {printable(split)!r} is read as the split"] if split and split != "split" else []
     values = dict.fromkeys(line[split] for line in lines.values()) if split else {}
     parts = {value: split_named(value) if value else "" for value in values}
-    files, seen = [], dict[str, tuple[int, str]]()
+    files, lines_of = [], dict[str, tuple[int, str]]()
     for number, line in lines.items():
         at, image, label = f"{where}, line {number}", line["path"], line["label"]
         value = line[split] if split else ""
@@ -52,10 +52,10 @@ def list_manifest(path: Path) -> Listing:
             raise DataError(
                 f"{at}: expected as split {UNDERSTOOD}, got {printable(value)!r}{nearest(value, SPLIT_WORDS)}"
             )
-        other, other_label = seen.setdefault(os.path.normpath(path.parent / image), (number, label))
-        if other != number:
-            contrary = f", as {printable(label)!r} here and {printable(other_label)!r} there" * (label != other_label)
-            raise DataError(f"{at}: {printable(image)} is in line {other} already{contrary}; name each image once")
+        first, first_label = lines_of.setdefault(os.path.normpath(path.parent / image), (number, label))
+        if first != number:
+            contrary = f", as {printable(label)!r} here and {printable(first_label)!r} there" * (label != first_label)
+            raise DataError(f"{at}: {printable(image)} is in line {first} already{contrary}; name each image once")
         files.append((str(path.parent / image), label, part))
     if any(parts.values()):
         if without := [number for number, (*_, part) in zip(lines, files, strict=True) if not part]:
@@ -85,8 +85,8 @@ def _lines(file: Iterator[str], where: str) -> tuple[list[str], dict[int, dict[s
     if not {"path", "label"} <= {*columns}:
         got = f", got {','.join(map(printable, header))[:60]!r}" if header else ""
         raise DataError(f"{where}: expected lines under a header 'path,label' or 'path,label,split'{got}")
-    if twice := [name for i, name in enumerate(columns) if name in columns[:i]]:
-        raise DataError(f"{where}: two columns are named {printable(twice[0])!r}; name each once")
+    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
+        raise DataError(f"{where}: two columns are named {printable(repeated[0])!r}; name each once")
     for number, row in rows:
         at = f"{where}, line {number}"
         if not row:
@@ -124,9 +124,9 @@ def split_column(columns: Mapping[str, Sequence[str]], where: str, kind: str) ->
     good = [name for name in near if name == "split" or name in parts]
     for name in near:
         if name not in good and name.strip().casefold() in {"split", *SURELY_NEARLY}:
-            some = listed(dict.fromkeys(columns[name]))
+            values = listed(dict.fromkeys(columns[name]))
             raise DataError(
-                f"{where}: {kind} {printable(name)!r} looks like a split but holds {some}; expected 'split' with "
+                f"{where}: {kind} {printable(name)!r} looks like a split but holds {values}; expected 'split' with "
                 f"{UNDERSTOOD}; rename or remove it (--folds makes folds of its own)"
             )
     if len(good) > 1:

@@ -112,8 +112,7 @@ def pack(
 
     Images of more than 8 bits are scaled by `value_range`, or all by one that the data set itself gives.
     Raises DataError for a file that cannot be used (with `skip_damaged`, for none left; `may_skip` says whether the
-    command has that flag), and for a cache that
-    cannot be read or written; what could not be read is left as it is.
+    command has that flag), and for a cache that cannot be read or written; what could not be read is left as it is.
     """
     folder, other = (_folder(source, size, fit, skip, value_range) for skip in (skip_damaged, not skip_damaged))
     try:

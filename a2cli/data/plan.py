@@ -55,8 +55,8 @@ def _lines(listing: Listing, parts: Counter[str]) -> list[str]:
     split = f" ({', '.join(f'{part} {count}' for part, count in parts.items())})" * ("" not in parts)
     classes = len({label for _, label, _ in listing.files})
     lines = [f"Data: {counted(len(listing.files), 'image')} of {classes} classes{split}"]
-    if said := passed_over_in_words(listing.passed_over, all_of_it=True):
-        lines.append(f"Passed over: {said}")
+    if passed_over := passed_over_in_words(listing.passed_over, all_of_it=True):
+        lines.append(f"Passed over: {passed_over}")
     if listing.unused:
         lines.append(f"Not used: {', '.join(listing.unused)}")
     return [*lines, *(f"Note: {note}" for note in listing.notes)]

@@ -30,7 +30,7 @@ def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
     if reporter:
         reporter.phase(f"listing the images of {printable(data)}", "reading images", brief=True)
     path, name = Path(data), data.lower()
-    torchvision_names = {known.lower(): known for known in TORCHVISION}
+    torchvision_names = dict(zip(map(str.lower, TORCHVISION), TORCHVISION, strict=True))
     try:
         if path.is_dir():
             is_named = data in (*BUILT_IN, "paintings") or name in torchvision_names

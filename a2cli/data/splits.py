@@ -47,10 +47,10 @@ def split_rows(packed: Packed, settings: SplitSettings, generator: np.random.Gen
     """
     groups = np.arange(len(packed.labels)) if settings.duplicates == "ungrouped" else packed.groups
     used = rows_in_use(groups, packed.labels, packed.names, packed.class_names, settings.duplicates)
-    given = np.full(len(groups), "left out", dtype="<U8")
-    given[used] = np.array(packed.splits)[used]
-    rows = np.flatnonzero((given == "") | (given == "train"))
-    val, test = np.flatnonzero(given == "val"), np.flatnonzero(given == "test")
+    part_of = np.full(len(groups), "left out", dtype="<U8")
+    part_of[used] = np.array(packed.splits)[used]
+    rows = np.flatnonzero((part_of == "") | (part_of == "train"))
+    val, test = np.flatnonzero(part_of == "val"), np.flatnonzero(part_of == "test")
     total = len(rows)
     strata = packed.labels if settings.split == "stratified" else np.zeros(len(groups), dtype=np.int64)
     if not len(test) and settings.test_fraction:
