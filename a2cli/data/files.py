@@ -33,17 +33,8 @@ class NamedImage:
     file: str | bytes
 
 
-@dataclass(frozen=True)
-class NamedImages:
-    """The images that were named, what was named and is none, and what was passed over in folders, in words."""
-
-    images: list[NamedImage]
-    broken: list[Broken]
-    notes: list[str]
-
-
-def find_images(words: Sequence[str]) -> NamedImages:
-    """Return the images that the words name, in their order, and the words that name none, with the reason.
+def find_images(words: Sequence[str]) -> tuple[list[NamedImage], list[Broken], list[str]]:
+    """Return the images that words name, in their order, the words that name none, and notes of what is passed over.
 
     A word is a file, a folder (its image files), a pattern (the image files it matches, `**` through folders), or `-`:
     standard input, which is an image, or the names of files and folders, one a line.
@@ -73,7 +64,7 @@ def find_images(words: Sequence[str]) -> NamedImages:
             except (DamagedImageError, OSError) as error:
                 broken.append(Broken(printable(name), getattr(error, "strerror", None) or str(error)))
     others = passed_over_in_words(passed_over)
-    return NamedImages(images, broken, [f"passed over in folders: {others}"] * bool(others))
+    return images, broken, [f"passed over in folders: {others}"] * bool(others)
 
 
 def _lines(content: bytes) -> Iterator[str]:
