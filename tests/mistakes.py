@@ -83,7 +83,7 @@ MISTAKES = [
     Mistake("predict: the next answer's probability is the first's", "predict/console.py",
             "{other.probability:.3f} {other.name}", "{one.probability:.3f} {other.name}"),
     Mistake("data check: damaged and single-valued swapped", "check_data/console.py",
-            '("damaged", _listed(found.damaged))', '("damaged", _listed(found.single_valued))'),
+            '("damaged", _listed(check.damaged))', '("damaged", _listed(check.single_valued))'),
     # Figures
     Mistake("curves: training and validation swapped", "training/figures.py",
             '[[getattr(log, f"{part}_{quantity}")',

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from a2cli.data.decode import DamagedImageError, decode, to_square
+from a2cli.data.decode import DamagedImageError, read_image, to_square
 
 Pixels = NDArray[np.uint8]
 NOISE: Pixels = np.random.default_rng(7).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -128,9 +128,9 @@ def test_a_real_image_cut_short(kind: str, request: pytest.FixtureRequest, tmp_p
     whole = next(path for path in sorted(request.getfixturevalue(kind).glob("*/*")) if path.suffix in {".png", ".pgm"})
     cut = tmp_path / whole.name
     cut.write_bytes(whole.read_bytes()[:-1000])
-    assert decode(str(whole)).mode == "RGB"
+    assert read_image(str(whole)).rgb().mode == "RGB"
     with pytest.raises(DamagedImageError):
-        decode(str(cut))
+        read_image(str(cut)).rgb()
 
 
 # Odd but good
@@ -138,7 +138,7 @@ def test_a_real_image_cut_short(kind: str, request: pytest.FixtureRequest, tmp_p
 
 def decoded(content: bytes, tmp_path: Path) -> Pixels:
     (tmp_path / "x").write_bytes(content)
-    return np.asarray(decode(str(tmp_path / "x")))
+    return np.asarray(read_image(str(tmp_path / "x")).rgb())
 
 
 @pytest.mark.parametrize(

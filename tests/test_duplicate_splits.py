@@ -8,9 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from a2cli.data.groups import choose, deal
 from a2cli.data.packing import Packed
-from a2cli.data.splits import Split, split_rows
+from a2cli.data.splits import Split, choose, deal, split_rows
 from a2cli.errors import DataError
 from a2cli.runtime import Streams
 from a2cli.settings.training import SplitSettings

@@ -135,13 +135,13 @@ SAME = {
 
 @pytest.mark.parametrize("flags", SAME)
 def test_seeds_judged_on_the_same_images_are_said_to_be(flags: str, a2: A2) -> None:
-    ended = a2("train-cnn", *SHOWN, "--seeds", "2", "--data", *flags.split(), "--json")
+    ended = a2("train-cnn", *SHOWN, "--seeds", "2", "--jobs", "1", "--data", *flags.split(), "--json")
     verdict = json.loads(ended.out)["results"]["verdict"]
     assert SAME[flags] in verdict and ("on the same" in verdict) == bool(SAME[flags])
 
 
 def test_folds_are_tested_on_the_same_images(a2: A2) -> None:
-    flags = [*SHOWN, "--folds", "2", "--test-fraction", "0.25", "--data", "none.csv", "--json"]
+    flags = [*SHOWN, "--folds", "2", "--jobs", "1", "--test-fraction", "0.25", "--data", "none.csv", "--json"]
     assert "on the same" not in a2("train-cnn", *flags).out
     assert "All folds are judged on the same 12 test images" in a2("train-cnn", *flags, "--final").out
 

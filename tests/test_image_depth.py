@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from test_bad_images import chunk
 
-from a2cli.data.decode import decode, read_image, value_range_of
+from a2cli.data.decode import read_image, value_range_of
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.progress import NullReporter
@@ -173,8 +173,9 @@ def test_modes_and_sizes_are_kept(tmp_path: Path) -> None:
 
 def test_without_a_range_only_16_bits_are_taken(tmp_path: Path) -> None:
     Image.fromarray((SHARES[0] * 65535).astype(np.uint16)).save(tmp_path / "x.png")
-    assert np.array_equal(np.asarray(decode(str(tmp_path / "x.png")))[..., 0], (SHARES[0] * 65535).astype(int) >> 8)
-    assert read_image(str(tmp_path / "x.png")).extremes == (0, 65535)
+    image = read_image(str(tmp_path / "x.png"))
+    assert np.array_equal(np.asarray(image.rgb())[..., 0], (SHARES[0] * 65535).astype(int) >> 8)
+    assert image.extremes == (0, 65535)
 
 
 def test_colours_of_16_bits_are_said_to_be_cut(tmp_path: Path, train: A2) -> None:
@@ -184,5 +185,5 @@ def test_colours_of_16_bits_are_said_to_be_cut(tmp_path: Path, train: A2) -> Non
     header = struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b""))
     (tmp_path / "set/ada/x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
-    assert np.array_equal(np.asarray(decode(str(tmp_path / "set/ada/x.png"))), rows >> 8)
+    assert np.array_equal(np.asarray(read_image(str(tmp_path / "set/ada/x.png")).rgb()), rows >> 8)
     train("--data", "set").done("1 colour image of 16 bits a channel, of which the upper 8 are read")

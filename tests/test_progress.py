@@ -248,7 +248,7 @@ def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_packing_in_a_pipe(monkeypatch: pytest.MonkeyPatch, data: Path, a2: A2) -> None:
-    square = packer.Packer._square
+    square = packer.square_of
 
     def slow(*arguments: Any) -> Any:
         time.sleep(0.06)
@@ -256,7 +256,7 @@ def test_packing_in_a_pipe(monkeypatch: pytest.MonkeyPatch, data: Path, a2: A2) 
 
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.03)
     monkeypatch.setattr(packer, "CHUNK", 1)
-    monkeypatch.setattr(packer.Packer, "_square", slow)
+    monkeypatch.setattr(packer, "square_of", slow)
     lines = a2("data", "check", data).err.splitlines()
     shares = [
         int(found[1]) for line in lines if (found := re.fullmatch(r"packing .* \(once\): (\d+)%, 0:00 left", line))
@@ -292,7 +292,7 @@ def test_drawn_sets_and_downloads(tmp_path: Path) -> None:
     with told_to(show, torch.hub):
         torch.hub.download_url_to_file((tmp_path / "there").as_uri(), str(tmp_path / "here"))
     assert show.now.counted == "2.5 of 2.5 MB"
-    assert torch.hub.tqdm.__name__ != "Told"
+    assert torch.hub.tqdm.__name__ == "tqdm"
 
 
 # Where the time goes

@@ -24,18 +24,18 @@ def data_check(chosen: CheckOptions, flags: dict[str, Any]) -> None:
         from a2cli.check_data.run import check_data
 
         try:
-            found = check_data(settings, show)
+            check = check_data(settings, show)
         except DataError as error:
             raise DataError(str(error).replace("--data", "DATA", 1)) from None
-        for warning in found.warnings:
+        for warning in check.warnings:
             show.warn(warning)
     if chosen.json:
-        console.out(to_json(found))
+        console.out(to_json(check))
     else:
-        show_data_check(found)
-    for reason in found.wrong:
+        show_data_check(check)
+    for reason in check.wrong:
         console.error(reason)
-    if found.wrong:
+    if check.wrong:
         raise typer.Exit(DataError.exit_status)
 
 

@@ -11,39 +11,36 @@ MOST_CLASSES, MOST_NAMED = 40, 5
 PARTS = {"train": "training", "val": "validation", "test": "test", "": "images"}
 
 
-def show_data_check(found: DataCheck) -> None:
+def show_data_check(check: DataCheck) -> None:
     """Print the classes with their counts, split by split, then what was looked for with what was found."""
     console = results_console()
-    console.print(f"{found.source}: {counted(found.images, 'image')} of {len(found.classes)} classes", soft_wrap=True)
-    parts = [part for part in PARTS if any(part in counts for counts in found.classes.values())]
+    console.print(f"{check.source}: {counted(check.images, 'image')} of {len(check.classes)} classes", soft_wrap=True)
+    parts = [part for part in PARTS if any(part in counts for counts in check.classes.values())]
     table = table_of("class", *(PARTS[part] for part in parts))
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
-    for name, counts in list(found.classes.items())[:MOST_CLASSES]:
+    for name, counts in list(check.classes.items())[:MOST_CLASSES]:
         table.add_row(name, *(str(counts.get(part, 0)) for part in parts))
-    if (more := len(found.classes) - MOST_CLASSES) > 0:
+    if (more := len(check.classes) - MOST_CLASSES) > 0:
         table.add_row(f"({more} more classes)", *[""] * len(parts))
-    totals = [sum(counts.get(part, 0) for counts in found.classes.values()) for part in parts]
+    totals = [sum(counts.get(part, 0) for counts in check.classes.values()) for part in parts]
     table.add_row("all", *map(str, totals), style="bold")
     console.print(table)
     table = table_of("", "found")
     table.columns[0].no_wrap, table.columns[1].overflow = True, "fold"
-    for what, said in (
-        ("sizes", _sizes(found.sizes)),
-        ("modes", _counts(found.modes) + (f"; {found.scaling}" if found.scaling else "")),
-        ("passed over", _counts(found.passed_over)),
-        ("not used", ", ".join(found.unused) or "none"),
-        ("damaged", _listed(found.damaged)),
-        ("of one single value", _listed(found.single_valued)),
-        ("identical", _listed([" = ".join(names) for names in found.identical])),
-        ("nearly identical", _listed([_pair(pair) for pair in found.near_duplicates])),
-    ):
-        table.add_row(what, said)
+    table.add_row("sizes", _sizes(check.sizes))
+    table.add_row("modes", _counts(check.modes) + (f"; {check.scaling}" if check.scaling else ""))
+    table.add_row("passed over", _counts(check.passed_over))
+    table.add_row("not used", ", ".join(check.unused) or "none")
+    table.add_row("damaged", _listed(check.damaged))
+    table.add_row("of one single value", _listed(check.single_valued))
+    table.add_row("identical", _listed([" = ".join(names) for names in check.identical]))
+    table.add_row("nearly identical", _listed([_pair(pair) for pair in check.near_duplicates]))
     console.print(table)
-    errors = f"{counted(len(found.wrong), 'error')} below" if found.wrong else "No errors"
-    warnings = f"; {counted(len(found.warnings), 'warning')} above" if found.warnings else ""
-    console.print(f"{errors}{warnings}." if found.wrong or warnings else "Nothing is wrong.")
+    errors = f"{counted(len(check.wrong), 'error')} below" if check.wrong else "No errors"
+    warnings = f"; {counted(len(check.warnings), 'warning')} above" if check.warnings else ""
+    console.print(f"{errors}{warnings}." if check.wrong or warnings else "Nothing is wrong.")
 
 
 def _sizes(counts: Mapping[str, int]) -> str:
@@ -60,11 +57,9 @@ def _pair(pair: NearDuplicate) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    more = len(counts) - MOST_NAMED
-    said = [f"{name} ({count})" for name, count in list(counts.items())[:MOST_NAMED]]
-    return ", ".join([*said, *[f"{more} more"] * (more > 0)]) or "none"
+    return _listed([f"{name} ({count})" for name, count in counts.items()], ", ", "")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], separator: str = "; ", before_more: str = "and ") -> str:
     more = len(names) - MOST_NAMED
-    return "; ".join([*names[:MOST_NAMED], *[f"and {more} more"] * (more > 0)]) or "none"
+    return separator.join([*names[:MOST_NAMED], *[f"{before_more}{more} more"] * (more > 0)]) or "none"

@@ -160,12 +160,12 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
 
     values = flat(resolved.settings)
     rows = [(name.rstrip("_"), value, resolved.sources[name]) for name, value in values.items()]
-    data = plan_data(values.get("data"), values.get("features"))
-    plan = [*plan, *data.lines]
+    data_lines, given = plan_data(values.get("data"), values.get("features"))
+    plan = [*plan, *data_lines]
     split = getattr(resolved.settings, "split", None)
     if isinstance(split, SplitSettings):
-        warnings = [*warnings, *idle_in_split(split, data.given or ())]
-        plan.append(split_in_words(split, data.given))
+        warnings = [*warnings, *idle_in_split(split, given or ())]
+        plan.append(split_in_words(split, given))
     if as_json:
         settings = {name: {"value": value, "from": source} for name, value, source in rows}
         console.out(to_json({"settings": settings, "plan": plan, "warnings": warnings}))

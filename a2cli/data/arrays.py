@@ -1,16 +1,13 @@
 """Images and labels in an `.npz` archive. N images, H x W pixels."""
 
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from a2cli.data.decode import DamagedImageError, Decoded
-from a2cli.data.items import Items
+from a2cli.data.items import Items, items_of
 from a2cli.data.listing import SPLIT_WORDS, UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
 from a2cli.data.manifests import split_column
 from a2cli.errors import DataError, nearest
@@ -35,58 +32,24 @@ def read_arrays(path: Path) -> Items:
         reason = sent_instead(path) or printable(" ".join(str(error).split()))[:120]
         raise DataError(f"{where}: expected an .npz with arrays 'images' and 'labels' ({reason})") from None
     images, labels = arrays.pop("images"), arrays.pop("labels")
-    given = list(map(str, np.atleast_1d(arrays.pop("class_names")))) if "class_names" in arrays else None
-    _check(images, labels, given, where)
+    class_names = list(map(str, np.atleast_1d(arrays.pop("class_names")))) if "class_names" in arrays else None
+    _check(images, labels, class_names, where)
     split, splits = _splits(arrays, len(images), where)
     values, numbers = np.unique(labels, return_inverse=True)
-    if given is None or labels.dtype.kind == "U":
+    if class_names is None or labels.dtype.kind == "U":
         classes = [str(value) for value in values]
     else:
-        classes, numbers = given, labels
-        if values.min() < 0 or values.max() >= len(given):
+        classes, numbers = class_names, labels
+        if values.min() < 0 or values.max() >= len(class_names):
             raise DataError(
-                f"{where}: labels reach from {values.min()} to {values.max()}, class_names has {len(given)}"
+                f"{where}: labels reach from {values.min()} to {values.max()}, class_names has {len(class_names)}"
             )
     check_class_names(classes, where, "classes")
-    if any(splits):
-        named = ((str(i), classes[int(k)], part) for i, (k, part) in enumerate(zip(numbers, splits, strict=True)))
-        check_same_classes(named, where)
+    check_same_classes((("", classes[int(k)], part) for k, part in zip(numbers, splits, strict=True)), where)
     unused = [f"array {printable(name)}" for name in (*arrays, *others) if name != split]
     notes = [f"array {printable(split)!r} is read as the split"] if split and split != "split" else []
     notes += split_note(map(_text, arrays[split])) if split else []
     return items_of(images, numbers, [printable(name) for name in classes], splits=splits, unused=unused, notes=notes)
-
-
-def items_of(
-    images: NDArray[Any],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    names: Sequence[str] | None = None,
-    splits: Sequence[str] | None = None,
-    unused: Sequence[str] = (),
-    notes: Sequence[str] = (),
-) -> Items:
-    """Return images (N, H, W) or (N, H, W, 1 or 3) in memory as a source's."""
-    planes = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    mode = str(images.dtype) if images.dtype != np.uint8 else "L" if planes.ndim == 3 else "RGB"
-    size = (images.shape[2], images.shape[1])
-
-    def image(i: int) -> Decoded:
-        if images.dtype == np.uint8:
-            return Decoded(Image.fromarray(planes[i]).convert("RGB"), mode, size)
-        if not np.isfinite(planes[i]).all():
-            raise DamagedImageError("holds values that are not finite numbers")
-        return Decoded(planes[i], mode, size)
-
-    return Items(
-        class_names=tuple(classes),
-        names=names or [f"{i:06d}" for i in range(len(images))],
-        labels=[int(label) for label in labels],
-        splits=splits or [""] * len(images),
-        image=image,
-        unused=unused,
-        notes=notes,
-    )
 
 
 def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
@@ -104,15 +67,13 @@ def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
                 f"more than {MOST_SHRUNK} times, as no real images do"
             )
     with np.load(path, allow_pickle=False) as archive:
-        needed = {name: np.asarray(archive[name]) for name in ("images", "labels")}
-        return needed | {name: np.asarray(archive[name]) for name in wanted if name not in needed}, [
-            name for name in members if name not in wanted
-        ]
+        arrays = {name: np.asarray(archive[name]) for name in dict.fromkeys(("images", "labels", *wanted))}
+    return arrays, [name for name in members if name not in wanted]
 
 
-def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, where: str) -> None:
+def _check(images: NDArray[Any], labels: NDArray[Any], class_names: list[str] | None, where: str) -> None:
     """Raise DataError for arrays of another shape or type."""
-    if given is not None and len(set(given)) < len(given):
+    if class_names is not None and len(set(class_names)) < len(class_names):
         raise DataError(f"{where}: class_names has a name twice")
     good_shape = 0 not in images.shape and (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in {1, 3}))
     if images.dtype.kind not in "uif" or not good_shape:
@@ -124,28 +85,25 @@ def _check(images: NDArray[Any], labels: NDArray[Any], given: list[str] | None, 
         raise DataError(
             f"{where}: expected {counted(len(images), 'label')}, numbers or names, got {labels.shape} {labels.dtype}"
         )
-    if "" in (given or ()) or (labels.dtype.kind == "U" and "" in labels):
+    if "" in (class_names or ()) or (labels.dtype.kind == "U" and "" in labels):
         raise DataError(f"{where}: a class without a name; name each")
 
 
 def _splits(arrays: Arrays, count: int, where: str) -> tuple[str | None, list[str]]:
     """Return the name of the array that says each image's part of the split, if any, and the parts."""
-    said = {name: [_text(value) for value in values] for name, values in arrays.items() if values.shape == (count,)}
-    if wrong := [name for name in arrays if name == "split" and name not in said]:
-        raise DataError(f"{where}: expected {counted(count, 'value')} of {wrong[0]!r}, got {arrays[wrong[0]].shape}")
-    split = split_column(said, where, "array")
+    texts = {name: [_text(value) for value in values] for name, values in arrays.items() if values.shape == (count,)}
+    if "split" in arrays and "split" not in texts:
+        raise DataError(f"{where}: expected {counted(count, 'value')} of 'split', got {arrays['split'].shape}")
+    split = split_column(texts, where, "array")
     if split is None:
         return None, [""] * count
-    known = {value: split_named(value) for value in set(said[split])}
-    if wrong := [value for value, part in known.items() if part is None]:
-        hint = nearest(wrong[0], SPLIT_WORDS)
-        raise DataError(
-            f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, got {printable(wrong[0])!r}{hint}"
-        )
-    parts = [known[value] or "" for value in said[split]]
-    if "train" not in parts:
+    parts = {value: split_named(value) or "" for value in dict.fromkeys(texts[split])}
+    if wrong := [value for value, part in parts.items() if not part]:
+        got = f"got {printable(wrong[0])!r}{nearest(wrong[0], SPLIT_WORDS)}"
+        raise DataError(f"{where}: array {split!r}: expected {UNDERSTOOD} for each image, {got}")
+    if "train" not in parts.values():
         raise DataError(f"{where}: array {split!r}: no image is for train")
-    return split, parts
+    return split, [parts[value] for value in texts[split]]
 
 
 def _text(value: Any) -> str:

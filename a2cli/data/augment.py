@@ -1,13 +1,15 @@
-"""Random changes of whole batches of images, every image with its own draw.
+"""Random changes of whole batches of images, every image with its own draw, and images mixed with each other.
 
 Geometric changes are composed into one affine map and sampled once (bilinear, black outside). Each change at a fixed
-strength is torchvision's functional of the same name. B images, C = 3 channels, H x W pixels, float32 in [0, 1].
+strength is torchvision's functional of the same name. B images, C = 3 channels, H x W pixels, float32 in [0, 1];
+K classes.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MIXING = ("mixup", "cutmix")
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow and torchvision
 
 
@@ -17,29 +19,60 @@ def augment(images: Tensor, strengths: dict[str, float], draws: Tensor) -> Tenso
     def between(column: int, low: float, high: float) -> Tensor:
         return low + (high - low) * draws[:, column]
 
-    zeros = torch.zeros(len(images))
-    flip = draws[:, 0] < strengths.get("flip", 0.0)
-    angle = between(1, -strengths["rotate"], strengths["rotate"]) if "rotate" in strengths else zeros
-    shift = torch.stack((zeros, zeros), dim=1)
-    if "translate" in strengths:
-        most = strengths["translate"]
-        shift = torch.stack((between(2, -most, most), between(3, -most, most)), dim=1)
-    side, corner = zeros + 1, torch.stack((zeros, zeros), dim=1)
-    if "crop" in strengths:
-        side = between(4, strengths["crop"], 1.0)
-        corner = (1 - side)[:, None] * (2 * draws[:, 5:7] - 1)
     if strengths.keys() & {"rotate", "translate", "crop", "flip"}:
-        images = affine(images, flip, angle, shift, side, corner)
+        rotate, translate = strengths.get("rotate", 0.0), strengths.get("translate", 0.0)
+        side = between(4, strengths.get("crop", 1.0), 1.0)
+        images = affine(
+            images,
+            flip=draws[:, 0] < strengths.get("flip", 0.0),
+            angle=between(1, -rotate, rotate),
+            shift=torch.stack((between(2, -translate, translate), between(3, -translate, translate)), dim=1),
+            side=side,
+            corner=(1 - side)[:, None] * (2 * draws[:, 5:7] - 1),
+        )
     if "color-jitter" in strengths:
-        most = strengths["color-jitter"]
-        images = adjust_brightness(images, between(7, 1 - most, 1 + most))
-        images = adjust_contrast(images, between(8, 1 - most, 1 + most))
-        images = adjust_saturation(images, between(9, 1 - most, 1 + most))
-        images = adjust_hue(images, between(10, -most / 4, most / 4))
+        jitter = strengths["color-jitter"]
+        images = adjust_brightness(images, between(7, 1 - jitter, 1 + jitter))
+        images = adjust_contrast(images, between(8, 1 - jitter, 1 + jitter))
+        images = adjust_saturation(images, between(9, 1 - jitter, 1 + jitter))
+        images = adjust_hue(images, between(10, -jitter / 4, jitter / 4))
     if "grayscale" in strengths:
         chosen = draws[:, 11] < strengths["grayscale"]
         images = torch.where(chosen[:, None, None, None], grayscale(images), images)
     return images
+
+
+def mix(
+    images: Tensor, labels: Tensor, classes: int, strengths: dict[str, float], draws: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mix some images (B, C, H, W) with the one before them in the batch; return them and targets (B, K).
+
+    `strengths` are the probabilities of mixup (Zhang et al. 2018) and cutmix (Yun et al. 2019), one of them an image,
+    with the share that is left of an image uniform in [0, 1), their Beta(1, 1); `draws` (B, 4) are uniform in [0, 1).
+    """
+    targets = F.one_hot(labels, classes).to(images.dtype)
+    others, other_targets = images.roll(1, 0), targets.roll(1, 0)
+    cutmix = strengths.get("cutmix", 0.0)
+    cut = draws[:, 0] < cutmix
+    blended = ~cut & (draws[:, 0] < cutmix + strengths.get("mixup", 0.0))
+    left = torch.where(blended, draws[:, 1], 1.0).view(-1, 1, 1, 1)
+    boxes = boxes_of(torch.where(cut, 1 - draws[:, 1], 0.0), draws[:, 2:4], images.shape[2], images.shape[3])
+    mixed = torch.where(boxes, others, left * images + (1 - left) * others)
+    share = left.flatten() * (1 - boxes.float().mean(dim=(1, 2, 3)))
+    return mixed, share[:, None] * targets + (1 - share[:, None]) * other_targets
+
+
+def boxes_of(areas: Tensor, centres: Tensor, height: int, width: int) -> Tensor:
+    """Return (B, 1, H, W), true inside a box: `areas` (B,) of the image, `centres` (B, 2), y before x, in [0, 1).
+
+    What of a box lies outside of the image is cut off; edges are at whole pixels (Yun et al. 2019, equation 2).
+    """
+    inside = []
+    for side, centre in ((height, centres[:, 0]), (width, centres[:, 1])):
+        middle, half = (centre * side).floor(), (areas.sqrt() * side / 2).floor()
+        at = torch.arange(side)
+        inside.append((at >= (middle - half)[:, None]) & (at < (middle + half)[:, None]))
+    return inside[0][:, None, :, None] & inside[1][:, None, None, :]
 
 
 def affine(images: Tensor, flip: Tensor, angle: Tensor, shift: Tensor, side: Tensor, corner: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from a2cli.data.augment import augment
-from a2cli.data.mixing import MIXING, mix
+from a2cli.data.augment import MIXING, augment, mix
 from a2cli.data.packing import Packed
 from a2cli.runtime import Streams
 
 STATISTICS_IMAGES = 20_000
+# Means and deviations: those that torchvision's pretrained networks want, and [0, 1] moved to [-0.5, 0.5].
 FIXED = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), "half": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0))}
 
 
@@ -48,7 +48,7 @@ class ImageSet:
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B, C, H, W) uint8, laid out channels last, and labels (B,), all in their order."""
         stored, shape = self.images.flatten(1), self.images.shape[1:]
-        for rows, labels in zip(*(torch.split(part, batch_size) for part in (self.rows, self.labels)), strict=True):
+        for rows, labels in zip(torch.split(self.rows, batch_size), torch.split(self.labels, batch_size), strict=True):
             batch = stored.index_select(0, rows).view(-1, *shape)
             yield batch if self.holds_activations else batch.permute(0, 3, 1, 2), labels
 
@@ -56,6 +56,7 @@ class ImageSet:
         """Return mean and deviation of each channel in [0, 1], over at most 20,000 images evenly spaced."""
         step = -(-len(self) // STATISTICS_IMAGES)
         total, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
+        # Batch by batch: all at once, the images would take eight times their bytes.
         for images, _ in self.reordered(torch.arange(0, len(self), step)).batches(256):
             pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).double() / 255
             total += pixels.sum(0)
@@ -91,13 +92,15 @@ class Augmented:
             yield from batches
             return
         generator = streams.torch("augment", epoch)
+        # A column for each choice, made or not: with one augmentation more, the others are drawn as without it.
         draws = torch.rand(len(self), 12, generator=generator)[order]
         to_mix = torch.rand(len(self), 4, generator=generator)[order]
         mixing, classes = bool(self.strengths.keys() & MIXING), self.classes or int(self.data.labels.max()) + 1
-        for (images, labels), drawn, other in zip(batches, *(torch.split(d, batch_size) for d in (draws, to_mix)),
-                                                  strict=True):  # fmt: skip
-            changed = augment(images.to(torch.float32).div_(255), self.strengths, drawn)
-            yield mix(changed, labels, classes, self.strengths, other) if mixing else (changed, labels)
+        for (images, labels), draw, mix_draw in zip(
+            batches, torch.split(draws, batch_size), torch.split(to_mix, batch_size), strict=True
+        ):
+            changed = augment(images.to(torch.float32).div_(255), self.strengths, draw)
+            yield mix(changed, labels, classes, self.strengths, mix_draw) if mixing else (changed, labels)
 
 
 def normalization(kind: str, train: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,8 +7,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,6 @@ NOT_READ = {  # how other files begin that are named like images, and what to do
     rb"\s*<(!doctype|html|\?xml)": "a web page or XML, not an image",
 }
 STANDARD_WHITES = (1, 255, 1023, 4095, 16383, 65535)  # of values as shares, and with 8, 10, 12, 14 and 16 bits
-TURNED = {  # EXIF 2.3, tag 0x0112
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns, which threads cannot catch apart; `read_image` checks every header itself
 ValueRange = tuple[float, float]
 
@@ -74,7 +66,7 @@ class Decoded:
             return bool((self.pixels == self.pixels[0, 0]).all())
         return self.pixels.getcolors(1) is not None  # which stops at the second colour
 
-    def rgb(self, value_range: ValueRange | None) -> Image.Image:
+    def rgb(self, value_range: ValueRange | None = None) -> Image.Image:
         """Return the image with 8 bits a channel.
 
         More than 8 bits are scaled so that `value_range` becomes 0 to 255, and cut off outside of it; without one, 16
@@ -91,6 +83,7 @@ class Decoded:
                 )
             value_range = (0, 65535)
         low, high = value_range
+        # 256 shades of equal width: 16 bits become their upper 8, as Pillow reads colours of 16 bits.
         scaled = (self.pixels.astype(np.float64) - low) * (256 / (high - low) if high > low else 0)
         return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
 
@@ -105,11 +98,6 @@ def value_range_of(low: float, high: float) -> ValueRange:
         if low >= 0 and white / 4 < high <= white:
             return 0, white
     return low, high
-
-
-def decode(file: str | bytes, value_range: ValueRange | None = None) -> Image.Image:
-    """Return the image in a file as RGB; raises DamagedImageError. See `read_image` and `Decoded.rgb`."""
-    return read_image(file).rgb(value_range)
 
 
 def read_image(file: str | bytes) -> Decoded:
@@ -149,31 +137,28 @@ def _check_content(file: str | bytes) -> None:
         raise DamagedImageError("an empty file")
     if size > MAX_BYTES:
         raise DamagedImageError(f"{size:,} bytes, more than {MAX_BYTES:,}")
-    if size > HEADER_BYTES and re.match(rb"P[1-7fFy]", head := _head(file)):
+    if size <= HEADER_BYTES:
+        return
+    with _opened(file) as stream:
+        head = stream.read(HEADER_BYTES)
+        if not re.match(rb"P[1-7fFy]", head):
+            return
         uncommented = re.sub(rb"#[^\n\r]*", b"", head)  # Pillow reads a header's comments byte by byte
         if not re.match(rb"P.\d*\s+\S+\s+\S+\s", uncommented):
             raise DamagedImageError(f"no width and height in its first {HEADER_BYTES:,} bytes")
-        if head[1:2] in b"123" and _count(b"#", file) > MAX_COMMENTS:  # each makes Pillow copy all that is read
+        blocks = chain([head], iter(lambda: stream.read(1 << 20), b""))
+        # In plain text (P1 to P3) each comment makes Pillow copy all that is read.
+        if head[1:2] in b"123" and sum(block.count(b"#") for block in blocks) > MAX_COMMENTS:
             raise DamagedImageError(f"more than {MAX_COMMENTS:,} comments")
 
 
-def _count(byte: bytes, file: str | bytes) -> int:
-    if isinstance(file, bytes):
-        return file.count(byte)
-    with Path(file).open("rb") as opened:
-        return sum(block.count(byte) for block in iter(lambda: opened.read(1 << 20), b""))
-
-
-def _head(file: str | bytes) -> bytes:
-    if isinstance(file, bytes):
-        return file[:HEADER_BYTES]
-    with Path(file).open("rb") as opened:
-        return opened.read(HEADER_BYTES)
+def _opened(file: str | bytes) -> BinaryIO:
+    return BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")
 
 
 def _what_else(file: str | bytes) -> str:
-    with suppress(OSError):
-        head = _head(file)
+    with suppress(OSError), _opened(file) as stream:
+        head = stream.read(HEADER_BYTES)
         for beginning, reason in NOT_READ.items():
             if re.match(beginning, head, re.DOTALL | re.IGNORECASE):
                 return reason
@@ -193,8 +178,8 @@ def is_cut_to_8_bits(mode: str) -> bool:
 
 
 def _upright(image: Image.Image, mode: str) -> Decoded:
-    if (turn := _turn(image)) is not None:
-        image = image.transpose(turn)
+    with suppress(Exception):  # on tags of a wrong type Pillow raises whatever it stumbles over; the pixels are whole
+        ImageOps.exif_transpose(image, in_place=True)  # not in place it copies even an image that is upright
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         if image.mode == "F" and not np.isfinite(values).all():
@@ -206,14 +191,6 @@ def _upright(image: Image.Image, mode: str) -> Decoded:
         paper.alpha_composite(image)
         image = paper
     return Decoded(image if image.mode == "RGB" else image.convert("RGB"), mode, image.size)
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Return what makes an image upright, if it is not."""
-    try:
-        return TURNED.get(image.getexif().get(0x0112, 1))
-    except Exception:  # on tags of a wrong type Pillow raises whatever it stumbles over; the pixels are whole
-        return None
 
 
 def is_fit(text: str) -> bool:

@@ -106,8 +106,8 @@ def get_paintings(
     missing = _missing(folder, expected)
     already = len(expected) - len(missing)
     used, reasons = None, []
-    if other := sum((folder / path).exists() for path in missing):
-        report(f"{other} files in {destination} are not the expected paintings and will be replaced")
+    if replaced := sum((folder / path).exists() for path in missing):
+        report(f"{replaced} files in {destination} are not the expected paintings and will be replaced")
     for source in sources:
         if not missing:
             break

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from a2cli.progress import ProgressReporter
@@ -12,24 +12,22 @@ MEGABYTE = 1e6
 
 @contextmanager
 def told_to(reporter: ProgressReporter, module: ModuleType) -> Iterator[None]:
-    """Tell a watcher how many megabytes are there of what this module downloads, which shows a bar of tqdm's."""
+    """Report how many megabytes are there of what this module downloads, in place of the bar that it has from tqdm."""
 
-    class Told:
-        def __init__(self, total: int | None = None, **_: Any) -> None:
-            self.done, self.total = 0, total
+    @contextmanager
+    def reported(total: int | None = None, **_: Any) -> Iterator[SimpleNamespace]:
+        done = 0
 
-        def __enter__(self) -> "Told":
-            return self
+        def update(count: int) -> None:
+            nonlocal done
+            done += count
+            reporter.at(done / MEGABYTE, total and total / MEGABYTE, "MB")
 
-        def __exit__(self, *_: object) -> None: ...
+        yield SimpleNamespace(update=update)
 
-        def update(self, count: int) -> None:
-            self.done += count
-            reporter.at(self.done / MEGABYTE, self.total and self.total / MEGABYTE, "MB")
-
-    shown = module.__dict__["tqdm"]
-    module.__dict__["tqdm"] = Told
+    tqdm = module.__dict__["tqdm"]
+    module.__dict__["tqdm"] = reported
     try:
         yield
     finally:
-        module.__dict__["tqdm"] = shown
+        module.__dict__["tqdm"] = tqdm

@@ -26,7 +26,7 @@ def groups_of(digests: Iterable[bytes]) -> Rows:
 def identical(groups: Rows) -> list[list[int]]:
     """Return the rows of each group of two or more identical images."""
     rows_of: dict[int, list[int]] = {}
-    for row in np.flatnonzero(groups != np.arange(len(groups))).tolist():
+    for row in np.flatnonzero(groups != np.arange(len(groups))).tolist():  # of a million rows, few are repeated
         rows_of.setdefault(int(groups[row]), [int(groups[row])]).append(row)
     return [rows_of[first] for first in sorted(rows_of)]
 
@@ -52,32 +52,39 @@ def rows_in_use(groups: Rows, labels: Rows, names: Sequence[str], classes: Seque
     images under two labels, and with `error` for any.
     """
     every = np.arange(len(groups))
-    if duplicates == "ungrouped" or not (several := identical(groups)):
+    if duplicates == "ungrouped" or not (repeated := identical(groups)):
         return every
     unclear = contradictory(groups, labels)
     if duplicates == "drop":
         return np.setdiff1d(every[groups == every], [first for first, _ in unclear])
     if unclear:
-        two = " and ".join(f"{names[row]} ({classes[labels[row]]})" for row in unclear[0])
         raise DataError(
-            f"--data: identical images under two labels: {two}{and_more(len(unclear))}; "
+            f"--data: {contradictory_in_words(unclear, labels, names, classes)}; "
             "remove what is labelled wrongly, or leave all of them out with --duplicates drop"
         )
     if duplicates == "error":
-        rows = several[0]
+        first, second = repeated[0][:2]
         raise DataError(
-            f"--data: identical images: {names[rows[0]]} and {names[rows[1]]}{and_more(len(several))}; "
+            f"--data: identical images: {names[first]} and {names[second]}{and_more(len(repeated))}; "
             "remove all but one of each, or use --duplicates keep or drop"
         )
     return every
 
 
+def contradictory_in_words(
+    pairs: Sequence[tuple[int, int]], labels: Rows, names: Sequence[str], classes: Sequence[str]
+) -> str:
+    """Return the first of the pairs that `contradictory` gave, and how many more there are."""
+    pair = " and ".join(f"{names[row]} ({classes[labels[row]]})" for row in pairs[0])
+    return f"identical images under two labels: {pair}{and_more(len(pairs))}"
+
+
 def identical_in_words(groups: Rows, names: Sequence[str]) -> str:
     """Return how many identical images there are, and the names of two; nothing where there are none."""
-    if not (several := identical(groups)):
+    if not (repeated := identical(groups)):
         return ""
-    images, (first, second) = sum(map(len, several)), several[0][:2]
-    among = f" in {counted(len(several), 'group')}" if len(several) > 1 else ""
+    images, (first, second) = sum(map(len, repeated)), repeated[0][:2]
+    among = f" in {counted(len(repeated), 'group')}" if len(repeated) > 1 else ""
     return f"{images} identical images{among}, as {names[first]} and {names[second]}"
 
 

@@ -33,22 +33,13 @@ class NamedImage:
     file: str | bytes
 
 
-@dataclass(frozen=True)
-class NamedImages:
-    """The images that were named, what was named and is none, and what was passed over in folders, in words."""
-
-    images: list[NamedImage]
-    broken: list[Broken]
-    notes: list[str]
-
-
-def find_images(words: Sequence[str]) -> NamedImages:
-    """Return the images that the words name, in their order, and the words that name none, with the reason.
+def find_images(words: Sequence[str]) -> tuple[list[NamedImage], list[Broken], list[str]]:
+    """Return the images that words name, in their order, the words that name none, and notes of what is passed over.
 
     A word is a file, a folder (its image files), a pattern (the image files it matches, `**` through folders), or `-`:
     standard input, which is an image, or the names of files and folders, one a line.
     """
-    found: list[NamedImage] = []
+    images: list[NamedImage] = []
     broken: list[Broken] = []
     passed_over = Counter[str]()
     for word in words:
@@ -59,7 +50,7 @@ def find_images(words: Sequence[str]) -> NamedImages:
                 broken.append(Broken("-", f"more than {MOST_INPUT >> 20} MB on standard input"))
                 continue
             if BEGINNING.match(content):
-                found.append(NamedImage("-", content))
+                images.append(NamedImage("-", content))
                 continue
             names = list(_lines(content))
             broken += [Broken("-", "nothing came in on standard input")] * (not names)
@@ -69,11 +60,11 @@ def find_images(words: Sequence[str]) -> NamedImages:
         for name in names:
             try:
                 files = _files(name, passed_over, pattern=word != "-")
-                found += [NamedImage(printable(path), path) for path in files]
+                images += [NamedImage(printable(path), path) for path in files]
             except (DamagedImageError, OSError) as error:
                 broken.append(Broken(printable(name), getattr(error, "strerror", None) or str(error)))
-    said = passed_over_in_words(passed_over)
-    return NamedImages(found, broken, [f"passed over in folders: {said}"] * bool(said))
+    others = passed_over_in_words(passed_over)
+    return images, broken, [f"passed over in folders: {others}"] * bool(others)
 
 
 def _lines(content: bytes) -> Iterator[str]:
@@ -102,7 +93,6 @@ def _files(name: str, passed_over: Counter[str], *, pattern: bool) -> list[str]:
 
 
 def _inside(folder: Path, passed_over: Counter[str]) -> list[str]:
-    """Return a folder's image files."""
     walk = Walk()
     files = list(walk.images(str(folder)))
     passed_over += walk.passed_over
@@ -111,25 +101,24 @@ def _inside(folder: Path, passed_over: Counter[str]) -> list[str]:
 
 def _matches(pattern: str, passed_over: Counter[str]) -> list[str]:
     begin, rest = _literal_begin(pattern)
-    matches = _glob(glob.escape(begin), rest) or _glob(glob.escape(begin), rest.replace("[", "[[]"))
+    for ending in (rest, rest.replace("[", "[[]")):  # where it matches nothing, a [ stands for itself
+        matches = glob.glob(glob.escape(begin) + ending, recursive=True)  # noqa: PTH207 (it takes no absolute pattern)
+        if matches:
+            break
     files: set[str] = set()
     walked: tuple[str, ...] = ()
     for match in sorted(matches):  # a folder before what is in it
         below = Path(match[len(begin) :]).parts
         if match.startswith(walked):
             continue
-        if tools := next((part for part in below if is_for_tools(part) and part not in rest), None):
-            passed_over[f"{printable(tools)}/"] += is_image(below[-1])
+        if folder := next((part for part in below if is_for_tools(part) and part not in rest), None):
+            passed_over[f"{printable(folder)}/"] += is_image(below[-1])
         elif Path(match).is_dir():
             files.update(_inside(Path(match), passed_over))
             walked += (match.rstrip("/") + "/",)
         elif ending_of(match) in IMAGE_ENDINGS:
             files.add(match)
     return sorted(files)
-
-
-def _glob(begin: str, rest: str) -> list[str]:
-    return glob.glob(begin + rest, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
 
 
 def _literal_begin(pattern: str) -> tuple[str, str]:

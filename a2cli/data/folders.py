@@ -21,7 +21,6 @@ from a2cli.data.listing import (
 from a2cli.errors import DataError
 from a2cli.text import printable
 
-ROOT = ""
 NEITHER = f"a split's parts are understood by any usual name, {UNDERSTOOD}, train among them, and nothing beside them"
 
 
@@ -32,7 +31,8 @@ def list_folder(root: Path) -> Listing:
     other, and OSError for a folder that may not be read.
     """
     walk, where = Walk(), f"--data {printable(str(root))}"
-    walk.enter(str(root), ROOT)
+    files: list[tuple[str, str, str]] = []
+    walk.enter(str(root))
     folders = walk.subfolders(str(root))
     parts = {name: part for name in folders if (part := split_named(name)) is not None}
     notes = []
@@ -46,17 +46,15 @@ def list_folder(root: Path) -> Listing:
         parts = {}
     if parts:
         _check_parts(parts, where)
-        notes, files = split_note(parts), []
+        notes = split_note(parts)
         for name, part in parts.items():
-            walk.enter(folders[name], ROOT)
-            inside = walk.subfolders(folders[name])
-            files += [(path, label, part) for path, label in _class_files(folders[name], inside, walk, part)]
+            walk.enter(folders[name])
+            files += _class_files(folders[name], walk.subfolders(folders[name]), walk, part)
     else:
-        files = [(path, label, "") for path, label in _class_files(str(root), folders, walk, "")]
+        files += _class_files(str(root), folders, walk, "")
         _check_no_splits_inside(folders, files, where)
     check_class_names({label for _, label, _ in files}, where, "class folders")
-    if parts:
-        check_same_classes(files, where)
+    check_same_classes(files, where)
     return Listing(files, dict(walk.passed_over), notes=notes)
 
 
@@ -69,30 +67,27 @@ def _holds_folders_alone(folder: str) -> bool:
 
 def _check_parts(parts: dict[str, str], where: str) -> None:
     """Raise DataError for parts of a split without train, or with two folders for one part."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for name, part in parts.items():
-        names[part].append(name)
-    for part, twice in names.items():
-        if len(twice) > 1:
-            raise DataError(f"{where}: found {listed(twice)}, which all mean {part!r}; expected one folder a part")
-    if "train" not in names:
+    for part in dict.fromkeys(parts.values()):
+        names = [name for name in parts if parts[name] == part]
+        if len(names) > 1:
+            raise DataError(f"{where}: found {listed(names)}, which all mean {part!r}; expected one folder a part")
+    if "train" not in parts.values():
         raise DataError(f"{where}: found {listed(parts)} and no train; {NEITHER}")
 
 
-def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> Iterator[tuple[str, str]]:
+def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> Iterator[tuple[str, str, str]]:
     if not classes:
         raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
     for name, folder in classes.items():
-        before, empty = walk.passed_over.copy(), True
-        for path in walk.images(folder, f"{part}/{name}" if part else name):
-            empty = False
-            yield path, name
-        if empty:
+        before = walk.passed_over.copy()
+        paths = list(walk.images(folder, f"{part}/{name}" if part else name))
+        if not paths:
             others = passed_over_in_words(walk.passed_over - before, all_of_it=True)
             raise DataError(
                 f"--data {printable(folder)}: a class folder without an image"
                 f"{f' (passed over: {others})' * bool(others)}; fill it or remove it"
             )
+        yield from ((path, name, part) for path in paths)
 
 
 def _check_no_splits_inside(folders: dict[str, str], files: list[tuple[str, str, str]], where: str) -> None:

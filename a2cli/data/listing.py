@@ -6,9 +6,10 @@ Imports nothing heavy: `--dry-run` lists folders too.
 import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from a2cli.errors import DataError
@@ -78,7 +79,7 @@ def is_for_tools(folder: str) -> bool:
     return folder.startswith(".") or folder.casefold() in TOOL_FOLDERS
 
 
-class Walk:
+class Walk:  # os.walk would miss links to folders, or follow one that leads back up for ever
     """Goes through folders, links to folders too, each real folder once, and counts what it passes over."""
 
     def __init__(self) -> None:
@@ -93,13 +94,13 @@ class Walk:
         stat = Path(folder).stat()
         if not stat.st_ino:  # a file system without such numbers
             return True
-        other, other_place = self._places.setdefault((stat.st_dev, stat.st_ino), (folder, place))
-        if other == folder:
+        first, first_place = self._places.setdefault((stat.st_dev, stat.st_ino), (folder, place))
+        if first == folder:
             return True
-        if place and other_place and other_place != place:
+        if place and first_place and first_place != place:
             raise DataError(
-                f"--data {printable(folder)}: is the folder {printable(other)} again, which is read as "
-                f"{printable(other_place)!r}; an image has one class and one part: remove the link"
+                f"--data {printable(folder)}: is the folder {printable(first)} again, which is read as "
+                f"{printable(first_place)!r}; an image has one class and one part: remove the link"
             )
         self.passed_over[LINKED_AGAIN] += 1
         return False
@@ -148,15 +149,15 @@ def passed_over_in_words(passed_over: Mapping[str, int], *, all_of_it: bool = Fa
 
     Without `all_of_it` only what might have been meant to be read.
     """
-    said = []
+    counts = []
     for name, count in sorted(passed_over.items()):
         if name.endswith("/"):
-            said.append(f"{count} image{'s' * (count > 1)} in {name}")
+            counts.append(f"{count} image{'s' * (count > 1)} in {name}")
         elif name in PHOTOS:
-            said.append(f"{count} {name} (convert to .jpg or .png to use)")
+            counts.append(f"{count} {name} (convert to .jpg or .png to use)")
         elif all_of_it or name not in {*SELDOM_IMAGES, HIDDEN}:
-            said.append(f"{count} {name}")
-    return ", ".join(said)
+            counts.append(f"{count} {name}")
+    return ", ".join(counts)
 
 
 # Names
@@ -202,23 +203,22 @@ def _bare(name: str) -> str:
     return "".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).split())
 
 
-def _difference(one: str, other: str) -> str:
-    if printable(one) == printable(other):
-        return "print alike, as one has a character that cannot be printed"
-    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
-        return "differ only in how Unicode writes their accents (NFC, NFD)"
-    if one.casefold() == other.casefold():
-        return "differ in case only"
-    if "".join(one.split()) == "".join(other.split()):
-        return "differ in blanks only"
-    return "differ in case, blanks or Unicode's form only"
+def _difference(first: str, second: str) -> str:
+    same_in: dict[str, Callable[[str], str]] = {
+        "print alike, as one has a character that cannot be printed": printable,
+        "differ only in how Unicode writes their accents (NFC, NFD)": partial(unicodedata.normalize, "NFC"),
+        "differ in case only": str.casefold,
+        "differ in blanks only": lambda name: "".join(name.split()),
+    }
+    alike = (words for words, form in same_in.items() if form(first) == form(second))
+    return next(alike, "differ in case, blanks or Unicode's form only")
 
 
 def check_same_classes(files: Iterable[tuple[str, str, str]], where: str) -> None:
     """Raise DataError where a part of the split has a class that training lacks; the opposite is warned of later."""
-    classes: dict[str, set[str]] = {}
+    classes: dict[str, set[str]] = defaultdict(set)
     for _, label, split in files:
-        classes.setdefault(split, set()).add(label)
-    for split, found in classes.items():
-        if unknown := sorted(found - classes["train"]):
+        classes[split].add(label)
+    for split, labels in list(classes.items()):
+        if split and (unknown := sorted(labels - classes["train"])):
             raise DataError(f"{where}: class {printable(unknown[0])!r} of {split}/ is missing from train/")

@@ -8,7 +8,6 @@ shapes explain each other easily: the less texture two images have, the closer t
 N images, P pairs, S = 32 pixels to a side, C channels.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ CLIPPED = 250  # grey levels: what is as light in both may be lighter than it co
 BLACK = 16  # grey levels of a bar at most, with JPEG's ringing
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 FLAT = 4.0  # grey levels: an image whose deviation is below has nothing to compare
-_COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(COARSE), np.arange(SIDE) + 0.5))  # DCT-II, the lowest 8
+COSINES = np.cos(np.pi / SIDE * np.outer(np.arange(COARSE), np.arange(SIDE) + 0.5))  # DCT-II, the lowest 8
 BLOCK = 256
 PAIRS_AT_A_TIME = 256
 MOST_FOR_EACH = 50  # candidates for each image on average, so that a set of look-alikes takes no hours
@@ -49,11 +48,11 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def grey(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return thumbnails (N, S, S, 3) in grey (N, S, S), a block at a time."""
-    found = np.empty(small.shape[:-1], dtype=np.uint8)
-    for top in range(0, len(small), BLOCK):
-        found[top : top + BLOCK] = np.rint(small[top : top + BLOCK] @ LUMA)
-    return found
+    """Return thumbnails (N, S, S, 3) in grey (N, S, S)."""
+    plain = np.empty(small.shape[:-1], dtype=np.uint8)
+    for top in range(0, len(small), BLOCK):  # all at once would take a copy of all thumbnails in float32
+        plain[top : top + BLOCK] = np.rint(small[top : top + BLOCK] @ LUMA)
+    return plain
 
 
 def without_bars(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -71,7 +70,7 @@ def perceptual_hash(small: NDArray[np.uint8]) -> int:
 
     It is ImageHash's phash, which transforms all frequencies and would take a fourth of packing small images.
     """
-    low = _COSINES @ np.asarray(Image.fromarray(small).convert("L"), dtype=np.float64) @ _COSINES.T
+    low = COSINES @ np.asarray(Image.fromarray(small).convert("L"), dtype=np.float64) @ COSINES.T
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
@@ -85,25 +84,25 @@ def near_duplicates(
     plain = grey(small)
     rows = np.flatnonzero(plain.std(axis=(1, 2)) >= FLAT)
     reporter = reporter or NullReporter()
-    pairs = _candidates(hashes[rows], _coarse(plain[rows]), reporter)
-    involved, at = np.unique(pairs, return_inverse=True)
+    candidates = _candidates(hashes[rows], _coarse(plain[rows]), reporter)
+    # From here on only the images of a candidate are looked at, and `pairs` number these.
+    involved, at = np.unique(candidates, return_inverse=True)
     rows, pairs = rows[involved], at.reshape(-1, 2)
     small, plain = small[rows], plain[rows]
     textured = np.minimum(texture(plain) / TEXTURE, 1)[pairs].min(axis=1)
     least = FLAT_SIMILARITY + (SIMILARITY - FLAT_SIMILARITY) * textured
     shift = MOST_SHIFT * textured
-    alike = _alike(plain[..., None], pairs, shift, reporter)
-    pairs, alike, shift = (kept[alike >= least] for kept in (pairs, alike, shift))
-    alike = np.minimum(alike, _alike(small, pairs, shift, reporter))
-    pairs, alike = pairs[alike >= SIMILARITY], alike[alike >= SIMILARITY]
+    # Grey first, which has a third of the values to align.
+    similarities = _similarities(plain[..., None], pairs, shift, reporter)
+    pairs, similarities, shift = (values[similarities >= least] for values in (pairs, similarities, shift))
+    similarities = np.minimum(similarities, _similarities(small, pairs, shift, reporter))
+    pairs, similarities = pairs[similarities >= SIMILARITY], similarities[similarities >= SIMILARITY]
     involved, at = np.unique(pairs, return_inverse=True)
-    content = np.stack([without_bars(plain[row]) for row in involved]) if len(pairs) else plain[:0]
-    shift = np.full(len(pairs), MOST_SHIFT)
-    kept = (
-        _alike(content[..., None], at.reshape(-1, 2), shift, reporter) >= CONTENT_SIMILARITY
-    )  # else only bars are alike
-    found = zip(*rows[pairs[kept]].T.tolist(), alike[kept].round(3).tolist(), strict=True)
-    return sorted(found, key=lambda pair: (-pair[2], pair))
+    content = np.stack([without_bars(plain[i]) for i in involved]) if len(pairs) else plain
+    inside = _similarities(content[..., None], at.reshape(-1, 2), np.full(len(pairs), MOST_SHIFT), reporter)
+    is_near = inside >= CONTENT_SIMILARITY  # else only their bars are alike
+    near = zip(*rows[pairs[is_near]].T.tolist(), similarities[is_near].round(3).tolist(), strict=True)
+    return sorted(near, key=lambda pair: (-pair[2], pair))
 
 
 def texture(plain: NDArray[np.uint8]) -> Floats:
@@ -111,21 +110,22 @@ def texture(plain: NDArray[np.uint8]) -> Floats:
 
     It is the median distance of a pixel from the mean of its four neighbours, over the standard deviation.
     """
-    found = np.zeros(len(plain), dtype=np.float32)
-    for i, one in enumerate(plain.astype(np.float32)):
-        around = (one[:-2, 1:-1] + one[2:, 1:-1] + one[1:-1, :-2] + one[1:-1, 2:]) / 4
-        found[i] = np.median(np.abs(one[1:-1, 1:-1] - around)) / max(float(one.std()), 1)
-    return found
+    textures = np.zeros(len(plain), dtype=np.float32)
+    for i, image in enumerate(plain.astype(np.float32)):
+        around = (image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]) / 4
+        textures[i] = np.median(np.abs(image[1:-1, 1:-1] - around)) / max(float(image.std()), 1)
+    return textures
 
 
-def _alike(small: NDArray[np.uint8], pairs: Rows, shift: Floats, reporter: ProgressReporter) -> NDArray[np.float64]:
-    """Return each pair's similarity, some pairs at a time."""
-    found = np.zeros(len(pairs))
+def _similarities(
+    small: NDArray[np.uint8], pairs: Rows, shift: Floats, reporter: ProgressReporter
+) -> NDArray[np.float64]:
+    similarities = np.zeros(len(pairs))
     starts = range(0, len(pairs), PAIRS_AT_A_TIME)
     for start in reporter.batches(starts, len(starts)):
         part = slice(start, start + PAIRS_AT_A_TIME)
-        found[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]], shift[part])
-    return found
+        similarities[part] = similarity(small[pairs[part, 0]], small[pairs[part, 1]], shift[part])
+    return similarities
 
 
 def _coarse(small: NDArray[np.uint8]) -> Floats:
@@ -140,27 +140,20 @@ def _coarse(small: NDArray[np.uint8]) -> Floats:
 
 def _candidates(hashes: NDArray[np.uint64], coarse: Floats, reporter: ProgressReporter) -> Rows:
     """Return pairs (P, 2) of which few bits differ and whose coarse pixels agree; of very many, the nearest."""
-    found = [(pairs, bits) for pairs, bits in _close(hashes, coarse, reporter) if len(pairs)]
-    if not found:
-        return np.empty((0, 2), dtype=np.int64)
-    pairs, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    most = max(10_000, MOST_FOR_EACH * len(hashes))
-    return pairs if len(pairs) <= most else pairs[np.argsort(bits, kind="stable")[:most]]
-
-
-def _close(
-    hashes: NDArray[np.uint64], coarse: Floats, reporter: ProgressReporter
-) -> Iterator[tuple[Rows, NDArray[np.uint8]]]:
-    """Yield pairs and the number of bits in which they differ, block by block: about a nanosecond a pair."""
+    pairs_of_blocks, bits_of_blocks = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.uint8)]
     tops = range(0, len(hashes), BLOCK)
-    for top in reporter.batches(tops, len(tops)):
+    for top in reporter.batches(tops, len(tops)):  # in blocks, for memory's sake: about a nanosecond a pair
         for left in range(top, len(hashes), 16 * BLOCK):
             differ = np.bitwise_count(hashes[top : top + BLOCK, None] ^ hashes[None, left : left + 16 * BLOCK])
             above, beside = np.divmod(np.flatnonzero(differ <= MOST_BITS), differ.shape[1])
             first, second = above + top, beside + left
             agree = first < second
             agree[agree] = np.einsum("pk,pk->p", coarse[first[agree]], coarse[second[agree]]) >= COARSE_CORRELATION
-            yield np.stack([first[agree], second[agree]], axis=1), differ[above[agree], beside[agree]]
+            pairs_of_blocks.append(np.stack([first[agree], second[agree]], axis=1))
+            bits_of_blocks.append(differ[above[agree], beside[agree]])
+    pairs, bits = np.concatenate(pairs_of_blocks), np.concatenate(bits_of_blocks)
+    most = max(10_000, MOST_FOR_EACH * len(hashes))
+    return pairs if len(pairs) <= most else pairs[np.argsort(bits, kind="stable")[:most]]
 
 
 def similarity(
@@ -172,12 +165,13 @@ def similarity(
     alignments (of the first, where that is enough for any), by `shift` pixels at the most. All channels have one
     contrast and one brightness.
     """
-    one, other = (np.moveaxis(images, -1, 1).astype(np.float32) for images in (first, second))
-    most = np.broadcast_to(np.asarray(shift, dtype=np.float32), len(one))[:, None]
-    found = _agreement(one, other, most)
-    if len(unsure := np.flatnonzero(found < FLAT_SIMILARITY)):
-        found[unsure] = np.maximum(found[unsure], _agreement(other[unsure], one[unsure], most[unsure]))
-    return np.asarray(found, dtype=np.float64)
+    source, target = (np.moveaxis(images, -1, 1).astype(np.float32) for images in (first, second))
+    most = np.broadcast_to(np.asarray(shift, dtype=np.float32), len(source))[:, None]
+    agreement = _agreement(source, target, most)
+    if len(unsure := np.flatnonzero(agreement < FLAT_SIMILARITY)):
+        swapped = _agreement(target[unsure], source[unsure], most[unsure])
+        agreement[unsure] = np.maximum(agreement[unsure], swapped)
+    return np.asarray(agreement, dtype=np.float64)
 
 
 def _agreement(source: Floats, target: Floats, most: Floats) -> Floats:
@@ -200,6 +194,7 @@ def _agreement(source: Floats, target: Floats, most: Floats) -> Floats:
         terms = (moved, np.ones_like(moved), right, right * axis, down, down * axis[:, None])
         design = np.stack([term[inner].reshape(pairs, -1) for term in terms], axis=1)
         telling = design * tells[:, None]
+        # A little ridge: without it, an image that does not change in one direction makes the equations singular.
         normal = telling @ design.transpose(0, 2, 1) + 1e-2 * np.eye(len(terms), dtype=np.float32)
         weights = np.linalg.solve(normal, telling @ wanted[:, :, None])
         explained = (weights.transpose(0, 2, 1) @ design)[:, 0]

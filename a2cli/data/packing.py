@@ -15,12 +15,12 @@ from a2cli.data.decode import ValueRange, is_cut_to_8_bits
 from a2cli.data.duplicates import groups_from
 from a2cli.data.items import Source
 from a2cli.data.listing import passed_over_in_words
-from a2cli.data.packer import Packer, fingerprint_of
+from a2cli.data.packer import fingerprint_of, write_pack
 from a2cli.errors import DataError
 from a2cli.progress import ProgressReporter
 from a2cli.user_folders import cache_folder
 
-PACKER_VERSION = 6
+PACKER_VERSION = 6  # a part of each pack's name: with another one, all images are packed anew
 
 
 @dataclass(frozen=True)
@@ -64,29 +64,37 @@ class Packed:
         )
 
     @property
+    def source_warnings(self) -> list[str]:
+        """What the source says of itself: what was decided, what it passed over and what it does not use."""
+        warnings = list(self.notes)
+        if passed_over := passed_over_in_words(self.passed_over):
+            warnings.append(f"passed over: {passed_over}")
+        if self.unused:
+            warnings.append(f"not used: {', '.join(self.unused)}")
+        return warnings
+
+    @property
     def warnings(self) -> list[str]:
         """What a user should know of how the images were read."""
-        found = list(self.notes)
-        if said := passed_over_in_words(self.passed_over):
-            found.append(f"passed over: {said}")
-        if self.unused:
-            found.append(f"not used: {', '.join(self.unused)}")
+        warnings = self.source_warnings
         if self.scaling:
-            found.append(self.scaling)
+            warnings.append(self.scaling)
         if count := sum(map(is_cut_to_8_bits, self.modes)):
-            found.append(f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read")
+            warnings.append(
+                f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read"
+            )
         side = self.images.shape[1]
         if enlarged := [i for i, size in enumerate(self.sizes) if 2 * max(size) <= side]:
             width, height = self.sizes[enlarged[0]]
-            found.append(
+            warnings.append(
                 f"{len(enlarged)} of {len(self.names)} images are enlarged to {side}x{side} pixels, as "
                 f"{self.names[enlarged[0]]} of {width}x{height}"
             )
         if count := len(self.constant):
-            found.append(f"{count} image{'s' * (count > 1)} of one single value, as {self.constant[0]}")
+            warnings.append(f"{count} image{'s' * (count > 1)} of one single value, as {self.constant[0]}")
         if count := len(self.skipped):
-            found.append(f"{count} damaged file{'s' * (count > 1)} left out, as {self.skipped[0]}")
-        return found
+            warnings.append(f"{count} damaged file{'s' * (count > 1)} left out, as {self.skipped[0]}")
+        return warnings
 
 
 def pack(
@@ -104,8 +112,7 @@ def pack(
 
     Images of more than 8 bits are scaled by `value_range`, or all by one that the data set itself gives.
     Raises DataError for a file that cannot be used (with `skip_damaged`, for none left; `may_skip` says whether the
-    command has that flag), and for a cache that
-    cannot be read or written; what could not be read is left as it is.
+    command has that flag), and for a cache that cannot be read or written; what could not be read is left as it is.
     """
     folder, other = (_folder(source, size, fit, skip, value_range) for skip in (skip_damaged, not skip_damaged))
     try:
@@ -117,7 +124,7 @@ def pack(
             if folder.exists():
                 reporter.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
-            Packer(source, size, fit, skip_damaged, threads, reporter, may_skip).write(folder, value_range)
+            write_pack(folder, source, size, fit, skip_damaged, threads, reporter, value_range, may_skip)
             packed = _open(folder, source, reporter)
     except OSError as error:
         raise DataError(
@@ -146,6 +153,7 @@ def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | 
         if hashlib.sha256(text.encode()).hexdigest() != (folder / "index.sha256").read_text():
             return None
         index: dict[str, Any] = json.loads(text)
+        # Copy-on-write: torch warns of arrays that may not be written, and what is packed stays as it is.
         images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=tuple(index.pop("shape")))
         fingerprint = fingerprint_of(folder / "images.u8", images.shape, index["labels"], reporter)
         if fingerprint != index["fingerprint"]:
@@ -153,7 +161,7 @@ def _open(folder: Path, source: Source, reporter: ProgressReporter) -> Packed | 
         index["labels"] = np.array(index["labels"], dtype=np.int64)
         index["class_names"] = tuple(index["class_names"])
         groups = groups_from(index.pop("identical"), len(images))
-        index["sizes"] = [(width, height) for width, height in index["sizes"]]
+        index["sizes"] = [tuple(size) for size in index["sizes"]]
         index["value_range"] = index["value_range"] and tuple(index["value_range"])
         return Packed(images=images, groups=groups, **index)
     except (FileNotFoundError, ValueError, KeyError, TypeError):

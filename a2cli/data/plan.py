@@ -6,8 +6,6 @@ Imports nothing heavy.
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from a2cli.data.folders import list_folder
@@ -20,19 +18,11 @@ from a2cli.text import printable
 MOST_HEADER = 100 << 20  # bytes, as safetensors has it
 
 
-@dataclass(frozen=True)
-class DataPlan:
-    """What data holds, line by line, and the parts of a split that it came with; None where reading it would tell."""
+def plan_data(data: str | None, features: str | None = None) -> tuple[list[str], frozenset[str] | None]:
+    """Return what `--data` names, line by line, and the parts of a split that it came with.
 
-    lines: Sequence[str]
-    given: frozenset[str] | None
-
-
-def plan_data(data: str | None, features: str | None = None) -> DataPlan:
-    """Return what `--data` names: images, classes, parts, and what is passed over or not used.
-
-    Only folders and manifests, which are listed at once, have lines. With `features` the parts are that file's. Raises
-    DataError as reading them would.
+    Only folders and manifests, which are listed at once, have lines. The parts are None where only reading would tell;
+    with `features` they are that file's. Raises DataError as reading them would.
     """
     path = Path(data or "")
     of_file = _of_features(Path(features)) if features else None
@@ -44,19 +34,19 @@ def plan_data(data: str | None, features: str | None = None) -> DataPlan:
         elif data and (path.suffix or path.name != data) and not path.exists():  # no data set's name
             raise MissingDataError(f"--data {printable(data)}: {missing(data)}", data)
         else:
-            return DataPlan([], of_file if features else _of_others(data or "", path))
+            return [], of_file if features else _of_others(data or "", path)
     except OSError as error:
         raise DataError(f"--data {printable(str(error.filename or path))}: cannot be read ({error.strerror})") from None
     parts = Counter(part for *_, part in listing.files)
-    return DataPlan(_lines(listing, parts), of_file if features else frozenset(parts) - {""})
+    return _lines(listing, parts), of_file if features else frozenset(parts) - {""}
 
 
 def _lines(listing: Listing, parts: Counter[str]) -> list[str]:
     split = f" ({', '.join(f'{part} {count}' for part, count in parts.items())})" * ("" not in parts)
     classes = len({label for _, label, _ in listing.files})
     lines = [f"Data: {counted(len(listing.files), 'image')} of {classes} classes{split}"]
-    if said := passed_over_in_words(listing.passed_over, all_of_it=True):
-        lines.append(f"Passed over: {said}")
+    if passed_over := passed_over_in_words(listing.passed_over, all_of_it=True):
+        lines.append(f"Passed over: {passed_over}")
     if listing.unused:
         lines.append(f"Not used: {', '.join(listing.unused)}")
     return [*lines, *(f"Note: {note}" for note in listing.notes)]
@@ -79,7 +69,7 @@ def _of_others(data: str, path: Path) -> frozenset[str] | None:
 def _of_features(path: Path) -> frozenset[str] | None:
     """Return the parts of the split that a features file says its images came with."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # by hand, as the safetensors library imports numpy
             size = int.from_bytes(file.read(8), "little")
             about = json.loads(json.loads(file.read(min(size, MOST_HEADER)))["__metadata__"]["a2"])
         return frozenset(map(str, about["splits"])) - {""}

@@ -1,23 +1,23 @@
-"""Where images come from, by the name given as `--data`: folders, manifests, arrays, and sets by name."""
+"""Where images come from, by what `--data` says: folders, manifests, arrays, and sets by name."""
 
-import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.data.arrays import read_arrays
-from a2cli.data.decode import read_image
+from a2cli.data.decode import Decoded, read_image
+from a2cli.data.download_progress import told_to
 from a2cli.data.folders import list_folder
-from a2cli.data.items import Items, Source
+from a2cli.data.items import Items, Source, items_of
 from a2cli.data.listing import BUILT_IN, TORCHVISION, Listing
 from a2cli.data.manifests import list_manifest
-from a2cli.data.named_sets import drawn_set, torchvision_set
-from a2cli.errors import DataError, MissingDataError, missing
+from a2cli.errors import DataError, MissingDataError, missing, nearest
 from a2cli.progress import ProgressReporter
 from a2cli.text import printable
 from a2cli.user_folders import data_folder
 
+TORCHVISION_BY_FLAG = {"CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST"}  # their second argument is `train`
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
-__all__ = ["Items", "Source", "find_source"]
 
 
 def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
@@ -29,50 +29,93 @@ def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
         raise DataError("--data: expected a folder, a file or a data set's name, got nothing")
     if reporter:
         reporter.phase(f"listing the images of {printable(data)}", "reading images", brief=True)
-    path = Path(data)
-    by_name = {name.lower(): name for name in TORCHVISION}
+    path, name = Path(data), data.lower()
+    torchvision_names = dict(zip(map(str.lower, TORCHVISION), TORCHVISION, strict=True))
     try:
         if path.is_dir():
-            named = data in (*BUILT_IN, "paintings") or data.lower() in by_name
-            return _from_listing(path, path, list_folder(path), [f"{OWN_FOLDER} {path.resolve()}"] * named)
+            is_named = data in (*BUILT_IN, "paintings") or name in torchvision_names
+            return _from_listing(path, path, list_folder(path), [f"{OWN_FOLDER} {path.resolve()}"] * is_named)
         if path.suffix.lower() == ".csv" and path.is_file():
-            return _from_listing(path, path.parent, list_manifest(path), [])
+            return _from_listing(path, path.parent, list_manifest(path))
         if path.suffix.lower() == ".npz" and path.is_file():
             return Source(printable(data), f"{path.resolve()} {_stamp(data)}", lambda _: read_arrays(path))
-        if data.lower() in BUILT_IN:
-            return drawn_set(data.lower())
-        if data.lower() == "paintings":
+        if name in BUILT_IN:
+            return _drawn_set(name)
+        if name == "paintings":
             folder = data_folder() / "paintings"
             if not folder.is_dir():
                 fetch = f"fetch them with 'a2 data get paintings' (into {folder})"
                 raise DataError(f"--data paintings: not there yet; {fetch}")
-            return _from_listing(folder, folder, list_folder(folder), [])
-        if data.lower() in by_name:
-            return torchvision_set(by_name[data.lower()])
+            return _from_listing(folder, folder, list_folder(folder))
+        if name in torchvision_names:
+            return _torchvision_set(torchvision_names[name])
         if path.exists():
             raise DataError(f"--data {printable(data)}: expected a folder, a .csv manifest or an .npz file")
     except OSError as error:
         raise DataError(f"--data {printable(error.filename or data)}: cannot be read ({error.strerror})") from None
     if path.suffix or path.name != data:
         raise MissingDataError(f"--data {printable(data)}: {missing(data)}", data)
-    names = [*BUILT_IN, "paintings", *by_name]
-    close = difflib.get_close_matches(data.lower(), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else missing(data).removeprefix("does not exist")
+    names = [*BUILT_IN, "paintings", *torchvision_names]
+    hint = nearest(name, names) or missing(data).removeprefix("does not exist")
     hint = hint or f" (names known: {', '.join(names)})"
     raise MissingDataError(f"--data: no file, folder or data set named {printable(data)!r}{hint}", data)
 
 
-def _from_listing(label: Path, root: Path, listing: Listing, notes: list[str]) -> Source:
+def _drawn_set(name: str) -> Source:
+    def items(reporter: ProgressReporter) -> Items:
+        from a2cli.drawn_sets.atelier import draw_atelier
+        from a2cli.drawn_sets.portraits import draw_portraits
+
+        reporter.step("drawing the images")
+        drawn = {"atelier": draw_atelier, "portraits": draw_portraits}[name](reporter=reporter)
+        reporter.step("")
+        return items_of(drawn.images, drawn.labels, drawn.class_names, drawn.names)
+
+    return Source(name, f"{name} 1", items)  # 1: of the drawings; with another number all are packed anew
+
+
+def _torchvision_set(name: str) -> Source:
+    def items(reporter: ProgressReporter) -> Items:
+        from torchvision import datasets
+
+        folder, kind = str(data_folder() / "torchvision"), getattr(datasets, name)
+        test_part = False if name in TORCHVISION_BY_FLAG else "test"
+        reporter.step(f"fetching them into {folder}")
+        try:
+            with told_to(reporter, datasets.utils):
+                # The defaults are the training parts, of OxfordIIITPet train and val together.
+                train, test = kind(folder, download=True), kind(folder, test_part, download=True)
+        except (OSError, RuntimeError, ImportError) as error:  # some sets need SciPy
+            reason = " ".join(str(error).split())[:120]
+            raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({reason})") from None
+        parts = {"train": train, "test": test}
+        images = [(part, i) for part, data in parts.items() for i in range(len(data))]
+        reporter.step("reading the labels")
+        labels = [int(parts[part][i][1]) for part, i in reporter.batches(images, len(images))]
+        reporter.step("")
+        classes = getattr(train, "classes", None) or sorted({str(label) for label in labels}, key=int)
+
+        def image(number: int) -> Decoded:
+            part, i = images[number]
+            stored = parts[part][i][0]
+            return Decoded(stored.convert("RGB"), stored.mode, stored.size)
+
+        names = [f"{part}/{i:06d}" for part, i in images]
+        return Items(tuple(classes), names, labels, [part for part, _ in images], image)
+
+    return Source(name, f"torchvision {name}", items)
+
+
+def _from_listing(label: Path, root: Path, listing: Listing, notes: Sequence[str] = ()) -> Source:
     classes = sorted({name for _, name, _ in listing.files})
     index = {name: i for i, name in enumerate(classes)}
     lines = [f"{path}\t{name}\t{split}\t{_stamp(path)}" for path, name, split in listing.files]
-    paths = [path for path, _, _ in listing.files]
     items = Items(
         class_names=tuple(map(printable, classes)),
-        names=[printable(_below(path, root)) for path in paths],
+        names=[printable(_below(path, root)) for path, _, _ in listing.files],
         labels=[index[name] for _, name, _ in listing.files],
         splits=[split for _, _, split in listing.files],
-        image=lambda i: read_image(paths[i]),
+        image=lambda i: read_image(listing.files[i][0]),
     )
     return Source(
         label=printable(str(label)),
@@ -87,7 +130,7 @@ def _from_listing(label: Path, root: Path, listing: Listing, notes: list[str]) -
 def _below(path: str, root: Path) -> str:
     """Return a file's path from a folder on, the same on each system; from the root on where it is on another drive."""
     try:
-        return Path(os.path.relpath(path, root)).as_posix()
+        return Path(os.path.relpath(path, root)).as_posix()  # Path.relative_to takes no "..", as manifests may have
     except ValueError:  # Windows
         return Path(path).as_posix()
 

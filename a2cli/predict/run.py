@@ -63,11 +63,10 @@ def predict(
     ensemble = find_ensemble(settings.run, device)
     for gone in rows_gone(ensemble.folders):
         reporter.warn(gone)
-    named = find_images(settings.image)
-    images, broken = named.images, named.broken
+    images, broken, passed_over = find_images(settings.image)
     if picture is not None:
         _check_picture(picture, images, overwrite=overwrite)
-    notes = ensemble.warnings + named.notes + _notes(settings, len(ensemble.card.class_names), len(images), picture)
+    notes = ensemble.warnings + passed_over + _notes(settings, len(ensemble.card.class_names), len(images), picture)
     for note in notes:
         reporter.warn(note)
     count = settings.batch_size

@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from a2cli.data.decode import DamagedImageError, decode, to_square
+from a2cli.data import decode
 from a2cli.errors import DataError, SettingsError
 from a2cli.progress import ProgressReporter
 from a2cli.text import printable
@@ -33,8 +33,9 @@ class SaliencyMaps:
 def read_image(file: str, viewed: InspectedNetwork) -> Tensor:
     """Return an image as the network takes it, (S, S, 3) uint8; raises DataError for what is none."""
     try:
-        return torch.from_numpy(to_square(decode(file, viewed.value_range), viewed.image_size, viewed.fit).copy())
-    except DamagedImageError as error:
+        image = decode.read_image(file).rgb(viewed.value_range)
+        return torch.from_numpy(decode.to_square(image, viewed.image_size, viewed.fit).copy())
+    except decode.DamagedImageError as error:
         raise DataError(f"--image {printable(file)}: {error}") from None
 
 
