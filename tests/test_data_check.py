@@ -41,6 +41,25 @@ def test_what_is_there_is_said(a2: A2, given: Path) -> None:
     assert contents(given) == before
 
 
+def test_class_folders_without_an_image_hide_nothing_else(a2: A2, given: Path) -> None:
+    """A training stops at the first; all that is wrong is found at once."""
+    (given / "train/empty").mkdir()
+    (given / "train/void").mkdir()
+    (given / "train/void/notes.txt").write_text("no image")
+    (given / "train/ada/torn.png").write_bytes(b"torn")
+    wrong = found_in(a2, given, status=3)["wrong"]
+    assert wrong[:2] == [
+        f"{given}/train/empty: a class folder without an image; fill it or remove it",
+        f"{given}/train/void: a class folder without an image (passed over: 1 .txt); fill it or remove it",
+    ]
+    assert wrong[2].startswith("1 damaged file, as train/ada/torn.png") and len(wrong) == 3
+    for part in ("train", "val", "test"):
+        shutil.rmtree(given / part / "bea")
+        shutil.rmtree(given / part / "ada")
+        (given / part / "ada").mkdir()
+    a2("data", "check", given).refused(3, "a class folder without an image")
+
+
 def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ended = a2("data", "check", given)

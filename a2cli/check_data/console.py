@@ -30,6 +30,7 @@ def show_data_check(check: DataCheck) -> None:
     table = table_of("", "found")
     table.columns[0].no_wrap, table.columns[1].overflow = True, "fold"
     table.add_row("sizes", _sizes(check.sizes))
+    table.add_row("compared at", f"{check.image_size}x{check.image_size} pixels (--image-size)")
     table.add_row("modes", _counts(check.modes) + (f"; {check.scaling}" if check.scaling else ""))
     table.add_row("passed over", _counts(check.passed_over))
     table.add_row("not used", ", ".join(check.unused) or "none")

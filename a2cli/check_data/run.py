@@ -21,7 +21,8 @@ def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck
 
     Writes nothing but the packed images in the cache.
     """
-    source = find_source(settings.data or "", reporter)
+    errors: list[str] = []
+    source = find_source(settings.data or "", reporter, errors)
     packed = pack(source, settings.image_size, settings.fit, True, cores(), reporter)
     by_class = {name: Counter[str]() for name in packed.class_names}
     for label, part in zip(packed.labels.tolist(), packed.splits, strict=True):
@@ -45,7 +46,7 @@ def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck
         single_valued=list(packed.constant),
         identical=groups,
         near_duplicates=near,
-        wrong=_errors(packed),
+        wrong=[*(error.removeprefix("--data ") for error in errors), *_errors(packed)],
         warnings=[*warnings, *near_notes(near), *_few(packed)],
     )
 

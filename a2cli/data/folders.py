@@ -24,8 +24,8 @@ from a2cli.text import printable
 NEITHER = f"a split's parts are understood by any usual name, {UNDERSTOOD}, train among them, and nothing beside them"
 
 
-def list_folder(root: Path) -> Listing:
-    """Return the labelled images in a folder.
+def list_folder(root: Path, errors: list[str] | None = None) -> Listing:
+    """Return the labelled images in a folder; class folders without an image are added to `errors`, if given.
 
     Raises DataError for a layout that is neither class folders nor a split of them, or half the one and half the
     other, and OSError for a folder that may not be read.
@@ -49,10 +49,12 @@ def list_folder(root: Path) -> Listing:
         notes = split_note(parts)
         for name, part in parts.items():
             walk.enter(folders[name])
-            files += _class_files(folders[name], walk.subfolders(folders[name]), walk, part)
+            files += _class_files(folders[name], walk.subfolders(folders[name]), walk, part, errors)
     else:
-        files += _class_files(str(root), folders, walk, "")
+        files += _class_files(str(root), folders, walk, "", errors)
         _check_no_splits_inside(folders, files, where)
+    if errors and not files:
+        raise DataError(errors[0])
     check_class_names({label for _, label, _ in files}, where, "class folders")
     check_same_classes(files, where)
     return Listing(files, dict(walk.passed_over), notes=notes)
@@ -75,7 +77,9 @@ def _check_parts(parts: dict[str, str], where: str) -> None:
         raise DataError(f"{where}: found {listed(parts)} and no train; {NEITHER}")
 
 
-def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> Iterator[tuple[str, str, str]]:
+def _class_files(
+    root: str, classes: dict[str, str], walk: Walk, part: str, errors: list[str] | None
+) -> Iterator[tuple[str, str, str]]:
     if not classes:
         raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
     for name, folder in classes.items():
@@ -83,10 +87,12 @@ def _class_files(root: str, classes: dict[str, str], walk: Walk, part: str) -> I
         paths = list(walk.images(folder, f"{part}/{name}" if part else name))
         if not paths:
             others = passed_over_in_words(walk.passed_over - before, all_of_it=True)
-            raise DataError(
-                f"--data {printable(folder)}: a class folder without an image"
-                f"{f' (passed over: {others})' * bool(others)}; fill it or remove it"
+            without = (
+                f"a class folder without an image{f' (passed over: {others})' * bool(others)}; fill it or remove it"
             )
+            if errors is None:
+                raise DataError(f"--data {printable(folder)}: {without}")
+            errors.append(f"--data {printable(folder)}: {without}")
         yield from ((path, name, part) for path in paths)
 
 

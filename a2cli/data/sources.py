@@ -20,10 +20,11 @@ TORCHVISION_BY_FLAG = {"CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST"}
 OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
 
 
-def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
+def find_source(data: str, reporter: ProgressReporter | None = None, errors: list[str] | None = None) -> Source:
     """Return the source that `--data` names; one's own folder before any set of that name.
 
-    Raises DataError where there is none, or its layout is not one of labelled images.
+    With `errors`, class folders without an image are added to it rather than raised. Raises DataError where there is
+    none, or its layout is not one of labelled images.
     """
     if not data:
         raise DataError("--data: expected a folder, a file or a data set's name, got nothing")
@@ -34,7 +35,7 @@ def find_source(data: str, reporter: ProgressReporter | None = None) -> Source:
     try:
         if path.is_dir():
             is_named = data in (*BUILT_IN, "paintings") or name in torchvision_names
-            return _from_listing(path, path, list_folder(path), [f"{OWN_FOLDER} {path.resolve()}"] * is_named)
+            return _from_listing(path, path, list_folder(path, errors), [f"{OWN_FOLDER} {path.resolve()}"] * is_named)
         if path.suffix.lower() == ".csv" and path.is_file():
             return _from_listing(path, path.parent, list_manifest(path))
         if path.suffix.lower() == ".npz" and path.is_file():
