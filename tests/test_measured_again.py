@@ -275,7 +275,7 @@ def test_an_edited_normalization_is_refused(name: str, run: str, place: Path, a2
 
 
 def test_an_edited_normalization_changes_what_is_measured(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.train.measured_again._in_card", lambda *_: [])
+    monkeypatch.setattr("a2cli.train.remeasure._in_card", lambda *_: [])
     path = place / "cnn/model/model.json"
     card = json.loads(path.read_text())
     path.write_text(json.dumps({**card, "mean": [5.0, 5.0, 5.0]}))

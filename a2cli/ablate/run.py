@@ -25,12 +25,12 @@ from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.statistics.intervals import spread_of_shares
 from a2cli.statistics.pairs import pair_verdict
-from a2cli.train.remeasured import check_results
 from a2cli.train.run import task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
 from a2cli.training.verdict import on_same_images
 from a2cli.trials.ledger import TrialKey, TrialLedger
+from a2cli.trials.recheck import check_results
 from a2cli.trials.trials import Trial
 
 COMMAND = "ablate"

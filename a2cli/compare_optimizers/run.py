@@ -33,10 +33,10 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.statistics.intervals import spread_of_shares
 from a2cli.statistics.pairs import pair_verdicts
-from a2cli.train.remeasured import check_results
 from a2cli.train.workers import Workers
 from a2cli.training.images import Images, make_job
 from a2cli.training.verdict import on_same_images
+from a2cli.trials.recheck import check_results
 
 COMMAND = "compare-optimizers"
 TARGET_SHARE = 0.9

@@ -23,9 +23,9 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
-from a2cli.train.measured_again import JudgedOn, check_again
 from a2cli.train.over_runs import over_runs
-from a2cli.train.rechecked import check_training
+from a2cli.train.recheck import check_training
+from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
