@@ -23,9 +23,8 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import deciding, flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
-from a2cli.training.averaging import Average
 from a2cli.training.loop import monitored
-from a2cli.training.optimizers import Optimizer, ParamGroup
+from a2cli.training.optimizers import Average, Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
 
 
