@@ -32,8 +32,9 @@ from a2cli.statistics.intervals import wilson
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse, shown
 from a2cli.train.recheck import RESULT, ROUNDING_IMAGES, ROUNDING_LOSS
+from a2cli.training.by_class import judged_part
 from a2cli.training.loop import Evaluation, evaluate
-from a2cli.training.trial import judged, largest_class, without_duplicates
+from a2cli.training.trial import largest_class, without_duplicates
 
 # What the data's fingerprint (pixels and labels) does not settle: a file that was put beside the images since.
 BESIDE = {"passed_over", "skipped", "unused"}
@@ -205,7 +206,8 @@ class _Again:
         part = result.judged.part
         if part in self.evaluations:
             rows: NDArray[np.int64] = getattr(on.split, part)
-            again = judged(part, self.evaluations[part], rows, on.packed.class_names, on.packed.names, largest)
+            images = [on.packed.names[row] for row in rows]
+            again = judged_part(part, self.evaluations[part], largest, on.packed.class_names, images)
             for field, stated, measured in [*self._judged(result.judged, again), *self._mistakes(part, rows)]:
                 yield f"judged.{field}", stated, measured
 

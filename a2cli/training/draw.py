@@ -51,14 +51,14 @@ def draw_near_duplicates(
     run: Run, pairs: Sequence[NearDuplicate], images: Sequence[str], pictures: NDArray[np.uint8] | None
 ) -> None:
     """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
-    from a2cli.training.near_duplicates_figure import near_duplicates
+    from a2cli.training import figures as plots
 
     shown = pairs[:MOST_SHOWN]
     if not shown or pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
     drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
-    run.save_figure("near-duplicates", partial(near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
+    run.save_figure("near-duplicates", partial(plots.near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
 
 
 def draw_training(

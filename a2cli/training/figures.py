@@ -21,6 +21,7 @@ from a2cli.figures.common import (
     epochs,
     every,
     fitted,
+    fitted_end,
     legend_above,
     logarithmic,
     new_axes,
@@ -36,6 +37,7 @@ from a2cli.figures.common import (
     width_of,
 )
 from a2cli.formats import counted, in_percent
+from a2cli.reports.data_results import NearDuplicate
 from a2cli.reports.training_results import ClassScore, EpochLog, JudgedPart, Mistake, TrainingResult, repeated_by
 from a2cli.statistics.intervals import wilson
 
@@ -263,4 +265,22 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str
         axes.text(left, top + 0.18, answer, fontsize=8, color=INK, va="baseline")
         axes.text(left, top + 0.33, truth, fontsize=8, color=INK, va="baseline")
         place(axes, image, left, top + words - 0.02, tile, tile)
+    return figure
+
+
+def near_duplicates(images: NDArray[np.uint8], pairs: Sequence[NearDuplicate]) -> Figure:
+    """Draw pairs of images (P, 2, H, W, 3) with their names, the parts of the split they are in, and how similar."""
+    columns, tile, words, gap = 3, 1.3, 0.62, 0.25
+    rows, wide = -(-len(pairs) // columns), 2 * tile + gap
+    figure, axes, head = page(columns * (wide + gap), rows * (tile + words) + 0.05,
+                              "Nearly identical images, the worst pairs")  # fmt: skip
+    for i, (both, pair) in enumerate(zip(images, pairs, strict=True)):
+        left, top = gap / 2 + i % columns * (wide + gap), head + i // columns * (tile + words)
+        for k, image in enumerate(both):
+            place(axes, image, left + k * (tile + 0.05), top, tile, tile)
+        lines = [f"{fitted_end(name, wide - width_of(part, 6.5) - 0.1, 6.5)}  {part}" for name, part in (
+            (pair.first, pair.first_part), (pair.second, pair.second_part))]  # fmt: skip
+        lines.append(f"similarity {pair.similarity:.3f}{'' if pair.same_class else ', two labels'}")
+        for k, line in enumerate(lines):
+            axes.text(left, top + tile + 0.14 + 0.13 * k, line, fontsize=6.5, color=INK, va="baseline")
     return figure

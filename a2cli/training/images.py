@@ -19,8 +19,7 @@ from a2cli.runtime import Streams
 from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
-from a2cli.training.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
-from a2cli.training.few_images import few_note
+from a2cli.training.data_notes import MOST_LISTED, few_note, identical_notes, near_notes, near_pairs
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from a2cli.errors import DataError, DivergedError
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report, new_report
-from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
+from a2cli.reports.training_results import Accuracy, TrainingResult, TrainingResults
 from a2cli.runs.checkpoints import save_frame
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, environment, repeats
@@ -162,6 +161,7 @@ def _train(progress: TrainState, run: Run, reporter: ProgressReporter) -> None:
 def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
     job, names = progress.job, progress.job.card.class_names
     largest = largest_class(job.train.data.labels, len(names))
+    rows = job.held_out[1 if test else 0]
     return TrainingResult(
         seed=job.training.seed,
         parameters=sum(p.numel() for p in progress.whole.parameters()),
@@ -176,9 +176,7 @@ def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Eval
         last_val_accuracy=progress.history[-1].val_accuracy,
         majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
         test=wilson(test.correct, len(test.labels)) if test else None,
-        judged=judged("test", test, job.held_out[1], names, job.names, largest)
-        if test
-        else judged("val", val, job.held_out[0], names, job.names, largest),
+        judged=judged_part("test" if test else "val", test or val, largest, names, [job.names[row] for row in rows]),
         folder=".",
         val_without_duplicates=without_duplicates(val, job.repeated[0]),
         test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
@@ -190,22 +188,9 @@ def largest_class(labels: Tensor, classes: int) -> int:
     return int(torch.bincount(labels, minlength=classes).argmax())
 
 
-def judged(
-    part: Literal["val", "test"],
-    found: Evaluation,
-    rows: NDArray[np.int64],
-    classes: Sequence[str],
-    names: Sequence[str],
-    largest: int,
-) -> JudgedPart:
-    """Return the results by class of what a network answered to these rows of the images that have these names."""
-    own = [names[row] for row in rows.tolist()]
-    return judged_part(part, found.probabilities, found.labels, largest, classes, own)
-
-
-def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
+def without_duplicates(evaluation: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
     """Return the accuracy on the images not seen before; None where none was, or all were."""
     if not repeated.any() or repeated.all():
         return None
-    right = (found.answers == found.labels).numpy()[~repeated]
+    right = (evaluation.answers == evaluation.labels).numpy()[~repeated]
     return wilson(int(right.sum()), len(right))

@@ -1,9 +1,10 @@
-"""What is said of identical and nearly identical images: notes for people, and the pairs that a report lists."""
+"""What is said of the data: images that are (nearly) identical, and classes with too few. Needs no torch."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from a2cli.data.duplicates import identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
@@ -11,6 +12,7 @@ from a2cli.formats import counted
 from a2cli.reports.data_results import NearDuplicate
 
 MOST_LISTED = 50  # pairs in a report
+FEW, MOST_NAMED = 5, 5  # images of a class; classes that a warning names
 
 
 def identical_notes(packed: Packed, duplicates: str) -> list[str]:
@@ -67,3 +69,17 @@ def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
     labels = f", {others} under two labels" if others else ""
     many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
     return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]
+
+
+def few_note(part: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Name the classes with too few images in a part of the data to say anything of them; nothing where all have."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    none = [name for name, count in zip(classes, counts, strict=True) if not count]
+    few = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]
+    said = [f"no image of {_some(none)}"] * bool(none) + [f"fewer than {FEW} images of {_some(few)}"] * bool(few)
+    return f"{part}: {' and '.join(said)}, so next to nothing is known of how well these are recognised" if said else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more classes" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
