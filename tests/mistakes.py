@@ -28,10 +28,10 @@ class Mistake(NamedTuple):
 MISTAKES = [
     # What is printed
     Mistake("train-cnn: accuracy and interval swapped", "train/console.py",
-            '{share.count}", f"{share.value:.3f}", interval(share))',
-            '{share.count}", interval(share), f"{share.value:.3f}")'),
+            '{share.count}", f"{share.value:.3f}", interval(share)',
+            '{share.count}", interval(share), f"{share.value:.3f}"'),
     Mistake("train-cnn: training and validation swapped", "train/console.py",
-            '{"training": only.train}', '{"training": only.val}'),
+            '{"training": result.train}', '{"training": result.val}'),
     Mistake("train-cnn: the last epoch's accuracy is the kept one's", "train/console.py",
             '("validation, last epoch", results.last_val)', '("validation, last epoch", results.val)'),
     Mistake("the deviation is the mean", "formats.py", "± {found.deviation:", "± {found.mean:"),

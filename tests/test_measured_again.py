@@ -127,7 +127,7 @@ def forge(folder: Path, change: Callable[[TrainingResult], TrainingResult] = all
     report, settings = read_report(folder), training_of("--run", str(folder))
     assert report is not None and isinstance(report.results, TrainingResults)
     result = change(report.results.runs[0])
-    verdict = training_verdict([result], [*report.history.values()], settings.training.monitor, settings=settings)
+    verdict = training_verdict([result], [*report.history.values()], settings)
     report = replace(report, results=replace(report.results, runs=[result], verdict=verdict))
     if report.transfer:
         probes = [replace(one, test=result.test) if one.answer == OWN_HEAD else one for one in report.transfer.probes]

@@ -113,7 +113,7 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     rows = [*_by_counts(result, report), *_by_epochs(result, history, settings, [stage.epochs for stage in stages])]
     rows += _curve_reads(file, report, tested, "history")
     if history and len(history) >= max(result.kept_epoch, 1):
-        verdict = training_verdict([result], [history], settings.training.monitor, settings=settings)
+        verdict = training_verdict([result], [history], settings)
         rows += _in_words(report.results.verdict, replace(report.results, verdict=verdict))
     yield from compare(file, rows)
     yield from in_files(folder, report, result, history, settings, _identity(report, settings))

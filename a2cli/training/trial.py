@@ -70,7 +70,7 @@ def run_trial(
         train = evaluate(progress.model, job.train.data, job.training, job.device, reporter)
         result = replace(_result(progress, train, val, test), weights_sha256=weights)
         history = {str(job.training.seed): progress.history}
-        verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
+        verdict = training_verdict([result], [progress.history], job.settings)
         report = replace(
             report,
             status="running" if more else "done",

@@ -128,7 +128,7 @@ class Finetuning:
             epochs = counted_through(stages)
             history = {str(result.seed): [log for logs in epochs for log in logs]}
             run.start_metrics(history[str(result.seed)])
-            verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
+            verdict = training_verdict([result], list(history.values()), alone)
             said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
             report = replace(
                 report,
