@@ -80,7 +80,7 @@ def fit(
         began, rate = time.perf_counter(), schedule.learning_rate(epoch)
         total_loss, answers, truths = 0.0, [], []
         model.train()
-        torch.manual_seed(streams.derive("dropout", epoch))
+        torch.manual_seed(streams.derive("dropout", epoch))  # the one seed that `nn.Dropout` draws by
         batches = train.batches(settings.batch_size, streams, epoch)
         for step, (images, labels) in enumerate(reporter.batches(batches, steps)):
             images, labels = images.to(device), labels.to(device)
