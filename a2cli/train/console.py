@@ -100,7 +100,9 @@ def _rows_of_several(results: TrainingResults, read: str) -> Iterator[tuple[str,
         ("  without duplicates", results.test_without_duplicates),
         *(measures if judged == "test" else ()),
     ]
-    yield from ((name, str(one.n), mean_and_deviation(one), interval(one)) for name, one in spreads if one)
+    yield from (
+        (name, str(spread.n), mean_and_deviation(spread), interval(spread)) for name, spread in spreads if spread
+    )
 
 
 def _classes(names: Sequence[str]) -> str:
@@ -111,17 +113,19 @@ def _classes(names: Sequence[str]) -> str:
 
 def show_classes(console: "Console", judged: JudgedPart) -> None:
     """Print the results by class, of many classes the worst, and which class is most often taken for which."""
-    scores = [one for one in judged.classes if one.precision is not None or one.recall is not None]
+    scores = [score for score in judged.classes if score.precision is not None or score.recall is not None]
     if not scores:
         return  # a report of an earlier version
-    some = sorted(scores, key=lambda one: one.f1 or 0.0)[:MOST_CLASSES] if len(scores) > MOST_CLASSES else scores
+    worst = sorted(scores, key=lambda score: score.f1 or 0.0)[:MOST_CLASSES] if len(scores) > MOST_CLASSES else scores
     name, *others = CLASSES
-    console.print(table_from([replace(name, title=f"{PARTS[judged.part]} by class"), *others], some))
-    if len(some) < len(scores):
-        console.print(f"The {len(some)} of {len(judged.classes)} classes with the lowest F1; all: figures/classes.csv.")
+    console.print(table_from([replace(name, title=f"{PARTS[judged.part]} by class"), *others], worst))
+    if len(worst) < len(scores):
+        console.print(
+            f"The {len(worst)} of {len(judged.classes)} classes with the lowest F1; all: figures/classes.csv."
+        )
     mistakes = [(n, sum(row.values()), truth, answer) for truth, row in judged.confusion.items()
                 for answer, n in row.items() if answer != truth and n > 1]  # fmt: skip
     if mistakes:
-        most = sorted(mistakes, key=lambda one: (-one[0], one[1]))[:MOST_MISTAKES]
-        said = ", ".join(f"{truth} as {answer} ({n} of {count})" for n, count, truth, answer in most)
-        console.print(f"Most frequent mistakes: {said}.")
+        most = sorted(mistakes, key=lambda mistake: (-mistake[0], mistake[1]))[:MOST_MISTAKES]
+        shown = ", ".join(f"{truth} as {answer} ({n} of {count})" for n, count, truth, answer in most)
+        console.print(f"Most frequent mistakes: {shown}.")

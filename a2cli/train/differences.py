@@ -41,8 +41,8 @@ def refuse(differences: Sequence[Difference]) -> None:
 def compare(file: Path, rows: Iterable[Row]) -> Iterator[Difference]:
     """Yield the rows, or what is inside them, whose two values differ."""
     for field, stated, derived, by in rows:
-        for path, one, other in _unequal(field, stated, derived):
-            yield Difference(file, path, one, other, by)
+        for difference in _unequal(field, stated, derived):
+            yield Difference(file, *difference, by)
 
 
 def _unequal(path: str, stated: Any, derived: Any) -> Iterator[tuple[str, object, object]]:

@@ -165,7 +165,7 @@ def _by_class(result: TrainingResult) -> Iterator[Row]:
     right = [row[i] for i, row in enumerate(matrix)]
     names = [score.name for score in judged.classes]
     scores = [class_score(*row) for row in zip(names, counts, answered, right, strict=True)]
-    derived: dict[str, object] = {"classes": [ClassScore(one.name, one.count, one.correct) for one in scores]}
+    derived: dict[str, object] = {"classes": [ClassScore(score.name, score.count, score.correct) for score in scores]}
     if judged.macro_f1 is not None and any(counts) and judged.calibration:  # earlier versions had nothing but counts
         derived = {"classes": scores, "macro_f1": macro_f1(scores), "balanced_accuracy": balanced_accuracy(scores)}
         derived |= {"calibration_error": calibration_error(judged.calibration)}
@@ -188,7 +188,7 @@ def _mistakes(judged: JudgedPart) -> Iterator[tuple[str, object, object]]:
     at = "judged.most_wrong"
     wrong = sum(n for truth, row in judged.confusion.items() for answer, n in row.items() if answer != truth)
     yield at, len(judged.most_wrong), min(MOST_WRONG, wrong)
-    for (truth, answer), count in Counter((one.truth, one.answer) for one in judged.most_wrong).items():
+    for (truth, answer), count in Counter((mistake.truth, mistake.answer) for mistake in judged.most_wrong).items():
         in_matrix = judged.confusion.get(truth, {}).get(answer, 0)
         if truth == answer or count > in_matrix:
             yield at, f"{count} {truth} as {answer}", in_matrix
@@ -200,14 +200,14 @@ def _mistakes(judged: JudgedPart) -> Iterator[tuple[str, object, object]]:
 def _bins(judged: JudgedPart, images: int, right: int) -> Iterator[tuple[str, object, object]]:
     """Yield what has to be so of equal bins that hold the images which were judged."""
     at, bins = "judged.calibration", judged.calibration
-    for i, one in enumerate(bins):
-        low = round(BINS * one.low)
-        yield f"{at}[{i}]", (one.low, one.high), (low / BINS, (low + 1) / BINS)
-        if not one.low - 1e-6 <= one.confidence <= one.high + 1e-6:
-            yield f"{at}[{i}].confidence", one.confidence, f"from {one.low:.3f} to {one.high:.3f}"
+    for i, bin_ in enumerate(bins):
+        low = round(BINS * bin_.low)
+        yield f"{at}[{i}]", (bin_.low, bin_.high), (low / BINS, (low + 1) / BINS)
+        if not bin_.low - 1e-6 <= bin_.confidence <= bin_.high + 1e-6:
+            yield f"{at}[{i}].confidence", bin_.confidence, f"from {bin_.low:.3f} to {bin_.high:.3f}"
     if bins:
-        yield f"{at}: images", sum(one.count for one in bins), images
-        yield f"{at}: right", float(round(sum(one.accuracy * one.count for one in bins), 6)), float(right)
+        yield f"{at}: images", sum(bin_.count for bin_ in bins), images
+        yield f"{at}: right", float(round(sum(bin_.accuracy * bin_.count for bin_ in bins), 6)), float(right)
 
 
 def _by_epochs(
@@ -255,8 +255,8 @@ def _in_words(stated: str, results: TrainingResults) -> Iterator[Row]:
     if unknown := [number for number in re.findall(r"\d\.\d{3}", stated) if number not in allowed]:
         yield field, unknown[0], "none of its numbers", "its results"
         return
-    one, other = ("not shown" if "not shown to be better than" in text else "shown" for text in (stated, derived))
-    yield field, one, other, "its results: better than always answering the largest class"
+    words = ["not shown" if "not shown to be better than" in text else "shown" for text in (stated, derived)]
+    yield field, words[0], words[1], "its results: better than always answering the largest class"
 
 
 def _identity(report: Report, settings: AnyTraining) -> str:

@@ -152,9 +152,9 @@ def _in_card(file: Path, card: ModelCard, derived: ModelCard) -> Iterator[Differ
     pairs: list[tuple[str, Any, Any]] = [("", card, derived)]
     if card.trunk and derived.trunk:
         pairs.append(("trunk.", card.trunk, derived.trunk))
-    for at, one, other in pairs:
+    for at, own, of_data in pairs:
         for name in ("mean", "std"):
-            stated, wanted = list(getattr(one, name)), list(getattr(other, name))
+            stated, wanted = list(getattr(own, name)), list(getattr(of_data, name))
             near = len(stated) == len(wanted) and all(
                 isclose(a, b, rel_tol=CARD_ROUNDING) for a, b in zip(stated, wanted, strict=True)
             )
@@ -226,9 +226,10 @@ class _Again:
         if stated.largest_class is not None:
             yield "largest_class", stated.largest_class, measured.largest_class
         yield "majority.correct", stated.majority.correct, measured.majority.correct
-        for one, other in zip(stated.classes, measured.classes, strict=False):
-            if (one.name, one.count) != (other.name, other.count):
-                yield "classes", f"{one.name}: {one.count}", f"{other.name}: {other.count}"
+        for scores in zip(stated.classes, measured.classes, strict=False):
+            names_and_counts = [f"{score.name}: {score.count}" for score in scores]
+            if names_and_counts[0] != names_and_counts[1]:
+                yield "classes", names_and_counts[0], names_and_counts[1]
                 return
         count = sum(score.count for score in measured.classes)
         near = _near(count, self.rounding)
@@ -242,10 +243,10 @@ class _Again:
         if stated.top5 and measured.top5:
             yield from self._accuracy("top5", stated.top5, measured.top5)
         if stated.calibration and stated.calibration_error is not None and measured.calibration_error is not None:
-            said, is_now = (sum(one.confidence * one.count for one in bins) / count
-                            for bins in (stated.calibration, measured.calibration))  # fmt: skip
-            if abs(said - is_now) > self.rounding * ROUNDING_PROBABILITY:
-                yield "calibration: mean confidence", said, is_now
+            means = [sum(bin_.confidence * bin_.count for bin_ in bins) / count
+                     for bins in (stated.calibration, measured.calibration)]  # fmt: skip
+            if abs(means[0] - means[1]) > self.rounding * ROUNDING_PROBABILITY:
+                yield "calibration: mean confidence", means[0], means[1]
             # An image on the edge of a bin moves to the next one.
             if abs(stated.calibration_error - measured.calibration_error) > 2 * near / count:
                 yield "calibration_error", stated.calibration_error, measured.calibration_error
