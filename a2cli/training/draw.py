@@ -29,7 +29,7 @@ def draw_run(
 
     `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
     """
-    from a2cli.training import figures as plots
+    from a2cli.training import figures as plots  # and with it matplotlib, which takes 0.4 s
 
     draw_training(run, history, [result], stages)
     judged, matrix = result.judged, result.judged.matrix

@@ -138,6 +138,7 @@ class TrainState:
             self.best_weights = {name: tensor.clone() for name, tensor in self.evaluated.state_dict().items()}
 
     def save(self, run: Run) -> None:
+        # The best weights so far are in each, so that any checkpoint is whole alone.
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
         if self.average:
             parts["average"] = self.average.model.state_dict()

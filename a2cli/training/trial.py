@@ -144,6 +144,7 @@ def _train(state: TrainState, run: Run, reporter: ProgressReporter) -> None:
         state.record(log)
         run.append_metrics(log)
         if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
+            # In half precision: a few small files are enough for a film.
             save_frame(run.folder / "film", log.epoch, {"weight": film.weight.detach().half()})
         reporter.epoch(log)
         if state.stopped_early:
