@@ -34,8 +34,8 @@ from a2cli.reports.training_results import Accuracy, EpochLog, JudgedPart, Mista
 from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, TransferResults
 from a2cli.runs.figure_files import captioned, rendered
 from a2cli.training import figures as training
-from a2cli.training import near_duplicates_figure as near_duplicates
 from a2cli.training.by_class import judged_part
+from a2cli.training.loop import Evaluation
 from a2cli.transfer import figures as transfer
 from a2cli.visualize_weights import figures as weights
 from a2cli.visualize_weights import saliency_figures as saliency
@@ -98,7 +98,7 @@ def judged(part: Literal["val", "test"], classes: int, names: str, images: int =
     labels = torch.from_numpy(RNG.integers(0, classes, images))
     logits = torch.from_numpy(RNG.normal(0, 1, (images, classes)))
     logits[torch.arange(images), labels] += torch.from_numpy(RNG.normal(2, 2, images))
-    return judged_part(part, logits.softmax(dim=1), labels, 0, named(classes, names), [""] * images)
+    return judged_part(part, Evaluation(logits.softmax(dim=1), labels, 0.0), 0, named(classes, names), [""] * images)
 
 
 def curves(epochs: int, seeds: int, stages: Sequence[int] = (), *, test: bool = False) -> Figure:
@@ -331,7 +331,7 @@ def duplicates(count: int, names: str, grey: bool) -> Figure:
     called = named(9, names)
     pairs = [NearDuplicate(f"train/{called[i % 9]}/{called[i % 9]}-{i}.png", f"{called[-1]}/{i}.png", 0.987, "train",
                            "validation", i % 2 == 0) for i in range(count)]  # fmt: skip
-    return near_duplicates.near_duplicates(pictures(2 * count, grey=grey).reshape(count, 2, 32, 32, 3), pairs)
+    return training.near_duplicates(pictures(2 * count, grey=grey).reshape(count, 2, 32, 32, 3), pairs)
 
 
 def predicted(count: int, names: str, grey: bool) -> Figure:

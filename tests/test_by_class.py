@@ -22,7 +22,8 @@ from sklearn.metrics import (
 from a2cli.reports.training_results import JudgedPart
 from a2cli.strict_json import to_json
 from a2cli.training.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
-from a2cli.training.few_images import few_note
+from a2cli.training.data_notes import few_note
+from a2cli.training.loop import Evaluation
 
 KNOWN = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:y_pred contains")
 
@@ -36,7 +37,8 @@ def answered(classes: int, images: int, seed: int = 0, absent: int = 0) -> tuple
     probabilities = torch.from_numpy(logits).softmax(dim=1)
     names = [f"class {i}" for i in range(classes)]
     files = [f"{i}.png" for i in range(images)]
-    return judged_part("val", probabilities, torch.from_numpy(labels), 1, names, files), probabilities.numpy(), labels
+    evaluation = Evaluation(probabilities, torch.from_numpy(labels), 0.0)
+    return judged_part("val", evaluation, 1, names, files), probabilities.numpy(), labels
 
 
 @KNOWN

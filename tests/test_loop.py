@@ -21,9 +21,8 @@ from a2cli.runtime import Streams
 from a2cli.settings.presets import build
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings, TrainingSettings
 from a2cli.train.run import train_network
-from a2cli.training.averaging import Average
-from a2cli.training.loop import LOSSES, evaluate, fit
-from a2cli.training.optimizers import Optimizer
+from a2cli.training.loop import evaluate, fit, loss_of
+from a2cli.training.optimizers import Average, Optimizer
 from a2cli.training.schedulers import Schedule
 
 CPU = torch.device("cpu")
@@ -179,11 +178,12 @@ def test_losses_by_hand() -> None:
     logits, labels = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]]), torch.tensor([0, 1])
     log_p = logits.log_softmax(1)
     expected = -(log_p[0, 0] + log_p[1, 1]) / 2
-    torch.testing.assert_close(LOSSES["cross-entropy"](logits, labels, 0.0), expected)
+    torch.testing.assert_close(loss_of(logits, labels, TrainingSettings(loss="cross-entropy")), expected)
     twice = logits.softmax(1).log_softmax(1)
-    torch.testing.assert_close(LOSSES["double-softmax"](logits, labels, 0.0), -(twice[0, 0] + twice[1, 1]) / 2)
+    double = loss_of(logits, labels, TrainingSettings(loss="double-softmax"))
+    torch.testing.assert_close(double, -(twice[0, 0] + twice[1, 1]) / 2)
     smoothed = 0.9 * expected + 0.1 * -log_p.mean()
-    torch.testing.assert_close(LOSSES["cross-entropy"](logits, labels, 0.1), smoothed)
+    torch.testing.assert_close(loss_of(logits, labels, TrainingSettings(label_smoothing=0.1)), smoothed)
 
 
 def test_evaluate_by_hand() -> None:

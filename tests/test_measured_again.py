@@ -127,7 +127,7 @@ def forge(folder: Path, change: Callable[[TrainingResult], TrainingResult] = all
     report, settings = read_report(folder), training_of("--run", str(folder))
     assert report is not None and isinstance(report.results, TrainingResults)
     result = change(report.results.runs[0])
-    verdict = training_verdict([result], [*report.history.values()], settings.training.monitor, settings=settings)
+    verdict = training_verdict([result], [*report.history.values()], settings)
     report = replace(report, results=replace(report.results, runs=[result], verdict=verdict))
     if report.transfer:
         probes = [replace(one, test=result.test) if one.answer == OWN_HEAD else one for one in report.transfer.probes]
@@ -275,7 +275,7 @@ def test_an_edited_normalization_is_refused(name: str, run: str, place: Path, a2
 
 
 def test_an_edited_normalization_changes_what_is_measured(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.train.measured_again._in_card", lambda *_: [])
+    monkeypatch.setattr("a2cli.train.remeasure._in_card", lambda *_: [])
     path = place / "cnn/model/model.json"
     card = json.loads(path.read_text())
     path.write_text(json.dumps({**card, "mean": [5.0, 5.0, 5.0]}))

@@ -18,7 +18,7 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.drawn_sets.drawing import DrawnSet
 from a2cli.progress import NullReporter
-from a2cli.training.duplicates import near_pairs
+from a2cli.training.data_notes import near_pairs
 
 SIDE = 50
 Change = Callable[[Image.Image], Image.Image]

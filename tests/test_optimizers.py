@@ -68,7 +68,7 @@ def test_weights_are_one_vector_that_the_network_shares() -> None:
     before = [p.detach().clone() for p in model.parameters()]
     optimizer = Optimizer(model, "sgd")
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
-    optimizer.parameters.w.zero_()
+    optimizer.w.zero_()
     assert all(not p.any() for p in model.parameters())
 
 
@@ -80,7 +80,7 @@ def test_frozen_weights_stay() -> None:
     gradients(model, 0)
     optimizer.step(0.1)
     assert torch.equal(model[0].weight, frozen)
-    assert optimizer.parameters.w.numel() == sum(p.numel() for p in model.parameters()) - frozen.numel()
+    assert optimizer.w.numel() == sum(p.numel() for p in model.parameters()) - frozen.numel()
 
 
 @pytest.mark.parametrize("rule", OPTIMIZERS)
@@ -90,7 +90,7 @@ def test_state_goes_on_where_it_was(rule: str) -> None:
             optimizer.zero_grad()
             gradients(model, step)
             optimizer.step(1e-2)
-        return optimizer.parameters.w
+        return optimizer.w
 
     model = network()
     optimizer = Optimizer(model, rule)

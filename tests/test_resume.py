@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PNG
 
 from a2cli.errors import DataError
 from a2cli.settings.presets import build
@@ -56,10 +57,12 @@ def train(
     import importlib
 
     from a2cli.progress import NullReporter
-    from a2cli.runs.directory import Run
+    from a2cli.runs import directory
     from a2cli.train import run as train
     from a2cli.training import trial
 
+    # As in conftest.py, whose patches this process does not have: pixels and disks take most of the time.
+    directory.rendered, os.fsync = (lambda *_: PNG), (lambda _: None)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background leaves ignored
     os.environ["A2_CACHE_DIR"] = str(cache)
     if every_epoch:
@@ -72,7 +75,7 @@ def train(
         setattr(owner, name, dying_at(calls, getattr(owner, name)))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        train.train_network(settings, Run(folder), NullReporter())
+        train.train_network(settings, directory.Run(folder), NullReporter())
     except KeyboardInterrupt:
         os._exit(130)
 

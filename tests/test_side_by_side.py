@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import A2, TINY, apart_from_few, draw_classes, once
 
+from a2cli import main
 from a2cli.machine import jobs_for
 
 FLAGS = [*TINY[:-1], "--data", "set", "--epochs", "3"]
@@ -109,13 +110,29 @@ def test_jobs_of_a_single_run(a2: A2, data: Path) -> None:
     a2("train-cnn", *FLAGS, "--jobs", "2").refused(2, "--jobs", "--seeds or --folds")
 
 
+LONG = ["train-cnn", *FLAGS, "--seeds", "3", "--jobs", "2", "--epochs", "150", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The weights of a long training that nothing stopped."""
+    place = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("A2_CACHE_DIR", str(place / "cache"))
+        patch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
+        draw_classes(place / "set")
+        patch.setattr(sys, "argv", ["a2", *once([*LONG, "--jobs", "1", "--out", "whole"])])
+        assert main.run_command() == 0
+    return weights(place / "whole")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_and_resumed(sign: signal.Signals, a2: A2, data: Path) -> None:
+def test_stopped_and_resumed(sign: signal.Signals, unbroken: dict[str, bytes], a2: A2, data: Path) -> None:
     """Ctrl-C in a terminal goes to every process."""
-    flags = ["train-cnn", *FLAGS, "--seeds", "3", "--jobs", "2", "--epochs", "150", "--quiet"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "a2cli", *once(flags), "--out", "out"],
+        [sys.executable, "-m", "a2cli", *once(LONG), "--out", "out"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -140,8 +157,7 @@ def test_stopped_and_resumed(sign: signal.Signals, a2: A2, data: Path) -> None:
         time.sleep(0.02)
     assert not listed.split(), "a process of it is still there"
     resumed = a2("train-cnn", "--resume", "out", "--jobs", "2", "--quiet").done()
-    whole = a2(*flags, "--jobs", "1", "--out", "whole").done()
-    assert weights(resumed) == weights(whole)
+    assert weights(resumed) == unbroken
 
 
 # Every run is checked before the first begins
@@ -208,22 +224,9 @@ def test_features_side_by_side_are_one_after_the_other_to_the_bit(a2: A2, tmp_pa
     draw_classes(tmp_path / "set", count=8)
     extract = "--backbone squeezenet1_1 --weights none --layer features.3.cat --grid 1 --image-size 32 --threads 1"
     assert a2("extract-features", *extract.split(), "--data", "set", "--out", "f.safetensors", "--quiet").status == 0
-    flags = [
-        "train-mlp",
-        "--features",
-        "f.safetensors",
-        "--epochs",
-        "2",
-        "--seeds",
-        "3",
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-        "--quiet",
-    ]
+    flags = "train-mlp --features f.safetensors --epochs 2 --seeds 3 --threads 1 --device cpu --quiet"
     for jobs in ("2", "1"):
-        ended = a2(*flags, "--jobs", jobs, "--out", f"with-{jobs}")
+        ended = a2(*flags.split(), "--jobs", jobs, "--out", f"with-{jobs}")
         assert ended.status == 0, ended.err
     assert weights(Path("with-2")) == weights(Path("with-1"))
     assert len(weights(Path("with-2"))) == 3

@@ -33,11 +33,12 @@ def epochs(*accuracies: float) -> list[EpochLog]:
     return [EpochLog(i + 1, 0.1, 1.0, 0.5, 1.0, accuracy, 10.0) for i, accuracy in enumerate(accuracies)]
 
 
+CHOSEN = TrainCnnSettings()  # its best epoch is by val-loss
 LEVEL = [epochs(*[0.78, 0.8] * 10)]
 
 
 def test_of_one_run() -> None:
-    said = training_verdict([RESULT], LEVEL, "val-loss")
+    said = training_verdict([RESULT], LEVEL, CHOSEN)
     assert said.startswith(
         "Validation accuracy 0.800 [0.670, 0.888] on 50 images after epoch 12 of 20, the best by val-loss"
     )
@@ -49,28 +50,28 @@ def test_of_one_run() -> None:
 
 
 def test_what_chance_could_have_done_is_not_called_better() -> None:
-    said = training_verdict([replace(RESULT, val=wilson(14, 50))], LEVEL, "val-loss")
+    said = training_verdict([replace(RESULT, val=wilson(14, 50))], LEVEL, CHOSEN)
     assert "not shown to be better than always answering the largest class" in said
 
 
 def test_unfinished_learning_is_named() -> None:
     last = replace(RESULT, kept_epoch=20, best_epoch=20, train=wilson(38, 50))
     rising = [epochs(*[0.3 + 0.02 * i for i in range(20)])]
-    said = training_verdict([last], rising, "val-loss")
+    said = training_verdict([last], rising, CHOSEN)
     assert "after epoch 20 of 20: " in said
     assert "Validation accuracy was still rising at the end: more --epochs may gain." in said
     assert "Training accuracy is 0.760, no higher." in said
     perfect = replace(last, val=wilson(50, 50), last_val_accuracy=1.0)
-    assert "may gain" not in training_verdict([perfect], rising, "val-loss")
+    assert "may gain" not in training_verdict([perfect], rising, CHOSEN)
 
 
 def test_advice_is_what_the_settings_take() -> None:
     rising = [epochs(*[0.3 + 0.02 * i for i in range(20)])]
-    assert "more --epochs may gain" in training_verdict([RESULT], rising, "val-loss", settings=TrainCnnSettings())
-    staged = training_verdict([RESULT], rising, "val-loss", settings=FinetuneSettings())
+    assert "more --epochs may gain" in training_verdict([RESULT], rising, CHOSEN)
+    staged = training_verdict([RESULT], rising, FinetuneSettings())
     assert "more epochs in --stages may gain" in staged
     fold = TrainCnnSettings(split=SplitSettings(folds=3, fold=0))
-    said = training_verdict([RESULT], LEVEL, "val-loss", settings=fold)
+    said = training_verdict([RESULT], LEVEL, fold)
     assert "no result: --folds without --fold gives" in said
 
 
@@ -95,11 +96,11 @@ def test_rising_at_the_end(accuracies: list[float], rising: bool) -> None:
 
 def test_a_last_epoch_that_was_better_than_the_kept_one_is_named() -> None:
     better = replace(RESULT, last_val_accuracy=0.86)
-    said = training_verdict([better], LEVEL, "val-loss")
+    said = training_verdict([better], LEVEL, CHOSEN)
     assert "Validation accuracy was higher after the last epoch, 0.860; --monitor val-loss kept another." in said
-    assert "after the last epoch" not in training_verdict([RESULT], LEVEL, "val-loss")
+    assert "after the last epoch" not in training_verdict([RESULT], LEVEL, CHOSEN)
     runs = [replace(better, val=wilson(n, 50)) for n in (38, 40, 42)]
-    several = training_verdict(runs, LEVEL * 3, "val-loss", *(spread_of_shares([0.76, 0.8, 0.84]),) * 2)
+    several = training_verdict(runs, LEVEL * 3, CHOSEN, *(spread_of_shares([0.76, 0.8, 0.84]),) * 2)
     assert "was higher after the last epoch, 0.860; --monitor val-loss kept others." in several
 
 
@@ -108,7 +109,7 @@ def test_of_several_seeds_with_the_test() -> None:
     val, train, test = (
         spread_of_shares([getattr(run, part).value for run in runs]) for part in ("val", "train", "test")
     )
-    said = training_verdict(runs, LEVEL * 3, "val-loss", val, train, test)
+    said = training_verdict(runs, LEVEL * 3, CHOSEN, val, train, test)
     assert said.startswith("Validation accuracy 0.800 ± 0.100 over 3 seeds [0.552, 1.000]: better")
     assert "Accuracy on the sealed test images: 0.700 ± 0.100 over 3 seeds" in said
     assert "One run" not in said
@@ -122,12 +123,12 @@ def test_of_a_rate_that_fell_to_nothing() -> None:
     """It is said from a tenth of the epochs on, with the flag that stops it where the scheduler has one."""
     fallen = with_rates(*[1e-3] * 10, *[1e-5] * 4, *[9e-7] * 6)
     plateau = TrainMlpSettings()
-    said = training_verdict([RESULT], fallen, "val-loss", settings=plateau)
+    said = training_verdict([RESULT], fallen, plateau)
     assert (
         "below a thousandth of its largest value, so the last 6 of 20 epochs hardly moved the weights; --min-l" in said
     )
     stepped = replace(plateau, training=replace(plateau.training, scheduler="step"))
-    assert "hardly moved the weights. " in training_verdict([RESULT], fallen, "val-loss", settings=stepped)
+    assert "hardly moved the weights. " in training_verdict([RESULT], fallen, stepped)
     for rates in ([1e-3] * 10 + [1e-6] * 10, [1e-3] * 19 + [1e-9], [1e-9] * 10 + [1e-3] * 10):
-        assert "hardly moved" not in training_verdict([RESULT], with_rates(*rates), "val-loss", settings=plateau)
+        assert "hardly moved" not in training_verdict([RESULT], with_rates(*rates), plateau)
     assert epochs_without_rate([*fallen, *with_rates(*[1e-3] * 15, *[1e-9] * 5)]) == 5

@@ -12,8 +12,7 @@ from a2cli.data.sources import find_source
 from a2cli.machine import cores
 from a2cli.progress import ProgressReporter
 from a2cli.reports.data_results import DataCheck
-from a2cli.training.duplicates import near_notes, near_pairs, shared_between_parts
-from a2cli.training.few_images import few_note
+from a2cli.training.data_notes import few_note, near_notes, near_pairs, shared_between_parts
 
 
 def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck:

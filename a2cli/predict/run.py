@@ -26,7 +26,7 @@ from a2cli.runtime import set_up
 from a2cli.storage import check_absent, write
 from a2cli.text import printable
 from a2cli.train.ensemble import Ensemble, find_ensemble
-from a2cli.train.rechecked_files import rows_gone
+from a2cli.train.recheck_files import metrics_gone
 
 MOST_PICTURED = 100
 THUMBNAIL = 240
@@ -61,7 +61,7 @@ def predict(
     reporter.phase(f"loading the networks of {settings.run}", brief=True)
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
-    for gone in rows_gone(ensemble.folders):
+    for gone in metrics_gone(ensemble.folders):
         reporter.warn(gone)
     images, broken, passed_over = find_images(settings.image)
     if picture is not None:

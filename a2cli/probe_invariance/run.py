@@ -25,7 +25,7 @@ from a2cli.settings.declare import flat
 from a2cli.settings.kinds import augment_of
 from a2cli.settings.training import augmentations
 from a2cli.statistics.intervals import wilson
-from a2cli.train.remeasured import check_measured
+from a2cli.train.remeasure import check_measured
 
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map

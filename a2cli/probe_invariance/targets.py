@@ -23,7 +23,7 @@ from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.runs.directory import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
-from a2cli.train.rechecked_files import rows_gone
+from a2cli.train.recheck_files import metrics_gone
 
 CHUNK = 256
 Margin = Callable[[int], int]
@@ -130,7 +130,7 @@ def find_target(
         network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
         networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
-    for warning in rows_gone(trained.networks):
+    for warning in metrics_gone(trained.networks):
         reporter.warn(warning)
     if data is not None and packed.fingerprint == trained_on:
         reporter.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")

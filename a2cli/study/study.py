@@ -15,7 +15,7 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.study.ledger import Ledger
-from a2cli.train.remeasured import check_results
+from a2cli.study.recheck import check_results
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of

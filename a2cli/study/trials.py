@@ -19,7 +19,7 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import completed
 from a2cli.settings.kinds import AnyTraining
 from a2cli.strict_json import plain
-from a2cli.train.rechecked import check_training
+from a2cli.train.recheck import check_training
 from a2cli.train.run import train_network
 from a2cli.train.workers import Workers
 from a2cli.versions import NewerVersionError

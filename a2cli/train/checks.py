@@ -30,20 +30,22 @@ def check_training(resolved: Resolved[Any]) -> list[str]:
     without_effect = inactive_settings(flat(settings), type(settings))
     if isinstance(settings, FinetuneSettings):
         without_effect |= idle_in_stages(settings)
-        found = finetuning_contradictions(resolved)
+        warnings = finetuning_contradictions(resolved)
     elif isinstance(settings, TrainFeaturesSettings):
         check_folds(settings)
-        found = check_schedule(settings)
+        warnings = check_schedule(settings)
     else:
-        found = contradictions(settings)
+        warnings = contradictions(settings)
     if settings.training.test_curve:
-        found.append("--test-curve: the test images are read after every epoch; what is chosen by them is not tested")
-    return [*warn_or_raise(resolved, without_effect), *found]
+        warnings.append(
+            "--test-curve: the test images are read after every epoch; what is chosen by them is not tested"
+        )
+    return [*warn_or_raise(resolved, without_effect), *warnings]
 
 
 def contradictions(settings: ImageTraining) -> list[str]:
     """Return warnings on what can hardly act in a training on images; raises SettingsError for contradictions."""
-    network, side, larger = settings.network, settings.dataset.image_size, []
+    network, side, warnings = settings.network, settings.dataset.image_size, []
     if isinstance(network, NetworkSettings):
         if twice := [kind for i, kind in enumerate(network.statistics) if kind in network.statistics[:i]]:
             raise SettingsError(f"--statistics: {twice[0]} is named twice")
@@ -53,12 +55,12 @@ def contradictions(settings: ImageTraining) -> list[str]:
         dropout_places(network)
         field = maps[-1].field
         if field > side and not network.shortcuts:  # past which a unit sees by short ways as well as by long ones
-            larger = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"]
+            warnings = [f"{maps[-1].name} sees {field}x{field} pixels, more than the {side}x{side} image"]
     else:
         mlp_layers(network, side)
     augmentations(settings.dataset.augment)
     check_folds(settings)
-    return [*larger, *check_schedule(settings)]
+    return [*warnings, *check_schedule(settings)]
 
 
 def plan_training(settings: AnyTraining, jobs: int = 0) -> list[str]:

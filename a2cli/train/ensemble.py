@@ -71,7 +71,7 @@ def find_ensemble(folder: str, device: torch.device) -> Ensemble:
     if (root / "model").is_dir():
         folders = [root]
     elif isinstance(report.results, TrainingResults):
-        folders = [root / one.folder for one in report.results.runs]
+        folders = [root / result.folder for result in report.results.runs]
     else:
         raise no_network("--run", folder, report)
     loaded = [Run(inner).load_model() for inner in folders]

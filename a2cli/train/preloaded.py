@@ -4,14 +4,8 @@ import gc
 from importlib import import_module
 
 gc.disable()  # importing makes 200,000 objects and no garbage
-NEEDED = (
-    "a2cli.study.trials",
-    "a2cli.figures",
-    "a2cli.training.figures",
-    "a2cli.training.near_duplicates_figure",
-    "yaml",
-)
-for needed in NEEDED:  # figures first, which set matplotlib up
+# The package of figures sets matplotlib up, so it is imported before the first module that loads it.
+for needed in ("a2cli.study.trials", "a2cli.figures", "a2cli.training.figures", "yaml"):
     import_module(needed)
 gc.freeze()  # no copy searches them again
 gc.enable()

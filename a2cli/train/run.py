@@ -23,9 +23,9 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
-from a2cli.train.measured_again import JudgedOn, check_again
 from a2cli.train.over_runs import over_runs
-from a2cli.train.rechecked import check_training
+from a2cli.train.recheck import check_training
+from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
@@ -39,24 +39,18 @@ class TrainingTask(Protocol):
 
     @property
     def packed(self) -> Packed: ...
-
     @property
     def source(self) -> str: ...
-
     @property
     def warnings(self) -> Sequence[str]: ...
-
     def check(self, alone: Any) -> Split:
         """Return a run's split; raises SettingsError or DataError for what would stop the run."""
-        ...
 
     def expected(self, alone: Any) -> tuple[ModelCard, DataSummary]:
         """Return the card of the network that a run saves, and what its report says of the data."""
-        ...
 
     def train(self, alone: Any, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool) -> Report:
         """Train one run in its folder, and return the report written there."""
-        ...
 
 
 def train_network(
@@ -85,68 +79,67 @@ def train_network(
         training = replace(settings.training, device=str(device), threads=threads)
         settings = replace(settings, training=training)
         alone_in = split_into_runs(settings)
-        ground = task_for(settings, warnings, reporter)
-        for note in ground.warnings:
-            reporter.warn(note)
+        task = task_for(settings, warnings, reporter)
+        for warning in task.warnings:
+            reporter.warn(warning)
         began = (run.folder / "config.yaml").exists()
         if not final and any(_was_testing(run.folder / folder) for folder in alone_in):
             final = True
             reporter.warn("going on with --final, which was interrupted after the test images were read")
-        tested = False
+        has_test = False
         reporter.phase("checking the settings on the data", "checking", brief=True)
         for alone in reporter.batches(alone_in.values(), len(alone_in)):
             with naming(title_of(alone) if alone != settings else ""):
-                split = ground.check(alone)
-            tested = tested or len(split.test) > 0
+                split = task.check(alone)
+            has_test = has_test or len(split.test) > 0
             if (final or settings.training.test_curve) and not len(split.test):
                 advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
                 flag = "--final" if final else "--test-curve"
-                raise SettingsError(f"{flag}: {ground.source} has no test images; {advice}")
-        if tested and (lost := _without_report(run.folder, alone_in)):
+                raise SettingsError(f"{flag}: {task.source} has no test images; {advice}")
+        if has_test and (lost := _without_report(run.folder, alone_in)):
             warnings = [*warnings, *(REPORT_GONE.format(report) for report in lost)]
-            ground = task_for(settings, warnings, reporter)
+            task = task_for(settings, warnings, reporter)
             for report in lost:
                 reporter.warn(REPORT_GONE.format(report))
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
-        previous = run.previous_report(settings, ground.packed.fingerprint)
-        _measure_again(ground, run.folder, alone_in, reporter)
+        previous = run.previous_report(settings, task.packed.fingerprint)
+        _measure_again(task, run.folder, alone_in, reporter)
         if previous and previous.status == "done" and not final:
             reporter.warn("this run was finished before; nothing is left to train")
         if len(alone_in) == 1:
-            return ground.train(settings, run, reporter, final=final, figures=figures)
+            return task.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
-        return _several(settings, ground, run, reporter, final, jobs, warnings)
+        return _several(settings, task, run, reporter, final, jobs, warnings)
 
 
 def _measure_again(
-    ground: TrainingTask, folder: Path, alone_in: Mapping[str, AnyTraining], reporter: ProgressReporter
+    task: TrainingTask, folder: Path, alone_in: Mapping[str, AnyTraining], reporter: ProgressReporter
 ) -> None:
     """Hold the runs that are done to the data and to what their saved networks get on it; raises DataError."""
-    packed, done = ground.packed, []
+    packed, done = task.packed, []
     for name, alone in alone_in.items():
-        run = Run(folder / name)
-        report = run.previous_report(alone, packed.fingerprint)
+        report = Run(folder / name).previous_report(alone, packed.fingerprint)
         if report and report.status == "done":
-            done.append((alone, run))
+            done.append((Run(folder / name), alone))
     if done:
         reporter.phase(f"measuring again what is trained ({counted(len(done), 'network')})", "evaluating")
-    for alone, run in done:
-        check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *ground.expected(alone)), reporter)
+    for run, alone in done:
+        check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *task.expected(alone)), reporter)
 
 
-def _without_report(folder: Path, runs: Iterable[str]) -> list[str]:
+def _without_report(folder: Path, runs: Iterable[str]) -> list[Path]:
     """Return the reports that are missing where runs have trained a network."""
-    reports = [(folder / name / "report.json", folder / name / "model") for name in runs]
-    return [str(report) for report, model in reports if model.is_dir() and not report.exists()]
+    reports = [folder / name / "report.json" for name in runs]
+    return [path for path in reports if path.with_name("model").is_dir() and not path.exists()]
 
 
 def _was_testing(folder: Path) -> bool:
     """Return whether a run was stopped with its test's result, and before it was done."""
     report = Run(folder).read_report()
     results = report.results if report and report.status != "done" else None
-    return isinstance(results, TrainingResults) and any(one.test for one in results.runs)
+    return isinstance(results, TrainingResults) and any(result.test for result in results.runs)
 
 
 def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressReporter) -> TrainingTask:
@@ -169,16 +162,16 @@ def _train_part(
     reporter = WarningCollector()
     set_up(alone.training.device, alone.training.threads, auto)
     with naming(title_of(alone)):
-        ground = task_for(alone, warnings, NullReporter())
+        task = task_for(alone, warnings, NullReporter())
         child = Run(folder).child(name)
         child.write_config(command_of(alone), flat(alone))
-        ground.train(alone, child, reporter, final=final, figures=True)
+        task.train(alone, child, reporter, final=final, figures=True)
     return name, reporter.warnings
 
 
 def _several(
     settings: AnyTraining,
-    ground: TrainingTask,
+    task: TrainingTask,
     run: Run,
     reporter: ProgressReporter,
     final: bool,
@@ -188,51 +181,51 @@ def _several(
     """Train every seed or fold as a run of its own inside this one, then report on all; those already done are kept."""
     device = torch.device(settings.training.device)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    reports, alone_in = [], split_into_runs(settings)
+    reports, alone_in = dict[str, Report](), split_into_runs(settings)
     previous = run.read_report()
     reads = previous.test_reads if previous and previous.status == "done" else 0
-    before = {folder: Run(run.folder / folder).read_report() for folder in alone_in}
+    before = {name: Run(run.folder / name).read_report() for name in alone_in}
     # What an interrupted --final has read already is not read again.
-    reading = {folder: final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
-               for folder, earlier in before.items()}  # fmt: skip
-    left = [folder for folder, earlier in before.items()
-            if reading[folder] or not (earlier and earlier.status == "done")]  # fmt: skip
+    reading = {name: final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
+               for name, earlier in before.items()}  # fmt: skip
+    left = {name: alone_in[name] for name, earlier in before.items()
+            if reading[name] or not (earlier and earlier.status == "done")}  # fmt: skip
     if previous and previous.status == "done" and not left and not final:
         return previous  # as it is, since it agrees with them
     jobs = min(jobs, len(left))
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
-        calls = {name: (alone_in[name], run.folder, name, warnings, auto, reading[name]) for name in left}
+        calls = [(alone, run.folder, name, warnings, auto, reading[name]) for name, alone in left.items()]
         reporter.phase(f"{counted(len(left), 'run')}, {jobs} side by side", "training")
-        train_side_by_side(_train_part, calls, {name: alone_in[name] for name in left}, run.folder, jobs, reporter)
+        train_side_by_side(_train_part, calls, left, run.folder, jobs, reporter)
         reading = dict.fromkeys(reading, False)
-    parts = reporter.parts([title_of(alone) for alone in alone_in.values()], [float(f in left) for f in alone_in])
-    for folder, _ in zip(alone_in, parts if jobs == 1 else alone_in, strict=True):
-        alone, child = alone_in[folder], run.child(folder, reporter)
+    parts = reporter.parts([title_of(alone) for alone in alone_in.values()], [float(name in left) for name in alone_in])
+    for name, _ in zip(alone_in, parts if jobs == 1 else alone_in, strict=True):
+        alone, child = alone_in[name], run.child(name, reporter)
         child.write_config(command_of(alone), flat(alone))
         with naming(title_of(alone)):
-            earlier = child.previous_report(alone, ground.packed.fingerprint)
-            if earlier and earlier.status == "done" and not reading[folder]:
-                reports.append(earlier)  # nothing of it is prepared again
-                continue
-            reports.append(ground.train(alone, child, reporter, final=reading[folder], figures=True))
-    of_all = over_runs(settings, dict(zip(alone_in, reports, strict=True)))
+            earlier = child.previous_report(alone, task.packed.fingerprint)
+            if earlier and earlier.status == "done" and not reading[name]:
+                reports[name] = earlier  # nothing of it is prepared again
+            else:
+                reports[name] = task.train(alone, child, reporter, final=reading[name], figures=True)
+    combined = over_runs(settings, reports)
     report = new_report(
         command_of(settings),
         flat(settings),
         environment(device),
         created=created,
-        data=reports[0].data,
-        results=of_all.results,
-        transfer=of_all.transfer,
-        history=of_all.history,
-        warnings=list(ground.warnings),
-        test_reads=max(report.test_reads for report in reports),
-        test_curve_reads=max(report.test_curve_reads for report in reports),
+        data=next(iter(reports.values())).data,
+        results=combined.results,
+        transfer=combined.transfer,
+        history=combined.history,
+        warnings=list(task.warnings),
+        test_reads=max(report.test_reads for report in reports.values()),
+        test_curve_reads=max(report.test_curve_reads for report in reports.values()),
     )
 
     def draw() -> None:
-        draw_training(run, of_all.history, of_all.results.runs)
-        draw_transfer(run, of_all.transfer)
+        draw_training(run, combined.history, combined.results.runs)
+        draw_transfer(run, combined.transfer)
 
     return run.finish(report, reporter, draw)

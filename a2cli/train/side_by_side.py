@@ -4,7 +4,7 @@ import csv
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,24 +21,24 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 def train_side_by_side(
     train: Callable[..., tuple[str, list[str]]],
-    calls: Mapping[str, tuple[Any, ...]],
+    calls: Sequence[tuple[Any, ...]],
     runs: Mapping[str, AnyTraining],
     folder: Path,
     jobs: int,
     reporter: ProgressReporter,
 ) -> None:
-    """Call `train` for each run inside a folder, `jobs` at a time, each in a process; it returns its run and warnings.
+    """Call `train` with these arguments, `jobs` at a time, each in a process; it returns a run's name and warnings.
 
-    The first error of a run ends all; what they were doing is in their folders. Raises it, and SettingsError where a
-    process was killed.
+    `runs` are the settings by the names of the runs inside the folder. The first error of a run ends all; what they
+    were doing is in their folders. Raises it, and SettingsError where a process was killed.
     """
     workers, ended = Workers(jobs), set[str]()
+
+    def look() -> None:
+        reporter.runs([run_progress(folder / name, alone, name in ended) for name, alone in runs.items()])
+
     try:
-
-        def look() -> None:
-            reporter.runs([run_progress(folder / name, one, name in ended) for name, one in runs.items()])
-
-        with followed(look), workers.results(train, list(calls.values())) as results:
+        with followed(look), workers.results(train, calls) as results:
             import_module("a2cli.figures")
             import_module("a2cli.training.figures")  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
@@ -81,14 +81,10 @@ def run_progress(folder: Path, settings: AnyTraining, ended: bool) -> RunProgres
         total = sum(stage.epochs for stage in stages_of(settings))
         if not files[0].exists():  # written once all stages are done
             files = sorted(folder.glob("stages/*/metrics.csv"))
-    rows = [row for file in files for row in _rows(file)]
+    rows: list[dict[str, str]] = []
+    for file in files:
+        with suppress(OSError):  # no epoch has ended
+            whole_lines = file.read_text("utf-8").rpartition("\n")[0]
+            rows += csv.DictReader(whole_lines.splitlines())
     accuracy = float(rows[-1]["val_accuracy"]) if rows else None
     return RunProgress(title_of(settings), total if ended else len(rows), total, accuracy, ended)
-
-
-def _rows(file: Path) -> Sequence[Mapping[str, str]]:
-    try:
-        whole_lines = file.read_text("utf-8").rpartition("\n")[0]
-    except OSError:
-        return []
-    return list(csv.DictReader(whole_lines.splitlines()))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from a2cli.reports.training_results import CalibrationBin, ClassScore, JudgedPart, Measure, Mistake
 from a2cli.statistics.intervals import wilson
+from a2cli.training.loop import Evaluation
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 TOP, LEAST_CLASSES_FOR_TOP = 5, 20
@@ -19,26 +20,21 @@ MOST_WRONG = 16
 
 
 def judged_part(
-    part: Literal["val", "test"],
-    probabilities: Tensor,
-    labels: Tensor,
-    largest: int,
-    classes: Sequence[str],
-    images: Sequence[str],
+    part: Literal["val", "test"], evaluation: Evaluation, largest: int, classes: Sequence[str], images: Sequence[str]
 ) -> JudgedPart:
-    """Return the results by class of probabilities (N, K) for images of these labels (N,) and names.
+    """Return the results by class of a network's answers to the images of these names.
 
     `largest` is the class with the most training images, which the baseline always answers.
     """
-    count = len(classes)
+    probabilities, labels, count = evaluation.probabilities, evaluation.labels, len(classes)
     confidence, answers = probabilities.max(dim=1)
     confusion = torch.bincount(labels * count + answers, minlength=count**2).view(count, count)
     truths, answered, right = confusion.sum(dim=1).tolist(), confusion.sum(dim=0).tolist(), confusion.diag().tolist()
-    scores = [class_score(*one) for one in zip(classes, truths, answered, right, strict=True)]
+    scores = [class_score(*row) for row in zip(classes, truths, answered, right, strict=True)]
     bins = calibration_bins(confidence, answers == labels)
-    cells = [(i, j, int(confusion[i, j])) for i, j in confusion.nonzero().tolist()]
     top = None
     if count >= LEAST_CLASSES_FOR_TOP:
+        # `topk` leaves open which of equally probable classes it takes.
         first = probabilities.sort(dim=1, descending=True, stable=True).indices[:, :TOP]
         top = wilson(int((first == labels[:, None]).any(dim=1).sum()), len(labels))
     return JudgedPart(
@@ -51,11 +47,10 @@ def judged_part(
         calibration_error=calibration_error(bins),
         calibration=bins,
         classes=scores,
-        confusion={
-            classes[i]: {classes[j]: n for k, j, n in cells if k == i} for i in dict.fromkeys(c[0] for c in cells)
-        },
+        confusion={truth: {answer: n for answer, n in zip(classes, row, strict=True) if n}
+                   for truth, row in zip(classes, confusion.tolist(), strict=True) if any(row)},
         most_wrong=_most_wrong(confidence, answers, labels, classes, images),
-    )
+    )  # fmt: skip
 
 
 def class_score(name: str, count: int, answered: int, correct: int) -> ClassScore:
@@ -80,17 +75,17 @@ def balanced_accuracy(scores: Sequence[ClassScore]) -> Measure:
 
     Its 95% interval puts together the classes' Wilson intervals as independent ones (Zou, Huang & Zhang 2009).
     """
-    recalls = [wilson(one.correct, one.count) for one in scores if one.count]
-    mean = sum(one.value for one in recalls) / len(recalls)
-    below = math.sqrt(sum((one.value - one.low) ** 2 for one in recalls)) / len(recalls)
-    above = math.sqrt(sum((one.high - one.value) ** 2 for one in recalls)) / len(recalls)
+    recalls = [wilson(score.correct, score.count) for score in scores if score.count]
+    mean = sum(recall.value for recall in recalls) / len(recalls)
+    below = math.sqrt(sum((recall.value - recall.low) ** 2 for recall in recalls)) / len(recalls)
+    above = math.sqrt(sum((recall.high - recall.value) ** 2 for recall in recalls)) / len(recalls)
     return Measure(mean, max(0.0, mean - below), min(1.0, mean + above))
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:
     """Return the mean F1 of the classes with images or answers, as scikit-learn's `f1_score(average="macro")`."""
-    known = [one.f1 for one in scores if one.f1 is not None]
-    return sum(known) / len(known)
+    defined = [score.f1 for score in scores if score.f1 is not None]
+    return sum(defined) / len(defined)
 
 
 def calibration_bins(confidence: Tensor, right: Tensor) -> list[CalibrationBin]:
@@ -101,18 +96,18 @@ def calibration_bins(confidence: Tensor, right: Tensor) -> list[CalibrationBin]:
     edges = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)
     confidence = confidence.double()
     bin_of = torch.bucketize(confidence, edges[1:-1])
-    found = []
+    bins = []
     for i in sorted(set(bin_of.tolist())):
         inside = bin_of == i
         mean, share = float(confidence[inside].mean()), float(right[inside].double().mean())
-        found.append(CalibrationBin(float(edges[i]), float(edges[i + 1]), int(inside.sum()), mean, share))
-    return found
+        bins.append(CalibrationBin(float(edges[i]), float(edges[i + 1]), int(inside.sum()), mean, share))
+    return bins
 
 
 def calibration_error(bins: Sequence[CalibrationBin]) -> float:
     """Return the expected calibration error (Guo et al. 2017, equation 3)."""
-    apart = sum(one.count * abs(one.accuracy - one.confidence) for one in bins)
-    return apart / sum(one.count for one in bins)
+    distances = sum(each.count * abs(each.accuracy - each.confidence) for each in bins)
+    return distances / sum(each.count for each in bins)
 
 
 def _most_wrong(

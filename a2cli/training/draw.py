@@ -29,11 +29,10 @@ def draw_run(
 
     `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
     """
-    from a2cli.training import figures as plots
+    from a2cli.training import figures as plots  # and with it matplotlib, which takes 0.4 s
 
     draw_training(run, history, [result], stages)
-    judged = result.judged
-    matrix = judged.matrix
+    judged, matrix = result.judged, result.judged.matrix
     cells = ([name, *row] for name, row in zip(names, matrix, strict=True))
     confusion = partial(plots.confusion, np.array(matrix), names, judged.part)
     run.save_figure("confusion", confusion, placed("truth", *names), cells)
@@ -42,7 +41,7 @@ def draw_run(
     if pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
-    shown = pictures[[row_of[one.image] for one in judged.most_wrong]]
+    shown = pictures[[row_of[mistake.image] for mistake in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
 
@@ -51,14 +50,14 @@ def draw_near_duplicates(
     run: Run, pairs: Sequence[NearDuplicate], images: Sequence[str], pictures: NDArray[np.uint8] | None
 ) -> None:
     """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
-    from a2cli.training.near_duplicates_figure import near_duplicates
+    from a2cli.training import figures as plots
 
     shown = pairs[:MOST_SHOWN]
     if not shown or pictures is None:
         return
     row_of = {name: row for row, name in enumerate(images)}
     drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
-    run.save_figure("near-duplicates", partial(near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
+    run.save_figure("near-duplicates", partial(plots.near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
 
 
 def draw_training(
@@ -67,13 +66,13 @@ def draw_training(
     """Write the learning curves and the learning rate of one run or several."""
     from a2cli.training import figures as plots
 
-    kept = dict(zip(history, (one.kept_epoch for one in results), strict=True))
+    kept_epoch = dict(zip(history, (result.kept_epoch for result in results), strict=True))
     rows = [(seed, log) for seed, logs in history.items() for log in logs]
     columns: list[Column[tuple[str, EpochLog]]] = [
         Column("seed", itemgetter(0)),
         *of(itemgetter(1), fields_of(EpochLog)),
-        Column("kept", lambda row: row[1].epoch == kept[row[0]]),
+        Column("kept", lambda row: row[1].epoch == kept_epoch[row[0]]),
     ]
     run.save_figure("curves", partial(plots.learning_curves, history, results, stages or {}), columns, rows)
-    rates = [one for one in columns if one.name in ("seed", "epoch", "learning_rate")]
+    rates = [column for column in columns if column.name in ("seed", "epoch", "learning_rate")]
     run.save_figure("learning-rate", partial(plots.learning_rate, history), rates, rows)

@@ -21,6 +21,7 @@ from a2cli.figures.common import (
     epochs,
     every,
     fitted,
+    fitted_end,
     legend_above,
     logarithmic,
     new_axes,
@@ -36,6 +37,7 @@ from a2cli.figures.common import (
     width_of,
 )
 from a2cli.formats import counted, in_percent
+from a2cli.reports.data_results import NearDuplicate
 from a2cli.reports.training_results import ClassScore, EpochLog, JudgedPart, Mistake, TrainingResult, repeated_by
 from a2cli.statistics.intervals import wilson
 
@@ -69,7 +71,7 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
             kept = results[0].kept_epoch
             axes.axvline(kept, color=INK, linewidth=1, linestyle=":", label=f"kept epoch ({kept})")
         else:
-            kept_epochs = [one.kept_epoch for one in results]
+            kept_epochs = [result.kept_epoch for result in results]
             values = [getattr(logs[kept - 1], f"val_{quantity}")
                       for logs, kept in zip(history.values(), kept_epochs, strict=True)]  # fmt: skip
             axes.plot(kept_epochs, values, KEPT, markersize=9, markeredgecolor=INK, color=VAL, label="kept epochs")
@@ -182,22 +184,22 @@ def class_scores(judged: JudgedPart) -> Figure:
     """Recall with its interval and precision of each class; of many classes of those with the lowest F1."""
     shown = lowest_f1(judged.classes, MOST_CONFUSED)
     count, row = len(shown), 0.22
-    names = [fitted(spaced(one.name), NAME, 8) for one in shown]
+    names = [fitted(spaced(score.name), NAME, 8) for score in shown]
     words = max(width_of(name, 8) for name in names) + 0.45
     some = f": the {count} of {len(judged.classes)} classes with the lowest F1" if count < len(judged.classes) else ""
     title = f"{CALLED[judged.part].capitalize()} images by class{some}"
     figure, head = titled(words + 4.6, row * count + 0.95, title)
     axes = new_axes(figure, words, 0.5, 0.7, head + 0.35)
     look = PARTS[judged.part]
-    for y, one in enumerate(shown):
-        if one.count:
-            recall = wilson(one.correct, one.count)
+    for y, score in enumerate(shown):
+        if score.count:
+            recall = wilson(score.correct, score.count)
             axes.plot([recall.low, recall.high], [y, y], color=look["color"], linewidth=1.4)
-        axes.text(1.03, y, f"{one.count}", fontsize=8, color=INK, va="center", transform=axes.get_yaxis_transform())
-    measured = {"recall": look, "precision": {"color": INK, "marker": "D", "markerfacecolor": "none"}}
-    for name, style in measured.items():
-        known = [(value, y) for y, one in enumerate(shown) if (value := getattr(one, name)) is not None]
-        axes.plot([value for value, _ in known], [y for _, y in known], **style, linestyle="none", markersize=5,
+        axes.text(1.03, y, f"{score.count}", fontsize=8, color=INK, va="center", transform=axes.get_yaxis_transform())
+    styles = {"recall": look, "precision": {"color": INK, "marker": "D", "markerfacecolor": "none"}}
+    for name, style in styles.items():
+        points = [(value, y) for y, score in enumerate(shown) if (value := getattr(score, name)) is not None]
+        axes.plot([value for value, _ in points], [y for _, y in points], **style, linestyle="none", markersize=5,
                   label="recall, 95% interval" if name == "recall" else name, clip_on=False, zorder=3)  # fmt: skip
     axes.text(1.03, -1, "images", fontsize=8, color=GREY, va="center", transform=axes.get_yaxis_transform())
     axes.set(xlim=(0, 1), ylim=(count - 0.4, -0.6))
@@ -211,28 +213,29 @@ def class_scores(judged: JudgedPart) -> Figure:
 
 def lowest_f1(scores: Sequence[ClassScore], most: int) -> list[ClassScore]:
     """Return at most so many classes, in their order: those with the lowest F1, and those without any at the end."""
-    by_f1 = sorted(scores, key=lambda one: (one.f1 is None, one.f1 or 0.0, -one.count))
-    kept = {one.name for one in by_f1[:most]}
-    return [one for one in scores if one.name in kept]
+    by_f1 = sorted(scores, key=lambda score: (score.f1 is None, score.f1 or 0.0, -score.count))
+    lowest = {score.name for score in by_f1[:most]}
+    return [score for score in scores if score.name in lowest]
 
 
 def reliability(judged: JudgedPart) -> Figure:
     """How often answers are right that are held to be so probable, over how many images are answered so surely."""
-    of = f"{sum(one.count for one in judged.calibration)} {CALLED[judged.part]} images"
+    of = f"{sum(bin_.count for bin_ in judged.calibration)} {CALLED[judged.part]} images"
     error = "" if judged.calibration_error is None else f"expected calibration error {judged.calibration_error:.3f}"
     figure, head = titled(4.75, 5.3, f"Reliability diagram, {of}", error)
     top = head + 0.3
     axes, below = new_axes(figure, 0.75, 1.95, 0.3, top), new_axes(figure, 0.75, 0.5, 0.3, top + 3.55)
     look = PARTS[judged.part]
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--", label="perfectly calibrated")
-    shares = [wilson(round(one.accuracy * one.count), one.count) for one in judged.calibration]
-    sure = [one.confidence for one in judged.calibration]
-    for x, share in zip(sure, shares, strict=True):
+    shares = [wilson(round(bin_.accuracy * bin_.count), bin_.count) for bin_ in judged.calibration]
+    confidences = [bin_.confidence for bin_ in judged.calibration]
+    for x, share in zip(confidences, shares, strict=True):
         axes.plot([x, x], [share.low, share.high], color=look["color"], linewidth=1.2)
-    axes.plot(sure, [share.value for share in shares], **look, linestyle="none", markersize=5, clip_on=False, zorder=3,
-              label="accuracy, 95% interval")  # fmt: skip
-    for one in judged.calibration:
-        below.bar(one.low, one.count, width=one.high - one.low, align="edge", color=look["color"], edgecolor="white")
+    axes.plot(confidences, [share.value for share in shares], **look, linestyle="none", markersize=5, clip_on=False,
+              zorder=3, label="accuracy, 95% interval")  # fmt: skip
+    for bin_ in judged.calibration:
+        width = bin_.high - bin_.low
+        below.bar(bin_.low, bin_.count, width=width, align="edge", color=look["color"], edgecolor="white")
     for each in (axes, below):
         each.set_xlim(0, 1)
         percent(each.xaxis)
@@ -263,4 +266,22 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str
         axes.text(left, top + 0.18, answer, fontsize=8, color=INK, va="baseline")
         axes.text(left, top + 0.33, truth, fontsize=8, color=INK, va="baseline")
         place(axes, image, left, top + words - 0.02, tile, tile)
+    return figure
+
+
+def near_duplicates(images: NDArray[np.uint8], pairs: Sequence[NearDuplicate]) -> Figure:
+    """Draw pairs of images (P, 2, H, W, 3) with their names, the parts of the split they are in, and how similar."""
+    columns, tile, words, gap = 3, 1.3, 0.62, 0.25
+    rows, wide = -(-len(pairs) // columns), 2 * tile + gap
+    figure, axes, head = page(columns * (wide + gap), rows * (tile + words) + 0.05,
+                              "Nearly identical images, the worst pairs")  # fmt: skip
+    for i, (both, pair) in enumerate(zip(images, pairs, strict=True)):
+        left, top = gap / 2 + i % columns * (wide + gap), head + i // columns * (tile + words)
+        for k, image in enumerate(both):
+            place(axes, image, left + k * (tile + 0.05), top, tile, tile)
+        lines = [f"{fitted_end(name, wide - width_of(part, 6.5) - 0.1, 6.5)}  {part}" for name, part in (
+            (pair.first, pair.first_part), (pair.second, pair.second_part))]  # fmt: skip
+        lines.append(f"similarity {pair.similarity:.3f}{'' if pair.same_class else ', two labels'}")
+        for k, line in enumerate(lines):
+            axes.text(left, top + tile + 0.14 + 0.13 * k, line, fontsize=6.5, color=INK, va="baseline")
     return figure

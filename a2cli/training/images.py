@@ -19,8 +19,7 @@ from a2cli.runtime import Streams
 from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
-from a2cli.training.duplicates import MOST_LISTED, identical_notes, near_notes, near_pairs
-from a2cli.training.few_images import few_note
+from a2cli.training.data_notes import MOST_LISTED, few_note, identical_notes, near_notes, near_pairs
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
 
@@ -133,14 +132,14 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
 
     Raises SettingsError for folds of data that came with its own validation part, and DataError as `split_of` does.
     """
-    split, several, given = settings.split, [*split_into_runs(settings).values()], given_parts(packed)
-    first, of_given = several[0], idle_in_split(split, given)
+    split, alone_in, given = settings.split, list(split_into_runs(settings).values()), given_parts(packed)
+    of_given = idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
-    parts = split_of(packed, first)
+    first = split_of(packed, alone_in[0])
     if packed.near:
-        apart = len(several) > 1 and is_drawn(split.test_fraction, given)
-        own = f"; these are the parts of {title_of(first)}, the others have their own" if apart else ""
-        alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, parts.parts(len(packed.labels))))]
-    few = [few_note(called, packed.labels[rows], packed.class_names)
-           for called, rows in (("validation", parts.val), ("test", parts.test)) if len(rows)]  # fmt: skip
+        apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
+        own = f"; these are the parts of {title_of(alone_in[0])}, the others have their own" if apart else ""
+        alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, first.parts(len(packed.labels))))]
+    few = [few_note(part, packed.labels[rows], packed.class_names)
+           for part, rows in (("validation", first.val), ("test", first.test)) if len(rows)]  # fmt: skip
     return [*packed.warnings, *alike, *of_given, *filter(None, few)]

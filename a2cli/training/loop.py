@@ -5,7 +5,7 @@ B images a batch, C channels, H x W pixels, K classes.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -19,25 +19,18 @@ from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.training_results import EpochLog
 from a2cli.runtime import Streams
 from a2cli.settings.training import TrainingSettings
-from a2cli.training.averaging import Average
-from a2cli.training.optimizers import Optimizer
+from a2cli.training.optimizers import Average, Optimizer
 from a2cli.training.schedulers import Schedule
 
 EVALUATION_BATCH, LARGE_EVALUATION_BATCH = 256, 32
 LARGE_IMAGE = 3 * 96 * 96  # values of an image from which on fewer go at a time, as their maps take memory
-Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-
-
-def double_softmax(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy of softmax outputs taken for logits, as the coursework's starting code has it."""
-    return F.cross_entropy(logits.softmax(dim=1), labels, label_smoothing=smoothing)
-
-
-LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "double-softmax": double_softmax}
+def loss_of(logits: Tensor, labels: Tensor, settings: TrainingSettings) -> Tensor:
+    """Return the cross entropy; `double-softmax` takes softmax outputs for logits, as the coursework's code has it."""
+    if settings.loss == "double-softmax":
+        logits = logits.softmax(dim=1)
+    return F.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -81,20 +74,19 @@ def fit(
     that is what is validated.
     Raises DivergedError at the first step whose loss is not a finite number.
     """
-    loss_of = LOSSES[settings.loss]
     steps = -(-len(train) // settings.batch_size)
     judged = average.model if average else model
     for epoch in range(first_epoch, settings.epochs):
         began, rate = time.perf_counter(), schedule.learning_rate(epoch)
         total_loss, answers, truths = 0.0, [], []
         model.train()
-        torch.manual_seed(streams.derive("dropout", epoch))
+        torch.manual_seed(streams.derive("dropout", epoch))  # the one seed that `nn.Dropout` draws by
         batches = train.batches(settings.batch_size, streams, epoch)
         for step, (images, labels) in enumerate(reporter.batches(batches, steps)):
             images, labels = images.to(device), labels.to(device)
             with precise(settings.precision, device):
                 logits = model(images).float()
-            loss = loss_of(logits, labels, settings.label_smoothing)
+            loss = loss_of(logits, labels, settings)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step(rate)
@@ -104,7 +96,8 @@ def fit(
             if not math.isfinite(value):
                 raise _diverged(value, f"step {step + 1} of {steps} in epoch {epoch + 1}", rate)
             total_loss += value * len(labels)
-            answers.append(logits.detach())
+            answers.append(logits.detach().argmax(dim=1))
+            # Mixed images have a share of each class as their label; the larger one counts.
             truths.append(labels if labels.dim() == 1 else labels.argmax(dim=1))
         seconds = time.perf_counter() - began
         result = evaluate(judged, val, settings, device)
@@ -114,7 +107,7 @@ def fit(
             epoch=epoch + 1,
             learning_rate=rate,
             train_loss=total_loss / len(train),
-            train_accuracy=_accuracy(torch.cat(answers), torch.cat(truths)),
+            train_accuracy=int((torch.cat(answers) == torch.cat(truths)).sum()) / len(train),
             val_loss=result.loss,
             val_accuracy=result.accuracy,
             images_per_second=len(train) / seconds,
@@ -133,12 +126,11 @@ def evaluate(
     reporter: ProgressReporter | None = None,
 ) -> Evaluation:
     """Return the network's answers to every image, in order, with dropout and batch statistics switched off."""
-    loss_of = LOSSES[settings.loss]
     model.eval()
     size = EVALUATION_BATCH if data.images[0].numel() < LARGE_IMAGE else LARGE_EVALUATION_BATCH
     batches = (reporter or NullReporter()).batches(data.batches(size), -(-len(data) // size))
     logits = torch.cat([logits_of(model, images, settings.precision, device) for images, _ in batches])
-    loss = loss_of(logits, data.labels, settings.label_smoothing).item()
+    loss = loss_of(logits, data.labels, settings).item()
     return Evaluation(logits.softmax(dim=1), data.labels, loss)
 
 
@@ -147,10 +139,6 @@ def logits_of(model: nn.Module, images: Tensor, precision: str, device: torch.de
     with precise(precision, device):
         logits: Tensor = model(images.to(device))
     return logits.float().cpu()
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> float:
-    return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
 
 
 def _diverged(loss: float, where: str, rate: float) -> DivergedError:

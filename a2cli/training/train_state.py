@@ -23,9 +23,8 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import deciding, flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
-from a2cli.training.averaging import Average
 from a2cli.training.loop import monitored
-from a2cli.training.optimizers import Optimizer, ParamGroup
+from a2cli.training.optimizers import Average, Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
 
 
@@ -104,6 +103,7 @@ class TrainState:
         self.average = Average(self.model, training.average_weights) if training.average_weights else None
         self.evaluated = self.average.model if self.average else self.model
         self.schedule = Schedule(job.training)
+        self.identity = identity_of(job.settings, job.summary.fingerprint)
         self.history: list[EpochLog] = []
         self.best_weights: dict[str, Tensor] = {}
 
@@ -137,17 +137,14 @@ class TrainState:
         if self.best_epoch == log.epoch:
             self.best_weights = {name: tensor.clone() for name, tensor in self.evaluated.state_dict().items()}
 
-    @property
-    def _identity(self) -> str:
-        return identity_of(self.job.settings, self.job.summary.fingerprint)
-
     def save(self, run: Run) -> None:
+        # The best weights so far are in each, so that any checkpoint is whole alone.
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state, "best": self.best_weights}
         if self.average:
             parts["average"] = self.average.model.state_dict()
         tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         state = {
-            "run": self._identity,
+            "run": self.identity,
             "steps": self.optimizer.steps,
             "schedule": self.schedule.state,
             "history": [asdict(log) for log in self.history],
@@ -156,14 +153,14 @@ class TrainState:
 
     def restore(self, run: Run, reporter: ProgressReporter) -> None:
         """Go back to the newest whole checkpoint, if any; raises DataError where it belongs to other settings."""
-        found = load_checkpoint(run.folder / "checkpoints")
-        if found is None:
+        checkpoint = load_checkpoint(run.folder / "checkpoints")
+        if checkpoint is None:
             return
-        tensors, state, passed = found
-        for warning in passed:
+        tensors, state, damaged = checkpoint
+        for warning in damaged:
             reporter.warn(f"{warning}; going on from epoch {state.get('epoch')}")
         try:
-            if state["run"] != self._identity:
+            if state["run"] != self.identity:
                 raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
             parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "average": {}}
             for name, tensor in tensors.items():
@@ -176,9 +173,8 @@ class TrainState:
                 tensor.copy_(parts["optimizer"][name])
             self.best_weights = parts["best"]
             self.optimizer.steps = int(state["steps"])
-            self.schedule.state = {
-                name: float("inf") if value is None else value for name, value in state["schedule"].items()
-            }
+            schedule = state["schedule"].items()  # where null is an infinity, which JSON has none of
+            self.schedule.state = {name: float("inf") if value is None else value for name, value in schedule}
             self.history = [EpochLog(**row) for row in state["history"]]
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:80]

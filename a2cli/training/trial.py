@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from a2cli.errors import DataError, DivergedError
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report, new_report
-from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
+from a2cli.reports.training_results import Accuracy, TrainingResult, TrainingResults
 from a2cli.runs.checkpoints import save_frame
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, environment, repeats
@@ -27,6 +26,7 @@ from a2cli.training.loop import Evaluation, evaluate, fit
 from a2cli.training.train_state import RunSpec, TrainState
 from a2cli.training.verdict import training_verdict
 
+# Between two at least. A resume replays what is missing from the streams, so this changes no result.
 CHECKPOINT_SECONDS = 1.0
 
 
@@ -44,41 +44,39 @@ def run_trial(
     if previous is not None and is_done and not final:
         return previous
     with under_way(run, job.settings, job.summary, job.warnings, final=final) as report:
-        progress = TrainState(job, job.device)
-        progress.restore(run, reporter)
-        if is_done and not progress.finished:  # training again would test other weights than the report's
+        state = TrainState(job, job.device)
+        state.restore(run, reporter)
+        if is_done and not state.finished:  # training again would test other weights than the report's
             raise DataError(
                 f"{run.folder}/checkpoints: the last epoch's, which --final needs, is gone or damaged; put it back, or "
                 "begin a new run with --final"
             )
-        run.start_metrics(progress.history)
-        reporter.start(job.title, job.training.epochs, len(progress.history))
-        if not progress.finished:
-            _train(progress, run, reporter)
-            run.start_metrics(progress.history)  # lines are appended without waiting for the disk
+        run.start_metrics(state.history)
+        reporter.start(job.title, job.training.epochs, len(state.history))
+        if not state.finished:
+            _train(state, run, reporter)
+            run.start_metrics(state.history)  # lines are appended without waiting for the disk
         reporter.phase("evaluating", "evaluating")
-        progress.model.load_state_dict(
-            progress.best_weights if job.training.restore_best else progress.evaluated.state_dict()
-        )
-        weights = run.save_model(job.card, progress.whole)
+        state.model.load_state_dict(state.best_weights if job.training.restore_best else state.evaluated.state_dict())
+        weights = run.save_model(job.card, state.whole)
         reporter.step("validation images")
-        val = evaluate(progress.model, job.val, job.training, job.device, reporter)
+        val = evaluate(state.model, job.val, job.training, job.device, reporter)
         if final:
             reporter.step("test images")
             run.write_report(report)
-        test = evaluate(progress.model, job.test, job.training, job.device, reporter) if final else None
+        test = evaluate(state.model, job.test, job.training, job.device, reporter) if final else None
         reporter.step("training images")
-        train = evaluate(progress.model, job.train.data, job.training, job.device, reporter)
-        result = replace(_result(progress, train, val, test), weights_sha256=weights)
-        history = {str(job.training.seed): progress.history}
-        verdict = training_verdict([result], [progress.history], job.training.monitor, settings=job.settings)
+        train = evaluate(state.model, job.train.data, job.training, job.device, reporter)
+        result = replace(_result(state, train, val, test), weights_sha256=weights)
+        history = {str(job.training.seed): state.history}
+        verdict = training_verdict([result], [state.history], job.settings)
         report = replace(
             report,
             status="running" if more else "done",
             results=TrainingResults([result], None, None, None, None, verdict),
             history=history,
             warnings=[*report.warnings, *repeats()],
-            test_curve_reads=sum(log.test_accuracy is not None for log in progress.history),
+            test_curve_reads=sum(log.test_accuracy is not None for log in state.history),
         )
 
         def draw() -> None:
@@ -125,60 +123,59 @@ def under_way(
         raise
 
 
-def _train(progress: TrainState, run: Run, reporter: ProgressReporter) -> None:
-    job = progress.job
-    streams = Streams(job.training.seed, job.epochs_before)
-    saved, film = time.perf_counter(), progress.first_layer
+def _train(state: TrainState, run: Run, reporter: ProgressReporter) -> None:
+    job, streams = state.job, Streams(state.job.training.seed, state.job.epochs_before)
+    saved, film = time.perf_counter(), state.first_layer
     epochs = fit(
-        progress.model,
+        state.model,
         job.train,
         job.val,
         job.training,
-        progress.optimizer,
-        progress.schedule,
+        state.optimizer,
+        state.schedule,
         streams,
         job.device,
         reporter,
-        first_epoch=len(progress.history),
+        first_epoch=len(state.history),
         test=job.test if job.training.test_curve else None,
-        average=progress.average,
+        average=state.average,
     )
     for log in epochs:
-        progress.record(log)
+        state.record(log)
         run.append_metrics(log)
         if film and log.epoch.bit_count() == 1:  # after 1, 2, 4, 8, ... epochs, as weights move most at first
+            # In half precision: a few small files are enough for a film.
             save_frame(run.folder / "film", log.epoch, {"weight": film.weight.detach().half()})
         reporter.epoch(log)
-        if progress.stopped_early:
+        if state.stopped_early:
             break
         if time.perf_counter() - saved > CHECKPOINT_SECONDS:
-            progress.save(run)
+            state.save(run)
             saved = time.perf_counter()
-    progress.save(run)
-    for note in repeats():
-        reporter.warn(note)
+    state.save(run)
+    for warning in repeats():
+        reporter.warn(warning)
 
 
-def _result(progress: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
-    job, names = progress.job, progress.job.card.class_names
+def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
+    job, names = state.job, state.job.card.class_names
     largest = largest_class(job.train.data.labels, len(names))
+    rows = job.held_out[1 if test else 0]
     return TrainingResult(
         seed=job.training.seed,
-        parameters=sum(p.numel() for p in progress.whole.parameters()),
-        epochs=len(progress.history),
-        kept_epoch=progress.kept_epoch,
-        best_epoch=progress.best_epoch,
-        stopped_early=progress.stopped_early,
+        parameters=sum(p.numel() for p in state.whole.parameters()),
+        epochs=len(state.history),
+        kept_epoch=state.kept_epoch,
+        best_epoch=state.best_epoch,
+        stopped_early=state.stopped_early,
         train=wilson(train.correct, len(train.labels)),
         val=wilson(val.correct, len(val.labels)),
         val_loss=val.loss,
-        last_train_accuracy=progress.history[-1].train_accuracy,
-        last_val_accuracy=progress.history[-1].val_accuracy,
+        last_train_accuracy=state.history[-1].train_accuracy,
+        last_val_accuracy=state.history[-1].val_accuracy,
         majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
         test=wilson(test.correct, len(test.labels)) if test else None,
-        judged=judged("test", test, job.held_out[1], names, job.names, largest)
-        if test
-        else judged("val", val, job.held_out[0], names, job.names, largest),
+        judged=judged_part("test" if test else "val", test or val, largest, names, [job.names[row] for row in rows]),
         folder=".",
         val_without_duplicates=without_duplicates(val, job.repeated[0]),
         test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
@@ -190,22 +187,9 @@ def largest_class(labels: Tensor, classes: int) -> int:
     return int(torch.bincount(labels, minlength=classes).argmax())
 
 
-def judged(
-    part: Literal["val", "test"],
-    found: Evaluation,
-    rows: NDArray[np.int64],
-    classes: Sequence[str],
-    names: Sequence[str],
-    largest: int,
-) -> JudgedPart:
-    """Return the results by class of what a network answered to these rows of the images that have these names."""
-    own = [names[row] for row in rows.tolist()]
-    return judged_part(part, found.probabilities, found.labels, largest, classes, own)
-
-
-def without_duplicates(found: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
+def without_duplicates(evaluation: Evaluation, repeated: NDArray[np.bool_]) -> Accuracy | None:
     """Return the accuracy on the images not seen before; None where none was, or all were."""
     if not repeated.any() or repeated.all():
         return None
-    right = (found.answers == found.labels).numpy()[~repeated]
+    right = (evaluation.answers == evaluation.labels).numpy()[~repeated]
     return wilson(int(right.sum()), len(right))

@@ -17,61 +17,55 @@ LEAST_RISE = 0.005  # of accuracy, from one fifth of the epochs to the next
 def training_verdict(
     runs: Sequence[TrainingResult],
     histories: Sequence[Sequence[EpochLog]],
-    monitor: str,
+    settings: AnyTraining,
     val: Spread | None = None,
     train: Spread | None = None,
     test: Spread | None = None,
-    settings: AnyTraining | None = None,
     data: DataSummary | None = None,
 ) -> str:
     """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
-    What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (`monitor`
+    What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (--monitor
     chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether
     validation accuracy was higher after the last epoch than after the kept one, and whether it was still rising at the
     end.
     """
-    only, what = runs[0], repeated_by(runs)
+    first, repeated, monitor = runs[0], repeated_by(runs), settings.training.monitor
     in_stages = isinstance(settings, FinetuneSettings)  # each of which has a rate of its own
-    found: Accuracy | Spread = val or only.val
+    validation, training = val or first.val, _value(train or first.train)
     majority = max(run.majority.value for run in runs)
-    better = "better than" if found.low > majority else "not shown to be better than"
-    where = "" if val else f" after epoch {only.kept_epoch} of {only.epochs}"
-    if where and only.kept_epoch == only.best_epoch < only.epochs:
+    better = "better than" if validation.low > majority else "not shown to be better than"
+    where = "" if val else f" after epoch {first.kept_epoch} of {first.epochs}"
+    if where and first.kept_epoch == first.best_epoch < first.epochs:
         where += f", the best by {monitor}"
+    gap = training - _value(validation)
     sentences = [
-        f"Validation accuracy {measured(found, what)}{where}: {better} always answering the largest class "
-        f"({majority:.3f})."
+        f"Validation accuracy {measured(validation, repeated)}{where}: {better} always answering the largest class "
+        f"({majority:.3f}).",
+        f"Training accuracy is {training:.3f}, "
+        + (f"{in_points(gap, '.0f')} higher." if gap >= 0.005 else "no higher."),
     ]
-    gap = _value(train or only.train) - _value(found)
-    sentences.append(
-        f"Training accuracy is {_value(train or only.train):.3f}, "
-        + (f"{in_points(gap, '.0f')} higher." if gap >= 0.005 else "no higher.")
-    )
     last = statistics.mean(run.last_val_accuracy for run in runs)
-    if last > _value(found) and any(run.kept_epoch < run.epochs for run in runs):
+    if last > _value(validation) and any(run.kept_epoch < run.epochs for run in runs):
         kept = f"--monitor {monitor} kept {'others' if val else 'another'}"
         sentences.append(f"Validation accuracy was higher after the last epoch, {last:.3f}; {kept}.")
-    if _value(found) < 1 and still_rising(histories):
+    if _value(validation) < 1 and still_rising(histories):
         more = "more epochs in --stages" if in_stages else "more --epochs"
         sentences.append(f"Validation accuracy was still rising at the end: {more} may gain.")
     if not in_stages and (idle := epochs_without_rate(histories)):
-        stops = settings is not None and settings.training.scheduler in {"plateau", "cosine"}
+        stops = settings.training.scheduler in {"plateau", "cosine"}
         least = "; --min-learning-rate sets where it stops falling" if stops else ""
         sentences.append(
-            f"The learning rate fell below a thousandth of its largest value, so the last {idle} of {only.epochs} "
+            f"The learning rate fell below a thousandth of its largest value, so the last {idle} of {first.epochs} "
             f"epochs hardly moved the weights{least}."
         )
-    if final := test or only.test:
-        sentences.append(f"Accuracy on the sealed test images: {measured(final, what)}.")
+    if sealed := test or first.test:
+        sentences.append(f"Accuracy on the sealed test images: {measured(sealed, repeated)}.")
     if val and data:
-        sentences += on_same_images(data, what, tested=test is not None)
+        sentences += on_same_images(data, repeated, tested=test is not None)
     if val is None:
-        is_fold = settings is not None and settings.split.fold is not None
-        more = (
-            "--folds without --fold gives the spread over folds" if is_fold else "--seeds 5 gives the spread over seeds"
-        )
-        sentences.append(f"One run is no result: {more}.")
+        folds, seeds = "--folds without --fold gives the spread over folds", "--seeds 5 gives the spread over seeds"
+        sentences.append(f"One run is no result: {seeds if settings.split.fold is None else folds}.")
     return " ".join(sentences)
 
 
@@ -82,11 +76,9 @@ def on_same_images(data: DataSummary, what: str = "seeds", *, tested: bool = Fal
     """
     parts = [counted(data.val, "validation image")] * ("val" in data.given)
     parts += [counted(data.test, "test image")] * (tested and ("test" in data.given or what == "folds"))
-    if not parts:
-        return []
-    interval = "the interval of accuracy on them is" if len(parts) == 1 else "the intervals are"
+    intervals = "the interval of accuracy on them is" if len(parts) == 1 else "the intervals are"
     same = f"All {what} are judged on the same {' and '.join(parts)}"
-    return [f"{same}, so {interval} over trainings alone, not over images."]
+    return [f"{same}, so {intervals} over trainings alone, not over images."] if parts else []
 
 
 def still_rising(histories: Sequence[Sequence[EpochLog]]) -> bool:
@@ -121,12 +113,12 @@ def epochs_without_rate(histories: Sequence[Sequence[EpochLog]]) -> int:
     return min(idle)
 
 
-def _value(found: Accuracy | Spread) -> float:
-    return found.mean if isinstance(found, Spread) else found.value
+def _value(accuracy: Accuracy | Spread) -> float:
+    return accuracy.mean if isinstance(accuracy, Spread) else accuracy.value
 
 
-def measured(found: Accuracy | Spread, what: str = "seeds") -> str:
+def measured(accuracy: Accuracy | Spread, what: str = "seeds") -> str:
     """Return an accuracy, or a mean of several, with its interval and what it is of."""
-    if isinstance(found, Spread):
-        return f"{mean_and_deviation(found)} over {found.n} {what} {interval(found, form=BRACKETS)}"
-    return f"{found.value:.3f} {interval(found, form=BRACKETS)} on {counted(found.count, 'image')}"
+    if isinstance(accuracy, Spread):
+        return f"{mean_and_deviation(accuracy)} over {accuracy.n} {what} {interval(accuracy, form=BRACKETS)}"
+    return f"{accuracy.value:.3f} {interval(accuracy, form=BRACKETS)} on {counted(accuracy.count, 'image')}"

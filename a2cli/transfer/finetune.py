@@ -24,11 +24,12 @@ from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
 from a2cli.statistics.intervals import wilson
+from a2cli.training.by_class import judged_part
 from a2cli.training.draw import draw_near_duplicates, draw_run
 from a2cli.training.images import notes_on, summary_of, title_of
 from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
-from a2cli.training.trial import judged, largest_class, run_trial, under_way, without_duplicates
+from a2cli.training.trial import largest_class, run_trial, under_way, without_duplicates
 from a2cli.training.verdict import training_verdict
 from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, warn_grayscale
 from a2cli.transfer.finetune_stages import (
@@ -127,7 +128,7 @@ class Finetuning:
             epochs = counted_through(stages)
             history = {str(result.seed): [log for logs in epochs for log in logs]}
             run.start_metrics(history[str(result.seed)])
-            verdict = training_verdict([result], list(history.values()), alone.training.monitor, settings=alone)
+            verdict = training_verdict([result], list(history.values()), alone)
             said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
             report = replace(
                 report,
@@ -169,7 +170,7 @@ class Finetuning:
             result,
             test=wilson(found.correct, len(found.labels)),
             test_without_duplicates=without_duplicates(found, repeated),
-            judged=judged("test", found, split.test, names, self.packed.names, largest),
+            judged=judged_part("test", found, largest, names, [self.packed.names[row] for row in split.test]),
         )
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:

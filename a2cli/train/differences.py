@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from math import isclose, isfinite
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.reports.training_results import Accuracy
+from a2cli.storage import read_json
+from a2cli.versions import upgraded
 
 WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
+Row = tuple[str, object, object, str]  # a field, what is stated there, what it has to be, and by what
 
 
 @dataclass(frozen=True)
@@ -29,53 +31,52 @@ class Difference:
         return f"{self.file}: {self.field} is {shown(self.stated)}, but {shown(self.derived)} by {self.by}"
 
 
-def refuse(found: Sequence[Difference]) -> None:
+def refuse(differences: Sequence[Difference]) -> None:
     """Raise DataError where anything differs, in one line that names the first."""
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise DataError(f"{found[0]}{more}; {WHAT_TO_DO}")
+    if differences:
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        raise DataError(f"{differences[0]}{more}; {WHAT_TO_DO}")
 
 
-def accuracies(value: Any, where: str) -> Iterator[tuple[str, Accuracy]]:
-    """Yield all accuracies in a dataclass, with the path to each."""
-    if isinstance(value, Accuracy):
-        yield where, value
-    elif is_dataclass(value):
-        for item in fields(value):
-            yield from accuracies(getattr(value, item.name), f"{where}.{item.name}")
-    elif isinstance(value, list):
-        for i, one in enumerate(value):
-            yield from accuracies(one, f"{where}[{i}]")
+def compare(file: Path, rows: Iterable[Row]) -> Iterator[Difference]:
+    """Yield the rows, or what is inside them, whose two values differ."""
+    for field, stated, derived, by in rows:
+        for difference in _unequal(field, stated, derived):
+            yield Difference(file, *difference, by)
 
 
-def unlike(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, object, object]]:
-    """Yield the path of all that differs, as it is and as it has to be; numbers may differ in the last bits."""
+def _unequal(path: str, stated: Any, derived: Any) -> Iterator[tuple[str, object, object]]:
     if is_dataclass(stated) and type(stated) is type(derived):
         for item in fields(stated):
-            yield from unlike(getattr(stated, item.name), getattr(derived, item.name), f"{where}.{item.name}")
+            yield from _unequal(f"{path}.{item.name}", getattr(stated, item.name), getattr(derived, item.name))
     elif isinstance(stated, dict) and isinstance(derived, dict) and stated.keys() <= derived.keys():
         for key, value in stated.items():  # of an earlier version, it may have fewer fields
-            yield from unlike(value, derived[key], f"{where}.{key}")
+            yield from _unequal(f"{path}.{key}".removeprefix("."), value, derived[key])
     elif isinstance(stated, list | tuple) and isinstance(derived, list | tuple) and len(stated) == len(derived):
-        for i, (one, other) in enumerate(zip(stated, derived, strict=True)):
-            yield from unlike(one, other, f"{where}[{i}]")
+        for i, pair in enumerate(zip(stated, derived, strict=True)):
+            yield from _unequal(f"{path}[{i}]", *pair)
     elif isinstance(stated, float) and isinstance(derived, float):
+        # Sums in another order, and another version's scipy, differ in the last bits. JSON has null for nan and inf.
         if not isclose(stated, derived, rel_tol=1e-9, abs_tol=1e-12) and (isfinite(stated) or isfinite(derived)):
-            yield where, stated, derived
+            yield path, stated, derived
     elif stated != derived:
-        yield where, stated, derived
+        yield path, stated, derived
 
 
-def floats(value: Any) -> Iterator[float]:
-    """Yield all numbers that are not whole in a dataclass."""
-    if is_dataclass(value) and not isinstance(value, type):
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a value and all values inside it, with the path to each; what is in dictionaries is left out."""
+    yield path, value
+    if is_dataclass(value):
         for item in fields(value):
-            yield from floats(getattr(value, item.name))
+            yield from walk(getattr(value, item.name), f"{path}.{item.name}")
     elif isinstance(value, list):
-        for one in value:
-            yield from floats(one)
-    elif isinstance(value, float):
-        yield value
+        for i, inner in enumerate(value):
+            yield from walk(inner, f"{path}[{i}]")
+
+
+def as_stored(file: Path) -> dict[str, Any]:
+    """Return a report as its file has it, so that fields which its version lacked are not there."""
+    return upgraded("report", read_json(file), file)
 
 
 def numbers(text: str) -> list[str]:

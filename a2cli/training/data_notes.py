@@ -1,9 +1,10 @@
-"""What is said of identical and nearly identical images: notes for people, and the pairs that a report lists."""
+"""What is said of the data: images that are (nearly) identical, and classes with too few. Needs no torch."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from a2cli.data.duplicates import identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
@@ -11,15 +12,16 @@ from a2cli.formats import counted
 from a2cli.reports.data_results import NearDuplicate
 
 MOST_LISTED = 50  # pairs in a report
+FEW, MOST_NAMED = 5, 5  # images of a class; classes that a warning names
 
 
 def identical_notes(packed: Packed, duplicates: str) -> list[str]:
     """Say which images are identical and what is done about it, and how many of a given split are in two parts."""
     used = rows_in_use(packed.groups, packed.labels, packed.names, packed.class_names, duplicates)
-    if not (said := identical_in_words(packed.groups, packed.names)):
+    if not (groups := identical_in_words(packed.groups, packed.names)):
         return []
     left_out = len(packed.labels) - len(used)
-    done = {
+    effect = {
         "keep": "each group stays in one part of a split that is drawn",
         "drop": f"the first of each group under one label is used, {counted(left_out, 'image')} left out",
         "ungrouped": "the split draws each image by itself, so that they may be in different parts",
@@ -27,7 +29,7 @@ def identical_notes(packed: Packed, duplicates: str) -> list[str]:
     given = np.full(len(packed.groups), "left out", dtype="<U8")
     given[used] = np.array(packed.splits)[used]
     shared = shared_between_parts(packed, given.tolist())
-    return [f"{said}; {done}", *(f"{said}; the results have the accuracy without them as well" for said in shared)]
+    return [f"{groups}; {effect}", *(f"{note}; the results have the accuracy without them as well" for note in shared)]
 
 
 def shared_between_parts(packed: Packed, parts: Sequence[str]) -> list[str]:
@@ -60,10 +62,26 @@ def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
     """Say how many images are nearly identical, how many pairs are in two parts of the split, and name the first."""
     if not pairs:
         return []
-    parted = Counter(" and ".join(sorted({one.first_part, one.second_part})) for one in pairs if one.in_two_parts)
+    parted = Counter(" and ".join(sorted({pair.first_part, pair.second_part})) for pair in pairs if pair.in_two_parts)
     where = ", ".join(f"{count} in {parts}" for parts, count in sorted(parted.items())) or "none in two parts"
-    where = f": {where} of the split" if any(one.first_part or one.second_part for one in pairs) else ""
-    others = sum(not one.same_class for one in pairs)
+    where = f": {where} of the split" if any(pair.first_part or pair.second_part for pair in pairs) else ""
+    others = sum(not pair.same_class for pair in pairs)
     labels = f", {others} under two labels" if others else ""
     many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
     return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]
+
+
+def few_note(part: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Name the classes with too few images in a part of the data to say anything of them; nothing where all have."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
+    few = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]
+    lacks = [f"no image of {_some(absent)}"] * bool(absent) + [f"fewer than {FEW} images of {_some(few)}"] * bool(few)
+    if not lacks:
+        return ""
+    return f"{part}: {' and '.join(lacks)}, so next to nothing is known of how well these are recognised"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more classes" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
