@@ -24,7 +24,7 @@ from a2cli.statistics.intervals import spread
 from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
 from a2cli.visualize_weights.results import LayerWeights, WeightResults
 from a2cli.visualize_weights.settings import ViewSettings
-from a2cli.visualize_weights.unit_figures import pixel_units
+from a2cli.visualize_weights.units import pixel_units
 
 RUNS = Path("runs/weights")
 SEEDS = 5
@@ -130,7 +130,7 @@ def likenesses(viewed: InspectedNetwork) -> list[float]:
 
     With their mean image less everyone's, both without colour.
     """
-    units = pixel_units(viewed, ViewSettings(count=viewed.layers[viewed.first].units), CPU)
+    units = pixel_units(viewed, ViewSettings(count=viewed.layers[viewed.first].units), NullReporter())
     pixels = viewed.filters(viewed.layers[viewed.first].weight).mean(dim=1).flatten(1).double()
     images, labels = everything(viewed)
     grey = images.double().mean(dim=1).flatten(1)
@@ -184,7 +184,7 @@ def units_table() -> list[str]:
         viewed = viewed_of(f"faces-{preset}/seeds/0")
         alike = likenesses_by_unit(viewed)
         pictures = viewed.filters(viewed.layers[viewed.first].weight)
-        for one in pixel_units(viewed, ViewSettings(count=2), CPU):
+        for one in pixel_units(viewed, ViewSettings(count=2), NullReporter()):
             order = np.argsort(one.classes)
             names = [viewed.class_names[int(order[i])] for i in (-1, 0)]
             smooth = smoothness(pictures[one.unit][None])
@@ -194,7 +194,7 @@ def units_table() -> list[str]:
 
 
 def likenesses_by_unit(viewed: InspectedNetwork) -> dict[int, float]:
-    units = pixel_units(viewed, ViewSettings(count=viewed.layers[viewed.first].units), CPU)
+    units = pixel_units(viewed, ViewSettings(count=viewed.layers[viewed.first].units), NullReporter())
     return dict(zip([one.unit for one in units if any(one.classes)], likenesses(viewed), strict=True))
 
 

@@ -38,9 +38,9 @@ from a2cli.training.by_class import judged_part
 from a2cli.training.loop import Evaluation
 from a2cli.transfer import figures as transfer
 from a2cli.visualize_weights import figures as weights
-from a2cli.visualize_weights import saliency_figures as saliency
-from a2cli.visualize_weights import spectra_figures as spectra
+from a2cli.visualize_weights import image_figures
 from a2cli.visualize_weights.results import Frame, LayerWeights, Learning, Look, Map, Measure, Patch, UnitView
+from a2cli.visualize_weights.saliency import MapPair
 
 RNG = np.random.default_rng(0)
 NAMES: dict[str, Callable[[int], str]] = {
@@ -225,7 +225,7 @@ def views(count: int, classes: int, names: str, patches: int = 9) -> list[UnitVi
 
 
 def banks(count: int, units: int, classes: int = 11, names: str = "", side: int = 5) -> list[weights.Bank]:
-    return [weights.Bank(f"{RUN}-{i}", range(units), RNG.normal(0, 1, (units, 3, side, side)).astype(np.float32),
+    return [weights.Bank(f"{RUN}-{i}", RNG.normal(0, 1, (units, 3, side, side)).astype(np.float32),
                          views(units, classes, names), named(classes, names)) for i in range(count)]  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def patches(units: int, classes: int, names: str, ascent: bool, cut: int = 9) ->
     some = np.stack([pictures(cut, 12) for _ in range(units)]) if cut else np.zeros((units, 0, 12, 12, 3), np.uint8)
     drawn = pictures(units, 24).transpose(0, 3, 1, 2) / np.float32(255) if ascent else None
     of = views(units, classes, names)
-    return weights.patches(LAYERS[2], RUN, of, some, drawn, named(classes, names)[1])
+    return image_figures.patches(LAYERS[2], RUN, of, some, drawn, named(classes, names)[1])
 
 
 def evidence(layers: int) -> Figure:
@@ -243,7 +243,7 @@ def evidence(layers: int) -> Figure:
     values = np.linspace(3, 0.5, 24, dtype=np.float32)
     one = np.ones(1, np.float32)
     spectra_of = {one.layer: (values, values * 0.8, values * 0.9) for one in of} | {LAYERS[1]: (one, one, one)}
-    return spectra.evidence(RUN, of, spectra_of)
+    return weights.evidence(RUN, of, spectra_of)
 
 
 def film(frames: int, units: int) -> Figure:
@@ -256,11 +256,11 @@ def look(maps: int, names: str, grey: bool) -> Figure:
     said = ("gradient", "gradient-input", "integrated-gradients", "grad-cam", "guided-backprop", "occlusion",
             "smooth-grad", "deconvolution", "lime", "kernel-shap")  # fmt: skip
     alike = ((0.2, 0.1, 0.3), (0.7, 0.6, 0.8), None)
-    maps_of = [saliency.MapPair(Map(said[i], alike[i % 3], 3, i % 3 == 1, None, None), i % 2 == 1,
+    maps_of = [MapPair(Map(said[i], alike[i % 3], 3, i % 3 == 1, None, None), i % 2 == 1,
                              RNG.normal(0, 1, (32, 32)), RNG.normal(0, 1, (32, 32))) for i in range(maps)]  # fmt: skip
     named_ = named(9, names)
-    one = Look(RUN, f"{named_[0]}/{named_[1]}.png", named_[0], 0.93, named_[2], [one.said for one in maps_of], {})
-    return saliency.looks(one, pictures(1, grey=grey)[0], maps_of)
+    one = Look(RUN, f"{named_[0]}/{named_[1]}.png", named_[0], 0.93, named_[2], [pair.result for pair in maps_of], {})
+    return image_figures.looks(one, pictures(1, grey=grey)[0], maps_of)
 
 
 # Fields
@@ -385,7 +385,7 @@ def units(count: int, of: int, classes: int, names: str) -> Figure:
 
 def places(units: int, names: str) -> Figure:
     images = {f"{i}.png": image for i, image in enumerate(pictures(9))}
-    return weights.places(LAYERS[2], RUN, views(units, 9, names), images)
+    return image_figures.places(LAYERS[2], RUN, views(units, 9, names), images)
 
 
 def cases(words: str, draw: Callable[..., Figure], *variants: tuple[object, ...]) -> dict[str, Callable[[], Figure]]:

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from a2cli.models.backbones import graph_of, truncate
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
+from a2cli.progress import NullReporter
 from a2cli.receptive_field import graphs
 from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
-from a2cli.visualize_weights.activation_maximization import Strongest, ascend, silent, strongest, to_classes, use
+from a2cli.visualize_weights.activation_maximization import ascend, silent, strongest, to_classes, use
 
 SIDE, CLASSES = 24, 5
 MEAN, STD = (0.5,) * 3, (0.25,) * 3
@@ -65,7 +66,7 @@ def test_the_strongest_of_all_images_and_places(size: int) -> None:
     for name, units in layers.items():
         maps = hooked(graph, name, pixels)
         for unit in units:
-            own, expected = found[name].of(unit), by_force(maps, unit, 6)
+            own, expected = found[name][units.index(unit)], by_force(maps, unit, 6)
             assert [one[1:] for one in own] == [one[1:] for one in expected]
             assert [one[0] for one in own] == pytest.approx([one[0] for one in expected], rel=1e-4)
 
@@ -75,17 +76,15 @@ def test_among_equals_the_first_stays(size: int) -> None:
     maps = torch.randint(0, 3, (20, 4, 9, 11), generator=torch.Generator().manual_seed(0)).float()
     maps[:, 2] = 0  # a dead unit: the first images, at the first place
     maps[7, 1, 4, 5] = 9
-    found = Strongest([1, 2, 3], 5)
-    for some in maps.split(size):
-        found.take(some)
-    for unit in (1, 2, 3):
-        assert found.of(unit) == by_force(maps, unit, 5)
-    assert found.of(1)[0] == (9, 7, 4, 5)
-    assert found.of(2) == [(0, image, 0, 0) for image in range(5)]
+    graph = graph_of(nn.Sequential(nn.Identity()), "")
+    found = strongest(graph, {"0": [1, 2, 3]}, [(some, some) for some in maps.split(size)], 5)["0"]
+    assert found == [by_force(maps, unit, 5) for unit in (1, 2, 3)]
+    assert found[0][0] == (9, 7, 4, 5)
+    assert found[1] == [(0, image, 0, 0) for image in range(5)]
 
 
 def test_fewer_images_than_wanted() -> None:
-    found = strongest(convnet(), {"conv1": [2]}, batches(images(3), 2), 10)["conv1"].of(2)
+    found = strongest(convnet(), {"conv1": [2]}, batches(images(3), 2), 10)["conv1"][0]
     assert sorted(one[1] for one in found) == [0, 1, 2]
 
 
@@ -98,7 +97,7 @@ def test_the_patch_alone_excites_as_much(pool: str) -> None:
     units = range(8)
     found = strongest(graph, {"conv2": units}, batches(pixels, 5), 3)["conv2"]
     for unit in units:
-        for value, image, row, column in found.of(unit):
+        for value, image, row, column in found[unit]:
             (top, bottom), (left, right) = known.rows.box(row), known.columns.box(column)
             patch = pixels[image : image + 1, :, top : bottom + 1, left : right + 1]
             with torch.no_grad():
@@ -187,7 +186,7 @@ def blurred(graph: fx.GraphModule) -> fx.GraphModule:
 @pytest.mark.parametrize(("name", "smooth"), [("conv1", True), ("conv2", True), ("hidden1", False)])
 def test_ascent_finds_more_than_any_image_shows(name: str, smooth: bool) -> None:
     graph, units = blurred(convnet()) if smooth else mlp(12), [4, 0, 5]
-    pictures, answers = ascend(graph, name, units, SIDE, 60, Streams(3))
+    pictures, answers = ascend(graph, name, units, SIDE, 60, Streams(3), NullReporter())
     assert pictures.shape == (3, 3, SIDE, SIDE)
     assert float(pictures.min()) >= 0 and float(pictures.max()) <= 1
     noise = images(200)
@@ -208,23 +207,23 @@ def test_ascent_reaches_half_of_a_linear_units_optimum(unit: int) -> None:
     assert isinstance(conv.weight, Tensor) and isinstance(conv.bias, Tensor)
     best = float(conv.bias[unit].detach() + 2 * conv.weight[unit].detach().abs().sum())
     field = conv.kernel_size[0]
-    assert best / 2 < float(ascend(graph, "conv1", [unit], field, 60, Streams(3))[1]) <= best + 1e-3
+    assert best / 2 < float(ascend(graph, "conv1", [unit], field, 60, Streams(3), NullReporter())[1]) <= best + 1e-3
 
 
 def test_ascent_is_the_same_each_time() -> None:
     graph = convnet()
-    first = ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(3))
+    first = ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(3), NullReporter())
     torch.manual_seed(9)
-    second = ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(3))
+    second = ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(3), NullReporter())
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
-    assert not torch.equal(first[0], ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(4))[0])
+    assert not torch.equal(first[0], ascend(graph, "conv2", [1, 6], SIDE, 5, Streams(4), NullReporter())[0])
     assert all(one.grad is None for one in graph.parameters())
 
 
 @pytest.mark.parametrize("side", [7, 16])
 def test_ascent_in_small_and_odd_pictures(side: int) -> None:
     graph = convnet(stride=(1,))
-    before = ascend(graph, "conv1", [2], side, 0, Streams(3))[1]
-    pictures, after = ascend(graph, "conv1", [2], side, 40, Streams(3))
+    before = ascend(graph, "conv1", [2], side, 0, Streams(3), NullReporter())[1]
+    pictures, after = ascend(graph, "conv1", [2], side, 40, Streams(3), NullReporter())
     assert pictures.shape == (1, 3, side, side)
     assert float(after) > float(before) + 0.5

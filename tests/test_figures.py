@@ -257,7 +257,7 @@ def test_percentages_round_halves_up() -> None:
 
 
 def test_figures_of_weights_say_what_colours_stand_for() -> None:
-    figure = weights.filters([weights.Bank("run", range(4), np.full((4, 3, 5, 5), 0.25, np.float32))])
+    figure = weights.filters([weights.Bank("run", np.full((4, 3, 5, 5), 0.25, np.float32))])
     said = " ".join(text.get_text() for text in figure.texts)
     assert "each from -0.25 (none of it) over 0 (half) to +0.25 (full)" in said
 

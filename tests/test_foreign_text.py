@@ -25,7 +25,7 @@ from a2cli.reports.study_results import Contender, PairVerdict, Table
 from a2cli.runs.figure_files import MOST_PIXELS, rendered
 from a2cli.text import printable, shortened
 from a2cli.training import figures as training_plots
-from a2cli.visualize_weights import spectra_figures as spectra_plots
+from a2cli.visualize_weights import figures as weight_plots
 from a2cli.visualize_weights.results import LayerWeights
 
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -235,7 +235,7 @@ def test_figures_of_very_many_things_say_how_many_they_show() -> None:
     assert figure.texts[0].get_text().endswith(", 20 of 40 contenders, the best")
     layers = [layer_weights(f"layer{i}") for i in range(150)]
     spectra = {layer.layer: (np.ones(3, np.float32),) * 3 for layer in layers}
-    figure = spectra_plots.evidence("resnet152", layers, spectra)
+    figure = weight_plots.evidence("resnet152", layers, spectra)
     shown = [axes.get_title("left") for axes in figure.axes]
     assert (len(shown), shown[0], shown[-1]) == (21, "layer0", "layer149")
     assert "21 of 150 layers" in figure.texts[0].get_text()

@@ -231,11 +231,11 @@ def _fields(name: str, run: Run) -> None:
 
 def _spectra(name: str, run: Run) -> None:
     network = report_of(name).results.networks[0]
-    spectra = {one.layer: SimpleNamespace(values=torch.tensor([3.0, 1.0]) + i, low=torch.tensor([1.5, 0.5]),
-                                          high=torch.tensor([2.0, 0.75]))
-               for i, one in enumerate(network.layers)}  # fmt: skip
-    seen = SimpleNamespace(spectra=spectra, viewed=SimpleNamespace(name=network.name), layers=network.layers)
-    weight_figures._draw_evidence(run, "evidence", seen)
+    spectra = {
+        layer.layer: torch.tensor([[3.0 + i, 1.0 + i], [1.5, 0.5], [2.0, 0.75]])
+        for i, layer in enumerate(network.layers)
+    }
+    weight_figures._draw_evidence(run, "evidence", network.name, network.layers, spectra)
 
 
 def _near_duplicates(name: str, run: Run) -> None:

@@ -28,8 +28,10 @@ from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
 from a2cli.train import run as train
 from a2cli.training import trial
 from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
+from a2cli.visualize_weights.results import Patch
 from a2cli.visualize_weights.saliency import look
 from a2cli.visualize_weights.settings import ViewSettings
+from a2cli.visualize_weights.units import _cut
 
 QUICK = ("--redraws", "4", "--threads", "1", "--device", "cpu", "--quiet")
 SMALL: dict[str, Any] = {"image_size": "12", "epochs": "5", "threads": "1", "device": "cpu", "learning_rate": "0.01"}
@@ -127,7 +129,7 @@ def test_units_that_a_class_uses_most_come_first(
     network, model = viewed("mlp"), model_of(place / "mlp")
     results = found(view("--run", "mlp", "--show", "units", "--class", "bea", "--json"))
     shown = results["networks"][0]["units"]
-    images = torch.cat([batch for batch, _ in network.batches(torch.device("cpu"))])
+    images = torch.cat([batch for batch, _ in network.batches(NullReporter())])
     images = images[torch.tensor([label == "bea" for label in network.labels])]
     with torch.no_grad():
         hidden = model[:4](images)  # normalize, flatten, hidden1, its ReLU
@@ -142,7 +144,7 @@ def test_patches_are_where_brute_force_finds_them(
     out, network, model = tmp_path / "out", viewed("cnn"), model_of(place / "cnn")
     view("--run", "cnn", "--show", "patches", "--layer", "conv2", "--units", "0,4", "--out", out).done()
     table = rows(out / "figures/images-conv2.csv")
-    images = torch.cat([batch for batch, _ in network.batches(torch.device("cpu"))])
+    images = torch.cat([batch for batch, _ in network.batches(NullReporter())])
     with torch.no_grad():
         maps = model[:5](images)  # to conv2's ReLU
     cut = np.load(out / "figures/patches-conv2.npz")["patches"]
@@ -163,6 +165,14 @@ def test_patches_are_where_brute_force_finds_them(
         alone = torch.from_numpy(cut[place_, 0]).permute(2, 0, 1)[None]  # the unit sees just that: 5x5 pixels
         with torch.no_grad():
             assert float(model[:5](alone)[0, unit]) == pytest.approx(float(strongest.values[best]), rel=1e-4)
+
+
+def test_a_patch_that_lies_in_the_padding_is_grey(viewed: Callable[[str], InspectedNetwork]) -> None:
+    """Where a layer pads by more than its field is wide, a unit at the edge sees nothing of the image."""
+    network = viewed("cnn")
+    for rows_seen, columns_seen in (((-6, -4), (2, 4)), ((1, 3), (-9, -7)), ((13, 15), (14, 16))):
+        cut = _cut(network, 0, Patch("", "", 1.0, rows_seen, columns_seen))
+        assert cut.shape == (3, 3, 3) and bool((cut == 128).all())
 
 
 def test_an_ascent_excites_more_than_any_image(view: A2, tmp_path: Path) -> None:
@@ -293,7 +303,7 @@ def test_maps_say_what_they_are(view: A2, tmp_path: Path) -> None:
 def test_a_map_that_needs_no_weights_says_nothing(viewed: Callable[[str], InspectedNetwork], place: Path) -> None:
     network, one = viewed("cnn"), str(place / "one.png")
     same = replace(network, redrawn=lambda _: network.graph)
-    shown = look(same, one, ("gradient", "occlusion"), None, 4, torch.device("cpu"), NullReporter())
+    shown = look(same, one, ("gradient", "occlusion"), None, 4, NullReporter())
     assert [(two.says_nothing, two.alike[0]) for two in shown.look.maps] == [(True, pytest.approx(1))] * 2
 
 

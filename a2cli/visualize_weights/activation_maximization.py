@@ -1,6 +1,6 @@
 """What excites a unit: where in which images it answers most, and the picture that it answers most to.
 
-B images a batch, U units of a layer, h x w places of its map, H x W pixels.
+B images a batch, N in all, U units of a layer, h x w places of its map, H x W pixels.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from a2cli.models.backbones import truncate
-from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.progress import ProgressReporter
 from a2cli.runtime import Streams
 from a2cli.visualize_weights.attribution import run_keeping
 
@@ -18,46 +18,40 @@ JITTER = 4  # pixels that an ascent's picture is moved by at random, so that it 
 RATE, NOISE = 0.04, 0.01
 
 
-class Strongest:
-    """The images, and the places in them, where some units of a layer answer most; of each image one place."""
-
-    def __init__(self, units: Sequence[int], count: int) -> None:
-        self.units, self.count, self.seen = list(units), count, 0
-        self.values = torch.empty(len(units), 0)
-        self.images = torch.empty(len(units), 0, dtype=torch.int64)
-        self.places = torch.empty(len(units), 0, dtype=torch.int64)
-        self.width = 1
-
-    def take(self, maps: Tensor) -> None:
-        """Take in a batch's answers (B, U, h, w), images counting on; among equals the first stays."""
-        self.width = maps.shape[3]
-        values, places = maps[:, self.units].flatten(2).max(dim=2)
-        images = torch.arange(self.seen, self.seen + len(maps)).expand(len(self.units), -1)
-        self.seen += len(maps)
-        merged = torch.cat((self.values, values.T), dim=1)
-        kept = merged.argsort(dim=1, descending=True, stable=True)[:, : self.count]
-        self.values = merged.gather(1, kept)
-        self.images = torch.cat((self.images, images), dim=1).gather(1, kept)
-        self.places = torch.cat((self.places, places.T), dim=1).gather(1, kept)
-
-    def of(self, unit: int) -> list[tuple[float, int, int, int]]:
-        """Return a unit's answer, the image's number, the row and the column in the map, the strongest first."""
-        row = self.units.index(unit)
-        found = zip(self.values[row].tolist(), self.images[row].tolist(), self.places[row].tolist(), strict=True)
-        return [(value, image, *divmod(place, self.width)) for value, image, place in found]
-
-
 @torch.inference_mode()
 def strongest(
     graph: fx.GraphModule, layers: Mapping[str, Sequence[int]], batches: Batches, count: int
-) -> dict[str, Strongest]:
-    """Return the strongest answers of some units of the layers' nodes, over all images, in one pass."""
+) -> dict[str, list[list[tuple[float, int, int, int]]]]:
+    """Return where some units of the layers' nodes answer most, over all images, in one pass; of each image one place.
+
+    For each unit the answer, the image's number, the row and the column in the map, the strongest first and among
+    equals the first image.
+    """
     part = truncate(graph, list(layers))
-    found = {name: Strongest(units, count) for name, units in layers.items()}
+    values: dict[str, list[Tensor]] = {name: [] for name in layers}
+    places: dict[str, list[Tensor]] = {name: [] for name in layers}
+    width: dict[str, int] = {}
     for images, _ in batches:
         for name, maps in part(images).items():
-            found[name].take(maps.float().cpu())
-    return found
+            width[name] = maps.shape[3]
+            value, place = maps[:, layers[name]].float().cpu().flatten(2).max(dim=2)
+            values[name].append(value)
+            places[name].append(place)
+    answers = {}
+    for name in layers:
+        value, place = torch.cat(values[name]).T, torch.cat(places[name]).T  # (U, N)
+        order = value.argsort(dim=1, descending=True, stable=True)[:, :count]
+        columns = (value.gather(1, order).tolist(), order.tolist(), place.gather(1, order).tolist())
+        answers[name] = [
+            [(answer, image, *divmod(at, width[name])) for answer, image, at in zip(*unit, strict=True)]
+            for unit in zip(*columns, strict=True)
+        ]
+    return answers
+
+
+def _by_place(values: Tensor) -> Tensor:
+    """Return a layer's values, (B, U, h, w) or (B, U), as (B, U, places)."""
+    return values[..., None].flatten(2)
 
 
 @torch.inference_mode()
@@ -66,7 +60,7 @@ def silent(graph: fx.GraphModule, names: Sequence[str], batches: Batches) -> dic
     part, ends = truncate(graph, names), dict[str, Tensor]()
     for images, _ in batches:
         for name, values in part(images).items():
-            places = values.float().cpu().flatten(2) if values.dim() > 2 else values.float().cpu()[:, :, None]
+            places = _by_place(values.float().cpu())
             new = torch.stack((places.amin(dim=(0, 2)), -places.amax(dim=(0, 2))))
             ends[name] = torch.minimum(ends[name], new) if name in ends else new
     return {name: (low == -high).nonzero().flatten().tolist() for name, (low, high) in ends.items()}
@@ -83,8 +77,7 @@ def use(graph: fx.GraphModule, name: str, batches: Batches, target: int | None) 
         values, logits = run_keeping(graph, images, name)
         wanted = labels if target is None else torch.full_like(labels, target)
         (slope,) = torch.autograd.grad(logits.gather(1, wanted[:, None]).sum(), values)
-        product = (values.detach() * slope).flatten(2).sum(2) if values.dim() > 2 else values.detach() * slope
-        total = total + product.double().sum(dim=0).cpu()
+        total = total + _by_place(values.detach() * slope).sum(dim=2).double().sum(dim=0).cpu()
         count += len(images)
     return total / count
 
@@ -98,7 +91,7 @@ def to_classes(graph: fx.GraphModule, name: str, batches: Batches, classes: int)
         count += len(images)
         for k in range(classes):
             (slope,) = torch.autograd.grad(logits[:, k].sum(), values, retain_graph=k + 1 < classes)
-            rows[k] = rows[k] + (slope.flatten(2).sum(2) if slope.dim() > 2 else slope).double().sum(dim=0).cpu()
+            rows[k] = rows[k] + _by_place(slope).sum(dim=2).double().sum(dim=0).cpu()
     return torch.stack(rows, dim=1) / count
 
 
@@ -109,7 +102,7 @@ def ascend(
     side: int,
     steps: int,
     streams: Streams,
-    reporter: ProgressReporter | None = None,
+    reporter: ProgressReporter,
 ) -> tuple[Tensor, Tensor]:
     """Return for each unit a picture (U, 3, side, side) in [0, 1] that excites it, and its answer there (U,).
 
@@ -135,7 +128,7 @@ def ascend(
             values = values[:, :, values.shape[2] // 2, values.shape[3] // 2]
         return values[rows, columns]
 
-    for _ in (reporter or NullReporter()).batches(range(steps), steps):
+    for _ in reporter.batches(range(steps), steps):
         shifts = torch.randint(-jitter, jitter + 1, (2,), generator=draw).tolist()
         moved = torch.roll(rendered(), shifts, dims=(2, 3))
         (slope,) = torch.autograd.grad(answers(moved).sum(), picture)
@@ -144,5 +137,5 @@ def ascend(
         with torch.no_grad():
             picture += RATE / side**0.5 * momentum  # in small pictures fewer frequencies share a step
     with torch.no_grad():
-        found = rendered()
-        return found, answers(found)
+        pictures = rendered()
+        return pictures, answers(pictures)

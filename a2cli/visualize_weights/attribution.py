@@ -4,6 +4,7 @@ Every method takes a model from images (B, 3, H, W) in [0, 1] to logits (B, K), 
 and the baseline, a colour (3,) that stands for "nothing there". It returns a map (H, W).
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,23 +73,23 @@ def guided_backprop(model: Model, image: Tensor, target: int, baseline: Tensor) 
         raise UnsuitableError("the network has no ReLU")
     for step in rectifiers:
         step.register_prehook(lambda slopes: tuple(slope.clamp_min(0) for slope in slopes))
-    (found,) = torch.autograd.grad(logit, pixels)
-    return Attribution(found[0].abs().amax(dim=0), signed=False)
+    (slope,) = torch.autograd.grad(logit, pixels)
+    return Attribution(slope[0].abs().amax(dim=0), signed=False)
 
 
 def _steps_back(value: Tensor) -> Iterator[Any]:
     """Yield each step that the gradient of a value takes on its way back, once."""
-    waiting, seen = [value.grad_fn], {None, value.grad_fn}
+    waiting: list[Any] = [value.grad_fn]
+    seen = {None}
     while waiting:
-        step: Any = waiting.pop()
-        yield step
-        before = {one for one, _ in step.next_functions} - seen
-        seen |= before
-        waiting += before
+        if (step := waiting.pop()) not in seen:
+            seen.add(step)
+            yield step
+            waiting += [before for before, _ in step.next_functions]
 
 
 def _is_rectifier(step: Any) -> bool:
-    """Return whether the gradient meets a ReLU here, or a ReLU6: torch's Hardtanh between 0 and another number."""
+    # To autograd a ReLU6 is a Hardtanh that begins at 0.
     return bool(step.name() == "ReluBackward0" or (step.name() == "HardtanhBackward0" and step._saved_min_val == 0))
 
 
@@ -150,20 +151,18 @@ def occlusion(model: Model, image: Tensor, target: int, baseline: Tensor) -> Att
     """
     height, width = image.shape[1:]
     side = max(1, height // OCCLUDED)
-    starts = [sorted({*range(0, size - side, max(1, side // 2)), size - side}) for size in (height, width)]
-    squares = [(top, left) for top in starts[0] for left in starts[1]]
-    total, count = torch.zeros(height, width), torch.zeros(height, width)
+    tops, lefts = (sorted({*range(0, size - side, max(1, side // 2)), size - side}) for size in (height, width))
+    squares = torch.zeros(len(tops) * len(lefts), height, width, dtype=torch.bool, device=image.device)
+    for square, (top, left) in zip(squares, itertools.product(tops, lefts), strict=True):
+        square[top : top + side, left : left + side] = True
+    total = torch.zeros(height, width, device=image.device)
     with torch.no_grad():
         whole = float(model(image[None])[0, target])
-        for first in range(0, len(squares), BATCH):
-            some = squares[first : first + BATCH]
-            hidden = image.repeat(len(some), 1, 1, 1)
-            for one, (top, left) in zip(hidden, some, strict=True):
-                one[:, top : top + side, left : left + side] = baseline.view(3, 1, 1)
-            for value, (top, left) in zip(model(hidden)[:, target].tolist(), some, strict=True):
-                total[top : top + side, left : left + side] += whole - value
-                count[top : top + side, left : left + side] += 1
-    return Attribution(total / count, signed=True)
+        for some in torch.split(squares, BATCH):
+            hidden = torch.where(some[:, None], baseline.view(3, 1, 1), image).contiguous()
+            for square, value in zip(some, model(hidden)[:, target].tolist(), strict=True):
+                total += (whole - value) * square
+    return Attribution(total / squares.sum(dim=0), signed=True)
 
 
 def deep_lift(model: Model, image: Tensor, target: int, baseline: Tensor) -> Attribution:
@@ -207,10 +206,10 @@ def _by_captum(method: Any, model: Model, image: Tensor, target: int, baseline: 
         drawn = np.random.get_state()  # captum draws from both
         np.random.seed(0)
         try:
-            found = method.attribute(image[None].clone().requires_grad_(), start, target=target, **more)
+            values = method.attribute(image[None].clone().requires_grad_(), start, target=target, **more)
         finally:
             np.random.set_state(drawn)
-    return Attribution(found[0].detach().sum(dim=0), signed=True, change=_change(model, image, start[0], target))
+    return Attribution(values[0].detach().sum(dim=0), signed=True, change=_change(model, image, start[0], target))
 
 
 def _change(model: Model, image: Tensor, start: Tensor, target: int) -> float:
@@ -249,37 +248,41 @@ def _ranks(values: Tensor) -> Tensor:
     """Return each value's rank, of equal ones their mean rank."""
     _, inverse, counts = torch.unique(values.double(), return_inverse=True, return_counts=True)
     last: Tensor = counts.cumsum(0).double()
-    found: Tensor = (last - (counts - 1) / 2)[inverse]
-    return found
+    return torch.take(last - (counts - 1) / 2, inverse)
 
 
 def _gradients(model: Model, images: Tensor, target: int) -> Tensor:
     """Return the gradient of one class's logit by each image (B, 3, H, W)."""
     pixels = images.detach().clone().requires_grad_()
-    (found,) = torch.autograd.grad(model(pixels)[:, target].sum(), pixels)
-    return found
+    (slopes,) = torch.autograd.grad(model(pixels)[:, target].sum(), pixels)
+    return slopes
+
+
+def convolutions_of(graph: Model) -> list[str]:
+    """Return the nodes of a network's convolutions, in their order."""
+    modules = dict(graph.named_modules())
+    return [name for name, node in nodes_of(graph).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
 
 
 def last_maps(model: Model) -> str | None:
     """Return the node of the last convolution's maps, behind its norm and activation, and the sum or the branches side
     by side that they may be part of."""
-    modules = dict(model.named_modules())
-    last = [name for name, node in nodes_of(model).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
-    return output_node(model, last[-1], ("add", "add_", "iadd", "cat", "concat")) if last else None
+    convolutions = convolutions_of(model)
+    return output_node(model, convolutions[-1], ("add", "add_", "iadd", "cat", "concat")) if convolutions else None
 
 
 def run_keeping(model: Model, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Return one node's value, with a gradient, and the logits."""
-    kept: dict[str, Tensor] = {}
-    node = nodes_of(model)[name]
+    values: list[Tensor] = []
+    wanted = nodes_of(model)[name]
 
     class Keeping(fx.Interpreter):
         def run_node(self, n: fx.Node) -> object:
-            found = super().run_node(n)
-            if n is node:
-                kept["value"] = found.detach().requires_grad_()
-                found = snapshot(kept["value"])  # which a step in place may write into
-            return found
+            value = super().run_node(n)
+            if n is not wanted:
+                return value
+            values.append(value.detach().requires_grad_())
+            return snapshot(values[0])  # which a step in place may write into
 
     logits: Tensor = Keeping(model).run(images)
-    return kept["value"], logits
+    return values[0], logits

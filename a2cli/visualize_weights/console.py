@@ -32,13 +32,15 @@ def show_weights(report: Report, folder: Path) -> None:
         if lines:
             console.print(*lines, sep="\n")
 
-    for one in results.networks:
-        images = f", on {one.source} ({counted(one.images, 'image')})" if one.images else ""
-        say(f"{one.name}, weights {one.weights}{images}")
-        if one.layers:
-            console.print(_layers(one, console.width))
-        say(*_units(one), *(f"Left out: {', '.join(parts)}, as {why}." for parts, why in by_reason(one.skipped)))
-    if any(one.layers for one in results.networks):
+    for network in results.networks:
+        images = f", on {network.source} ({counted(network.images, 'image')})" if network.images else ""
+        say(f"{network.name}, weights {network.weights}{images}")
+        if network.layers:
+            console.print(_layers(network, console.width))
+        say(
+            *_units(network), *(f"Left out: {', '.join(parts)}, as {why}." for parts, why in by_reason(network.skipped))
+        )
+    if any(network.layers for network in results.networks):
         say(LEGEND)
     for look in results.looks:
         say("", f"{look.image}: {look.answer} ({look.probability:.2f}) by {look.network}; maps for {look.looked_for}")

@@ -3,12 +3,12 @@
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from a2cli.data.dataset import ImageSet
@@ -20,19 +20,16 @@ from a2cli.models.backbones import friendly_names, graph_of, nodes_of, output_no
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
-from a2cli.models.zoo import ModelCard, TrunkCard
+from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.targets import TrainingRun, find_target
-from a2cli.progress import NullReporter, ProgressReporter
-from a2cli.runs.directory import Run
+from a2cli.progress import ProgressReporter
 from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
 from a2cli.transfer.backbone import find_backbone
+from a2cli.visualize_weights.attribution import convolutions_of
 from a2cli.visualize_weights.settings import ViewSettings
 
-Weighted = nn.Conv2d | nn.Linear
-Pictures = tuple[ImageSet, Sequence[str], Sequence[str], str, Sequence[str]]
 NO_IMAGES = ImageSet(torch.empty(0, 1, 1, 3), *[torch.empty(0, dtype=torch.int64)] * 2)
-NO_PICTURES: Pictures = (NO_IMAGES, [], [], "none", [])
 WITHIN = re.compile(r"^(trunk\.body\.|body\.|head\.|block\d+\.body\.)")  # parts whose layers have names of their own
 BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
 
@@ -41,15 +38,15 @@ BATCH, LARGE_BATCH, LARGE_SIDE = 256, 32, 96
 class WeightLayer:
     """A layer with weights: its module, its node in the graph, and the node behind its norm and activation."""
 
-    module: Weighted
+    module: nn.Conv2d | nn.Linear
     node: str
     answer: str
 
     @property
     def weight(self) -> Tensor:
         """The weights as the layer uses them (U, ...), of a weight norm the product."""
-        found: Tensor = self.module.weight.detach()
-        return found
+        weight: Tensor = self.module.weight.detach()
+        return weight
 
     @property
     def units(self) -> int:
@@ -65,29 +62,30 @@ class WeightLayer:
         return isinstance(self.module, nn.Conv2d)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InspectedNetwork:
     """A network: `graph` is all of it, or a backbone up to where its weights reach, which has no `class_names`.
 
     `began` are the weights of layers before this training, where they are known; `redrawn` gives the network with all
-    its weights re-initialised. `names` are the files' by their row in `images`.
+    its weights re-initialised. `names` are the files' by their row in `images`, `labels` the class of each image.
     """
 
     name: str
     folder: str
+    device: torch.device
     graph: fx.GraphModule
     layers: dict[str, WeightLayer]
     redrawn: Callable[[int], fx.GraphModule]
-    began: dict[str, Tensor]
-    images: ImageSet
-    names: Sequence[str]
-    labels: Sequence[str]
-    class_names: tuple[str, ...]
+    began: Mapping[str, Tensor]
+    images: ImageSet = NO_IMAGES
+    names: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    class_names: tuple[str, ...] = ()
     image_size: int
     fit: str
     baseline: tuple[float, ...]
     weights: str
-    source: str
+    source: str = "none"
     value_range: tuple[float, float] | None = None
     notes: Sequence[str] = ()
 
@@ -95,25 +93,23 @@ class InspectedNetwork:
     def first(self) -> str:
         return next(iter(self.layers))
 
-    def layer(self, name: str) -> str:
-        """Return a layer's name; raises SettingsError with the nearest one where there is none such."""
+    def layer(self, name: str) -> WeightLayer:
+        """Return a layer by its name; raises SettingsError with the nearest one where there is none such."""
         if name not in self.layers:
-            known = ", ".join(self.layers)
-            raise SettingsError(f"--layer: {self.name} has no layer {name!r}{nearest(name, self.layers)} ({known})")
-        return name
+            hint = f"{nearest(name, self.layers)} ({', '.join(self.layers)})"
+            raise SettingsError(f"--layer: {self.name} has no layer {name!r}{hint}")
+        return self.layers[name]
 
     def layers_of(self, graph: fx.GraphModule) -> dict[str, WeightLayer]:
         """Return another network's layers of the same architecture, by this one's names."""
         return dict(zip(self.layers, weight_layers(graph).values(), strict=True))
 
-    def batches(
-        self, device: torch.device, rows: Sequence[int] | None = None, reporter: ProgressReporter | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, reporter: ProgressReporter, rows: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B, 3, H, W) uint8 and labels, all or some, by their numbers."""
-        chosen = self.images if rows is None else self.images.reordered(torch.tensor(rows, dtype=torch.int64))
+        images = self.images if rows is None else self.images.reordered(torch.tensor(rows, dtype=torch.int64))
         size = BATCH if self.image_size <= LARGE_SIDE else LARGE_BATCH
-        for images, labels in (reporter or NullReporter()).batches(chosen.batches(size), -(-len(chosen) // size)):
-            yield images.to(device), labels.to(device)
+        for batch, labels in reporter.batches(images.batches(size), -(-len(images) // size)):
+            yield batch.to(self.device), labels.to(self.device)
 
     def filters(self, weight: Tensor) -> Tensor:
         """Return the first layer's weights as pictures (U, C, H, W)."""
@@ -123,17 +119,23 @@ class InspectedNetwork:
         return weight.view(len(weight), side, side, -1).permute(0, 3, 1, 2)
 
 
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """Return the numbers of at most so many of `count` images, evenly spaced."""
+    shown = min(count, most)
+    return [i * count // shown for i in range(shown)]
+
+
 def weight_layers(graph: fx.GraphModule) -> dict[str, WeightLayer]:
     """Return the layers with weights from the image on; of a plain backbone by their number, as conv1."""
-    modules, found = dict(graph.named_modules()), {}
-    chain = {before: name for name, (before, _) in friendly_names(graph).items()}
+    modules, layers = dict(graph.named_modules()), {}
+    friendly = {before: name for name, (before, _) in friendly_names(graph).items()}
     for name, node in nodes_of(graph).items():
-        module = modules.get(str(node.target))
-        if node.op == "call_module" and isinstance(module, Weighted):
-            own = str(node.target)
-            short = chain.get(name, own) if own.startswith(("trunk.body.", "body.")) else own
-            found[WITHIN.sub("", short).removesuffix(".conv")] = WeightLayer(module, name, output_node(graph, name))
-    return found
+        path = str(node.target)
+        module = modules.get(path)
+        if node.op == "call_module" and isinstance(module, nn.Conv2d | nn.Linear):
+            short = friendly.get(name, path) if path.startswith(("trunk.body.", "body.")) else path
+            layers[WITHIN.sub("", short).removesuffix(".conv")] = WeightLayer(module, name, output_node(graph, name))
+    return layers
 
 
 def find_viewed(
@@ -141,16 +143,16 @@ def find_viewed(
 ) -> list[InspectedNetwork]:
     """Return the networks that the settings name; raises SettingsError, DataError."""
     if settings.backbone is not None:
-        return [_backbone(settings, device, reporter)]
-    return [_trained(one, one.title(runs), settings, device, reporter) for one in runs]
+        return [_backbone(settings.backbone, settings, device, reporter)]
+    return [_trained(run, run.title(runs), settings, device, reporter) for run in runs]
 
 
 def _trained(
-    trained: TrainingRun, name: str, settings: ViewSettings, device: torch.device, reporter: ProgressReporter
+    run: TrainingRun, name: str, settings: ViewSettings, device: torch.device, reporter: ProgressReporter
 ) -> InspectedNetwork:
-    folder = Path(trained.folder)
-    subject = find_target(trained, name, settings.data, lambda _: 0, device, reporter)
-    network = subject.networks[0]
+    folder = Path(run.folder)
+    target = find_target(run, name, settings.data, lambda _: 0, device, reporter)
+    network = target.networks[0]
     card, graph = network.card, graph_of(network.model.eval(), f"--run {folder}")
 
     def redrawn(number: int) -> fx.GraphModule:
@@ -161,103 +163,94 @@ def _trained(
         return graph_of(model.eval().to(device), name)
 
     layers = weight_layers(graph)
-    report = Run.open(folder).read_report()
-    assert report is not None, "it was read before"
     return InspectedNetwork(
         name=name,
         folder=str(folder),
+        device=device,
         graph=graph,
         layers=layers,
         redrawn=redrawn,
-        began=_began(card, trained.settings.training.seed, layers, name),
+        began=_began(card, run.settings.training.seed, layers, name),
         images=network.images,
-        names=subject.names,
+        names=target.names,
         labels=[card.class_names[int(label)] for label in network.images.labels],
         class_names=card.class_names,
         image_size=card.image_size,
         fit=card.fit,
-        baseline=tuple(card.mean),
+        baseline=card.mean,
         weights=f"of {card.trunk.backbone}: {card.trunk.weights}" if card.trunk else "trained",
-        source=subject.source,
+        source=target.source,
         value_range=card.value_range,
-        notes=subject.notes,
+        notes=target.notes,
     )
 
 
-def _began(card: ModelCard, seed: int, layers: dict[str, WeightLayer], name: str) -> dict[str, Tensor]:
+def _began(card: ModelCard, seed: int, layers: Mapping[str, WeightLayer], name: str) -> dict[str, Tensor]:
     """Return what the weights were before the training, drawn again from its seed; of a backbone they are not known."""
     model = card.build(Streams(seed))
     drawn = weight_layers(graph_of(model.eval(), name))
     own = set(model.head.modules() if isinstance(model, Transfer) else model.modules())
-    return {to: one.weight for to, one in zip(layers, drawn.values(), strict=True) if one.module in own}
+    return {layer: began.weight for layer, began in zip(layers, drawn.values(), strict=True) if began.module in own}
 
 
 def _reach(graph: fx.GraphModule, tensors: Mapping[str, Tensor] | None, where: str) -> str:
     """Return the node of the last convolution's answer that there are weights for; raises SettingsError for none."""
-    modules = dict(graph.named_modules())
-    ends = [name for name, node in nodes_of(graph).items() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
-    for name in reversed(ends):
-        needed = [one for one in parameters_of(truncate(graph, [name])) if not one.endswith("num_batches_tracked")]
-        if tensors is None or set(needed) <= set(tensors):
+    for name in reversed(convolutions_of(graph)):
+        needed = {one for one in parameters_of(truncate(graph, [name])) if not one.endswith("num_batches_tracked")}
+        if tensors is None or needed <= set(tensors):
             return output_node(graph, name)
     raise SettingsError(f"{where}: has no convolution with weights to look at")
 
 
-def _pictures(data: str, card: TrunkCard, reporter: ProgressReporter) -> Pictures:
-    """Return all images of a set, their files' names and classes, the set's name, and warnings; raises DataError."""
-    source = find_source(data, reporter)
-    packed = pack(source, card.image_size, card.fit, False, cores(), reporter, may_skip=False)
-    for note in packed.warnings:
-        reporter.warn(note)
-    rows: NDArray[np.int64] = np.arange(len(packed.labels))
-    classes = [packed.class_names[label] for label in packed.labels]
-    return ImageSet.of(packed, rows), packed.names, classes, source.label, packed.warnings
-
-
-def _backbone(settings: ViewSettings, device: torch.device, reporter: ProgressReporter) -> InspectedNetwork:
+def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter: ProgressReporter) -> InspectedNetwork:
     """Return one of torchvision's networks, as far as its file of weights reaches."""
-    assert settings.backbone is not None, "checked before"
-    wanted = BackboneSettings(backbone=settings.backbone, weights=settings.weights or "imagenet")
     data = settings.data or "atelier"
-    found = find_backbone(wanted, PicturesSettings(data=data), reporter)
-    card, node = found.card, _reach(found.graph, found.weights.tensors if found.weights else None, found.flag)
-    trunk = found.trunk(node, before_relu=False, grid=0, grid_pool="average")
-    found.filled([trunk], reporter, partial=False)
-    shows_images = bool({*settings.show} - {"filters"})
-    images, names, labels, label, notes = _pictures(data, card, reporter) if shows_images else NO_PICTURES
-    preprocess = Preprocess(card.mean, card.std)
+    wanted = BackboneSettings(backbone=name, weights=settings.weights or "imagenet")
+    backbone = find_backbone(wanted, PicturesSettings(data=data), reporter)
+    card, tensors = backbone.card, backbone.weights.tensors if backbone.weights else None
+    node = _reach(backbone.graph, tensors, backbone.flag)
+    backbone.filled([backbone.trunk(node, before_relu=False, grid=0, grid_pool="average")], reporter, partial=False)
 
     def cut(body: fx.GraphModule) -> fx.GraphModule:
-        whole = Trunk(preprocess, truncate(body, [node]), GridPooling(0, "average"))
-        return graph_of(whole.eval().to(device), settings.backbone or "")
+        whole = Trunk(Preprocess(card.mean, card.std), truncate(body, [node]), GridPooling(0, "average"))
+        return graph_of(whole.eval().to(device), name)
 
-    undrawn: list[fx.GraphModule] = []
+    @cache
+    def undrawn() -> fx.GraphModule:
+        # Once, and only as far as is looked at: an AlexNet's linear layers have 58 million weights.
+        return truncate(card.graph(), [node])
 
     def redrawn(number: int) -> fx.GraphModule:
-        if (
-            not undrawn
-        ):  # built once, and drawn as far as is looked at: an AlexNet's linear layers have 58 million weights
-            undrawn.append(truncate(card.graph(), [node]))
-        body = copy.deepcopy(undrawn[0])
+        body = copy.deepcopy(undrawn())
         initialize(body, Streams(Streams(settings.seed).derive("redraw", number)))
         return cut(body)
 
-    graph = cut(found.graph)
-    return InspectedNetwork(
-        name=settings.backbone,
+    graph = cut(backbone.graph)
+    network = InspectedNetwork(
+        name=name,
         folder="",
+        device=device,
         graph=graph,
         layers=weight_layers(graph),
         redrawn=redrawn,
         began={},
-        images=images,
-        names=names,
-        labels=labels,
-        class_names=(),
         image_size=card.image_size,
         fit=card.fit,
-        baseline=tuple(card.mean),
+        baseline=card.mean,
         weights=card.weights,
-        source=label,
-        notes=[*found.notes, *notes],
+        notes=backbone.notes,
+    )
+    if settings.show == ("filters",):  # which no image excites: reading a set can take minutes
+        return network
+    source = find_source(data, reporter)
+    packed = pack(source, card.image_size, card.fit, False, cores(), reporter, may_skip=False)
+    for warning in packed.warnings:
+        reporter.warn(warning)
+    return replace(
+        network,
+        images=ImageSet.of(packed, np.arange(len(packed.labels))),
+        names=packed.names,
+        labels=[packed.class_names[label] for label in packed.labels],
+        source=source.label,
+        notes=[*backbone.notes, *packed.warnings],
     )

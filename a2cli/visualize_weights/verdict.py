@@ -9,16 +9,18 @@ NOT_FOUND = "no difference was found, which does not mean that nothing was learn
 
 def weights_verdict(networks: Sequence[ViewedNetwork], looks: Sequence[Look]) -> str:
     """Return what was found of each network's weights, and of the maps of what they look at."""
-    said = []
-    for one in networks:
-        if one.layers:
-            learned = [layer.layer for layer in one.layers if layer.verdict == "learned"]
-            others = [layer.layer for layer in one.layers if layer.verdict != "learned"]
+    sentences = []
+    for network in networks:
+        if network.layers:
+            learned = [layer.layer for layer in network.layers if layer.verdict == "learned"]
+            others = [layer.layer for layer in network.layers if layer.verdict != "learned"]
             words = [f"learned: {', '.join(learned)}"] * bool(learned)
             words += [f"like its initialisation: {', '.join(others)} ({NOT_FOUND})"] * bool(others)
-            said.append(f"{one.name}: {'; '.join(words)}.")
+            sentences.append(f"{network.name}: {'; '.join(words)}.")
     for look in looks:
-        empty = [one.method for one in look.maps if one.says_nothing]
+        empty = [result.method for result in look.maps if result.says_nothing]
         if empty:
-            said.append(f"{look.image} by {look.network}: maps of random weights look the same by {', '.join(empty)}.")
-    return " ".join(said)
+            sentences.append(
+                f"{look.image} by {look.network}: maps of random weights look the same by {', '.join(empty)}."
+            )
+    return " ".join(sentences)

@@ -26,23 +26,18 @@ def matrix_of(weight: Tensor) -> Tensor:
 @one_thread()
 def duplicates(weight: Tensor) -> list[list[int]]:
     """Return the groups of units whose incoming weights point the same way: a cosine of 0.95 at least, in a chain."""
-    rows = (
-        weight.detach().cpu().flatten(1).float()
-    )  # in double precision an AlexNet's largest layer takes twice as long
+    from scipy.sparse.csgraph import connected_components
+
+    # In double precision an AlexNet's largest layer takes twice as long.
+    rows = weight.detach().cpu().flatten(1).float()
     rows = rows / rows.double().norm(dim=1, keepdim=True).clamp_min(1e-30).float()
     alike = (rows @ rows.T >= DUPLICATE).fill_diagonal_(False)
-    groups, grouped = [], set[int]()
-    for first in alike.any(dim=1).nonzero().flatten().tolist():
-        if first in grouped:
-            continue
-        group, reached = {first}, [first]
-        while reached:
-            new = set(alike[reached.pop()].nonzero().flatten().tolist()) - group
-            group |= new
-            reached += new
-        grouped |= group
-        groups.append(sorted(group))
-    return groups
+    units = alike.any(dim=1).nonzero().flatten()
+    _, group_of = connected_components(alike[units][:, units].numpy(), directed=False)
+    groups: dict[int, list[int]] = {}
+    for unit, group in zip(units.tolist(), group_of.tolist(), strict=True):
+        groups.setdefault(group, []).append(unit)
+    return list(groups.values())
 
 
 @one_thread()
@@ -50,8 +45,8 @@ def spectrum(weight: Tensor) -> Tensor:
     """Return the singular values of the weights as a matrix (U, I), the largest first."""
     rows = matrix_of(weight)
     short = rows if rows.shape[0] <= rows.shape[1] else rows.T
-    found: Tensor = torch.linalg.eigvalsh(short @ short.T).clamp_min(0).sqrt().flip(0)  # far quicker than an SVD
-    return found
+    values: Tensor = torch.linalg.eigvalsh(short @ short.T).clamp_min(0).sqrt().flip(0)  # far quicker than an SVD
+    return values
 
 
 def smoothness(filters: Tensor) -> float | None:
@@ -61,11 +56,11 @@ def smoothness(filters: Tensor) -> float | None:
     neighbours, the mean being zero).
     """
     pairs = [(filters[..., 1:, :], filters[..., :-1, :]), (filters[..., 1:], filters[..., :-1])]
-    count = sum(one.numel() for one, _ in pairs)
+    count = sum(weights.numel() for weights, _ in pairs)
     power = float(filters.double().square().mean())
     if not count or not power:
         return None
-    return sum(float((one.double() * other.double()).sum()) for one, other in pairs) / count / power
+    return sum(float((weights.double() * next_.double()).sum()) for weights, next_ in pairs) / count / power
 
 
 def measures_of(weight: Tensor, filters: Tensor | None, values: Tensor | None = None) -> dict[str, float]:
@@ -77,17 +72,18 @@ def measures_of(weight: Tensor, filters: Tensor | None, values: Tensor | None = 
     largest rank that there could be. Top share: the largest singular value's share of all squared.
     """
     norms, values = matrix_of(weight).norm(dim=1), spectrum(weight) if values is None else values
-    found = {"norm": float(norms.mean())}
-    if len(norms) > 1 and found["norm"]:
-        found["norm variation"] = float(norms.std()) / found["norm"]
+    mean = float(norms.mean())
+    measures = {"norm": mean}
+    if len(norms) > 1 and mean:
+        measures["norm variation"] = float(norms.std()) / mean
     if float(values[0]):
         shares = values / values.sum()
         entropy = -float((shares * shares.clamp_min(1e-300).log()).sum())
-        found["effective rank"] = float(torch.tensor(entropy).exp()) / len(values)
-        found["top share"] = float(values[0].square() / values.square().sum())
+        measures["effective rank"] = float(torch.tensor(entropy).exp()) / len(values)
+        measures["top share"] = float(values[0].square() / values.square().sum())
     if filters is not None and (smooth := smoothness(filters)) is not None:
-        found["smoothness"] = smooth
-    return found
+        measures["smoothness"] = smooth
+    return measures
 
 
 def judged(value: float, drawn: Sequence[float], name: str) -> Measure:
@@ -106,8 +102,8 @@ def judged(value: float, drawn: Sequence[float], name: str) -> Measure:
 
 def learned(layers: Mapping[str, Sequence[Measure]]) -> dict[str, bool]:
     """Return which layers' weights are not what drawing them would give, by Bonferroni over all layers and measures."""
-    tests = sum(one.name in JUDGED for found in layers.values() for one in found)
+    tests = sum(measure.name in JUDGED for measures in layers.values() for measure in measures)
     return {
-        layer: any(one.name in JUDGED and one.chance < LEVEL / tests for one in found)
-        for layer, found in layers.items()
+        layer: any(measure.name in JUDGED and measure.chance < LEVEL / tests for measure in measures)
+        for layer, measures in layers.items()
     }
