@@ -23,7 +23,7 @@ from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FinetuneSettings, Stage
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import ParamGroup
-from a2cli.transfer.features import ActivationCache
+from a2cli.transfer.activations import compute_activations
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,12 @@ def activations(
 ) -> list[ImageSet]:
     """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
     card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
-    device = torch.device(training.device)
-    arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-    kept = ActivationCache(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
-    rows = np.concatenate(parts)
-    found, _ = kept.compute(packed.images, rows, training.batch_size, training.precision, device, reporter)
+    body, preprocess, rows = network.trunk.body, network.trunk.preprocess, np.concatenate(parts)
+    size, precision, device = training.batch_size, training.precision, torch.device(training.device)
+    # Training and validation share a store, whichever split was computed first: hence the whole batches.
+    found, _ = compute_activations(
+        body, preprocess, {cut: card}, packed.images, rows, size, precision, device, reporter, whole_batches=True
+    )
     values, places = found[cut]
     labels, ends = packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
     return [
