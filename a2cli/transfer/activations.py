@@ -92,10 +92,10 @@ class Store:
             del self._places[digest]
         return len(damaged)
 
-    def missing(self, digests: Sequence[bytes]) -> set[int]:
+    def missing(self, digests: Sequence[bytes]) -> list[int]:
         """Return which of these images have no row yet, each content once, by its first image."""
         first = {digest: i for i, digest in reversed(list(enumerate(digests)))}
-        return {i for digest, i in first.items() if digest not in self._places}
+        return sorted(i for digest, i in first.items() if digest not in self._places)
 
     def add(self, digests: Sequence[bytes], rows: Values) -> None:
         """Add a row (B, *shape) for each image; on disk for good at the next flush, once a second."""
@@ -155,28 +155,28 @@ def compute_activations(
     shapes = _shapes(body, preprocess.eval(), cards)
     arithmetic = [precision, device.type, torch.get_num_threads(), batch_size, *["whole batches"] * whole_batches]
     stores = {name: Store(_recipe(graph, card, arithmetic), shapes[name]) for name, card in cards.items()}
+    by_folder = {store.folder: store for store in stores.values()}
+    stores = {name: by_folder[store.folder] for name, store in stores.items()}  # a layer may have two names
     body = speed_up(body).to(device)
     digests = [digest_of(images[row]) for row in rows]
     with ExitStack() as stack:
-        for store in sorted(stores.values(), key=lambda store: str(store.folder)):  # one order: no deadlock
-            stack.enter_context(store.open())
-        damaged = sum(store.forget_damaged(digests) for store in stores.values())
+        for folder in sorted(by_folder):  # one order: no deadlock
+            stack.enter_context(by_folder[folder].open())
+        damaged = sum(store.forget_damaged(digests) for store in by_folder.values())
         if damaged:
             were = counted(damaged, "row of activations was", "rows of activations were")
             reporter.warn(f"{were} damaged in {cache_folder() / 'activations'}, and computed again")
-        missing = {name: store.missing(digests) for name, store in stores.items()}
-        wanted = set().union(*missing.values())
+        missing = set().union(*(store.missing(digests) for store in by_folder.values()))
         # A batch that lacks some rows is computed whole: oneDNN's kernels, and so the last bits, depend on how many
         # images there are in a forward.
-        starts = sorted({row // batch_size * batch_size for row in wanted})
+        starts = sorted({row // batch_size * batch_size for row in missing})
         for start in reporter.batches(starts, len(starts)):
-            batch = range(start, min(start + batch_size, len(rows)))
-            taken = rows[start : batch.stop]
+            batch, taken = digests[start : start + batch_size], rows[start : start + batch_size]
             pixels = torch.from_numpy(images[np.resize(taken, batch_size) if whole_batches else taken])
             with torch.inference_mode(), precise(precision, device):
                 features = _pooled(body(preprocess(pixels.permute(0, 3, 1, 2).to(device))), cards)
             for name, values in features.items():
-                new = [i for i, row in enumerate(batch) if row in missing[name]]
+                new = stores[name].missing(batch)
                 new_rows = values.float().cpu()[new].numpy()
                 if not np.isfinite(new_rows).all():
                     card = cards[name]
@@ -184,10 +184,10 @@ def compute_activations(
                     raise DataError(
                         f"{card.backbone}: activations of {name} are NaN or infinite ({card.weights}); {advice}"
                     )
-                stores[name].add([digests[batch[i]] for i in new], new_rows)
-        for store in stores.values():
+                stores[name].add([batch[i] for i in new], new_rows)
+        for store in by_folder.values():
             store.flush()
-        return {name: (store.values(), store.places(digests)) for name, store in stores.items()}, len(wanted)
+        return {name: (store.values(), store.places(digests)) for name, store in stores.items()}, len(missing)
 
 
 def _pooled(answers: Mapping[str, Tensor], cards: Mapping[str, TrunkCard]) -> dict[str, Tensor]:
