@@ -142,6 +142,7 @@ def compute_activations(
     precision: str,
     device: torch.device,
     reporter: ProgressReporter,
+    title: str,
     *,
     whole_batches: bool = False,
 ) -> tuple[dict[str, tuple[Values, Rows]], int]:
@@ -157,6 +158,7 @@ def compute_activations(
     stores = {name: Store(_recipe(graph, card, arithmetic), shapes[name]) for name, card in cards.items()}
     by_folder = {store.folder: store for store in stores.values()}
     stores = {name: by_folder[store.folder] for name, store in stores.items()}  # a layer may have two names
+    reporter.phase(title, "computing features")
     body = speed_up(body).to(device)
     digests = [digest_of(images[row]) for row in rows]
     with ExitStack() as stack:

@@ -17,11 +17,13 @@ from a2cli.models.backbones import truncate as cut
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
+from a2cli.models.transfer import Transfer
 from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import choose, no_network
 from a2cli.runs.directory import Run
+from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
@@ -195,6 +197,28 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     )
     where = f"--run {folder}"
     return Backbone(model, graph_of(model, where), trunk, None, where, value_range=card.value_range)
+
+
+def card_on(trunk: TrunkCard, head: HeadSettings, packed: Packed) -> ModelCard:
+    """Return the card of a network of a head on a trunk, for the classes of these images."""
+    return ModelCard(TRANSFER, head, packed.class_names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk,
+                     packed.value_range)  # fmt: skip
+
+
+def network_on(card: ModelCard, seed: int, weights: Mapping[str, Tensor], source: str) -> Transfer:
+    """Return the network of a card that `card_on` made: its trunk with these weights, its head with starting ones.
+
+    Raises DataError for weights that are not of the trunk.
+    """
+    network = card.build(Streams(seed))
+    assert isinstance(network, Transfer), "a card of that kind"
+    body = network.trunk.body
+    try:
+        body.load_state_dict({name: weights[name] for name in body.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise DataError(f"{source}: its backbone's weights do not fit ({reason})") from None
+    return network
 
 
 def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> list[str]:

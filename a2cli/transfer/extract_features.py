@@ -144,10 +144,9 @@ def _activations(
     """Return what a features file takes of these layers, and how many images went through the network now."""
     card = next(iter(cards.values()))
     preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
-    reporter.phase(f"{', '.join(cards)} of {card.backbone}", "computing features")
-    rows = np.arange(len(packed.labels))
+    rows, title = np.arange(len(packed.labels)), f"{', '.join(cards)} of {card.backbone}"
     activations, computed = compute_activations(
-        graph, preprocess, cards, packed.images, rows, chosen.batch_size, chosen.precision, device, reporter
+        graph, preprocess, cards, packed.images, rows, chosen.batch_size, chosen.precision, device, reporter, title
     )
     return {
         name: ((len(places), *values.shape[1:]), values.dtype, chunks_of(values, places))

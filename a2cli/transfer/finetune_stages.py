@@ -1,7 +1,9 @@
 """A fine-tuning's stages: what each one learns, at which pace, on images or on what its frozen part answered."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -18,7 +20,6 @@ from a2cli.models.zoo import TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.training_results import EpochLog, TrainingResult
 from a2cli.reports.transfer_results import StageResult
-from a2cli.runs.directory import Run
 from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FinetuneSettings, Stage
 from a2cli.training.loop import monitored
@@ -46,14 +47,14 @@ class StagePlan:
 
 def plan_of(stage: Stage, body: fx.GraphModule, node: str) -> StagePlan:
     """Return what a stage learns of a trunk that ends at `node`; raises SettingsError for a layer that it has not."""
-    cut = (
-        {"head": node, "all": None}[stage.what] if stage.what in {"head", "all"} else cut_before(body, stage.what[:-1])
-    )
+    whole = {"head": node, "all": None}
+    cut = whole[stage.what] if stage.what in whole else cut_before(body, stage.what.removesuffix("+"))
     below = set(frozen_weights(body, cut))
-    sizes = {name: (weights.keys() <= below, sum(p.numel() for p in weights.values()))
-             for name, weights in layers_of(body)}  # fmt: skip
-    learned = {name: size for name, (is_frozen, size) in sizes.items() if not is_frozen}
-    return StagePlan(stage, cut, learned, {name: size for name, (is_frozen, size) in sizes.items() if is_frozen})
+    learned, frozen = dict[str, int](), dict[str, int]()
+    for name, weights in layers_of(body):
+        layers = frozen if weights.keys() <= below else learned
+        layers[name] = sum(p.numel() for p in weights.values())
+    return StagePlan(stage, cut, learned, frozen)
 
 
 def frozen_weights(body: fx.GraphModule, cut: str | None) -> list[str]:
@@ -78,26 +79,21 @@ def check_batch_norms(part: nn.Module, image_size: int, plan: StagePlan) -> None
 
     part: takes images (1, 3, image_size, image_size) uint8.
     """
-    part.train()
-    norms: dict[nn.Module, str] = {
-        norm: name.split("body.")[-1]
-        for name, norm in part.named_modules()
-        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
-    }
-    learning = [norm for norm in norms if norm.training]
+    batch_norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    part.train()  # which what is frozen ignores
+    layers = {layer: name for name, layer in part.named_modules()}
+    learning = [layer for layer in layers if isinstance(layer, batch_norm) and layer.training]
     part.eval()
     single: list[str] = []
 
     def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if inputs[0][:, 0].numel() == 1:
-            single.append(norms[norm])
+            single.append(layers[norm].split("body.")[-1])
 
-    hooks = [norm.register_forward_pre_hook(look) for norm in learning]
-    try:
+    with ExitStack() as hooks:
+        for norm in learning:
+            hooks.enter_context(norm.register_forward_pre_hook(look))
         part(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
-    finally:
-        for hook in hooks:
-            hook.remove()
     if single:
         raise SettingsError(
             f"--batch-size: stage {plan.stage.what} would train on a last batch of one image, of which {single[0]} "
@@ -112,16 +108,13 @@ def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> di
     """
     stages, decay = settings.stages, settings.stages.trunk_weight_decay
     decay = settings.training.weight_decay if decay is None else decay
-    paces: dict[int, ParamGroup] = {}
-    for depth, (_, weights) in enumerate(reversed(list(layers_of(whole.trunk.body))), start=1):
-        paces |= {id(p): ParamGroup(stages.layer_decay**depth, decay) for p in weights.values()}
+    layers = [weights.values() for _, weights in layers_of(whole.trunk.body)]
+    paces = {
+        id(p): ParamGroup(stages.layer_decay**depth, decay)
+        for depth, weights in enumerate(reversed(layers), start=1)
+        for p in weights
+    }
     return {name: paces[id(p)] for name, p in part.named_parameters() if id(p) in paces}
-
-
-def is_untouched(body: fx.GraphModule, pretrained: Mapping[str, Tensor], names: Sequence[str]) -> bool:
-    """Return whether these weights still are what they were before any stage."""
-    state = body.state_dict()
-    return all(torch.equal(state[name].cpu(), pretrained[name].cpu()) for name in names)
 
 
 def activations(
@@ -132,6 +125,7 @@ def activations(
     parts: Sequence[Rows],
     training: TrainingSettings,
     reporter: ProgressReporter,
+    title: str,
 ) -> list[ImageSet]:
     """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
     card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
@@ -139,7 +133,7 @@ def activations(
     size, precision, device = training.batch_size, training.precision, torch.device(training.device)
     # Training and validation share a store, whichever split was computed first: hence the whole batches.
     found, _ = compute_activations(
-        body, preprocess, {cut: card}, packed.images, rows, size, precision, device, reporter, whole_batches=True
+        body, preprocess, {cut: card}, packed.images, rows, size, precision, device, reporter, title, whole_batches=True
     )
     values, places = found[cut]
     labels, ends = packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
@@ -158,12 +152,6 @@ class Staged:
     logs: Sequence[EpochLog]
 
 
-def load(network: Transfer, run: Run) -> None:
-    """Take over the weights that a stage kept."""
-    model, _ = run.load_model()
-    network.load_state_dict(model.state_dict())
-
-
 def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
     """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
     if not settings.training.restore_best:
@@ -174,22 +162,20 @@ def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
 
 def counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
     """Return each stage's epochs, numbered from the first stage on."""
-    found: list[list[EpochLog]] = []
-    for stage in stages:
-        before = sum(map(len, found))
-        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
-    return found
+    starts = accumulate((len(stage.logs) for stage in stages), initial=0)
+    numbered = zip(starts, stages, strict=False)  # one start more than stages
+    return [[replace(log, epoch=start + log.epoch) for log in stage.logs] for start, stage in numbered]
 
 
 def on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
     """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
-    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
-    last = stages[-1].training
+    before = sum(len(stage.logs) for stage in stages[:kept])
+    best, last = stages[kept].training, stages[-1].training
     return replace(
-        found,
+        best,
         epochs=sum(len(stage.logs) for stage in stages),
-        kept_epoch=before + found.kept_epoch,
-        best_epoch=before + found.best_epoch,
+        kept_epoch=before + best.kept_epoch,
+        best_epoch=before + best.best_epoch,
         stopped_early=last.stopped_early,
         last_train_accuracy=last.last_train_accuracy,
         last_val_accuracy=last.last_val_accuracy,

@@ -19,8 +19,8 @@ from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
-from a2cli.models.transfer import Transfer, build_head
-from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.models.transfer import build_head
+from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResults
@@ -33,7 +33,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.training.images import Images, make_job, notes_on, summary_of, title_of
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
-from a2cli.transfer.backbone import NOT_PRETRAINED
+from a2cli.transfer.backbone import NOT_PRETRAINED, card_on, network_on
 from a2cli.transfer.feature_file import FeatureFile, read_features
 from a2cli.transfer.probes import Part, standard_answers
 from a2cli.transfer.summary import backbone_used, draw_transfer
@@ -115,18 +115,11 @@ class Features:
 
     def _job(self, alone: TrainFeaturesSettings) -> RunSpec:
         packed, split, trunk = self.packed, self.check(alone), self.card
-        card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
-                         trunk.std, trunk, packed.value_range)  # fmt: skip
+        card = card_on(trunk, alone.network, packed)
 
         def learner() -> Learner:
-            whole = card.build(Streams(alone.training.seed))
-            assert isinstance(whole, Transfer), "a card of that kind"
-            names = whole.trunk.body.state_dict()
-            try:
-                whole.trunk.body.load_state_dict({name: self.file.weights[name] for name in names})
-            except (KeyError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:80]
-                raise DataError(f"--features {self.file.path}: its backbone's weights do not fit ({reason})") from None
+            source = f"--features {self.file.path}"
+            whole = network_on(card, alone.training.seed, self.file.weights, source)
             return Learner(whole, whole.head)
 
         return RunSpec(
