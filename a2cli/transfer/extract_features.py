@@ -32,10 +32,9 @@ from a2cli.storage import check_absent
 from a2cli.training.images import data_summary
 from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, warn_grayscale
-from a2cli.transfer.feature_file import About, Source, chunks_of, write_features
+from a2cli.transfer.feature_file import PIXELS, RANDOM, About, Source, chunks_of, write_features
 
-PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
-RANDOM = "random-"
+PIXELS_SIDE = 28  # of the baseline, as in the coursework's section 2.1
 NO_BF16 = "this processor computes bf16 in software, many times slower than fp32"
 
 
@@ -95,8 +94,8 @@ def extract_features(
         baselines, computed_again = _activations(first.graph(), untrained, chosen, packed, device, reporter)
         layers |= baselines
         computed = max(computed, computed_again)
-        pixels = packed_as(PIXELS, "squash").images
-        layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
+        pixels = packed_as(PIXELS_SIDE, "squash").images
+        layers[PIXELS] = (len(pixels), 3, PIXELS_SIDE, PIXELS_SIDE), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(
         layers_apart=True,
         source=dataset.data,
