@@ -81,7 +81,7 @@ MISTAKES = [
             'return first if first == second else f"{first}x{second}"',
             'return first if first == second else f"{second}x{first}"'),
     Mistake("predict: the next answer's probability is the first's", "predict/console.py",
-            "{other.probability:.3f} {other.name}", "{one.probability:.3f} {other.name}"),
+            "{other.probability:.3f} {other.name}", "{prediction.probability:.3f} {other.name}"),
     Mistake("data check: damaged and single-valued swapped", "check_data/console.py",
             '("damaged", _listed(found.damaged))', '("damaged", _listed(found.single_valued))'),
     # Figures

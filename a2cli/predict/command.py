@@ -18,22 +18,22 @@ from a2cli.strict_json import to_json
 def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
     """What a run's networks answer to images: the class, its probability, and the next ones."""
     resolved = resolve(PredictSettings, "predict", (), flags)
-    of = chosen_run("--run", check_prediction(resolved, chosen), several=True)
-    settings = replace(resolved.settings.prediction, run=of.folder)
+    run = chosen_run("--run", check_prediction(resolved, chosen), several=True)
+    settings = replace(resolved.settings.prediction, run=run.folder)
     with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting", brief=True)
         from a2cli.predict.console import show_predictions
         from a2cli.predict.run import predict as run_experiment
 
-        found = run_experiment(settings, chosen.picture, show, overwrite=chosen.overwrite)
-    found = replace(found, chosen=of if of.reason else None)
-    if found.predictions and chosen.json:
-        console.out(to_json(found))
-    elif found.predictions and chosen.quiet:
-        console.out("\n".join(f"{one.answer}\t{one.image}" for one in found.predictions))
-    elif found.predictions:
-        show_predictions(found)
-    for broken in found.broken:
+        results = run_experiment(settings, chosen.picture, show, overwrite=chosen.overwrite)
+    results = replace(results, chosen=run if run.reason else None)
+    if results.predictions and chosen.json:
+        console.out(to_json(results))
+    elif results.predictions and chosen.quiet:
+        console.out("\n".join(f"{image.answer}\t{image.image}" for image in results.predictions))
+    elif results.predictions:
+        show_predictions(results)
+    for broken in results.broken:
         console.error(f"{broken.image}: {broken.reason}")
-    if found.broken:
+    if results.broken:
         raise typer.Exit(DataError.exit_status)
