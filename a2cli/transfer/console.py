@@ -24,41 +24,41 @@ if TYPE_CHECKING:
 def show_features(report: Report) -> None:
     """Print what a features file holds."""
     assert isinstance(report.results, FeatureResults), "that is what was extracted"
-    found, console = report.results, results_console()
+    results, console = report.results, results_console()
     say = partial(console.print, sep="\n", soft_wrap=True)
-    weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
-    squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
-    say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
-    if found.random:
-        say(f"random weights: {', '.join(found.random)}")
-    console.print(table_from(LAYERS, found.layers))
-    say(found.verdict, "", f"File: {found.file}")
+    weights = f"{results.weights}, SHA-256 {results.sha256[:12]}" if results.pretrained else "none: NOT PRETRAINED"
+    squares, _, values = results.preprocessing.partition(", mean")  # more than 80 columns on one line
+    say(f"{results.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
+    if results.random:
+        say(f"random weights: {', '.join(results.random)}")
+    console.print(table_from(LAYERS, results.layers))
+    say(results.verdict, "", f"File: {results.file}")
 
 
 def backbone_lines(used: BackboneUsed) -> list[str]:
     """Return what is said of a backbone: its name and layer, where its weights are from."""
     weights = [f"weights: {used.weights}", f"SHA-256: {used.sha256[:12]}"] if used.pretrained else ["NOT PRETRAINED"]
-    lines = [f"{used.backbone} up to {used.layer}", *weights]
-    return [*lines, f"of these, random: {', '.join(used.random)}"] if used.random else lines
+    random = [f"of these, random: {', '.join(used.random)}"] if used.random else []
+    return [f"{used.backbone} up to {used.layer}", *weights, *random]
 
 
-def show_transfer(console: "Console", found: TransferResults) -> None:
+def show_transfer(console: "Console", results: TransferResults) -> None:
     """Print a training's stages and probes."""
-    if found.stages:
-        console.print(table_from(STAGES, found.stages))
-        for stage in found.stages:
+    if results.stages:
+        console.print(table_from(STAGES, results.stages))
+        for stage in results.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
                 ends = " to ".join(dict.fromkeys([stage.frozen[0], stage.frozen[-1]]))
                 console.print(f"Frozen in {stage.stage}: {ends}{once}.")
-    if found.probes:
-        tested = any(one.test for one in found.probes)
+    if results.probes:
+        tested = any(score.test for score in results.probes)
         test: Column[ProbeScore] = Column("test", text=lambda one: _short(one.test) if one.test else "", printed=tested)
-        console.print(table_from([*PROBES, test], found.probes))
+        console.print(table_from([*PROBES, test], results.probes))
 
 
-def _short(found: Accuracy | Spread) -> str:
-    return mean_and_deviation(found) if isinstance(found, Spread) else f"{found.value:.3f}"
+def _short(accuracy: Accuracy | Spread) -> str:
+    return mean_and_deviation(accuracy) if isinstance(accuracy, Spread) else f"{accuracy.value:.3f}"
 
 
 LAYERS: list[Column[LayerFeatures]] = [
