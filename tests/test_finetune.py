@@ -208,9 +208,8 @@ def test_random_weights_are_stamped_everywhere(a2: A2, place: Path, monkeypatch:
 
     monkeypatch.setattr(Run, "save_figure", reporter)
     small = "--image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
-    ended = a2(
-        "finetune", "--data", place / "set", *small.split(), "--stages", "head:1", "--threads", "1", "--out", "none"
-    )
+    flags = ["--data", place / "set", *small.split(), "--stages", "head:1", "--threads", "1"]
+    ended = a2("finetune", *flags, "--out", "none")
     assert ended.status == 0, ended.err
     assert "NOT PRETRAINED" in ended.out and "NOT PRETRAINED" in ended.err
     assert sum("NOT PRETRAINED" in text for text in drawn) == 6
