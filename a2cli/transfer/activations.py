@@ -28,6 +28,8 @@ from a2cli.models.inplace import any_in_place
 from a2cli.models.transfer import GridPooling
 from a2cli.models.zoo import TrunkCard
 from a2cli.progress import ProgressReporter
+from a2cli.settings.training import TrainingSettings
+from a2cli.settings.transfer import FeatureSettings
 from a2cli.storage import LOCK, lock, make_folder
 from a2cli.training.loop import precise
 from a2cli.user_folders import cache_folder
@@ -138,8 +140,7 @@ def compute_activations(
     cards: Mapping[str, TrunkCard],
     images: NDArray[np.uint8],
     rows: Rows,
-    batch_size: int,
-    precision: str,
+    settings: FeatureSettings | TrainingSettings,
     device: torch.device,
     reporter: ProgressReporter,
     title: str,
@@ -148,10 +149,11 @@ def compute_activations(
 ) -> tuple[dict[str, tuple[Values, Rows]], int]:
     """Return each layer's store as an array, and the place in it of each row's image; and how many were computed.
 
-    images: (M, H, W, 3) uint8. Where splits share a store, the last batch is filled up to `batch_size`
-    (`whole_batches`), so that no bits depend on which came first. Raises SettingsError for layers and sizes of images
-    that give no features, DataError for features that are not finite, and where the cache cannot be written.
+    images: (M, H, W, 3) uint8. With `whole_batches` the last one is filled up, so that where splits share a store no
+    bits depend on which came first. Raises SettingsError for layers and sizes of images that give no features,
+    DataError for features that are not finite, and where the cache cannot be written.
     """
+    batch_size, precision = settings.batch_size, settings.precision
     body = truncate(graph, [card.node for card in cards.values()]).eval()
     shapes = _shapes(body, preprocess.eval(), cards)
     arithmetic = [precision, device.type, torch.get_num_threads(), batch_size, *["whole batches"] * whole_batches]

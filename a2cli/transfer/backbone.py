@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSett
 
 CHANNELS = "three equal channels"
 NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
+UNCUT = partial(TrunkCard, layer="", node="", grid=0, grid_pool="average", random=())  # until a layer is named
 
 
 @dataclass(frozen=True)
@@ -129,21 +131,16 @@ def find_backbone(
         notes.append(f"left out, as this network has no place for them or another shape: {few(list(weights.misfits))}")
     if transform_input and not file.published:
         notes.append("images go through transform_input, as with torchvision's own weights")
-    card = TrunkCard(
+    card = UNCUT(
         backbone=name,
         network=None,
         classes=0,
-        layer="",
-        node="",
-        grid=0,
-        grid_pool="average",
         image_size=prepared.image_size,
         fit=prepared.fit if pictures.fit == "weights" else pictures.fit,
         mean=prepared.mean,
         std=prepared.std,
         weights=weights.source,
         sha256=weights.sha256,
-        random=(),
         transform_input=transform_input,
     )
     note = (f"--weights {weights.source}: {'; '.join(notes)}",) if notes else ()
@@ -167,21 +164,16 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     if card.trunk is not None:
         raise DataError(f"{flag}: is on a backbone itself; use that one")
     assert not isinstance(card.network, HeadSettings), "heads are put on trunks"
-    trunk = TrunkCard(
+    trunk = UNCUT(
         backbone=card.architecture,
         network=card.network,
         classes=len(card.class_names),
-        layer="",
-        node="",
-        grid=0,
-        grid_pool="average",
         image_size=card.image_size,
         fit=card.fit if pictures.fit == "weights" else pictures.fit,
         mean=card.mean,
         std=card.std,
         weights=folder,
         sha256=weights_digest(model.state_dict()),
-        random=(),
     )
     return Backbone(model, graph_of(model, flag), trunk, None, flag, value_range=card.value_range)
 

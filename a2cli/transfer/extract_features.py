@@ -145,7 +145,7 @@ def _activations(
     preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
     rows, title = np.arange(len(packed.labels)), f"{', '.join(cards)} of {card.backbone}"
     activations, computed = compute_activations(
-        graph, preprocess, cards, packed.images, rows, chosen.batch_size, chosen.precision, device, reporter, title
+        graph, preprocess, cards, packed.images, rows, chosen, device, reporter, title
     )
     return {
         name: ((len(places), *values.shape[1:]), values.dtype, chunks_of(values, places))

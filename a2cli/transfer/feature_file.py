@@ -20,7 +20,7 @@ from torch import Tensor
 
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
-from a2cli.errors import DataError, SettingsError, nearest, no_file
+from a2cli.errors import DataError, no_file
 from a2cli.models.zoo import TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.storage import DIGEST_KEY, durable
@@ -95,15 +95,6 @@ class FeatureFile:
                 f"--features {self.path}: {name} holds NaN or infinite activations, as of damaged weights or of an "
                 "overflow; extract it again"
             )
-
-    def layer(self, name: str | None) -> str:
-        """Return the layer that is meant, the only or first one if none is named; raises SettingsError."""
-        if name is None:
-            return next(iter(self.about.trunks))
-        if name not in self.layers:
-            some = ", ".join(self.layers)
-            raise SettingsError(f"--layer: {self.path} has no layer {name!r}{nearest(name, self.layers)} ({some})")
-        return name
 
 
 Source = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import judged, largest_class, run_trial, under_way, without_duplicates
 from a2cli.training.verdict import training_verdict
+from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import (
     NOT_PRETRAINED,
     card_on,
@@ -41,7 +43,6 @@ from a2cli.transfer.backbone import (
 from a2cli.transfer.finetune_stages import (
     Staged,
     StagePlan,
-    activations,
     check_batch_norms,
     counted_through,
     frozen_weights,
@@ -229,8 +230,18 @@ class Finetuning:
         packed, split, training = self.packed, split_of(self.packed, config), config.training
         card, summary = self.expected(config)
         if cached and plan.cut:
-            parts = [split.train, split.val]
-            train, val = activations(self.trunk, packed, network, plan.cut, parts, training, reporter, plan.title)
+            trunk, cut, parts = network.trunk, plan.cut, (split.train, split.val)
+            of_cut = replace(self.trunk, node=cut, grid=self.trunk.grid if cut == self.trunk.node else 0)
+            rows, device = np.concatenate(parts), torch.device(training.device)
+            stored, _ = compute_activations(
+                trunk.body, trunk.preprocess, {cut: of_cut}, packed.images, rows, training, device, reporter,
+                plan.title, whole_batches=True,
+            )  # fmt: skip
+            values, places = stored[cut]
+            train, val = (
+                ImageSet(torch.from_numpy(values), torch.from_numpy(part), torch.from_numpy(packed.labels[part_rows]))
+                for part, part_rows in zip(np.split(places, [len(split.train)]), parts, strict=True)
+            )
         else:
             reporter.phase(plan.title)
             train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)

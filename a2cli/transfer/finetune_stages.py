@@ -5,26 +5,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from a2cli.data.dataset import ImageSet
-from a2cli.data.packing import Packed
-from a2cli.data.splits import Rows
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.freezing import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import TrunkCard
-from a2cli.progress import ProgressReporter
 from a2cli.reports.training_results import EpochLog, TrainingResult
 from a2cli.reports.transfer_results import StageResult
-from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FinetuneSettings, Stage
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import ParamGroup
-from a2cli.transfer.activations import compute_activations
 
 
 @dataclass(frozen=True)
@@ -115,32 +107,6 @@ def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> di
         for p in weights
     }
     return {name: paces[id(p)] for name, p in part.named_parameters() if id(p) in paces}
-
-
-def activations(
-    trunk: TrunkCard,
-    packed: Packed,
-    network: Transfer,
-    cut: str,
-    parts: Sequence[Rows],
-    training: TrainingSettings,
-    reporter: ProgressReporter,
-    title: str,
-) -> list[ImageSet]:
-    """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
-    card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
-    body, preprocess, rows = network.trunk.body, network.trunk.preprocess, np.concatenate(parts)
-    size, precision, device = training.batch_size, training.precision, torch.device(training.device)
-    # Training and validation share a store, whichever split was computed first: hence the whole batches.
-    found, _ = compute_activations(
-        body, preprocess, {cut: card}, packed.images, rows, size, precision, device, reporter, title, whole_batches=True
-    )
-    values, places = found[cut]
-    labels, ends = packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
-    return [
-        ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
-        for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
-    ]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
 from a2cli.models.inplace import is_overwritten
@@ -54,14 +54,17 @@ class Features:
         chosen = settings.features
         assert chosen.features is not None, "it was asked for"
         file = read_features(chosen.features, reporter)
-        layer = file.layer(chosen.layer)
-        if layer not in file.about.trunks:
-            some = ", ".join(file.about.trunks)
+        trunks = file.about.trunks
+        layer = next(iter(trunks)) if chosen.layer is None else chosen.layer
+        if layer not in file.layers:
+            some = ", ".join(file.layers)
+            raise SettingsError(f"--layer: {file.path} has no layer {layer!r}{nearest(layer, file.layers)} ({some})")
+        if layer not in trunks:
+            some = ", ".join(trunks)
             raise SettingsError(f"--layer {layer}: is there for --probe to compare with; learn from one of {some}")
-        count = len(file.about.trunks)
+        card, count = trunks[layer], len(trunks)
         choice = f", the first of {count} layers in it; --layer names another" if count > 1 and not chosen.layer else ""
         reporter.phase(f"learning from {layer}{choice}", "reading features")
-        card = file.about.trunks[layer]
         if chosen.data is not None:
             _check_images(file, chosen.data, card, reporter)
         identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
