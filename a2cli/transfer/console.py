@@ -53,31 +53,33 @@ def show_transfer(console: "Console", results: TransferResults) -> None:
                 console.print(f"Frozen in {stage.stage}: {ends}{once}.")
     if results.probes:
         tested = any(score.test for score in results.probes)
-        test: Column[ProbeScore] = Column("test", text=lambda one: _short(one.test) if one.test else "", printed=tested)
+        test: Column[ProbeScore] = Column("test", text=lambda score: _short(score.test), printed=tested)
         console.print(table_from([*PROBES, test], results.probes))
 
 
-def _short(accuracy: Accuracy | Spread) -> str:
+def _short(accuracy: Accuracy | Spread | None) -> str:
+    if accuracy is None:
+        return ""
     return mean_and_deviation(accuracy) if isinstance(accuracy, Spread) else f"{accuracy.value:.3f}"
 
 
 LAYERS: list[Column[LayerFeatures]] = [
-    Column("layer", lambda one: one.name),
-    Column("node", lambda one: one.node),
-    Column("shape of an image's", text=lambda one: " x ".join(map(str, one.shape))),
-    Column("megabytes", lambda one: one.megabytes, ",.1f"),
+    Column("layer", lambda layer: layer.name),
+    Column("node", lambda layer: layer.node),
+    Column("shape of an image's", text=lambda layer: " x ".join(map(str, layer.shape))),
+    Column("megabytes", lambda layer: layer.megabytes, ",.1f"),
 ]
 STAGES: list[Column[StageResult]] = [
-    Column("stage", text=lambda one: f"{one.stage} (kept)" if one.kept else one.stage),
-    Column("epochs", text=lambda one: f"{one.epochs} at {one.learning_rate:g}"),
-    Column("weights", lambda one: one.learned_parameters, ","),
-    Column("frozen", lambda one: one.frozen_parameters, ","),
-    Column("training", text=lambda one: _short(one.train)),
-    Column("validation", text=lambda one: _short(one.val)),
+    Column("stage", text=lambda stage: f"{stage.stage} (kept)" if stage.kept else stage.stage),
+    Column("epochs", text=lambda stage: f"{stage.epochs} at {stage.learning_rate:g}"),
+    Column("weights", lambda stage: stage.learned_parameters, ","),
+    Column("frozen", lambda stage: stage.frozen_parameters, ","),
+    Column("training", text=lambda stage: _short(stage.train)),
+    Column("validation", text=lambda stage: _short(stage.val)),
 ]
 PROBES: list[Column[ProbeScore]] = [
-    Column("layer", lambda one: one.layer),
-    Column("answer", lambda one: one.answer),
-    Column("chosen", lambda one: one.chosen),
-    Column("validation", text=lambda one: _short(one.val)),
+    Column("layer", lambda score: score.layer),
+    Column("answer", lambda score: score.answer),
+    Column("chosen", lambda score: score.chosen),
+    Column("validation", text=lambda score: _short(score.val)),
 ]

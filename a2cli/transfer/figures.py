@@ -39,7 +39,7 @@ def probes(results: TransferResults) -> Figure:
     count, names = len(names), evenly(names, MOST_LAYERS)
     scores = [score for score in results.probes if score.layer.removeprefix(RANDOM) in names]
     answers = list(dict.fromkeys(score.answer for score in scores))
-    lines = [(answer, random) for answer in answers for random in (False, True) if _of(scores, answer, random)]
+    lines = [(answer, random) for answer in answers for random in (False, True) if _scores_of(scores, answer, random)]
     labels = [fitted(name, NAME, 8) for name in names]
     width, left, longest = 9.4, 0.8, max(width_of(label, 8) for label in labels)
     turned = longest + 0.1 > (width - left - BESIDE) / len(names)
@@ -54,7 +54,7 @@ def probes(results: TransferResults) -> Figure:
         label = in_legend(f"{answer}, random weights" if random else answer, BESIDE - 0.5)
         i = answers.index(answer) + len(LOOKS)
         look = LOOKS.get(answer, (SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]))
-        _line(axes, names, _of(scores, answer, random), part, aside, label, look, hollow=random)
+        _line(axes, names, _scores_of(scores, answer, random), part, aside, label, look, hollow=random)
     axes.set_xticks(range(len(names)), labels, rotation=90 if turned else 0, fontsize=8)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -64,7 +64,7 @@ def probes(results: TransferResults) -> Figure:
     return figure
 
 
-def _of(scores: Sequence[ProbeScore], answer: str, random: bool) -> list[ProbeScore]:
+def _scores_of(scores: Sequence[ProbeScore], answer: str, random: bool) -> list[ProbeScore]:
     return [score for score in scores if score.answer == answer and score.layer.startswith(RANDOM) == random]
 
 

@@ -43,12 +43,12 @@ from a2cli.transfer.backbone import (
 from a2cli.transfer.finetune_stages import (
     Staged,
     StagePlan,
+    best_stage,
     check_batch_norms,
     counted_through,
     frozen_weights,
-    kept_of,
     learning_part,
-    on_the_whole,
+    over_all_stages,
     paces_of,
     plan_of,
 )
@@ -121,9 +121,9 @@ class Finetuning:
             network, chosen = self._network(alone), stages_of(alone)
             parts = reporter.parts([stage.what for stage in chosen], [stage.epochs for stage in chosen])
             stages = [self._stage(alone, number, network, run, reporter) for number, _ in enumerate(parts)]
-            kept = kept_of(stages, alone)
+            kept = best_stage(stages, alone)
             network.load_state_dict(run.child(stages[kept].result.folder).load_model()[0].state_dict())
-            result = replace(on_the_whole(stages, kept), weights_sha256=run.save_model(card, network))
+            result = replace(over_all_stages(stages, kept), weights_sha256=run.save_model(card, network))
             if final:
                 run.write_report(report)
                 result = self._tested(result, alone, network, reporter)

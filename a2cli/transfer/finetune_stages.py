@@ -118,7 +118,7 @@ class Staged:
     logs: Sequence[EpochLog]
 
 
-def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
+def best_stage(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
     """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
     if not settings.training.restore_best:
         return len(stages) - 1
@@ -133,7 +133,7 @@ def counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
     return [[replace(log, epoch=start + log.epoch) for log in stage.logs] for start, stage in numbered]
 
 
-def on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
+def over_all_stages(stages: Sequence[Staged], kept: int) -> TrainingResult:
     """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
     before = sum(len(stage.logs) for stage in stages[:kept])
     best, last = stages[kept].training, stages[-1].training

@@ -159,8 +159,8 @@ class Features:
     def _mlp(self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool) -> ProbeScore:
         """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
         usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
-        same = {name: getattr(alone.training, name) for name in ("seed", "device", "threads")}
-        training = replace(usual.training, **same)
+        own = alone.training
+        training = replace(usual.training, seed=own.seed, device=own.device, threads=own.threads)
         dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)

@@ -25,26 +25,26 @@ def combined(results: Sequence[TransferResults]) -> TransferResults | None:
     """Return the spread of several runs' stages and probes; None where they have none."""
     if not results:
         return None
-    stages = [_stage_over(same) for same in zip(*(result.stages for result in results), strict=True)]
-    probes = [_probe_over(same) for same in zip(*(result.probes for result in results), strict=True)]
+    stages = [_stage_over(stages) for stages in zip(*(result.stages for result in results), strict=True)]
+    probes = [_probe_over(scores) for scores in zip(*(result.probes for result in results), strict=True)]
     return TransferResults(results[0].backbone, stages, probes)
 
 
-def _stage_over(same: Sequence[StageResult]) -> StageResult:
-    loss, kept = fmean(stage.val_loss for stage in same), all(stage.kept for stage in same)
-    return replace(same[0], **_spreads(same, ["train", "val"]), val_loss=loss, kept=kept, folder="")
+def _stage_over(stages: Sequence[StageResult]) -> StageResult:
+    loss, kept = fmean(stage.val_loss for stage in stages), all(stage.kept for stage in stages)
+    return replace(stages[0], **_spreads(stages, ["train", "val"]), val_loss=loss, kept=kept, folder="")
 
 
-def _probe_over(same: Sequence[ProbeScore]) -> ProbeScore:
-    tested = all(score.test for score in same)
-    settings = sorted({score.chosen for score in same}, key=lambda chosen: float(chosen.split()[1]) if chosen else 0.0)
+def _probe_over(scores: Sequence[ProbeScore]) -> ProbeScore:
+    tested = all(score.test for score in scores)
+    settings = sorted({score.chosen for score in scores}, key=lambda text: float(text.split()[1]) if text else 0.0)
     chosen = settings[0] if len(settings) == 1 else f"{settings[0]} to {settings[-1].split()[1]}"  # C 0.01 to 1
-    spreads = _spreads(same, ["train", "val", "test"] if tested else ["train", "val"])
-    return replace(same[0], **{"test": None, **spreads}, chosen=chosen)
+    spreads = _spreads(scores, ["train", "val", "test"] if tested else ["train", "val"])
+    return replace(scores[0], **{"test": None, **spreads}, chosen=chosen)
 
 
-def _spreads(same: Sequence[StageResult | ProbeScore], parts: Sequence[str]) -> dict[str, Any]:
-    return {part: spread_of_shares([getattr(one, part).value for one in same]) for part in parts}
+def _spreads(results: Sequence[StageResult | ProbeScore], parts: Sequence[str]) -> dict[str, Any]:
+    return {part: spread_of_shares([getattr(result, part).value for result in results]) for part in parts}
 
 
 PROBES: list[Column[tuple[ProbeScore, str, Accuracy | Spread]]] = [
