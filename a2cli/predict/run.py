@@ -29,7 +29,7 @@ from a2cli.train.ensemble import Ensemble, find_ensemble
 from a2cli.train.rechecked_files import rows_gone
 
 MOST_PICTURED = 100
-THUMBNAIL = 240
+THUMBNAIL = 240  # pixels; a tile of 1.5 inches has 225 of them
 MOST_A_TASK = 16  # images; handing small ones to threads one by one takes as long as reading them
 
 Pixels = NDArray[np.uint8]
@@ -125,12 +125,12 @@ def _batches(
             for start in range(0, len(images), batch_size):
                 rows = range(start, min(start + batch_size, len(images)))
                 waiting.append([pool.submit(read, rows[i : i + part]) for i in range(0, len(rows), part)])
-                if len(waiting) > 2:
+                if len(waiting) > 2:  # two are read ahead while one is answered, and no more are in memory
                     yield [image for task in waiting.popleft() for image in task.result()]
             while waiting:
                 yield [image for task in waiting.popleft() for image in task.result()]
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)  # else Ctrl-C waits for all that was handed in
 
 
 def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Broken:
@@ -151,7 +151,7 @@ def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.d
     names = [printable(name) for name in ensemble.card.class_names]
     squares = torch.from_numpy(np.stack([image.square for image in read]))
     probabilities = ensemble.probabilities(squares.permute(0, 3, 1, 2), device)
-    values, classes = probabilities.sort(dim=1, descending=True, stable=True)
+    values, classes = probabilities.sort(dim=1, descending=True, stable=True)  # topk leaves the order of equals open
     for image, row, places in zip(read, values[:, :top].tolist(), classes[:, :top].tolist(), strict=True):
         first, *others = (Answer(names[place], value) for place, value in zip(places, row, strict=True))
         yield Prediction(image.name, first.name, first.probability, others)

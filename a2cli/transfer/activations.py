@@ -126,6 +126,7 @@ class Store:
         """Return all rows (M, *shape) float32, mapped from disk."""
         path = self.folder / "rows.f32"
         shape = (path.stat().st_size // self.row_bytes, *self.shape)
+        # Copied where it is written, as torch warns of arrays that cannot be.
         return np.memmap(path, dtype=np.float32, mode="c", shape=shape)
 
 
@@ -226,5 +227,5 @@ def _recipe(graph: fx.GraphModule, card: TrunkCard, arithmetic: Sequence[object]
     recipe = [card.backbone, network, card.node, weights, card.grid, card.grid_pool, card.mean, card.std]
     recipe += ["transform_input"] if card.transform_input else []
     recipe += ["in-place steps apart"] if any_in_place(graph) else []  # which overwrote rows that are still there
-    processor = torch.backends.cpu.get_cpu_capability()
+    processor = torch.backends.cpu.get_cpu_capability()  # by which oneDNN chooses its kernels, and so the last bits
     return json.dumps([str(torch.__version__), processor, *recipe, *arithmetic])

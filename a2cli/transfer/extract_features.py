@@ -93,7 +93,7 @@ def extract_features(
         # The graph has the weights that a training from nothing begins with.
         baselines, computed_again = _activations(first.graph(), untrained, chosen, packed, device, reporter)
         layers |= baselines
-        computed = max(computed, computed_again)
+        computed = max(computed, computed_again)  # of the same images
         pixels = packed_as(PIXELS_SIDE, "squash").images
         layers[PIXELS] = (len(pixels), 3, PIXELS_SIDE, PIXELS_SIDE), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(

@@ -127,7 +127,7 @@ def write_features(
         begin, end = end, end + int(np.prod(shape)) * dtype.itemsize
         header[name] = {"dtype": KINDS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-len(text) % 8)  # tensors are mapped from disk, and have to be aligned
     beginning = struct.pack("<Q", len(text)) + text
     digest = hashlib.sha256(beginning)
     with durable(Path(path)) as file, ThreadPoolExecutor(1) as hashing:  # while the next chunk is gathered and written

@@ -50,7 +50,7 @@ def probes(results: TransferResults) -> Figure:
     figure, head = titled(width, 3.3 + below, title, "points: accuracy with its 95% interval")
     axes = new_axes(figure, left, below, BESIDE, head + 0.1)
     for number, (answer, random) in enumerate(lines):
-        aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)
+        aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)  # or intervals would lie on each other
         label = in_legend(f"{answer}, random weights" if random else answer, BESIDE - 0.5)
         i = answers.index(answer) + len(LOOKS)
         look = LOOKS.get(answer, (SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]))

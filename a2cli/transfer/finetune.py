@@ -74,6 +74,7 @@ class Finetuning:
         if not layer:
             layer, moved = place_of_head(backbone, partial=partial)
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
+        # Nobody is told here: the notes below are among the run's warnings, which are shown once.
         (trunk,) = backbone.filled([trunk], NullReporter(), partial=partial)
         source = find_source(dataset.data, reporter)
         size, fit, skip = trunk.image_size, trunk.fit, dataset.skip_damaged
@@ -125,7 +126,7 @@ class Finetuning:
             network.load_state_dict(run.child(stages[kept].result.folder).load_model()[0].state_dict())
             result = replace(over_all_stages(stages, kept), weights_sha256=run.save_model(card, network))
             if final:
-                run.write_report(report)
+                run.write_report(report)  # which counts the reading, should it be interrupted
                 result = self._tested(result, alone, network, reporter)
             epochs = counted_through(stages)
             history = {str(result.seed): [log for logs in epochs for log in logs]}
@@ -189,7 +190,7 @@ class Finetuning:
         config = replace(alone, stages=replace(alone.stages, stages=upto))
         child = run.child(f"stages/{number + 1}-{plan.stage.what}", reporter)
         child.write_config("finetune", flat(config))
-        # What a stage before has changed is of this run alone, and would only fill the cache.
+        # After a stage that changed it, what the frozen part answers is of this run alone, and not kept.
         cached = bool(plan.cut and alone.stages.cache and not alone.stages.augment) and all(
             torch.equal(body.state_dict()[name].cpu(), self.pretrained[name].cpu())
             for name in frozen_weights(body, plan.cut)
@@ -257,7 +258,7 @@ class Finetuning:
             training=replace(training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
             train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),
             val=val,
-            test=ImageSet.of(packed, split.test[:0]),
+            test=ImageSet.of(packed, split.test[:0]),  # the run reads it, once, after its last stage
             names=packed.names,
             held_out=(split.val, split.test),
             repeated=split.repeated(packed.groups),
@@ -265,5 +266,5 @@ class Finetuning:
             summary=summary,
             warnings=self.warnings,
             learner=learner,
-            epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),
+            epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),  # no stage meets a draw again
         )

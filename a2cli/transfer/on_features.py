@@ -36,7 +36,7 @@ from a2cli.transfer.feature_file import PIXELS, FeatureFile, read_features
 from a2cli.transfer.probes import Part, standard_answers
 from a2cli.transfer.summary import backbone_used, draw_transfer
 
-PROBE_BYTES = 8 << 30
+PROBE_BYTES = 8 << 30  # of one layer, which scikit-learn takes whole, and copies
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Features:
         reporter.phase(f"learning from {layer}{choice}", "reading features")
         if chosen.data is not None:
             _check_images(file, chosen.data, card, reporter)
+        # The same images by another layer or other weights are other data to resume on.
         identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
         notes = [*warnings, *([] if card.pretrained else [NOT_PRETRAINED]), *_of_earlier(file, layer)]
@@ -101,7 +102,7 @@ class Features:
     ) -> Report:
         """Train a head in a run directory, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
-        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)
+        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)  # its probes
         if report.status == "done":
             return report
         probes = self._probes(alone, run, _only_result(report), reporter) if alone.features.probe else []
@@ -163,6 +164,7 @@ class Features:
         training = replace(usual.training, seed=own.seed, device=own.device, threads=own.threads)
         dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
+        # The file has k / 255 as float32, which rounds back to the byte k.
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
         job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
         child = run.child(PIXELS, reporter)
