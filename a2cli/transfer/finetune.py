@@ -99,10 +99,7 @@ class Finetuning:
 
     def expected(self, alone: FinetuneSettings) -> tuple[ModelCard, DataSummary]:
         """Return the card of the network that a run saves, and what its report says of the data."""
-        head = replace(alone.network, head_grid=0)  # the trunk pools, so that its activations are cached pooled
-        return card_on(self.trunk, head, self.packed), summary_of(
-            self.packed, split_of(self.packed, alone), self.source
-        )
+        return self._card(alone), summary_of(self.packed, split_of(self.packed, alone), self.source)
 
     def train(
         self, alone: FinetuneSettings, run: Run, reporter: ProgressReporter, *, final: bool, figures: bool
