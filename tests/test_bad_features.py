@@ -79,7 +79,7 @@ def test_bad_flags_that_the_network_finds(a2: A2, flags: list[str], words: str, 
 def test_bad_runs(a2: A2, train: A2, tmp_path: Path) -> None:
     flags = [*FLAGS[:7], "--layer", "conv1"]
     a2("extract-features", *flags, "--run", "set").refused(3, "set: not a run directory")
-    run = train("--data", "set", "--batch-size", "4", "--seeds", "2").done()
+    run = train("--data", "set", "--batch-size", "4", "--seeds", "2", "--jobs", "1").done()
     shutil.copytree(run / "seeds/0", tmp_path / "stopped")
     shutil.rmtree(tmp_path / "stopped/model")
     edit(tmp_path / "stopped/report.json", '"done"', '"running"')

@@ -23,6 +23,7 @@ from a2cli.progress import NullReporter
 from a2cli.reports.transfer_results import FeatureResults
 from a2cli.settings.presets import resolve
 from a2cli.settings.transfer import ExtractFeaturesSettings
+from a2cli.storage import lock
 from a2cli.transfer.extract_features import extract_features
 from a2cli.transfer.feature_file import read_features
 
@@ -276,6 +277,16 @@ def test_what_a_killed_pass_left_half_written(tmp_path: Path, monkeypatch: pytes
         file.write(b"half a digest")
     assert computed("f.safetensors") == 1
     assert torch.equal(read_features("f.safetensors").layers["features.4"], whole)
+
+
+def test_a_layer_by_two_of_its_names(a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block's name is its last node's: one store, which would wait for its own lock if it were opened twice."""
+    monkeypatch.setattr("a2cli.transfer.activations.lock", lambda file, wait: lock(file, wait=False))
+    assert results(a2, *SMALL, "--layer", "features.3,features.3.cat")["computed"] == 10
+    first, second = read_features("features.safetensors").layers.values()
+    assert torch.equal(first, second)
+    (rows,) = Path("cache/activations").glob("*/rows.f32")
+    assert rows.stat().st_size == 4 * first.numel(), "each row is there once"
 
 
 def _extract(folder: str, out: str, queue: Any) -> None:

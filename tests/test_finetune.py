@@ -45,8 +45,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def base(place: Path, tmp_path: Path) -> str:
-    """That network as a backbone, and the data, in the test's own folder."""
+def base(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """That network as a backbone, and the data, in the test's own folder; the curves are left out."""
+    monkeypatch.setattr("a2cli.transfer.finetune.draw_run", lambda *_: None)
     for name in ("base", "set"):
         shutil.copytree(place / name, tmp_path / name)
     return "base"
@@ -180,7 +181,7 @@ def test_the_test_images_are_read_once_at_the_end(a2: A2, base: str) -> None:
 
 
 def test_several_seeds(a2: A2, base: str) -> None:
-    folder = tune(a2, base, "tuned", "--stages", "head:1 conv2+:1", "--seeds", "2")
+    folder = tune(a2, base, "tuned", "--stages", "head:1 conv2+:1", "--seeds", "2", "--jobs", "1")
     found = results_of(folder)
     each = [results_of(folder / f"seeds/{seed}")["transfer"]["stages"] for seed in range(2)]
     for number, stage in enumerate(found["transfer"]["stages"]):
@@ -196,7 +197,7 @@ def test_its_run_can_be_probed_and_built_on(a2: A2, base: str) -> None:
     assert a2("finetune", "--run", folder, *TUNE.split()).status == 3, "it is on a backbone itself"
 
 
-def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_weights_are_stamped_everywhere(a2: A2, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     save = Run.save_figure
 
@@ -206,8 +207,9 @@ def test_random_weights_are_stamped_everywhere(a2: A2, base: str, monkeypatch: p
         drawn.extend(text.get_text() for text in made[0].texts)
 
     monkeypatch.setattr(Run, "save_figure", reporter)
-    small = "--data set --image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
-    ended = a2("finetune", *small.split(), "--stages", "head:1", "--threads", "1", "--out", "none")
+    small = "--image-size 32 --weights none --backbone squeezenet1_1 --layer features.3.cat --head-grid 1"
+    flags = ["--data", place / "set", *small.split(), "--stages", "head:1", "--threads", "1"]
+    ended = a2("finetune", *flags, "--out", "none")
     assert ended.status == 0, ended.err
     assert "NOT PRETRAINED" in ended.out and "NOT PRETRAINED" in ended.err
     assert sum("NOT PRETRAINED" in text for text in drawn) == 6

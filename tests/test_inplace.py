@@ -217,7 +217,7 @@ def test_rows_that_an_earlier_version_kept_are_not_used(
     for backbone, layer, used in (("squeezenet1_1", "features.3", True), ("densenet121", "features.conv0", False)):
         chosen = [*flags, "--backbone", backbone, "--layer", layer, "--threads", "1"]
         with monkeypatch.context() as before:
-            before.setattr("a2cli.transfer.features.any_in_place", lambda _: False)
+            before.setattr("a2cli.transfer.activations.any_in_place", lambda _: False)
             assert '"computed": 10' in a2(*chosen, "--out", f"{backbone}1.safetensors").out
         again = a2(*chosen, "--out", f"{backbone}2.safetensors").out
         assert ('"computed": 0' in again) == used

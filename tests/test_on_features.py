@@ -1,6 +1,8 @@
 """`a2 train-mlp --features`: a head on a file's features is a network on images, and the probes are scikit-learn's."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from a2cli import main
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
@@ -26,13 +29,27 @@ HEAD = "--epochs 4 --learning-rate 0.01 --batch-size 8 --threads 1 --device cpu 
 TENTHS = f"{HEAD} --val-fraction 0.1 --test-fraction 0.1"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, a small ConvNet trained on it, and two of its layers in a file, with the baselines."""
+    place, cache = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("cache")
+    draw_classes(place / "set", ("ada", "bea", "cleo"), count=20, side=18)
+    extract = "--run base --data set --layer conv1,conv2 --grid 2 --baselines --threads 1 --device cpu --quiet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("A2_CACHE_DIR", str(cache))
+        patch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
+        for line in (f"train-cnn {CNN} --out base", f"extract-features {extract} --out f.safetensors"):
+            patch.setattr(sys, "argv", ["a2", *line.split()])
+            assert main.run_command() == 0
+    return place
+
+
 @pytest.fixture
-def features(a2: A2, tmp_path: Path) -> str:
-    """Two layers of a small trained ConvNet, with the baselines."""
-    draw_classes(tmp_path / "set", ("ada", "bea", "cleo"), count=20, side=18)
-    a2("train-cnn", *CNN.split(), "--out", "base").done()
-    flags = "--run base --data set --layer conv1,conv2 --grid 2 --baselines --threads 1 --device cpu --quiet"
-    assert a2("extract-features", *flags.split(), "--out", "f.safetensors").status == 0
+def features(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """That file, beside the network and the data, in the test's own folder; a run's own figures are left out."""
+    monkeypatch.setattr("a2cli.training.trial.draw_run", lambda *_: None)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return "f.safetensors"
 
 
@@ -83,7 +100,8 @@ def test_probes_stand_side_by_side(a2: A2, features: str) -> None:
     assert (folder / "figures/probes.png").exists()
     file = read_features(features)
     assert not torch.equal(file.layers["conv1"], file.layers["random-conv1"])
-    several = a2("train-mlp", "--features", features, *HEAD.split(), "--probe", "--seeds", "2", "--out", "two").done()
+    over_two = ("--probe", "--seeds", "2", "--jobs", "1", "--out", "two")
+    several = a2("train-mlp", "--features", features, *HEAD.split(), *over_two).done()
     each = [report_of(several / f"seeds/{seed}")["transfer"]["probes"] for seed in range(2)]
     for number, one in enumerate(report_of(several)["transfer"]["probes"]):
         values = [probe[number]["val"]["value"] for probe in each]
@@ -141,7 +159,7 @@ def test_what_cannot_be_used(a2: A2, features: str, tmp_path: Path) -> None:
 
 
 def test_folds_hold_out_every_image_once(a2: A2, features: str) -> None:
-    flags = ("--folds", "4", "--test-fraction", "0")
+    flags = ("--folds", "4", "--test-fraction", "0", "--jobs", "1")
     folder = a2("train-mlp", "--features", features, *HEAD.split(), *flags, "--out", "out").done()
     runs = report_of(folder)["results"]["runs"]
     assert [run["folder"] for run in runs] == [f"folds/{k}" for k in range(4)]

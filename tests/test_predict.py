@@ -374,7 +374,8 @@ def test_random_weights_are_stamped(own: A2, monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(Run, "load_model", stamped)
     drawn: list[Predictions] = []
-    monkeypatch.setattr(experiment, "_drawn", lambda found, _: drawn.append(found) or b"")
+    monkeypatch.setattr("a2cli.predict.figures.contact_sheet", lambda results, _: drawn.append(results))
+    monkeypatch.setattr(experiment, "rendered", lambda *_: b"")
     ended = own(NAMES[0], "--picture", "x.png")
     assert STAMP in ended.out and STAMP in ended.err
     assert any(STAMP in text.get_text() for text in contact_sheet(drawn[0], []).axes[0].texts)
@@ -427,9 +428,7 @@ def test_no_more_is_read_than_soon_needed(monkeypatch: pytest.MonkeyPatch, tmp_p
     images = [NamedImage(f"{i}", f"{i}") for i in range(100)]
     done = 0
     for batch in experiment._batches(images, card, 10, 1, 4):
-        assert [one.image.name for one in batch if isinstance(one, experiment.Read)] == [
-            str(done + i) for i in range(10)
-        ]
+        assert [one.name for one in batch if isinstance(one, experiment.Read)] == [str(done + i) for i in range(10)]
         assert [one.thumbnail is not None for one in batch if isinstance(one, experiment.Read)] == [
             done + i < 4 for i in range(10)
         ]
@@ -448,7 +447,7 @@ def test_of_equal_answers_the_first_class_is_given() -> None:
         card=SimpleNamespace(class_names=["ada", "bea", "cay", "dot"]),
         probabilities=lambda *_: torch.tensor([[0.1, 0.4, 0.4, 0.1]]),
     )
-    read = experiment.Read(NamedImage("x.png", "x.png"), np.zeros((2, 2, 3), np.uint8), None, False)
+    read = experiment.Read("x.png", np.zeros((2, 2, 3), np.uint8), None, False)
     (found,) = experiment._answers([read], equal, 4, torch.device("cpu"))
     assert [found.answer, *(one.name for one in found.next)] == ["bea", "cay", "ada", "dot"]
 

@@ -204,7 +204,7 @@ def test_an_edited_report_is_written_again_once_it_is_gone(place: Path, a2: A2) 
 
 
 def test_an_edited_summary_over_seeds_is_not_written_over(place: Path, a2: A2) -> None:
-    a2("train-cnn", *TINY, "--data", "set", "--seeds", "2", "--out", "seeds").done()
+    a2("train-cnn", *TINY, "--data", "set", "--seeds", "2", "--jobs", "1", "--out", "seeds").done()
     change(place / "seeds/report.json", '"mean": 0', '"mean": 1')
     before = contents(place / "seeds")
     a2("train-cnn", "--resume", "seeds", "--quiet").refused(3, "seeds/report.json: damaged or edited")

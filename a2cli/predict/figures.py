@@ -28,13 +28,13 @@ HEAD = 1.0  # inches that the title takes at the most
 ALARM = "#b00020"
 
 
-def contact_sheet(found: Predictions, thumbnails: Sequence[NDArray[np.uint8]]) -> Figure:
+def contact_sheet(results: Predictions, thumbnails: Sequence[NDArray[np.uint8]]) -> Figure:
     """The first images, each (H, W, 3) with its sides' proportion, over its answer, its probability and its name."""
     columns, tile = _tiles(len(thumbnails))
     width = columns * (tile + GAP)
-    said = [(f"{shortened(found.run, 80)}: {found.method}", INK)]
-    said += [(shortened(note, 300), ALARM) for note in found.warnings]
-    title = [(line, color) for words, color in said for line in wrapped(words, width - GAP, 10)]
+    words = [(f"{shortened(results.run, 80)}: {results.method}", INK)]
+    words += [(shortened(note, 300), ALARM) for note in results.warnings]
+    title = [(line, color) for text, color in words for line in wrapped(text, width - GAP, 10)]
     head, rows = LINE * len(title) + 0.2, -(-len(thumbnails) // columns)
     height = head + rows * (tile + WORDS)
     figure = new_figure(width, height)
@@ -42,14 +42,14 @@ def contact_sheet(found: Predictions, thumbnails: Sequence[NDArray[np.uint8]]) -
     axes.set_axis_off()
     for i, (line, color) in enumerate(title):
         axes.text(GAP / 2, height - LINE * (i + 1), line, fontsize=10, color=color)
-    for i, (image, one) in enumerate(zip(thumbnails, found.predictions, strict=False)):
+    for i, (image, prediction) in enumerate(zip(thumbnails, results.predictions, strict=False)):
         left, top = GAP / 2 + i % columns * (tile + GAP), height - head - i // columns * (tile + WORDS)
         high, wide = (tile * side / max(image.shape[:2]) for side in image.shape[:2])
         x, y = left + (tile - wide) / 2, top - tile  # in the middle, standing on its answer
         axes.imshow(image, extent=(x, x + wide, y, y + high), interpolation="nearest")
-        share = f" {one.probability:.1%}"
-        answer = fitted(spaced(one.answer), tile + 0.1 - width_of(share, 8), 8) + share
-        for line, color, below in ((answer, INK, 0.15), (fitted_end(one.image, tile + 0.1, 8), GREY, 0.29)):
+        share = f" {prediction.probability:.1%}"
+        answer = fitted(spaced(prediction.answer), tile + 0.1 - width_of(share, 8), 8) + share
+        for line, color, below in ((answer, INK, 0.15), (fitted_end(prediction.image, tile + 0.1, 8), GREY, 0.29)):
             axes.text(left + tile / 2, y - below, line, fontsize=8, color=color, ha="center")
     axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure

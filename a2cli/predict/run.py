@@ -29,7 +29,7 @@ from a2cli.train.ensemble import Ensemble, find_ensemble
 from a2cli.train.recheck_files import metrics_gone
 
 MOST_PICTURED = 100
-THUMBNAIL = 240
+THUMBNAIL = 240  # pixels; a tile of 1.5 inches has 225 of them
 MOST_A_TASK = 16  # images; handing small ones to threads one by one takes as long as reading them
 
 Pixels = NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Read:
     `scaling_assumed` where it has more than 8 bits and the network was trained on none such.
     """
 
-    image: NamedImage
+    name: str
     square: Pixels
     thumbnail: Pixels | None
     scaling_assumed: bool
@@ -61,38 +61,41 @@ def predict(
     reporter.phase(f"loading the networks of {settings.run}", brief=True)
     device = set_up(settings.device, settings.threads)
     ensemble = find_ensemble(settings.run, device)
-    for gone in metrics_gone(ensemble.folders):
-        reporter.warn(gone)
+    for missing in metrics_gone(ensemble.folders):
+        reporter.warn(missing)
     images, broken, passed_over = find_images(settings.image)
+    classes = ensemble.card.class_names
     if picture is not None:
         _check_picture(picture, images, overwrite=overwrite)
-    notes = ensemble.warnings + passed_over + _notes(settings, len(ensemble.card.class_names), len(images), picture)
+    notes = ensemble.warnings + passed_over
+    if settings.top > len(classes) and settings.top != PredictionSettings().top:
+        notes.append(f"--top {settings.top}: there are {len(classes)} classes, so as many answers")
+    if picture and len(images) > MOST_PICTURED:
+        notes.append(f"--picture: shows the first {MOST_PICTURED} of {len(images)} images")
     for note in notes:
         reporter.warn(note)
-    count = settings.batch_size
-    if len(images) > count:  # else it is over before anyone has read it
+    size = settings.batch_size
+    if len(images) > size:  # else it is over before anyone has read it
         reporter.phase(f"answering {counted(len(images), 'image')}", "predicting")
-    predictions: list[Prediction] = []
-    thumbnails: list[Pixels] = []
-    assumed = 0
-    batches = _batches(images, ensemble.card, count, settings.threads or cores(), MOST_PICTURED if picture else 0)
+    predictions, thumbnails, assumed = list[Prediction](), list[Pixels](), 0
+    batches = _batches(images, ensemble.card, size, settings.threads or cores(), MOST_PICTURED if picture else 0)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
-        for batch in reporter.batches(batches, -(-len(images) // count)):
-            read = [one for one in batch if isinstance(one, Read)]
-            broken += [one for one in batch if isinstance(one, Broken)]
-            thumbnails += [one.thumbnail for one in read if one.thumbnail is not None]
-            assumed += sum(one.scaling_assumed for one in read)
+        for batch in reporter.batches(batches, -(-len(images) // size)):
+            read = [image for image in batch if isinstance(image, Read)]
+            broken += [image for image in batch if isinstance(image, Broken)]
+            thumbnails += [image.thumbnail for image in read if image.thumbnail is not None]
+            assumed += sum(image.scaling_assumed for image in read)
             predictions += _answers(read, ensemble, settings.top, device) if read else []
     if assumed:
         notes.append(
             f"{assumed} of 16 bits, 0 to 65535 taken as black to white, as the network was trained on images of 8 bits"
         )
         reporter.warn(notes[-1])
-    found = Predictions(
+    results = Predictions(
         run=settings.run,
         networks=ensemble.folders,
         method=ensemble.method,
-        classes=[printable(name) for name in ensemble.card.class_names],
+        classes=[printable(name) for name in classes],
         image_size=ensemble.card.image_size,
         fit=ensemble.card.fit,
         pretrained=ensemble.pretrained,
@@ -101,26 +104,7 @@ def predict(
         warnings=notes,
         picture=picture if thumbnails else None,
     )
-    if found.picture:
-        reporter.phase("drawing the picture", "drawing", brief=True)
-        try:
-            sheet = _drawn(found, thumbnails)
-        except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
-            note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
-            reporter.warn(note, error)
-            return replace(found, picture=None, warnings=[*notes, note])
-        _write(found.picture, sheet)
-    return found
-
-
-def _notes(settings: PredictionSettings, classes: int, images: int, picture: str | None) -> list[str]:
-    """Return what cannot be done as asked."""
-    notes = []
-    if settings.top > classes and settings.top != PredictionSettings().top:
-        notes.append(f"--top {settings.top}: there are {classes} classes, so as many answers")
-    if picture and images > MOST_PICTURED:
-        notes.append(f"--picture: shows the first {MOST_PICTURED} of {images} images")
-    return notes
+    return _pictured(results, thumbnails, reporter) if results.picture else results
 
 
 def _batches(
@@ -141,12 +125,12 @@ def _batches(
             for start in range(0, len(images), batch_size):
                 rows = range(start, min(start + batch_size, len(images)))
                 waiting.append([pool.submit(read, rows[i : i + part]) for i in range(0, len(rows), part)])
-                if len(waiting) > 2:
-                    yield [one for task in waiting.popleft() for one in task.result()]
+                if len(waiting) > 2:  # two are read ahead while one is answered, and no more are in memory
+                    yield [image for task in waiting.popleft() for image in task.result()]
             while waiting:
-                yield [one for task in waiting.popleft() for one in task.result()]
+                yield [image for task in waiting.popleft() for image in task.result()]
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)  # else Ctrl-C waits for all that was handed in
 
 
 def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Broken:
@@ -156,45 +140,47 @@ def _read(image: NamedImage, card: ModelCard, with_thumbnail: bool) -> Read | Br
         square = to_square(decoded, card.image_size, card.fit)
     except DamagedImageError as reason:
         return Broken(image.name, str(reason))
-    thumbnail = None
+    scaling_assumed = stored.is_deep and card.value_range is None
     if with_thumbnail:
         decoded.thumbnail((THUMBNAIL, THUMBNAIL))
-        thumbnail = np.asarray(decoded)
-    return Read(image, square, thumbnail, stored.is_deep and card.value_range is None)
+    return Read(image.name, square, np.asarray(decoded) if with_thumbnail else None, scaling_assumed)
 
 
 def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.device) -> Iterator[Prediction]:
     """Yield the most probable answers to a batch of images; among equals the first class wins, as in validation."""
-    names = ensemble.card.class_names
-    squares = torch.from_numpy(np.stack([one.square for one in read]))
+    names = [printable(name) for name in ensemble.card.class_names]
+    squares = torch.from_numpy(np.stack([image.square for image in read]))
     probabilities = ensemble.probabilities(squares.permute(0, 3, 1, 2), device)
-    values, classes = probabilities.sort(dim=1, descending=True, stable=True)
-    for one, row, places in zip(read, values[:, :top].tolist(), classes[:, :top].tolist(), strict=True):
-        answers = [Answer(printable(names[place]), value) for place, value in zip(places, row, strict=True)]
-        yield Prediction(one.image.name, answers[0].name, answers[0].probability, answers[1:])
+    values, classes = probabilities.sort(dim=1, descending=True, stable=True)  # topk leaves the order of equals open
+    for image, row, places in zip(read, values[:, :top].tolist(), classes[:, :top].tolist(), strict=True):
+        first, *others = (Answer(names[place], value) for place, value in zip(places, row, strict=True))
+        yield Prediction(image.name, first.name, first.probability, others)
 
 
 def _check_picture(picture: str, images: Sequence[NamedImage], *, overwrite: bool) -> None:
     """Raise DataError where the picture cannot be written, or is one of the images."""
     path = Path(picture)
-    files = [one.file for one in images if isinstance(one.file, str)]
-    if path.exists() and any(path.resolve() == Path(file).resolve() for file in files):
+    files = [Path(image.file) for image in images if isinstance(image.file, str)]
+    if path.exists() and path.resolve() in {file.resolve() for file in files}:
         raise DataError(f"--picture {picture}: is one of the images; name another file")
     check_absent("--picture", picture, overwrite=overwrite)
 
 
-def _drawn(found: Predictions, thumbnails: Sequence[Pixels]) -> bytes:
-    """Return the contact sheet."""
-    import_module("a2cli.figures")  # sets matplotlib up, before the module of this figure loads it
-    from a2cli.predict.figures import contact_sheet
-
-    return rendered(contact_sheet(found, thumbnails), "png")
-
-
-def _write(picture: str, content: bytes) -> None:
-    """Write the contact sheet, whole or not at all."""
-    path = Path(picture)
+def _pictured(results: Predictions, thumbnails: Sequence[Pixels], reporter: ProgressReporter) -> Predictions:
+    """Write the contact sheet, whole or not at all, and return the results with what was wrong with it."""
+    picture = str(results.picture)
+    reporter.phase("drawing the picture", "drawing", brief=True)
     try:
-        write(path, content)
+        import_module("a2cli.figures")  # sets matplotlib up, before the module of this figure loads it
+        from a2cli.predict.figures import contact_sheet
+
+        content = rendered(contact_sheet(results, thumbnails), "png")
+    except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
+        note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
+        reporter.warn(note, error)
+        return replace(results, picture=None, warnings=[*results.warnings, note])
+    try:
+        write(Path(picture), content)
     except OSError as error:
-        raise DataError(f"--picture {path}: cannot be written ({error.strerror})") from None
+        raise DataError(f"--picture {picture}: cannot be written ({error.strerror})") from None
+    return results

@@ -10,7 +10,7 @@ from a2cli.errors import DataError
 from a2cli.models.files import load_tensors, save_tensors
 from a2cli.versions import NewerVersionError
 
-KEPT_CHECKPOINTS = 2
+KEPT_CHECKPOINTS = 2  # so that one is whole where the newest was cut off or damaged
 NAME = f"epoch-{'[0-9]' * 8}"
 
 
@@ -27,16 +27,16 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
 
     Raises DataError where there are some and none is whole.
     """
-    passed: list[str] = []
+    damaged: list[str] = []
     for path in sorted(folder.glob(f"{NAME}.json"), reverse=True):
         try:
-            return *load_tensors("checkpoint", path.with_suffix("")), passed
-        except NewerVersionError:
+            return *load_tensors("checkpoint", path.with_suffix("")), damaged
+        except NewerVersionError:  # not damaged: an older checkpoint in its place would throw epochs away
             raise
         except DataError as error:
-            passed.append(str(error))
-    if passed:
-        raise DataError(f"{passed[0]}; no older checkpoint is whole: start the run anew")
+            damaged.append(str(error))
+    if damaged:
+        raise DataError(f"{damaged[0]}; no older checkpoint is whole: start the run anew")
     return None
 
 

@@ -141,22 +141,20 @@ class Run:
 
     def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
         """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
-        found = self.read_report()
-        if found is None:
+        report = self.read_report()
+        if report is None:
             return None
-        then = plain(completed(type(settings), found.config))
-        for name, value in plain(flat(settings)).items():
+        then, now = plain(completed(type(settings), report.config)), plain(flat(settings))
+        for name, value in now.items():
             if then.get(name) != value:
-                raise DataError(
-                    f"{self.folder}: a run with other settings ({name} was {then.get(name)}, is {value}); "
-                    "start a new run"
-                )
-        if found.data is not None and found.data.fingerprint != fingerprint:
+                was = f"{name} was {then.get(name)}, is {value}"
+                raise DataError(f"{self.folder}: a run with other settings ({was}); start a new run")
+        if report.data is not None and report.data.fingerprint != fingerprint:
             raise DataError(
-                f"{self.folder}: trained on other data (data: fingerprint {found.data.fingerprint[:12]} then, "
+                f"{self.folder}: trained on other data (data: fingerprint {report.data.fingerprint[:12]} then, "
                 f"{fingerprint[:12]} now); start a new run"
             )
-        return found
+        return report
 
     def start_metrics(self, history: Sequence[EpochLog]) -> None:
         """Write metrics.csv with the epochs so far."""
@@ -172,18 +170,23 @@ class Run:
         A figure that cannot be drawn costs no result: it becomes a warning, in the report and shown. Until all are
         drawn the report has the results and is of a run that is still running, so that a resume draws what is missing.
         """
-        report = replace(
-            report,
-            artifacts=self.artifacts(),
-            seconds=reporter.clock.seconds(self.spent_before),
-            chosen=list(self.chosen),
-        )
-        if draw is None:
-            self.write_report(report)
-            return report
-        self.write_report(replace(report, status="running"))
+
+        def up_to_now(report: Report) -> Report:
+            return replace(report, artifacts=self.artifacts(), seconds=reporter.clock.seconds(self.spent_before))
+
+        report = up_to_now(replace(report, chosen=list(self.chosen)))
+        if draw is not None:
+            self.write_report(replace(report, status="running"))
+            self.data = report.sources
+            warnings = self._draw(draw, reporter)
+            report = up_to_now(replace(report, warnings=[*report.warnings, *warnings]))
+        self.write_report(report)
+        return report
+
+    def _draw(self, draw: Callable[[], None], reporter: ProgressReporter) -> list[str]:
+        """Draw all figures, and return which of them could not be drawn, and why."""
         reporter.phase("drawing figures", "drawing")
-        self.reporter, self.undrawn, self.data = reporter, {}, report.sources
+        self.reporter, self.undrawn = reporter, {}
         try:
             import_module("a2cli.figures")  # sets matplotlib up, before a module of figures loads it
             draw()
@@ -191,18 +194,11 @@ class Run:
             raise
         except Exception as error:  # whatever matplotlib, or importing it, fails with
             self.undrawn["figures"] = error
-        warned = []
+        warnings = []
         for name, reason in self.undrawn.items():
-            warned.append(f"{name} could not be drawn ({reason_of(reason)})")
-            reporter.warn(warned[-1], reason)
-        report = replace(
-            report,
-            artifacts=self.artifacts(),
-            warnings=[*report.warnings, *warned],
-            seconds=reporter.clock.seconds(self.spent_before),
-        )
-        self.write_report(report)
-        return report
+            warnings.append(f"{name} could not be drawn ({reason_of(reason)})")
+            reporter.warn(warnings[-1], reason)
+        return warnings
 
     def save_figure(
         self, name: str, draw: Callable[[], "Figure"], columns: Sequence[Column[R]], rows: Iterable[R]
@@ -214,30 +210,30 @@ class Run:
     def save_pictures(self, name: str, draw: Callable[[], "Figure"], arrays: Mapping[str, "NDArray[Any]"]) -> None:
         """Write a figure of pictures, and beside it the arrays that it was drawn from, as figures/NAME.npz."""
         self._save_drawing(name, draw)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, allow_pickle=False, **arrays)
-        self.write(f"figures/{name}.npz", packed.getvalue())
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **arrays)
+        self.write(f"figures/{name}.npz", content.getvalue())
 
     def _save_drawing(self, name: str, draw: Callable[[], "Figure"]) -> None:
-        def drawn() -> dict[str, bytes]:
+        def files() -> dict[str, bytes]:
             figure = draw()
             data = ", ".join(Path(source).name or source for source in self.data)
             below = captioned(figure, f"run {self.name}{f' · data {data}' if data else ''}", self.stamp)
             return {kind: rendered(figure, kind, below) for kind in self.formats}
 
-        self.save_drawn(name, drawn)
+        self.save_drawn(name, files)
 
     def save_drawn(self, name: str, draw: Callable[[], dict[str, bytes]]) -> None:
         """Write what `draw` returns, the bytes of each kind of file, as figures/NAME.KIND."""
         self.reporter.step(name)
         try:
-            drawn = draw()
+            files = draw()
         except Exception as error:  # whatever matplotlib fails with; `finish` says so
             self.undrawn[f"figure {name}"] = error
             for kind in self.formats:
                 (self.folder / f"figures/{name}.{kind}").unlink(missing_ok=True)
             return
-        for kind, content in drawn.items():
+        for kind, content in files.items():
             self.write(f"figures/{name}.{kind}", content)
 
     def artifacts(self) -> list[str]:
@@ -245,12 +241,9 @@ class Run:
 
         Nor those of a comparison's trials, which have reports of their own.
         """
-        files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
-        return sorted(
-            p.as_posix()
-            for p in files
-            if not p.name.startswith(".") and p.name != "report.json" and not UNLISTED & {*p.parts}
-        )
+        files = [path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()]
+        listed = (file for file in files if not file.name.startswith(".") and not UNLISTED & {*file.parts})
+        return sorted(file.as_posix() for file in listed if file.name != "report.json")
 
     # Weights
 

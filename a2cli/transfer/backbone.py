@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,28 +13,31 @@ from torch import Tensor, fx, nn
 from a2cli import storage
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, SettingsError
-from a2cli.models.backbones import cuts, digest_of, graph_of, nodes_of, parameters_of, resolve_layer
-from a2cli.models.backbones import truncate as cut
+from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
+from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
-from a2cli.models.weights import Weights, WeightsFile, fill, find_weights, fit, patches_side
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.transfer import Transfer
+from a2cli.models.weights import Weights, fill, find_weights, fit, patches_side
+from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import choose, no_network
 from a2cli.runs.directory import Run
+from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
 NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
+UNCUT = partial(TrunkCard, layer="", node="", grid=0, grid_pool="average", random=())  # until a layer is named
 
 
 @dataclass(frozen=True)
 class Backbone:
     """A whole network and its graph, with its weights, and the card of it cut behind nothing yet.
 
-    `value_range` is of the images that a run's network was trained on; `notes` say what was changed or left out to fit
-    the weights to the network.
+    `weights` is None for a run's network, which has its own; `flag` is where it was named; `value_range` is of the
+    images that it was trained on; `notes` say what was changed or left out to fit the weights to the network.
     """
 
     model: nn.Module
@@ -44,9 +48,9 @@ class Backbone:
     value_range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
-    def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str, flag: str = "--layer") -> TrunkCard:
+    def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str) -> TrunkCard:
         """Return the card of the trunk up to a layer; raises SettingsError for one that does not exist."""
-        node = resolve_layer(self.graph, layer, flag, before_relu=before_relu)
+        node = resolve_layer(self.graph, layer, "--layer", before_relu=before_relu)
         return replace(self.card, layer=layer, node=node, grid=grid, grid_pool=grid_pool)
 
     def filled(self, trunks: Sequence[TrunkCard], reporter: ProgressReporter, *, partial: bool) -> list[TrunkCard]:
@@ -59,19 +63,17 @@ class Backbone:
         if not self.weights.pretrained:
             reporter.warn(NOT_PRETRAINED)
             return list(trunks)
-        needed = parameters_of(cut(self.graph, [trunk.node for trunk in trunks]))
+        needed = parameters_of(truncate(self.graph, [trunk.node for trunk in trunks]))
         missing = fill(self.model, self.weights, needed, partial=partial)
-        for note in self.notes:
+        for note in [*self.notes, *([random_in_words(self.model, missing)] if missing else [])]:
             reporter.warn(note)
-        if missing:
-            reporter.warn(random_in_words(self.model, missing))
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
 
 
 def random_in_words(model: nn.Module, names: Sequence[str]) -> str:
     """Return how many weights, and which, begin at random with --partial."""
     state = model.state_dict()
-    return f"--partial: {sum(state[one].numel() for one in names):,} weights begin at random: {', '.join(names)}"
+    return f"--partial: {sum(state[name].numel() for name in names):,} weights begin at random: {', '.join(names)}"
 
 
 def place_of_head(backbone: Backbone, *, partial: bool) -> tuple[str, list[str]]:
@@ -80,28 +82,27 @@ def place_of_head(backbone: Backbone, *, partial: bool) -> tuple[str, list[str]]
 
     Raises SettingsError for a network without a linear layer.
     """
-    wanted = before_last_linear(backbone.graph, backbone.flag)
-    tensors = backbone.weights.tensors if backbone.weights and backbone.weights.pretrained and not partial else None
-    if tensors is None or not (missing := lacking(backbone.graph, wanted, tensors)):
-        return wanted, []
-    modules, places = dict(backbone.graph.named_modules()), cuts(backbone.graph)
-    for node in reversed(places[: places.index(wanted)] if wanted in places else []):
-        is_dropout = isinstance(modules.get(str(nodes_of(backbone.graph)[node].target)), nn.Dropout)
-        if is_dropout or not parameters_of(cut(backbone.graph, [node])) or lacking(backbone.graph, node, tensors):
+    graph, weights = backbone.graph, backbone.weights
+    last = before_last_linear(graph, backbone.flag)
+    if weights is None or weights.tensors is None or partial or not (lacking := _lacking(graph, last, weights.tensors)):
+        return last, []
+    modules, nodes, places = dict(graph.named_modules()), nodes_of(graph), cuts(graph)
+    for name in reversed(places[: places.index(last)] if last in places else []):
+        is_dropout = isinstance(modules.get(str(nodes[name].target)), nn.Dropout)
+        if is_dropout or not parameters_of(truncate(graph, [name])) or _lacking(graph, name, weights.tensors):
             continue
-        count = sum(backbone.graph.state_dict()[name].numel() for name in missing)
-        assert backbone.weights is not None, "it has tensors"
-        return node, [
-            f"--weights {backbone.weights.source}: lacks {few(missing)}; so the new head is put behind {node}, the "
-            f"last place that the file's weights reach, instead of behind {wanted}; with --partial these {count:,} "
-            "weights begin at random"
+        count = sum(graph.state_dict()[weight].numel() for weight in lacking)
+        return name, [
+            f"--weights {weights.source}: lacks {few(lacking)}; so the new head is put behind {name}, the last place "
+            f"that the file's weights reach, instead of behind {last}; with --partial these {count:,} weights begin at "
+            "random"
         ]
-    return wanted, []
+    return last, []
 
 
-def lacking(graph: fx.GraphModule, node: str, tensors: Mapping[str, Tensor]) -> list[str]:
+def _lacking(graph: fx.GraphModule, node: str, tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the weights needed up to a node that are not among these."""
-    needed = parameters_of(cut(graph, [node]))
+    needed = parameters_of(truncate(graph, [node]))
     return [name for name in needed if name not in tensors and not name.endswith(UNTRACKED)]
 
 
@@ -115,86 +116,88 @@ def find_backbone(
     with Undrawn():  # drawing a whole AlexNet's weights takes most of a second; they are drawn if needed
         build_torchvision(name)
     file = find_weights(name, settings.weights, reporter)
-    prepared = preprocessing(name, settings.weights, pictures.image_size or patches_side(file))
-    model, weights = _with_weights(name, file, prepared.image_size, partial=settings.partial)
-    card = TrunkCard(
+    pretrained, side = bool(file.state_dicts), patches_side(file)
+    prepared = preprocessing(name, settings.weights, pictures.image_size or side)
+    if name.startswith(SIZED) and side and prepared.image_size != side:
+        got = prepared.image_size
+        raise SettingsError(f"--image-size: {name} with {file.source} takes {side}x{side} images, got {got}")
+    with Undrawn() if pretrained and not settings.partial else nullcontext():
+        model = build_torchvision(name, transform_input=pretrained, image_size=prepared.image_size)
+    model = materialize(model)
+    weights = fit(model, file)
+    transform_input = pretrained and name in INPUT_TRANSFORMING
+    notes = list(weights.notes)
+    if weights.misfits:
+        notes.append(f"left out, as this network has no place for them or another shape: {few(list(weights.misfits))}")
+    if transform_input and not file.published:
+        notes.append("images go through transform_input, as with torchvision's own weights")
+    card = UNCUT(
         backbone=name,
         network=None,
         classes=0,
-        layer="",
-        node="",
-        grid=0,
-        grid_pool="average",
         image_size=prepared.image_size,
         fit=prepared.fit if pictures.fit == "weights" else pictures.fit,
         mean=prepared.mean,
         std=prepared.std,
         weights=weights.source,
         sha256=weights.sha256,
-        random=(),
-        transform_input=weights.pretrained and name in INPUT_TRANSFORMING,
+        transform_input=transform_input,
     )
-    notes = _notes_on(weights, card, published=file.published)
-    return Backbone(model, graph_of(model, flag), card, weights, flag, notes=notes)
-
-
-def _with_weights(name: str, file: WeightsFile, image_size: int, *, partial: bool) -> tuple[nn.Module, Weights]:
-    """Return a network as torchvision's factory builds it for these weights, to be filled with them.
-
-    Raises DataError for values that are no weights, SettingsError for an image size that they are not for.
-    """
-    pretrained, side = bool(file.state_dicts), patches_side(file)
-    if name.startswith(SIZED) and side and image_size != side:
-        raise SettingsError(f"--image-size: {name} with {file.source} takes {side}x{side} images, got {image_size}")
-    with Undrawn() if pretrained and not partial else nullcontext():
-        model = build_torchvision(name, transform_input=pretrained, image_size=image_size)
-    return materialize(model), fit(model, file)
-
-
-def _notes_on(weights: Weights, card: TrunkCard, *, published: bool) -> tuple[str, ...]:
-    """Return what was renamed, converted or left out of a file of weights, and what is taken for granted."""
-    notes = list(weights.notes)
-    if weights.misfits:
-        notes.append(f"left out, as this network has no place for them or another shape: {few(list(weights.misfits))}")
-    if card.transform_input and not published:
-        notes.append("images go through transform_input, as with torchvision's own weights")
-    return (f"--weights {weights.source}: {'; '.join(notes)}",) if notes else ()
+    note = (f"--weights {weights.source}: {'; '.join(notes)}",) if notes else ()
+    return Backbone(model, graph_of(model, flag), card, weights, flag, notes=note)
 
 
 def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     if not storage.is_run(Path(folder)):
         raise DataError(f"--run {folder}: {storage.no_run(Path(folder))}")
     folder = choose("--run", folder).folder
-    report = Run.open(folder).read_report()
-    if not (Path(folder) / "model").is_dir():
+    flag, run = f"--run {folder}", Run.open(folder)
+    report = run.read_report()
+    if not (run.folder / "model").is_dir():
         if report is None or report.status != "done":
-            raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+            raise DataError(f"{flag}: not finished ({report.status if report else 'no report.json'})")
         raise no_network("--run", folder, report)
-    model, card = Run.open(folder).load_model()
+    model, card = run.load_model()
     if pictures.image_size not in {None, card.image_size}:
         side = card.image_size
         raise SettingsError(f"--image-size: the network of {folder} takes {side}x{side}, got {pictures.image_size}")
     if card.trunk is not None:
-        raise DataError(f"--run {folder}: is on a backbone itself; use that one")
+        raise DataError(f"{flag}: is on a backbone itself; use that one")
     assert not isinstance(card.network, HeadSettings), "heads are put on trunks"
-    trunk = TrunkCard(
+    trunk = UNCUT(
         backbone=card.architecture,
         network=card.network,
         classes=len(card.class_names),
-        layer="",
-        node="",
-        grid=0,
-        grid_pool="average",
         image_size=card.image_size,
         fit=card.fit if pictures.fit == "weights" else pictures.fit,
         mean=card.mean,
         std=card.std,
         weights=folder,
-        sha256=digest_of(model.state_dict()),
-        random=(),
+        sha256=weights_digest(model.state_dict()),
     )
-    where = f"--run {folder}"
-    return Backbone(model, graph_of(model, where), trunk, None, where, value_range=card.value_range)
+    return Backbone(model, graph_of(model, flag), trunk, None, flag, value_range=card.value_range)
+
+
+def card_on(trunk: TrunkCard, head: HeadSettings, packed: Packed) -> ModelCard:
+    """Return the card of a network of a head on a trunk, for the classes of these images."""
+    return ModelCard(TRANSFER, head, packed.class_names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk,
+                     packed.value_range)  # fmt: skip
+
+
+def network_on(card: ModelCard, seed: int, weights: Mapping[str, Tensor], source: str) -> Transfer:
+    """Return the network of a card that `card_on` made: its trunk with these weights, its head with starting ones.
+
+    Raises DataError for weights that are not of the trunk.
+    """
+    network = card.build(Streams(seed))
+    assert isinstance(network, Transfer), "a card of that kind"
+    body = network.trunk.body
+    try:
+        body.load_state_dict({name: weights[name] for name in body.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise DataError(f"{source}: its backbone's weights do not fit ({reason})") from None
+    return network
 
 
 def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> list[str]:
@@ -202,13 +205,13 @@ def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> l
     count, grey = len(packed.labels), sum(map(_is_grey, packed.images))
     if not grey:
         return []
-    which = f"all images are grey; converted to colour, {CHANNELS}"
+    note = f"{source}: all images are grey; converted to colour, {CHANNELS}"
     if grey < count:
-        which = f"{grey} of {count} images are grey; the network sees {CHANNELS} of these"
-    reporter.warn(f"{source}: {which}")
-    return [f"{source}: {which}"]
+        note = f"{source}: {grey} of {count} images are grey; the network sees {CHANNELS} of these"
+    reporter.warn(note)
+    return [note]
 
 
 def _is_grey(image: NDArray[np.uint8]) -> bool:
-    few = image[::16, ::16]  # which settles it for nearly all others, at a hundredth of the cost
-    return bool((few[..., :1] == few).all() and (image[..., :1] == image).all())
+    sample = image[::16, ::16]  # which settles it for nearly all others, at a hundredth of the cost
+    return bool((sample[..., :1] == sample).all() and (image[..., :1] == image).all())

@@ -30,9 +30,9 @@ def check_extraction(resolved: Resolved[ExtractFeaturesSettings]) -> None:
 
 def check_backbone(resolved: Resolved[Any]) -> None:
     """Raise SettingsError for a backbone described twice."""
-    for name in ("backbone", "weights", "partial"):
-        if resolved.settings.backbone.run is not None and resolved.by_flag(name):
-            raise SettingsError(f"--{name}: a --run is its own backbone, with its own weights")
+    named = [name for name in ("backbone", "weights", "partial") if resolved.by_flag(name)]
+    if resolved.settings.backbone.run is not None and named:
+        raise SettingsError(f"--{named[0]}: a --run is its own backbone, with its own weights")
     if resolved.by_flag("partial") and resolved.settings.backbone.weights == "none":
         raise SettingsError("--partial: acts only with weights from a file")
 
@@ -41,11 +41,10 @@ def plan_extraction(settings: ExtractFeaturesSettings, out: str) -> list[str]:
     """Return what an extraction would do, line by line."""
     chosen, backbone = settings.features, settings.backbone
     pooled = f", pooled to {chosen.grid}x{chosen.grid} ({chosen.grid_pool})" if chosen.grid else ""
-    layers = [
-        f"{one} (conv4, or else the last before the classifier)" * (one == AUTO_LAYER) or one for one in chosen.layer
-    ]
+    auto = f"{AUTO_LAYER} (conv4, or else the last before the classifier)"
+    layers = ", ".join(auto if layer == AUTO_LAYER else layer for layer in chosen.layer)
     return [
-        f"Layers: {', '.join(layers)} of {_named(backbone)}{pooled}",
+        f"Layers: {layers} of {_named(backbone)}{pooled}",
         f"Images: {settings.dataset.data}, into {out}",
         threads_in_words(chosen.threads, NO_TRAINING),
     ]
@@ -53,16 +52,16 @@ def plan_extraction(settings: ExtractFeaturesSettings, out: str) -> list[str]:
 
 def idle_in_stages(settings: FinetuneSettings) -> dict[str, tuple[Any, str]]:
     """Return the settings that the stages leave without effect, with their usual value and the reason."""
-    found: dict[str, tuple[Any, str]] = {}
+    idle: dict[str, tuple[Any, str]] = {}
     words, usual = settings.stages.stages.split(), FinetuneSettings()
     if all(":" in word for word in words):
-        found["epochs"] = usual.training.epochs, "does not act: each of --stages says how many"
+        idle["epochs"] = usual.training.epochs, "does not act: each of --stages says how many"
     if all("@" in word for word in words):
-        found["learning_rate"] = usual.training.learning_rate, "does not act: each of --stages says its own"
+        idle["learning_rate"] = usual.training.learning_rate, "does not act: each of --stages says its own"
     if all(stage.what == "head" for stage in stages_of(settings)):
         for name in ("layer_decay", "trunk_weight_decay"):
-            found[name] = getattr(usual.stages, name), "acts only with a stage that trains more than the head"
-    return found
+            idle[name] = getattr(usual.stages, name), "acts only with a stage that trains more than the head"
+    return idle
 
 
 def finetuning_contradictions(resolved: Resolved[FinetuneSettings]) -> list[str]:
@@ -72,13 +71,13 @@ def finetuning_contradictions(resolved: Resolved[FinetuneSettings]) -> list[str]
     check_folds(settings)
     if settings.training.test_curve:
         raise SettingsError("--test-curve: acts in train-cnn and train-mlp only; --final reads the test images once")
-    found = []
+    notes = []
     for stage in stages_of(settings):
         training = replace(settings.training, epochs=stage.epochs, learning_rate=stage.learning_rate)
-        found += [f"stage {stage.what}: {said}" for said in check_schedule(replace(settings, training=training))]
+        notes += [f"stage {stage.what}: {note}" for note in check_schedule(replace(settings, training=training))]
     if augmentations(settings.stages.augment) and any(stage.what != "all" for stage in stages_of(settings)):
-        found.append("augment changes the images each epoch, so what is frozen is computed anew each time, not cached")
-    return found
+        notes.append("augment changes the images each epoch, so what is frozen is computed anew each time, not cached")
+    return notes
 
 
 def plan_features(settings: TrainFeaturesSettings) -> list[str]:

@@ -24,60 +24,62 @@ if TYPE_CHECKING:
 def show_features(report: Report) -> None:
     """Print what a features file holds."""
     assert isinstance(report.results, FeatureResults), "that is what was extracted"
-    found, console = report.results, results_console()
+    results, console = report.results, results_console()
     say = partial(console.print, sep="\n", soft_wrap=True)
-    weights = f"{found.weights}, SHA-256 {found.sha256[:12]}" if found.pretrained else "none: NOT PRETRAINED"
-    squares, _, values = found.preprocessing.partition(", mean")  # more than 80 columns on one line
-    say(f"{found.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
-    if found.random:
-        say(f"random weights: {', '.join(found.random)}")
-    console.print(table_from(LAYERS, found.layers))
-    say(found.verdict, "", f"File: {found.file}")
+    weights = f"{results.weights}, SHA-256 {results.sha256[:12]}" if results.pretrained else "none: NOT PRETRAINED"
+    squares, _, values = results.preprocessing.partition(", mean")  # more than 80 columns on one line
+    say(f"{results.backbone}, weights {weights}", f"images as {squares}", f"normalised by mean{values}")
+    if results.random:
+        say(f"random weights: {', '.join(results.random)}")
+    console.print(table_from(LAYERS, results.layers))
+    say(results.verdict, "", f"File: {results.file}")
 
 
 def backbone_lines(used: BackboneUsed) -> list[str]:
     """Return what is said of a backbone: its name and layer, where its weights are from."""
     weights = [f"weights: {used.weights}", f"SHA-256: {used.sha256[:12]}"] if used.pretrained else ["NOT PRETRAINED"]
-    lines = [f"{used.backbone} up to {used.layer}", *weights]
-    return [*lines, f"of these, random: {', '.join(used.random)}"] if used.random else lines
+    random = [f"of these, random: {', '.join(used.random)}"] if used.random else []
+    return [f"{used.backbone} up to {used.layer}", *weights, *random]
 
 
-def show_transfer(console: "Console", found: TransferResults) -> None:
+def show_transfer(console: "Console", results: TransferResults) -> None:
     """Print a training's stages and probes."""
-    if found.stages:
-        console.print(table_from(STAGES, found.stages))
-        for stage in found.stages:
+    if results.stages:
+        console.print(table_from(STAGES, results.stages))
+        for stage in results.stages:
             once = ", computed once for each image" if stage.cached else ""
             if stage.frozen:
                 ends = " to ".join(dict.fromkeys([stage.frozen[0], stage.frozen[-1]]))
                 console.print(f"Frozen in {stage.stage}: {ends}{once}.")
-    if found.probes:
-        tested = any(one.test for one in found.probes)
-        test: Column[ProbeScore] = Column("test", text=lambda one: _short(one.test) if one.test else "", printed=tested)
-        console.print(table_from([*PROBES, test], found.probes))
+    if results.probes:
+        tested = any(score.test for score in results.probes)
+        test: Column[ProbeScore] = Column("test", text=lambda score: _short(score.test), printed=tested)
+        console.print(table_from([*PROBES, test], results.probes))
 
 
-def _short(found: Accuracy | Spread) -> str:
-    return mean_and_deviation(found) if isinstance(found, Spread) else f"{found.value:.3f}"
+def _short(accuracy: Accuracy | Spread | None) -> str:
+    if accuracy is None:
+        return ""
+    return mean_and_deviation(accuracy) if isinstance(accuracy, Spread) else f"{accuracy.value:.3f}"
 
 
 LAYERS: list[Column[LayerFeatures]] = [
-    Column("layer", lambda one: one.name),
-    Column("node", lambda one: one.node),
-    Column("shape of an image's", text=lambda one: " x ".join(map(str, one.shape))),
-    Column("megabytes", lambda one: one.megabytes, ",.1f"),
+    Column("layer", lambda layer: layer.name),
+    Column("node", lambda layer: layer.node),
+    Column("shape of an image's", text=lambda layer: " x ".join(map(str, layer.shape))),
+    Column("megabytes", lambda layer: layer.megabytes, ",.1f"),
 ]
 STAGES: list[Column[StageResult]] = [
-    Column("stage", text=lambda one: f"{one.stage} (kept)" if one.kept else one.stage),
-    Column("epochs", text=lambda one: f"{one.epochs} at {one.learning_rate:g}"),
-    Column("weights", lambda one: one.learned_parameters, ","),
-    Column("frozen", lambda one: one.frozen_parameters, ","),
-    Column("training", text=lambda one: _short(one.train)),
-    Column("validation", text=lambda one: _short(one.val)),
+    Column("stage", text=lambda stage: f"{stage.stage} (kept)" if stage.kept else stage.stage),
+    Column("epochs", text=lambda stage: f"{stage.epochs} at {stage.learning_rate:g}"),
+    Column("weights", lambda stage: stage.learned_parameters, ","),
+    Column("frozen", lambda stage: stage.frozen_parameters, ","),
+    Column("training", text=lambda stage: _short(stage.train)),
+    Column("validation", text=lambda stage: _short(stage.val)),
 ]
 PROBES: list[Column[ProbeScore]] = [
-    Column("layer", lambda one: one.layer),
-    Column("answer", lambda one: one.answer),
-    Column("chosen", lambda one: one.chosen),
-    Column("validation", text=lambda one: _short(one.val)),
+    Column("layer", lambda score: score.layer),
+    Column("answer", lambda score: score.answer),
+    Column("chosen", lambda score: score.chosen),
+    Column("validation", text=lambda score: _short(score.val)),
 ]

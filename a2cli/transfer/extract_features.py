@@ -1,6 +1,7 @@
 """`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
-from a2cli.data.decode import ValueRange
 from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
@@ -30,14 +30,12 @@ from a2cli.settings.declare import flat
 from a2cli.settings.transfer import AUTO_LAYER, ExtractFeaturesSettings, FeatureSettings
 from a2cli.storage import check_absent
 from a2cli.training.images import data_summary
-from a2cli.transfer.backbone import NOT_PRETRAINED, Backbone, find_backbone, warn_grayscale
-from a2cli.transfer.feature_file import About, Source, chunks_of, write_features
-from a2cli.transfer.features import ActivationCache
+from a2cli.transfer.activations import compute_activations
+from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, warn_grayscale
+from a2cli.transfer.feature_file import PIXELS, RANDOM, About, Source, chunks_of, write_features
 
-PIXELS = 28  # side of the baseline, as in the coursework's section 2.1
-RANDOM = "random-"
+PIXELS_SIDE = 28  # of the baseline, as in the coursework's section 2.1
 NO_BF16 = "this processor computes bf16 in software, many times slower than fp32"
-Found = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
 def extract_features(
@@ -57,42 +55,47 @@ def extract_features(
     backbone = find_backbone(settings.backbone, dataset, reporter)
     if AUTO_LAYER in chosen.layer:
         usual = usual_layer(backbone.graph, backbone.flag)
-        chosen = replace(
-            chosen, layer=tuple(dict.fromkeys(usual if one == AUTO_LAYER else one for one in chosen.layer))
-        )
+        names = dict.fromkeys(usual if name == AUTO_LAYER else name for name in chosen.layer)
+        chosen = replace(chosen, layer=tuple(names))
         settings = replace(settings, features=chosen)
-    trunks = [
-        backbone.trunk(layer, before_relu=chosen.before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
-        for layer in chosen.layer
-    ]
-    if chosen.before_relu:
-        _check_before_relu(backbone, chosen, trunks)
-    cards = dict(zip(chosen.layer, backbone.filled(trunks, reporter, partial=settings.backbone.partial), strict=True))
-    first = next(iter(cards.values()))
-    value_range = backbone.value_range
-    packed = _packed(dataset.data, first.image_size, first.fit, dataset.skip_damaged, reporter, value_range)
+
+    def trunks(before_relu: bool) -> list[TrunkCard]:
+        return [
+            backbone.trunk(layer, before_relu=before_relu, grid=chosen.grid, grid_pool=chosen.grid_pool)
+            for layer in chosen.layer
+        ]
+
+    if chosen.before_relu and trunks(True) == trunks(False):
+        raise SettingsError(
+            "--before-relu: acts only on layers by number, as conv4, with an activation behind them; got "
+            f"{', '.join(chosen.layer)}"
+        )
+    trained = backbone.filled(trunks(chosen.before_relu), reporter, partial=settings.backbone.partial)
+    first, cards = trained[0], dict(zip(chosen.layer, trained, strict=True))
+
+    def packed_as(size: int, fit: str) -> Packed:
+        source = find_source(dataset.data, reporter)
+        return pack(source, size, fit, dataset.skip_damaged, cores(), reporter, backbone.value_range)
+
+    packed = packed_as(first.image_size, first.fit)
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [*backbone.notes, *(f"random weights: {name}" for name in first.random)]
-    notes += packed.warnings
     for note in packed.warnings:
         reporter.warn(note)
-    notes += warn_grayscale(packed, dataset.data, reporter)
-    if said := identical_in_words(packed.groups, packed.names):
-        reporter.warn(said)
-        notes.append(said)
-    if chosen.precision == "bf16" and device.type == "cpu" and not has_bf16():
-        reporter.warn(NO_BF16)
-        notes.append(NO_BF16)
-    found, computed = _computed(backbone, cards, settings, packed, device, reporter)
-    layers = {name: _as_source(*of) for name, of in found.items()}
+    notes += [*packed.warnings, *warn_grayscale(packed, dataset.data, reporter)]
+    is_slow = chosen.precision == "bf16" and device.type == "cpu" and not has_bf16()
+    for note in filter(None, (identical_in_words(packed.groups, packed.names), NO_BF16 if is_slow else "")):
+        reporter.warn(note)
+        notes.append(note)
+    layers, computed = _activations(backbone.graph, cards, chosen, packed, device, reporter)
     if chosen.baselines:
         untrained = {f"{RANDOM}{name}": replace(card, weights="none", sha256="") for name, card in cards.items()}
-        fresh = replace(backbone, graph=first.graph())  # with the weights that a training from nothing begins with
-        more, again = _computed(fresh, untrained, settings, packed, device, reporter)
-        layers |= {name: _as_source(*of) for name, of in more.items()}
-        computed = max(computed, again)
-        pixels = _packed(dataset.data, PIXELS, "squash", dataset.skip_damaged, reporter, value_range).images
-        layers["pixels"] = (len(pixels), 3, PIXELS, PIXELS), np.dtype(np.float32), _in_unit_range(pixels)
+        # The graph has the weights that a training from nothing begins with.
+        baselines, computed_again = _activations(first.graph(), untrained, chosen, packed, device, reporter)
+        layers |= baselines
+        computed = max(computed, computed_again)  # of the same images
+        pixels = packed_as(PIXELS_SIDE, "squash").images
+        layers[PIXELS] = (len(pixels), 3, PIXELS_SIDE, PIXELS_SIDE), np.dtype(np.float32), _in_unit_range(pixels)
     about = About(
         layers_apart=True,
         source=dataset.data,
@@ -111,9 +114,9 @@ def extract_features(
     )
     reporter.phase(f"writing {out}", "writing")
     state = backbone.graph.state_dict()
-    names = parameters_of(truncate(backbone.graph, [card.node for card in cards.values()]))
+    used = parameters_of(truncate(backbone.graph, [card.node for card in trained]))
     try:
-        write_features(out, about, layers, packed.labels, {name: state[name] for name in names}, reporter)
+        write_features(out, about, layers, packed.labels, {name: state[name] for name in used}, reporter)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
     return new_report(
@@ -129,44 +132,25 @@ def extract_features(
     )
 
 
-def _check_before_relu(backbone: Backbone, chosen: FeatureSettings, trunks: Sequence[TrunkCard]) -> None:
-    """Raise SettingsError where no layer has an activation to be taken before."""
-    after = [
-        backbone.trunk(layer, before_relu=False, grid=chosen.grid, grid_pool=chosen.grid_pool) for layer in chosen.layer
-    ]
-    if after == list(trunks):
-        named = ", ".join(chosen.layer)
-        raise SettingsError(
-            f"--before-relu: acts only on layers by number, as conv4, with an activation behind them; got {named}"
-        )
-
-
-def _packed(
-    data: str, size: int, fit: str, skip_damaged: bool, reporter: ProgressReporter, value_range: ValueRange | None
-) -> Packed:
-    return pack(find_source(data, reporter), size, fit, skip_damaged, cores(), reporter, value_range)
-
-
-def _computed(
-    backbone: Backbone,
-    cards: dict[str, TrunkCard],
-    settings: ExtractFeaturesSettings,
+def _activations(
+    graph: fx.GraphModule,
+    cards: Mapping[str, TrunkCard],
+    chosen: FeatureSettings,
     packed: Packed,
     device: torch.device,
     reporter: ProgressReporter,
-) -> tuple[Found, int]:
-    chosen, card = settings.features, next(iter(cards.values()))
+) -> tuple[dict[str, Source], int]:
+    """Return what a features file takes of these layers, and how many images went through the network now."""
+    card = next(iter(cards.values()))
     preprocess = Preprocess(card.mean, card.std) if card.network is None else nn.Identity()
-    arithmetic = (chosen.precision, device.type, torch.get_num_threads(), chosen.batch_size)
-    kept = ActivationCache(backbone.graph, preprocess, cards, arithmetic)
-    reporter.phase(f"{', '.join(cards)} of {card.backbone}", "computing features")
-    return kept.compute(
-        packed.images, np.arange(len(packed.labels)), chosen.batch_size, chosen.precision, device, reporter
+    rows, title = np.arange(len(packed.labels)), f"{', '.join(cards)} of {card.backbone}"
+    activations, computed = compute_activations(
+        graph, preprocess, cards, packed.images, rows, chosen, device, reporter, title
     )
-
-
-def _as_source(values: NDArray[np.float32], places: NDArray[np.int64]) -> Source:
-    return (len(places), *values.shape[1:]), np.dtype(np.float32), chunks_of(values, places)
+    return {
+        name: ((len(places), *values.shape[1:]), values.dtype, chunks_of(values, places))
+        for name, (values, places) in activations.items()
+    }, computed
 
 
 def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
@@ -175,24 +159,19 @@ def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
 
 
 def _results(
-    out: str, cards: dict[str, TrunkCard], layers: dict[str, Source], groups: NDArray[np.int64], computed: int
+    out: str, cards: Mapping[str, TrunkCard], layers: Mapping[str, Source], groups: NDArray[np.int64], computed: int
 ) -> FeatureResults:
     first, images, distinct = next(iter(cards.values())), len(groups), len(np.unique(groups))
+    nodes = {name: card.node for name, card in cards.items()}
     repeated = f", {images - distinct} identical to another" if distinct < images else ""
-    found = [
-        LayerFeatures(
-            name,
-            cards[key].node if (key := name.removeprefix(RANDOM)) in cards else "",
-            list(shape[1:]),
-            4 * int(np.prod(shape)) / 1e6,
-        )
-        for name, (shape, _, _) in layers.items()
-    ]
     stamp = "" if first.pretrained else f"{NOT_PRETRAINED}. "
     return FeatureResults(
         file=out,
         images=images,
-        layers=found,
+        layers=[
+            LayerFeatures(name, nodes.get(name.removeprefix(RANDOM), ""), list(shape[1:]), 4 * math.prod(shape) / 1e6)
+            for name, (shape, _, _) in layers.items()
+        ],
         backbone=first.backbone,
         weights=first.weights,
         sha256=first.sha256,

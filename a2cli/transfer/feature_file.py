@@ -7,7 +7,6 @@ of the whole file with 64 zeros in its place, and missing in files of earlier ve
 
 import hashlib
 import json
-import mmap
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.packing import Packed
-from a2cli.errors import DataError, SettingsError, nearest, no_file
+from a2cli.errors import DataError, no_file
 from a2cli.models.zoo import TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.storage import DIGEST_KEY, durable
@@ -29,6 +28,7 @@ from a2cli.text import sent_instead
 from a2cli.versions import VERSION_KEY, newest, upgraded
 
 BACKBONE = "backbone/"
+RANDOM, PIXELS = "random-", "pixels"  # layers to compare with: before a layer's name, and the images themselves
 CHUNK_BYTES = 16 << 20
 NO_DIGEST = b"0" * 64
 KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32", np.dtype(np.uint8): "U8"}
@@ -72,12 +72,8 @@ class FeatureFile:
 
     def packed(self, layer: str) -> Packed:
         """Return one layer's features as a data set."""
-        about = self.about
-        values: NDArray[Any] = self.layers[layer].numpy()
-        if about.identical is None:
-            groups = groups_of(map(digest_of, values))
-        else:
-            groups = groups_from(about.identical, len(values))
+        about, values, alike = self.about, self.layers[layer].numpy(), self.about.identical
+        groups = groups_of(map(digest_of, values)) if alike is None else groups_from(alike, len(values))
         return Packed(
             images=values,
             labels=self.labels.numpy(),
@@ -92,22 +88,13 @@ class FeatureFile:
         )
 
     def check_finite(self, name: str) -> None:
-        """Raise DataError for a layer whose activations are NaN or infinite for some images, in chunks."""
-        for first in range(0, len(self.labels), (rows := max(1, CHUNK_BYTES // max(1, self.layers[name][:1].nbytes)))):
-            if not bool(self.layers[name][first : first + rows].isfinite().all()):
-                raise DataError(
-                    f"--features {self.path}: {name} holds NaN or infinite activations, as of damaged weights or of an "
-                    "overflow; extract it again"
-                )
-
-    def layer(self, name: str | None) -> str:
-        """Return the layer that is meant, the only or first one if none is named; raises SettingsError."""
-        if name is None:
-            return next(iter(self.about.trunks))
-        if name not in self.layers:
-            some = ", ".join(self.layers)
-            raise SettingsError(f"--layer: {self.path} has no layer {name!r}{nearest(name, self.layers)} ({some})")
-        return name
+        """Raise DataError for a layer whose activations are NaN or infinite for some images."""
+        values = self.layers[name].numpy()
+        if not all(np.isfinite(chunk).all() for chunk in chunks_of(values, range(len(values)))):
+            raise DataError(
+                f"--features {self.path}: {name} holds NaN or infinite activations, as of damaged weights or of an "
+                "overflow; extract it again"
+            )
 
 
 Source = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
@@ -122,6 +109,7 @@ def write_features(
     reporter: ProgressReporter | None = None,
 ) -> None:
     """Write a features file whole or not at all, a chunk at a time; each layer is (shape, dtype, its chunks)."""
+    # By hand, as safetensors' own writer takes whole tensors, and these need not fit into memory.
     arrays = {f"{BACKBONE}{name}": tensor.detach().cpu().contiguous().numpy() for name, tensor in weights.items()}
     arrays["labels"] = labels
     parts: dict[str, Source] = {**layers, **{name: (a.shape, a.dtype, [a]) for name, a in arrays.items()}}
@@ -139,7 +127,7 @@ def write_features(
         begin, end = end, end + int(np.prod(shape)) * dtype.itemsize
         header[name] = {"dtype": KINDS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-len(text) % 8)  # tensors are mapped from disk, and have to be aligned
     beginning = struct.pack("<Q", len(text)) + text
     digest = hashlib.sha256(beginning)
     with durable(Path(path)) as file, ThreadPoolExecutor(1) as hashing:  # while the next chunk is gathered and written
@@ -167,18 +155,16 @@ def _field(digest: bytes) -> bytes:
 
 def _check_digest(path: str, digest: str, reporter: ProgressReporter) -> None:
     """Raise ValueError where a file's SHA-256 is not the one that its metadata have."""
-    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        begin = content.find(_field(digest.encode()))
-        if begin < 0:
+    with Path(path).open("rb") as file:  # read, not mapped: a failed read of mapped memory ends the process
+        length = file.read(8)
+        header = file.read(int.from_bytes(length, "little"))
+        if _field(digest.encode()) not in header:
             raise ValueError("its SHA-256 is not where it was written")
-        begin += len(_field(b"")) - 1
-        with memoryview(content) as view:
-            found = hashlib.sha256(view[:begin])
-            found.update(NO_DIGEST)
-            starts = range(begin + len(NO_DIGEST), len(view), CHUNK_BYTES)
-            for start in reporter.batches(starts, len(starts)):
-                found.update(view[start : start + CHUNK_BYTES])
-    if found.hexdigest() != digest:
+        hashed = hashlib.sha256(length + header.replace(_field(digest.encode()), _field(NO_DIGEST), 1))
+        chunks = -(-(Path(path).stat().st_size - file.tell()) // CHUNK_BYTES)
+        for chunk in reporter.batches(iter(lambda: file.read(CHUNK_BYTES), b""), chunks):
+            hashed.update(chunk)
+    if hashed.hexdigest() != digest:
         raise ValueError("its SHA-256 is not the one written in it")
 
 
@@ -217,8 +203,9 @@ def read_features(path: str, reporter: ProgressReporter | None = None) -> Featur
         raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
     labels, count = tensors.pop("labels", None), len(about.names)
     weights = {name.removeprefix(BACKBONE): tensors.pop(name) for name in list(tensors) if name.startswith(BACKBONE)}
-    whole = labels is not None and labels.shape == (count,) and len(about.splits) == count > 0 and tensors
-    if not whole or any(len(tensor) != count for tensor in tensors.values()) or not about.trunks.keys() <= {*tensors}:
+    is_whole = labels is not None and labels.shape == (count,) and len(about.splits) == count > 0 and tensors
+    of_one_length = all(len(tensor) == count for tensor in tensors.values())
+    if not is_whole or not of_one_length or not about.trunks.keys() <= tensors.keys():
         raise DataError(f"--features {path}: damaged (its parts are not of one length); extract it again")
     if int(labels.min()) < 0 or int(labels.max()) >= len(about.class_names):
         raise DataError(f"--features {path}: damaged (labels that are no class); extract it again")

@@ -24,38 +24,38 @@ from a2cli.figures.common import (
 )
 from a2cli.reports.training_results import Spread
 from a2cli.reports.transfer_results import ProbeScore, TransferResults
+from a2cli.transfer.feature_file import PIXELS, RANDOM
 
 LOOKS = {"this run's head": (VAL, "s"), "logistic regression": (TRAIN, "o"), "nearest neighbours": (SERIES[1], "^")}
-RANDOM, PIXELS = "random-", "pixels"
 MOST_LAYERS = 24
 NAME, BESIDE = 1.3, 2.9  # inches of a layer's name, and of the legend
 
 
-def probes(found: TransferResults) -> Figure:
+def probes(results: TransferResults) -> Figure:
     """Accuracy by layer, a colour for each answer, with 95% intervals; random weights hollow and dashed."""
-    part = "test" if all(one.test for one in found.probes) else "val"
-    names = list(dict.fromkeys(one.layer.removeprefix(RANDOM) for one in found.probes))
+    part = "test" if all(score.test for score in results.probes) else "val"
+    names = list(dict.fromkeys(score.layer.removeprefix(RANDOM) for score in results.probes))
     names.sort(key=lambda name: name != PIXELS)
-    of, names = len(names), evenly(names, MOST_LAYERS)
-    scores = [one for one in found.probes if one.layer.removeprefix(RANDOM) in names]
-    answers = list(dict.fromkeys(one.answer for one in scores))
-    lines = [(answer, random) for answer in answers for random in (False, True)]
-    lines = [line for line in lines if _of(scores, *line)]
-    shown = [fitted(name, NAME, 8) for name in names]
-    width, left = 9.4, 0.8
-    turned = max(width_of(name, 8) for name in shown) + 0.1 > (width - left - BESIDE) / len(names)
-    below = 0.5 + (max(width_of(name, 8) for name in shown) if turned else 0.15)
+    count, names = len(names), evenly(names, MOST_LAYERS)
+    scores = [score for score in results.probes if score.layer.removeprefix(RANDOM) in names]
+    answers = list(dict.fromkeys(score.answer for score in scores))
+    lines = [(answer, random) for answer in answers for random in (False, True) if _scores_of(scores, answer, random)]
+    labels = [fitted(name, NAME, 8) for name in names]
+    width, left, longest = 9.4, 0.8, max(width_of(label, 8) for label in labels)
+    turned = longest + 0.1 > (width - left - BESIDE) / len(names)
+    below = 0.5 + (longest if turned else 0.15)
     where = {"val": "validation", "test": "test"}[part]
-    title = f"How well the layers of {shortened(found.backbone.backbone, 30)} serve{some_of(len(names), of, 'layers')}"
+    backbone = shortened(results.backbone.backbone, 30)
+    title = f"How well the layers of {backbone} serve{some_of(len(names), count, 'layers')}"
     figure, head = titled(width, 3.3 + below, title, "points: accuracy with its 95% interval")
     axes = new_axes(figure, left, below, BESIDE, head + 0.1)
     for number, (answer, random) in enumerate(lines):
-        aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)
+        aside = 0.5 * (number / max(1, len(lines) - 1) - 0.5)  # or intervals would lie on each other
         label = in_legend(f"{answer}, random weights" if random else answer, BESIDE - 0.5)
-        i = answers.index(answer)
-        look = LOOKS.get(answer, (SERIES[(i + 3) % len(SERIES)], MARKERS[(i + 3) % len(MARKERS)]))
-        _line(axes, names, _of(scores, answer, random), part, aside, label, look, hollow=random)
-    axes.set_xticks(range(len(names)), shown, rotation=90 if turned else 0, fontsize=8)
+        i = answers.index(answer) + len(LOOKS)
+        look = LOOKS.get(answer, (SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]))
+        _line(axes, names, _scores_of(scores, answer, random), part, aside, label, look, hollow=random)
+    axes.set_xticks(range(len(names)), labels, rotation=90 if turned else 0, fontsize=8)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     plain(axes, "", "layer", f"{where} accuracy")
@@ -64,8 +64,8 @@ def probes(found: TransferResults) -> Figure:
     return figure
 
 
-def _of(scores: Sequence[ProbeScore], answer: str, random: bool) -> list[ProbeScore]:
-    return [one for one in scores if one.answer == answer and one.layer.startswith(RANDOM) == random]
+def _scores_of(scores: Sequence[ProbeScore], answer: str, random: bool) -> list[ProbeScore]:
+    return [score for score in scores if score.answer == answer and score.layer.startswith(RANDOM) == random]
 
 
 def _line(
@@ -80,14 +80,15 @@ def _line(
     hollow: bool,
 ) -> None:
     """Draw points with intervals a little aside of their layers, joined from layer to layer; pixels are none."""
-    points = [(names.index(one.layer.removeprefix(RANDOM)) + aside, getattr(one, part)) for one in scores]
-    points.sort(key=lambda point: point[0])
-    values = [found.mean if isinstance(found, Spread) else found.value for _, found in points]
-    below = [max(0.0, value - found.low) for value, (_, found) in zip(values, points, strict=True)]
-    above = [max(0.0, min(1.0, found.high) - value) for value, (_, found) in zip(values, points, strict=True)]
-    places, (color, marker) = [place for place, _ in points], look
-    axes.errorbar(places, values, yerr=(below, above), color=color, linestyle="", marker=marker, markersize=5,
+    color, marker = look
+    places = [names.index(score.layer.removeprefix(RANDOM)) for score in scores]
+    points = sorted(zip(places, (getattr(score, part) for score in scores), strict=True), key=lambda point: point[0])
+    x = [place + aside for place, _ in points]
+    y = [accuracy.mean if isinstance(accuracy, Spread) else accuracy.value for _, accuracy in points]
+    below = [max(0.0, value - accuracy.low) for value, (_, accuracy) in zip(y, points, strict=True)]
+    above = [max(0.0, min(1.0, accuracy.high) - value) for value, (_, accuracy) in zip(y, points, strict=True)]
+    axes.errorbar(x, y, yerr=(below, above), color=color, linestyle="", marker=marker, markersize=5,
                   markerfacecolor="white" if hollow else color, linewidth=1.2, capsize=2, label=label)  # fmt: skip
-    layers = [i for i, place in enumerate(places) if names[round(place - aside)] != PIXELS]
-    axes.plot([places[i] for i in layers], [values[i] for i in layers], color=color, linewidth=1.2, alpha=0.6,
+    layers = [i for i, (place, _) in enumerate(points) if names[place] != PIXELS]
+    axes.plot([x[i] for i in layers], [y[i] for i in layers], color=color, linewidth=1.2, alpha=0.6,
               linestyle="--" if hollow else "-")  # fmt: skip

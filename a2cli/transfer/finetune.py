@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,13 +14,12 @@ from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
 from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.reports.transfer_results import StageResult, TransferResults
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
@@ -31,25 +31,29 @@ from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import largest_class, run_trial, under_way, without_duplicates
 from a2cli.training.verdict import training_verdict
-from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, place_of_head, random_in_words, warn_grayscale
+from a2cli.transfer.activations import compute_activations
+from a2cli.transfer.backbone import (
+    NOT_PRETRAINED,
+    card_on,
+    find_backbone,
+    network_on,
+    place_of_head,
+    random_in_words,
+    warn_grayscale,
+)
 from a2cli.transfer.finetune_stages import (
     Staged,
     StagePlan,
-    activations,
+    best_stage,
     check_batch_norms,
     counted_through,
     frozen_weights,
-    is_untouched,
-    kept_of,
     learning_part,
-    load,
-    on_the_whole,
+    over_all_stages,
     paces_of,
     plan_of,
 )
 from a2cli.transfer.summary import backbone_used
-
-COMMAND = "finetune"
 
 
 @dataclass(frozen=True)
@@ -65,22 +69,21 @@ class Finetuning:
     @classmethod
     def find(cls, settings: FinetuneSettings, warnings: Sequence[str], reporter: ProgressReporter) -> "Finetuning":
         """Return the backbone and the images that the settings name; raises SettingsError, DataError."""
-        dataset, head = settings.dataset, settings.network
+        dataset, head, partial = settings.dataset, settings.network, settings.backbone.partial
         backbone = find_backbone(settings.backbone, dataset, reporter)
-        layer, moved = settings.stages.layer or "", list[str]()
+        layer, moved = settings.stages.layer, list[str]()
         if not layer:
-            layer, moved = place_of_head(backbone, partial=settings.backbone.partial)
+            layer, moved = place_of_head(backbone, partial=partial)
         trunk = backbone.trunk(layer, before_relu=False, grid=head.head_grid, grid_pool=head.head_pool)
-        (trunk,) = backbone.filled([trunk], NullReporter(), partial=settings.backbone.partial)
+        # Nobody is told here: the notes below are among the run's warnings, which are shown once.
+        (trunk,) = backbone.filled([trunk], NullReporter(), partial=partial)
         source = find_source(dataset.data, reporter)
-        packed = pack(
-            source, trunk.image_size, trunk.fit, dataset.skip_damaged, cores(), reporter, backbone.value_range
-        )
+        size, fit, skip = trunk.image_size, trunk.fit, dataset.skip_damaged
+        packed = pack(source, size, fit, skip, cores(), reporter, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
         notes += [random_in_words(backbone.model, trunk.random)] if trunk.random else []
-        notes += moved
-        notes += warn_grayscale(packed, source.label, NullReporter())
+        notes += [*moved, *warn_grayscale(packed, source.label, NullReporter())]
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 
     def check(self, alone: FinetuneSettings) -> Split:
@@ -107,44 +110,39 @@ class Finetuning:
         Each stage begins with the weights that the one before kept.
         """
         if (trunk := self._trunk_of(run)) != self.trunk:
-            begun = replace(self, trunk=trunk)
-            return begun.train(alone, run, reporter, final=final, figures=figures)
+            return replace(self, trunk=trunk).train(alone, run, reporter, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
-        summary = summary_of(self.packed, split_of(self.packed, alone), self.source)
+        packed, (card, summary) = self.packed, self.expected(alone)
         previous = run.previous_report(alone, summary.fingerprint)
         if previous is not None and previous.status == "done" and not final:
             return previous
         with under_way(run, alone, summary, self.warnings, final=final) as report:
-            network, wanted = self._network(alone), stages_of(alone)
-            parts = reporter.parts([stage.what for stage in wanted], [stage.epochs for stage in wanted])
-            stages = [self._stage(alone, i, network, run, reporter) for i, _ in enumerate(parts)]
-            kept = kept_of(stages, alone)
-            load(network, run.child(stages[kept].result.folder))
-            weights = run.save_model(self._card(alone), network)
-            result = replace(on_the_whole(stages, kept), weights_sha256=weights)
+            network, chosen = self._network(alone), stages_of(alone)
+            parts = reporter.parts([stage.what for stage in chosen], [stage.epochs for stage in chosen])
+            stages = [self._stage(alone, number, network, run, reporter) for number, _ in enumerate(parts)]
+            kept = best_stage(stages, alone)
+            network.load_state_dict(run.child(stages[kept].result.folder).load_model()[0].state_dict())
+            result = replace(over_all_stages(stages, kept), weights_sha256=run.save_model(card, network))
             if final:
-                run.write_report(report)
+                run.write_report(report)  # which counts the reading, should it be interrupted
                 result = self._tested(result, alone, network, reporter)
             epochs = counted_through(stages)
             history = {str(result.seed): [log for logs in epochs for log in logs]}
             run.start_metrics(history[str(result.seed)])
             verdict = training_verdict([result], list(history.values()), alone)
-            said = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
+            stage_results = [replace(stage.result, kept=i == kept) for i, stage in enumerate(stages)]
             report = replace(
                 report,
                 status="done",
                 results=TrainingResults([result], None, None, None, None, verdict),
-                transfer=TransferResults(backbone_used(self.trunk), said, []),
+                transfer=TransferResults(backbone_used(self.trunk), stage_results, []),
                 history=history,
             )
 
             def draw() -> None:
                 firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-                packed = self.packed
                 draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
-                draw_near_duplicates(
-                    run, report.data.near_duplicates if report.data else [], packed.names, packed.images
-                )
+                draw_near_duplicates(run, summary.near_duplicates, packed.names, packed.images)
 
             return run.finish(report, reporter, draw if figures else None)
 
@@ -152,54 +150,51 @@ class Finetuning:
         """Return the trunk as a run began with it: one of an earlier version goes on without `transform_input`."""
         if not self.trunk.transform_input:
             return self.trunk
-        begun = [Run.open(str(model.parent)).load_model()[1].trunk for model in run.folder.glob("stages/*/model")]
-        before = any(trunk is not None and not trunk.transform_input for trunk in begun)
-        return replace(self.trunk, transform_input=not before)
+        trunks = [Run.open(model.parent).load_model()[1].trunk for model in run.folder.glob("stages/*/model")]
+        return replace(self.trunk, transform_input=all(trunk is None or trunk.transform_input for trunk in trunks))
 
     def _tested(
         self, result: TrainingResult, alone: FinetuneSettings, network: Transfer, reporter: ProgressReporter
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         reporter.phase("reading the sealed test images", "evaluating")
-        split, names = split_of(self.packed, alone), self.packed.class_names
-        device, test = torch.device(alone.training.device), ImageSet.of(self.packed, split.test)
-        found = evaluate(network, test, alone.training, device, reporter)
-        _, repeated = split.repeated(self.packed.groups)
-        largest = largest_class(torch.from_numpy(self.packed.labels[split.train]), len(names))
+        packed, split = self.packed, split_of(self.packed, alone)
+        device, test = torch.device(alone.training.device), ImageSet.of(packed, split.test)
+        evaluation = evaluate(network, test, alone.training, device, reporter)
+        largest = largest_class(torch.from_numpy(packed.labels[split.train]), len(packed.class_names))
         return replace(
             result,
-            test=wilson(found.correct, len(found.labels)),
-            test_without_duplicates=without_duplicates(found, repeated),
-            judged=judged_part("test", found, largest, names, [self.packed.names[row] for row in split.test]),
+            test=wilson(evaluation.correct, len(evaluation.labels)),
+            test_without_duplicates=without_duplicates(evaluation, split.repeated(packed.groups)[1]),
+            judged=judged_part(
+                "test", evaluation, largest, packed.class_names, [packed.names[row] for row in split.test]
+            ),
         )
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:
-        head, trunk = replace(alone.network, head_grid=0), self.trunk  # the trunk pools, so that it is cached pooled
-        names = self.packed.class_names
-        value_range = self.packed.value_range
-        return ModelCard(TRANSFER, head, names, trunk.image_size, trunk.fit, trunk.mean, trunk.std, trunk, value_range)
+        head = replace(alone.network, head_grid=0)  # the trunk pools, so that its activations are cached pooled
+        return card_on(self.trunk, head, self.packed)
 
     def _network(self, alone: FinetuneSettings) -> Transfer:
         """Return the network before its first stage: pretrained, under a head with starting weights."""
-        network = self._card(alone).build(Streams(alone.training.seed))
-        assert isinstance(network, Transfer), "a card of that kind"
-        body = network.trunk.body
-        body.load_state_dict({name: self.pretrained[name] for name in body.state_dict()})
-        return network
+        return network_on(self._card(alone), alone.training.seed, self.pretrained, self.trunk.weights)
 
     def _stage(
         self, alone: FinetuneSettings, number: int, network: Transfer, run: Run, reporter: ProgressReporter
     ) -> Staged:
         """Train one stage in its folder, if that was not done before, and leave its weights in the network."""
-        stages = stages_of(alone)
-        plan = plan_of(stages[number], network.trunk.body, self.trunk.node)
+        stages, body = stages_of(alone), network.trunk.body
+        plan = plan_of(stages[number], body, self.trunk.node)
+        # Its settings are the stages up to it, so that its folder is a run of its own, to resume and to use.
         upto = " ".join(map(str, stages[: number + 1]))
         config = replace(alone, stages=replace(alone.stages, stages=upto))
         child = run.child(f"stages/{number + 1}-{plan.stage.what}", reporter)
-        child.write_config(COMMAND, flat(config))
-        frozen = frozen_weights(network.trunk.body, plan.cut)
-        untouched = is_untouched(network.trunk.body, self.pretrained, frozen)
-        cached = bool(plan.cut and untouched and alone.stages.cache and not alone.stages.augment)
+        child.write_config("finetune", flat(config))
+        # After a stage that changed it, what the frozen part answers is of this run alone, and not kept.
+        cached = bool(plan.cut and alone.stages.cache and not alone.stages.augment) and all(
+            torch.equal(body.state_dict()[name].cpu(), self.pretrained[name].cpu())
+            for name in frozen_weights(body, plan.cut)
+        )
         report = child.previous_report(config, self.packed.fingerprint)
         if report is None or report.status != "done":
             whole = run.read_report()
@@ -208,14 +203,12 @@ class Finetuning:
                     f"{child.folder}: a finished stage's report, which --final needs, is gone; put it back, or begin a "
                     "new run with --final"
                 )
-            reporter.phase(plan.title, "computing features" if cached else "preparing")
-            job = self._job(config, plan, network, reporter, cached=cached)
-            report = run_trial(job, child, reporter, figures=False)
-        load(network, child)
+            report = run_trial(self._job(config, plan, network, reporter, cached), child, reporter, figures=False)
+        network.load_state_dict(child.load_model()[0].state_dict())
         assert isinstance(report.results, TrainingResults), "a finished training has results"
         result, logs = report.results.runs[0], next(iter(report.history.values()))
         head = sum(p.numel() for p in network.head.parameters())
-        staged = StageResult(
+        stage_result = StageResult(
             stage=plan.stage.what,
             epochs=len(logs),
             learning_rate=plan.stage.learning_rate,
@@ -230,16 +223,29 @@ class Finetuning:
             kept=False,
             folder=child.folder.relative_to(run.folder).as_posix(),
         )
-        return Staged(staged, result, logs)
+        return Staged(stage_result, result, logs)
 
     def _job(
-        self, config: FinetuneSettings, plan: StagePlan, network: Transfer, reporter: ProgressReporter, *, cached: bool
+        self, config: FinetuneSettings, plan: StagePlan, network: Transfer, reporter: ProgressReporter, cached: bool
     ) -> RunSpec:
-        packed, split = self.packed, split_of(self.packed, config)
-        train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
+        packed, split, training = self.packed, split_of(self.packed, config), config.training
+        card, summary = self.expected(config)
         if cached and plan.cut:
-            parts = [split.train, split.val]
-            train, val = activations(self.trunk, packed, network, plan.cut, parts, config.training, reporter)
+            trunk, cut, parts = network.trunk, plan.cut, (split.train, split.val)
+            of_cut = replace(self.trunk, node=cut, grid=self.trunk.grid if cut == self.trunk.node else 0)
+            rows, device = np.concatenate(parts), torch.device(training.device)
+            stored, _ = compute_activations(
+                trunk.body, trunk.preprocess, {cut: of_cut}, packed.images, rows, training, device, reporter,
+                plan.title, whole_batches=True,
+            )  # fmt: skip
+            values, places = stored[cut]
+            train, val = (
+                ImageSet(torch.from_numpy(values), torch.from_numpy(part), torch.from_numpy(packed.labels[part_rows]))
+                for part, part_rows in zip(np.split(places, [len(split.train)]), parts, strict=True)
+            )
+        else:
+            reporter.phase(plan.title)
+            train, val = ImageSet.of(packed, split.train), ImageSet.of(packed, split.val)
 
         def learner() -> Learner:
             part = learning_part(network, plan.cut, cached=cached)
@@ -248,17 +254,17 @@ class Finetuning:
         return RunSpec(
             title=f"{title_of(config)}, {plan.stage.what}",
             settings=config,
-            card=self._card(config),
-            training=replace(config.training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
+            card=card,
+            training=replace(training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
             train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),
             val=val,
-            test=ImageSet.of(packed, split.test[:0]),
+            test=ImageSet.of(packed, split.test[:0]),  # the run reads it, once, after its last stage
             names=packed.names,
             held_out=(split.val, split.test),
             repeated=split.repeated(packed.groups),
             pictures=packed.images,
-            summary=summary_of(packed, split, self.source),
+            summary=summary,
             warnings=self.warnings,
             learner=learner,
-            epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),
+            epochs_before=sum(stage.epochs for stage in stages_of(config)[:-1]),  # no stage meets a draw again
         )

@@ -1,29 +1,22 @@
 """A fine-tuning's stages: what each one learns, at which pace, on images or on what its frozen part answered."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from a2cli.data.dataset import ImageSet
-from a2cli.data.packing import Packed
-from a2cli.data.splits import Rows
 from a2cli.errors import SettingsError
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.freezing import behind_cut, cut_before, layers_of, with_frozen
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import TrunkCard
-from a2cli.progress import ProgressReporter
 from a2cli.reports.training_results import EpochLog, TrainingResult
 from a2cli.reports.transfer_results import StageResult
-from a2cli.runs.directory import Run
-from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FinetuneSettings, Stage
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import ParamGroup
-from a2cli.transfer.features import ActivationCache
 
 
 @dataclass(frozen=True)
@@ -46,14 +39,14 @@ class StagePlan:
 
 def plan_of(stage: Stage, body: fx.GraphModule, node: str) -> StagePlan:
     """Return what a stage learns of a trunk that ends at `node`; raises SettingsError for a layer that it has not."""
-    cut = (
-        {"head": node, "all": None}[stage.what] if stage.what in {"head", "all"} else cut_before(body, stage.what[:-1])
-    )
+    whole = {"head": node, "all": None}
+    cut = whole[stage.what] if stage.what in whole else cut_before(body, stage.what.removesuffix("+"))
     below = set(frozen_weights(body, cut))
-    sizes = {name: (weights.keys() <= below, sum(p.numel() for p in weights.values()))
-             for name, weights in layers_of(body)}  # fmt: skip
-    learned = {name: size for name, (is_frozen, size) in sizes.items() if not is_frozen}
-    return StagePlan(stage, cut, learned, {name: size for name, (is_frozen, size) in sizes.items() if is_frozen})
+    learned, frozen = dict[str, int](), dict[str, int]()
+    for name, weights in layers_of(body):
+        layers = frozen if weights.keys() <= below else learned
+        layers[name] = sum(p.numel() for p in weights.values())
+    return StagePlan(stage, cut, learned, frozen)
 
 
 def frozen_weights(body: fx.GraphModule, cut: str | None) -> list[str]:
@@ -78,26 +71,21 @@ def check_batch_norms(part: nn.Module, image_size: int, plan: StagePlan) -> None
 
     part: takes images (1, 3, image_size, image_size) uint8.
     """
-    part.train()
-    norms: dict[nn.Module, str] = {
-        norm: name.split("body.")[-1]
-        for name, norm in part.named_modules()
-        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
-    }
-    learning = [norm for norm in norms if norm.training]
+    batch_norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    part.train()  # which what is frozen ignores
+    layers = {layer: name for name, layer in part.named_modules()}
+    learning = [layer for layer in layers if isinstance(layer, batch_norm) and layer.training]
     part.eval()
     single: list[str] = []
 
     def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if inputs[0][:, 0].numel() == 1:
-            single.append(norms[norm])
+            single.append(layers[norm].split("body.")[-1])
 
-    hooks = [norm.register_forward_pre_hook(look) for norm in learning]
-    try:
+    with ExitStack() as hooks:
+        for norm in learning:
+            hooks.enter_context(norm.register_forward_pre_hook(look))
         part(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
-    finally:
-        for hook in hooks:
-            hook.remove()
     if single:
         raise SettingsError(
             f"--batch-size: stage {plan.stage.what} would train on a last batch of one image, of which {single[0]} "
@@ -112,40 +100,13 @@ def paces_of(whole: Transfer, part: nn.Module, settings: FinetuneSettings) -> di
     """
     stages, decay = settings.stages, settings.stages.trunk_weight_decay
     decay = settings.training.weight_decay if decay is None else decay
-    paces: dict[int, ParamGroup] = {}
-    for depth, (_, weights) in enumerate(reversed(list(layers_of(whole.trunk.body))), start=1):
-        paces |= {id(p): ParamGroup(stages.layer_decay**depth, decay) for p in weights.values()}
+    layers = [weights.values() for _, weights in layers_of(whole.trunk.body)]
+    paces = {
+        id(p): ParamGroup(stages.layer_decay**depth, decay)
+        for depth, weights in enumerate(reversed(layers), start=1)
+        for p in weights
+    }
     return {name: paces[id(p)] for name, p in part.named_parameters() if id(p) in paces}
-
-
-def is_untouched(body: fx.GraphModule, pretrained: Mapping[str, Tensor], names: Sequence[str]) -> bool:
-    """Return whether these weights still are what they were before any stage."""
-    state = body.state_dict()
-    return all(torch.equal(state[name].cpu(), pretrained[name].cpu()) for name in names)
-
-
-def activations(
-    trunk: TrunkCard,
-    packed: Packed,
-    network: Transfer,
-    cut: str,
-    parts: Sequence[Rows],
-    training: TrainingSettings,
-    reporter: ProgressReporter,
-) -> list[ImageSet]:
-    """Return what the network's frozen part answers to the images of each part, from the cache as far as there."""
-    card = replace(trunk, node=cut, grid=trunk.grid if cut == trunk.node else 0)
-    device = torch.device(training.device)
-    arithmetic = (training.precision, device.type, torch.get_num_threads(), training.batch_size)
-    kept = ActivationCache(network.trunk.body, network.trunk.preprocess, {cut: card}, arithmetic, whole_batches=True)
-    rows = np.concatenate(parts)
-    found, _ = kept.compute(packed.images, rows, training.batch_size, training.precision, device, reporter)
-    values, places = found[cut]
-    labels, ends = packed.labels[rows], np.cumsum([len(part) for part in parts])[:-1]
-    return [
-        ImageSet(torch.from_numpy(values), torch.from_numpy(place), torch.from_numpy(label))
-        for place, label in zip(np.split(places, ends), np.split(labels, ends), strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -157,13 +118,7 @@ class Staged:
     logs: Sequence[EpochLog]
 
 
-def load(network: Transfer, run: Run) -> None:
-    """Take over the weights that a stage kept."""
-    model, _ = run.load_model()
-    network.load_state_dict(model.state_dict())
-
-
-def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
+def best_stage(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
     """Return the stage whose weights are kept: the best by the monitored metric, or the last."""
     if not settings.training.restore_best:
         return len(stages) - 1
@@ -173,22 +128,20 @@ def kept_of(stages: Sequence[Staged], settings: FinetuneSettings) -> int:
 
 def counted_through(stages: Sequence[Staged]) -> list[list[EpochLog]]:
     """Return each stage's epochs, numbered from the first stage on."""
-    found: list[list[EpochLog]] = []
-    for stage in stages:
-        before = sum(map(len, found))
-        found.append([replace(log, epoch=before + log.epoch) for log in stage.logs])
-    return found
+    starts = accumulate((len(stage.logs) for stage in stages), initial=0)
+    numbered = zip(starts, stages, strict=False)  # one start more than stages
+    return [[replace(log, epoch=start + log.epoch) for log in stage.logs] for start, stage in numbered]
 
 
-def on_the_whole(stages: Sequence[Staged], kept: int) -> TrainingResult:
+def over_all_stages(stages: Sequence[Staged], kept: int) -> TrainingResult:
     """Return the kept stage's result as the whole run's: its epochs counted through all stages."""
-    before, found = sum(len(stage.logs) for stage in stages[:kept]), stages[kept].training
-    last = stages[-1].training
+    before = sum(len(stage.logs) for stage in stages[:kept])
+    best, last = stages[kept].training, stages[-1].training
     return replace(
-        found,
+        best,
         epochs=sum(len(stage.logs) for stage in stages),
-        kept_epoch=before + found.kept_epoch,
-        best_epoch=before + found.best_epoch,
+        kept_epoch=before + best.kept_epoch,
+        best_epoch=before + best.best_epoch,
         stopped_early=last.stopped_early,
         last_train_accuracy=last.last_train_accuracy,
         last_val_accuracy=last.last_val_accuracy,

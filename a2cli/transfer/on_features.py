@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
-from a2cli.models.transfer import Transfer, build_head
-from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.models.transfer import build_head
+from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
-from a2cli.reports.training_results import TrainingResults
+from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.reports.transfer_results import OWN_HEAD, ProbeScore, TransferResults
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
@@ -33,13 +31,12 @@ from a2cli.statistics.intervals import wilson
 from a2cli.training.images import Images, make_job, notes_on, summary_of, title_of
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
-from a2cli.transfer.backbone import NOT_PRETRAINED
-from a2cli.transfer.feature_file import FeatureFile, read_features
+from a2cli.transfer.backbone import NOT_PRETRAINED, card_on, network_on
+from a2cli.transfer.feature_file import PIXELS, FeatureFile, read_features
 from a2cli.transfer.probes import Part, standard_answers
 from a2cli.transfer.summary import backbone_used, draw_transfer
 
-PIXELS = "pixels"
-PROBE_BYTES = 8 << 30
+PROBE_BYTES = 8 << 30  # of one layer, which scikit-learn takes whole, and copies
 
 
 @dataclass(frozen=True)
@@ -57,26 +54,27 @@ class Features:
         chosen = settings.features
         assert chosen.features is not None, "it was asked for"
         file = read_features(chosen.features, reporter)
-        layer = file.layer(chosen.layer)
-        if layer not in file.about.trunks:
-            some = ", ".join(file.about.trunks)
+        trunks = file.about.trunks
+        layer = next(iter(trunks)) if chosen.layer is None else chosen.layer
+        if layer not in file.layers:
+            some = ", ".join(file.layers)
+            raise SettingsError(f"--layer: {file.path} has no layer {layer!r}{nearest(layer, file.layers)} ({some})")
+        if layer not in trunks:
+            some = ", ".join(trunks)
             raise SettingsError(f"--layer {layer}: is there for --probe to compare with; learn from one of {some}")
-        others = len(file.about.trunks) - 1
-        first = (
-            f", the first of {others + 1} layers in it; --layer names another" if others and not chosen.layer else ""
-        )
-        reporter.phase(f"learning from {layer}{first}", "reading features")
-        card = file.about.trunks[layer]
+        card, count = trunks[layer], len(trunks)
+        choice = f", the first of {count} layers in it; --layer names another" if count > 1 and not chosen.layer else ""
+        reporter.phase(f"learning from {layer}{choice}", "reading features")
         if chosen.data is not None:
             _check_images(file, chosen.data, card, reporter)
+        # The same images by another layer or other weights are other data to resume on.
         identity = hashlib.sha256(json.dumps([card.identity(), file.about.precision]).encode()).hexdigest()
         packed = replace(file.packed(layer), fingerprint=f"{file.about.fingerprint}/{identity}")
-        stamp = [] if card.pretrained else [NOT_PRETRAINED]
-        stamp += _of_earlier(file, layer)
+        notes = [*warnings, *([] if card.pretrained else [NOT_PRETRAINED]), *_of_earlier(file, layer)]
         for name in file.layers if chosen.probe else [layer]:
             file.check_finite(name)
-        random = [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
-        return cls(file, layer, packed, [*warnings, *stamp, *random, *notes_on(packed, settings)])
+        notes += [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
+        return cls(file, layer, packed, [*notes, *notes_on(packed, settings)])
 
     @property
     def source(self) -> str:
@@ -104,29 +102,20 @@ class Features:
     ) -> Report:
         """Train a head in a run directory, with the probes asked for, and return the report written there."""
         run.stamp = "" if self.card.pretrained else NOT_PRETRAINED
-        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)
+        report = run_trial(self._job(alone), run, reporter, final=final, figures=figures, more=True)  # its probes
         if report.status == "done":
             return report
-        assert isinstance(report.results, TrainingResults), "it was trained"
-        tested = all(one.test for one in report.results.runs)
-        probes = self._probes(alone, run, report, reporter, tested) if alone.features.probe else []
+        probes = self._probes(alone, run, _only_result(report), reporter) if alone.features.probe else []
         report = replace(report, status="done", transfer=TransferResults(backbone_used(self.card), [], probes))
         return run.finish(report, reporter, partial(draw_transfer, run, report.transfer) if probes else None)
 
     def _job(self, alone: TrainFeaturesSettings) -> RunSpec:
         packed, split, trunk = self.packed, self.check(alone), self.card
-        card = ModelCard(TRANSFER, alone.network, packed.class_names, trunk.image_size, trunk.fit, trunk.mean,
-                         trunk.std, trunk, packed.value_range)  # fmt: skip
+        card = card_on(trunk, alone.network, packed)
 
         def learner() -> Learner:
-            whole = card.build(Streams(alone.training.seed))
-            assert isinstance(whole, Transfer), "a card of that kind"
-            names = whole.trunk.body.state_dict()
-            try:
-                whole.trunk.body.load_state_dict({name: self.file.weights[name] for name in names})
-            except (KeyError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:80]
-                raise DataError(f"--features {self.file.path}: its backbone's weights do not fit ({reason})") from None
+            source = f"--features {self.file.path}"
+            whole = network_on(card, alone.training.seed, self.file.weights, source)
             return Learner(whole, whole.head)
 
         return RunSpec(
@@ -147,80 +136,81 @@ class Features:
         )
 
     def _probes(
-        self, alone: TrainFeaturesSettings, run: Run, report: Report, reporter: ProgressReporter, final: bool
+        self, alone: TrainFeaturesSettings, run: Run, trained: TrainingResult, reporter: ProgressReporter
     ) -> list[ProbeScore]:
         """Return how well each layer of the file serves, by the head just trained and by the standard answers."""
-        assert isinstance(report.results, TrainingResults), "it was trained"
-        split, found = split_of(self.packed, alone), []
-        trained = report.results.runs[0]
+        split, scores, final = split_of(self.packed, alone), list[ProbeScore](), trained.test is not None
         for layer in reporter.parts([*self.file.layers]):
             reporter.phase("probing", "probing")
             if layer == self.layer:
-                found.append(ProbeScore(layer, OWN_HEAD, "", trained.train, trained.val, trained.test))
+                scores.append(ProbeScore(layer, OWN_HEAD, "", trained.train, trained.val, trained.test))
             if layer == PIXELS:
-                found.append(self._mlp(alone, run, reporter, final=final))
+                scores.append(self._mlp(alone, run, reporter, final=final))
                 reporter.phase("probing", "probing", brief=True)
-            parts = [self._part(layer, rows) for rows in (split.train, split.val, *([split.test] if final else []))]
+            values, labels = self.file.layers[layer].flatten(1).numpy(), self.packed.labels
+            held = (split.train, split.val, *([split.test] if final else []))
+            parts = [Part(values[rows], labels[rows]) for rows in held]
             reporter.step("standard answers")
             for answer in standard_answers(parts[0], parts[1], parts[2:]):
-                scores = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
-                test = scores[2] if final else None
-                found.append(ProbeScore(layer, answer.name, answer.chosen, scores[0], scores[1], test))
-        return found
-
-    def _part(self, layer: str, rows: NDArray[np.int64]) -> Part:
-        values = self.file.layers[layer].flatten(1)
-        return Part(values[torch.from_numpy(rows)].numpy(), self.packed.labels[rows])
+                shares = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]
+                test = shares[2] if final else None
+                scores.append(ProbeScore(layer, answer.name, answer.chosen, shares[0], shares[1], test))
+        return scores
 
     def _mlp(self, alone: TrainFeaturesSettings, run: Run, reporter: ProgressReporter, *, final: bool) -> ProbeScore:
         """Return what section 2.1's MLP makes of the pixels, trained in a folder of its own."""
         usual, pixels = TrainMlpSettings(), self.file.packed(PIXELS)
-        same = {name: getattr(alone.training, name) for name in ("seed", "device", "threads")}
-        training = replace(usual.training, **same)
+        own = alone.training
+        training = replace(usual.training, seed=own.seed, device=own.device, threads=own.threads)
         dataset = replace(usual.dataset, data=self.source, normalize="imagenet")
         settings = replace(usual, dataset=dataset, split=alone.split, training=training)
+        # The file has k / 255 as float32, which rounds back to the byte k.
         bytes_ = (255 * pixels.images).round().astype(np.uint8).transpose(0, 2, 3, 1)
         job = make_job(settings, Images(replace(pixels, images=np.ascontiguousarray(bytes_)), self.source, ()))
         child = run.child(PIXELS, reporter)
         child.write_config(job.command, job.config)
-        report = run_trial(job, child, reporter, final=final, figures=False)
-        assert isinstance(report.results, TrainingResults), "it was trained"
-        found = report.results.runs[0]
+        result = _only_result(run_trial(job, child, reporter, final=final, figures=False))
         hidden = ", ".join(map(str, usual.network.hidden))
-        return ProbeScore(PIXELS, f"MLP, {hidden} hidden units", "", found.train, found.val, found.test)
+        return ProbeScore(PIXELS, f"MLP, {hidden} hidden units", "", result.train, result.val, result.test)
+
+
+def _only_result(report: Report) -> TrainingResult:
+    assert isinstance(report.results, TrainingResults), "it was trained"
+    return report.results.runs[0]
 
 
 def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
     """Return what may be wrong with a layer that an earlier version extracted; raises DataError where it surely is."""
-    card, advice = file.about.trunks[layer], "extract it again"
-    found = []
-    if card.network is None and card.pretrained and card.backbone in INPUT_TRANSFORMING and not card.transform_input:
-        found.append(
-            f"--features {file.path}: extracted by an earlier a2 without transform_input, which {card.backbone}'s "
-            f"weights expect; {advice}"
+    card, flag, advice, notes = file.about.trunks[layer], f"--features {file.path}", "extract it again", list[str]()
+    if card.network is not None:  # ours, not torchvision's
+        return notes
+    if card.pretrained and card.backbone in INPUT_TRANSFORMING and not card.transform_input:
+        notes.append(
+            f"{flag}: extracted by an earlier a2 without transform_input, which {card.backbone}'s weights expect; "
+            f"{advice}"
         )
-    if card.network is not None or file.about.layers_apart:
-        return found
+    if file.about.layers_apart:
+        return notes
     with Undrawn():
         graph = card.graph()
     nodes = nodes_of(graph)
     if is_overwritten(graph, nodes[card.node]):
         order = list(nodes)
-        said = f"--features {file.path}: an earlier a2 let the ReLU in place behind {layer} overwrite it"
-        if any(order.index(one.node) > order.index(card.node) for one in file.about.trunks.values()):
-            raise DataError(f"{said}; {advice}")
-        found.append(f"{said} where it was asked for together with later layers; {advice}")
-    return found
+        note = f"{flag}: an earlier a2 let the ReLU in place behind {layer} overwrite it"
+        if any(order.index(trunk.node) > order.index(card.node) for trunk in file.about.trunks.values()):
+            raise DataError(f"{note}; {advice}")
+        notes.append(f"{note} where it was asked for together with later layers; {advice}")
+    return notes
 
 
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, reporter: ProgressReporter) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
-    of = file.about
-    source, skip = find_source(data, reporter), bool(of.skipped)
-    packed = pack(source, card.image_size, card.fit, skip, cores(), reporter, of.value_range, may_skip=False)
-    if packed.fingerprint != file.about.fingerprint:
-        ours, theirs = packed.fingerprint[:12], file.about.fingerprint[:12]
+    about, source = file.about, find_source(data, reporter)
+    skip, threads = bool(about.skipped), cores()
+    packed = pack(source, card.image_size, card.fit, skip, threads, reporter, about.value_range, may_skip=False)
+    if packed.fingerprint != about.fingerprint:
+        ours, theirs = packed.fingerprint[:12], about.fingerprint[:12]
         raise DataError(
             f"--features {file.path}: is of other images or labels than --data {data} (fingerprint {theirs}, "
-            f"{ours}); it was made of {file.about.source}; extract it again"
+            f"{ours}); it was made of {about.source}; extract it again"
         )

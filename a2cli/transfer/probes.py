@@ -4,7 +4,7 @@ N images, D features. Each answer's one setting is chosen on the validation imag
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,50 +41,37 @@ def standard_answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator
     training images, they are turned into the space that those span, in which a penalised linear model has all of its
     solution (the representer theorem, Schölkopf et al. 2001), and which keeps the order of distances.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # matrices are small: a second thread gains little, and stalls where the core is taken
-        yield from _answers(train, val, others)
-
-
-def _answers(train: Part, val: Part, others: Sequence[Part]) -> Iterator[Answer]:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
-    scaler = StandardScaler().fit(train.features)
-    steps: list[Any] = [scaler]
-    if train.features.shape[1] > len(train.labels):
-        steps.append(PCA(svd_solver="full").fit(scaler.transform(train.features)))
-    parts = []
-    for part in (train, val, *others):
-        features = part.features
-        for step in steps:
-            features = step.transform(features)
-        parts.append(Part(features, part.labels))
-    yield _best("logistic regression", "C", STRENGTHS, lambda c: LogisticRegression(C=c, max_iter=2000), parts)
-    counts = [k for k in NEIGHBOURS if k <= len(train.labels)]
-    yield _best("nearest neighbours", "k", counts, lambda k: KNeighborsClassifier(n_neighbors=int(k)), parts)
+    with threadpool_limits(1):  # matrices are small: a second thread gains little, and stalls where the core is taken
+        is_wide = train.features.shape[1] > len(train.labels)
+        scaling = make_pipeline(StandardScaler(), *[PCA(svd_solver="full")] * is_wide).fit(train.features)
+        parts = [Part(scaling.transform(part.features), part.labels) for part in (train, val, *others)]
+        strengths = {f"C {c:g}": LogisticRegression(C=c, max_iter=2000) for c in STRENGTHS}
+        yield _best("logistic regression", strengths, parts)
+        counts = [k for k in NEIGHBOURS if k <= len(train.labels)]
+        yield _best("nearest neighbours", {f"k {k}": KNeighborsClassifier(n_neighbors=k) for k in counts}, parts)
 
 
-def _best(
-    name: str, letter: str, settings: Sequence[float], make: Callable[[float], Any], parts: Sequence[Part]
-) -> Answer:
+def _best(name: str, models: Mapping[str, Any], parts: Sequence[Part]) -> Answer:
     """Return the answer of the setting with most correct on validation; of several, the one surest of the truth."""
     train, val, *_ = parts
-    found: Answer | None = None
-    best = (0, 0.0)
-    for setting in settings:
+
+    def score(setting: str) -> tuple[int, float]:
+        model = models[setting]
         with warnings.catch_warnings():  # of one image a class, which is what is being asked about
             warnings.filterwarnings("ignore", "The number of unique classes is greater")
-            model = make(setting).fit(train.features, train.labels)
+            model.fit(train.features, train.labels)
         probabilities = model.predict_proba(val.features)
-        right = int((model.classes_[probabilities.argmax(1)] == val.labels).sum())
-        sure = float(probabilities[np.arange(len(val.labels)), np.searchsorted(model.classes_, val.labels)].mean())
-        if found is None or (right, sure) > best:
-            best = right, sure
-            correct = tuple(int((model.predict(part.features) == part.labels).sum()) for part in parts)
-            found = Answer(name, f"{letter} {setting:g}", correct)
-    assert found is not None, "there are settings to try"
-    return found
+        correct = model.classes_[probabilities.argmax(1)] == val.labels
+        of_truth = probabilities[np.arange(len(val.labels)), np.searchsorted(model.classes_, val.labels)]
+        return int(correct.sum()), float(of_truth.mean())
+
+    best = max(models, key=score)  # the first of equals
+    answers = [models[best].predict(part.features) == part.labels for part in parts]
+    return Answer(name, best, tuple(int(correct.sum()) for correct in answers))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
+from typing import Any
 
 from a2cli.columns import Column
 from a2cli.models.zoo import TrunkCard
@@ -20,45 +21,30 @@ def backbone_used(card: TrunkCard) -> BackboneUsed:
     )
 
 
-def combined(found: Sequence[TransferResults]) -> TransferResults | None:
+def combined(results: Sequence[TransferResults]) -> TransferResults | None:
     """Return the spread of several runs' stages and probes; None where they have none."""
-    if not found:
+    if not results:
         return None
-    stages = [_stage_over(same) for same in zip(*(one.stages for one in found), strict=True)]
-    probes = [_probe_over(same) for same in zip(*(one.probes for one in found), strict=True)]
-    return TransferResults(found[0].backbone, stages, probes)
+    stages = [_stage_over(stages) for stages in zip(*(result.stages for result in results), strict=True)]
+    probes = [_probe_over(scores) for scores in zip(*(result.probes for result in results), strict=True)]
+    return TransferResults(results[0].backbone, stages, probes)
 
 
-def _stage_over(same: Sequence[StageResult]) -> StageResult:
-    return replace(
-        same[0],
-        train=_over([one.train for one in same]),
-        val=_over([one.val for one in same]),
-        val_loss=fmean(one.val_loss for one in same),
-        kept=all(one.kept for one in same),
-        folder="",
-    )
+def _stage_over(stages: Sequence[StageResult]) -> StageResult:
+    loss, kept = fmean(stage.val_loss for stage in stages), all(stage.kept for stage in stages)
+    return replace(stages[0], **_spreads(stages, ["train", "val"]), val_loss=loss, kept=kept, folder="")
 
 
-def _probe_over(same: Sequence[ProbeScore]) -> ProbeScore:
-    tests = [one.test for one in same if one.test is not None]
-    return replace(
-        same[0],
-        chosen=_range([one.chosen for one in same]),
-        train=_over([one.train for one in same]),
-        val=_over([one.val for one in same]),
-        test=_over(tests) if len(tests) == len(same) else None,
-    )
+def _probe_over(scores: Sequence[ProbeScore]) -> ProbeScore:
+    tested = all(score.test for score in scores)
+    settings = sorted({score.chosen for score in scores}, key=lambda text: float(text.split()[1]) if text else 0.0)
+    chosen = settings[0] if len(settings) == 1 else f"{settings[0]} to {settings[-1].split()[1]}"  # C 0.01 to 1
+    spreads = _spreads(scores, ["train", "val", "test"] if tested else ["train", "val"])
+    return replace(scores[0], **{"test": None, **spreads}, chosen=chosen)
 
 
-def _range(chosen: Sequence[str]) -> str:
-    """Return what was chosen, as C 0.01 to 1."""
-    ordered = sorted(set(chosen), key=lambda one: float(one.split()[1]) if one else 0.0)
-    return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1].split()[1]}"
-
-
-def _over(found: Sequence[Accuracy | Spread]) -> Spread:
-    return spread_of_shares([one.value for one in found if isinstance(one, Accuracy)])
+def _spreads(results: Sequence[StageResult | ProbeScore], parts: Sequence[str]) -> dict[str, Any]:
+    return {part: spread_of_shares([getattr(result, part).value for result in results]) for part in parts}
 
 
 PROBES: list[Column[tuple[ProbeScore, str, Accuracy | Spread]]] = [
@@ -72,12 +58,12 @@ PROBES: list[Column[tuple[ProbeScore, str, Accuracy | Spread]]] = [
 ]
 
 
-def draw_transfer(run: Run, found: TransferResults | None) -> None:
+def draw_transfer(run: Run, results: TransferResults | None) -> None:
     """Write the figure of the probes, if there are any."""
-    if found is None or not found.probes:
+    if results is None or not results.probes:
         return
     from a2cli.transfer.figures import probes
 
-    rows = [(one, part, measured) for one in found.probes for part in ("train", "val", "test")
-            if (measured := getattr(one, part))]  # fmt: skip
-    run.save_figure("probes", partial(probes, found), PROBES, rows)
+    rows = [(score, part, measured) for score in results.probes for part in ("train", "val", "test")
+            if (measured := getattr(score, part))]  # fmt: skip
+    run.save_figure("probes", partial(probes, results), PROBES, rows)
