@@ -326,10 +326,24 @@ def test_a_probe_refutes_other_weights_by_their_loss(place: Path, a2: A2) -> Non
     last = [*model.parameters()][-2:]
     for parameter in last:
         parameter.data *= 2
-    save_model(place / "run/model", card, model)
+    digest = save_model(place / "run/model", card, model)
+    rewrite(place / "run/report.json", lambda report: one(report).update(weights_sha256=digest))
     ended = a2(*PROBE, "--out", "probed")
     assert ended.status == 5
     assert "the run's report says a validation loss of " in ended.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["predict set", "probe-invariance", "visualize-weights", "receptive-field --effective",
+     "extract-features --data set --layer conv1", "finetune --data set --layer conv1"],
+)  # fmt: skip
+def test_another_runs_network_is_refused(command: str, place: Path, a2: A2) -> None:
+    """By whatever uses a run: the whole model/ is another run's, so its own SHA-256 are right."""
+    shutil.rmtree(place / "run/model")
+    shutil.copytree(place / "other/model", place / "run/model")
+    name, *words = command.split()
+    a2(name, "--run", "run", *words, "--quiet").refused(3, "run/model: not the network that this run trained")
 
 
 def test_a_probe_of_an_unchanged_run_refutes_nothing(place: Path, a2: A2) -> None:

@@ -25,10 +25,11 @@ from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.best import OF_TRIALS
 from a2cli.reports.best_results import ChosenRun
 from a2cli.reports.report import Report, read_report
-from a2cli.reports.training_results import EpochLog
+from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.runs.figure_files import captioned, reason_of, rendered
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import TRAINING
+from a2cli.storage import DIGEST_KEY, read_json
 from a2cli.strict_json import plain, to_json
 
 if TYPE_CHECKING:
@@ -252,8 +253,17 @@ class Run:
         return save_model(self.folder / "model", card, model)
 
     def load_model(self) -> tuple["nn.Module", ModelCard]:
-        """Return the run's network with its weights, and its card; raises DataError."""
-        return load_model(self.folder / "model")
+        """Return the run's network with its weights, and its card; raises DataError, also where it is another run's."""
+        loaded, report = load_model(self.folder / "model"), self.read_report()
+        if report and report.status == "done" and isinstance(report.results, TrainingResults):
+            card = self.folder / "model/model.json"
+            stated = [result.weights_sha256 for result in report.results.runs]  # "" in earlier versions' reports
+            if any(stated) and read_json(card).get(DIGEST_KEY) not in stated:
+                raise DataError(
+                    f"{self.folder / 'model'}: not the network that this run trained (report.json has another SHA-256 "
+                    "as weights_sha256); put that back"
+                )
+        return loaded
 
     def discard(self) -> None:
         """Remove the folders that `create` made, if the run never began; what was there before stays."""
