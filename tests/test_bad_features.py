@@ -41,7 +41,7 @@ def pictures(tmp_path: Path) -> Path:
             3,
             ["--out nowhere/f.safetensors: cannot be written (there is no folder nowhere)"],
         ),
-        (["--out", "f.pth"], 3, ["--out f.pth: expected a file that ends in .safetensors"]),
+        (["--out", "f.pth"], 2, ["--out f.pth: expected a file that ends in .safetensors"]),
         (["--precision", "fp16"], 2, ["--precision", "'fp16'"]),
         (["--batch-size", "0"], 2, ["--batch-size"]),
         (["--device", "cuda:7"], 2, ["--device: 'cuda:7' cannot be used here"]),

@@ -181,6 +181,13 @@ def test_our_own_network(a2: A2, train: A2) -> None:
     refused.refused(2, "--image-size: the network of", "takes 8x8, got 9")
 
 
+def test_a_run_whose_directory_is_called_none_is_pretrained(a2: A2, train: A2) -> None:
+    """`--weights none` are random ones; a run by that name has what it learned."""
+    train("--data", "set", "--batch-size", "4", "--out", "none").done()
+    found = results(a2, *FAST, "--data", "set", "--run", "none", "--layer", "conv1")
+    assert found["pretrained"] and STAMP not in found["verdict"]
+
+
 def test_baselines(a2: A2, train: A2) -> None:
     run = train("--data", "set", "--batch-size", "4").done()
     a2("extract-features", *FAST, "--data", "set", "--run", run, "--layer", "conv1", "--baselines", "--quiet").done()

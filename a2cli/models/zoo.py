@@ -47,7 +47,7 @@ class TrunkCard:
 
     @property
     def pretrained(self) -> bool:
-        return self.weights != "none"
+        return self.weights != "none" or bool(self.sha256)  # a run's directory may be called none
 
     def identity(self) -> dict[str, Any]:
         """Return what tells this trunk from another, the same as before cards had a field that it makes no use of."""

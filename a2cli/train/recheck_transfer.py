@@ -34,7 +34,7 @@ def in_transfer(
     if isinstance(trunk, dict):
         of_card = {name: trunk[name] for name in asdict(stated) if name in trunk}
         card = str(folder / "model" / "model.json")
-        yield backbone({**of_card, "pretrained": trunk.get("weights") != "none"}, card)
+        yield backbone({**of_card, "pretrained": trunk.get("weights") != "none" or bool(trunk.get("sha256"))}, card)
     for i, probe in enumerate(transfer.probes):
         for part in ("train", "val", "test") if probe.answer == OWN_HEAD else ():
             at = f"transfer.probes[{i}].{part}"

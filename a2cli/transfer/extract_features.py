@@ -48,7 +48,7 @@ def extract_features(
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
     if Path(out).suffix != ".safetensors":
-        raise DataError(f"--out {out}: expected a file that ends in .safetensors")
+        raise SettingsError(f"--out {out}: expected a file that ends in .safetensors")
     check_absent("--out", out, overwrite=overwrite)
     chosen, dataset = settings.features, settings.dataset
     device = set_up(chosen.device, chosen.threads)
