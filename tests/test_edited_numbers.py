@@ -1,6 +1,7 @@
 """Numbers edited by someone who gives the file its new SHA-256: noticed by what else the run holds, and left as is."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -272,6 +273,35 @@ def test_comparisons_are_held_to_their_trials(command: str, run: str, place: Pat
     trial = min((place / run / "trials").glob("*/report.json"))
     rewrite(trial, lambda r: one(r)["val"].update(value=0.933))
     refused(place, a2, run, f"{trial.relative_to(place)}: results.runs[0].val.value is 0.933", command=command)
+
+
+def shift_a_number(text: str) -> str:
+    return re.sub(r"0\.(\d)", lambda match: f"0.{(int(match[1]) + 1) % 10}", text, count=1)
+
+
+@pytest.mark.parametrize(("command", "run"), [("compare-optimizers", "compared"), ("ablate", "ablated")])
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("results.verdict", lambda r: r["results"].update(verdict=shift_a_number(r["results"]["verdict"]))),
+        ("results.verdict", lambda r: r["results"].update(verdict=f"Better than all. {r['results']['verdict']}")),
+        ("results.verdict", lambda r: r["results"].update(verdict=r["results"]["verdict"].partition(". ")[0] + ".")),
+        ("results.best.folder", lambda r: r["results"]["best"].update(folder="trials")),
+        ("data.train", lambda r: r["data"].update(train=999)),
+    ],
+)
+def test_what_a_study_says_is_held_to_its_results(
+    field: str, change: Callable[[dict[str, Any]], None], command: str, run: str, place: Path, a2: A2
+) -> None:
+    rewrite(place / run / "report.json", change)
+    refused(place, a2, run, f"{run}/report.json: {field} is ", command=command)
+
+
+def test_a_study_of_other_settings_is_written_anew_and_says_so(place: Path, a2: A2) -> None:
+    rewrite(place / "compared/report.json", lambda r: r["config"].update(epochs=40))
+    ended = a2("compare-optimizers", "--resume", "compared", "--jobs", "1", "--quiet")
+    assert ended.status == 0
+    assert "warning: compared/report.json: epochs was 40, is 2: written anew, not compared" in ended.err.splitlines()
 
 
 def test_metrics_that_are_gone_are_warned_of(place: Path, a2: A2) -> None:

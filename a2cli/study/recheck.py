@@ -1,20 +1,30 @@
-"""A comparison's report held to what its trials say."""
+"""A study's report held to what its trials say."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from a2cli.progress import ProgressReporter
 from a2cli.reports.ablation_results import AblationResults
+from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.runs.directory import Run
-from a2cli.settings.declare import flat
+from a2cli.settings.declare import completed, flat
+from a2cli.storage import read_json
 from a2cli.strict_json import plain
-from a2cli.train.differences import Difference, as_stored, compare, refuse
+from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse
+from a2cli.versions import VERSION_KEY, newest
 
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
+COUNTS = ("classes", "train", "val", "test", "fingerprint")
+DECISIONS = r"better|equivalent|undecided|help|hurt|no difference"
 
 
-def check_results(run: Run, settings: Any, results: ComparisonResults | AblationResults) -> None:
-    """Raise DataError where a comparison or ablation is finished and its report says otherwise than its trials do.
+def check_results(
+    run: Run, settings: Any, results: ComparisonResults | AblationResults, data: DataSummary, reporter: ProgressReporter
+) -> None:
+    """Raise DataError where a study is finished and its report says otherwise than its trials and data do.
 
     `results` are what the trials say, none of which was run since. Of other settings the report is not held to them.
     """
@@ -22,18 +32,42 @@ def check_results(run: Run, settings: Any, results: ComparisonResults | Ablation
     if report is None or report.status != "done" or not isinstance(report.results, type(results)):
         return
     config, file = plain(flat(settings)), run.folder / "report.json"
-    if any(config.get(name) != value for name, value in report.config.items()):
+    before = plain(completed(type(settings), report.config))
+    if other := [name for name, value in config.items() if before.get(name) != value]:
+        reporter.warn(
+            f"{file}: {other[0]} was {before.get(other[0])}, is {config[other[0]]}: written anew, not compared"
+        )
         return
-    row = "results", _by_seed(as_stored(file)["results"]), plain(asdict(results)), f"the reports in {run.folder}/trials"
-    refuse([difference for difference in compare(file, [row]) if not _is_wording(difference)])
+    stored, by = as_stored(file), f"the reports in {run.folder}/trials"
+    rows: list[Row] = [("results", _by_seed(stored["results"]), plain(asdict(results)), by)]
+    summary = plain(asdict(data))
+    rows += [(f"data.{name}", stored["data"][name], summary[name], "the data") for name in COUNTS]
+    is_newest = read_json(file).get(VERSION_KEY) == newest("report")
+    differences = [item for row in compare(file, rows) for item in _but_for_wording(row, results, is_newest)]
+    refuse(differences)
 
 
-def _is_wording(difference: Difference) -> bool:
-    """Return whether values may differ in their words between versions; a pair's verdict is the same word in all."""
-    name = difference.field.rpartition(".")[2]
-    if name == "verdict":
-        return " " in str(difference.stated) and " " in str(difference.derived)
-    return name in WORDS
+def _but_for_wording(
+    difference: Difference, results: ComparisonResults | AblationResults, is_newest: bool
+) -> Iterator[Difference]:
+    """Yield a difference, but not one of words that other versions put otherwise; a pair's verdict is one word in all.
+
+    Of a verdict in sentences the numbers and decisions are held, where the report is of the newest version.
+    """
+    field, stated, derived = difference.field, str(difference.stated), str(difference.derived)
+    name = field.rpartition(".")[2]
+    if name == "verdict" and " " in stated and " " in derived:
+        if is_newest and _decisions(stated, results) != _decisions(derived, results):
+            yield difference
+    elif name not in WORDS or (field == "results.best.folder" and (difference.file.parent / stated).exists()):
+        yield difference  # a trial is called otherwise once a setting is added, so only another one's folder is wrong
+
+
+def _decisions(verdict: str, results: ComparisonResults | AblationResults) -> list[str]:
+    """Return what a verdict decides of whom, in its order, then its numbers."""
+    parts = results.ingredients if isinstance(results, AblationResults) else results.tables[0].contenders
+    names = sorted((re.escape(part.name) for part in parts if part.name), key=len, reverse=True)
+    return [*re.findall("|".join([*names, DECISIONS]), verdict, re.IGNORECASE), *numbers(verdict)]
 
 
 def _by_seed(values: Any) -> Any:

@@ -71,7 +71,7 @@ def run_study(
         finally:
             workers.close()
         if not ledger.ran:  # after a trial was run, the report is to change
-            check_results(run, settings, results)
+            check_results(run, settings, results, data, reporter)
         report = new_report(
             study.command,
             flat(settings),
