@@ -328,15 +328,16 @@ def test_identical_images_are_neither_computed_twice_nor_kept_from_before(a2: A2
     assert (again["computed"], again["kept"]) == (0, 10)
 
 
-@pytest.mark.parametrize(("backbone", "layer"), {"alexnet": "conv4", "resnet18": "avgpool"}.items())
+@pytest.mark.parametrize(
+    ("backbone", "layer"), {"alexnet": "conv4", "resnet18": "avgpool", "squeezenet1_1": "features.12.cat"}.items()
+)
 def test_the_usual_layer(backbone: str, layer: str, a2: A2) -> None:
     flags = [*FAST, "--data", "set", "--backbone", backbone, "--weights", "none", "--image-size", "64"]
     report = json.loads(a2("extract-features", *flags, "--overwrite", "--json").out)
     assert [one["name"] for one in report["results"]["layers"]] == report["config"]["layer"] == [layer]
-    assert report["results"]["layers"][0]["shape"][0] == {"conv4": 256, "avgpool": 512}[layer]
+    assert report["results"]["layers"][0]["shape"][0] == {"conv4": 256, "avgpool": 512, "features.12.cat": 512}[layer]
 
 
-def test_a_layer_named_is_not_replaced_and_none_is_found_in_a_network_without_classifier(a2: A2) -> None:
+def test_a_layer_named_is_not_replaced(a2: A2) -> None:
     flags = [*FAST, "--data", "set", "--backbone", "resnet18", "--weights", "none", "--image-size", "64"]
     a2("extract-features", *flags, "--layer", "conv4", "--quiet").refused(2, "--layer: no layer 'conv4'", "layer4.1")
-    a2("extract-features", *SMALL, "--quiet").refused(2, "--layer auto: no layer 'conv4' (there are features.0, ")

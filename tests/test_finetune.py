@@ -216,6 +216,16 @@ def test_random_weights_are_stamped_everywhere(a2: A2, place: Path, monkeypatch:
     report = results_of("none")
     assert report["transfer"]["backbone"]["pretrained"] is False
     assert any("NOT PRETRAINED" in warning for warning in report["warnings"])
+    drawn.clear()
+    look = ["visualize-weights", "--run", "none", "--redraws", "4", "--threads", "1", "--quiet"]
+    assert a2(*look, "--show", "evidence", "--out", "looked").status == 0
+    assert sum("NOT PRETRAINED" in text for text in drawn) == 1
+    drawn.clear()
+    probe = ["--run", "none", "--changes", "invert", "--threads", "1", "--out", "probed"]
+    probed = a2("probe-invariance", *probe)
+    assert probed.status == 0 and "NOT PRETRAINED" in probed.err
+    assert drawn and sum("NOT PRETRAINED" in text for text in drawn) == sum("run probed" in text for text in drawn)
+    a2(*look, "--show", "film", "--out", "film").refused(2, "its first layer did not learn in this run")
 
 
 # What learns, and how fast

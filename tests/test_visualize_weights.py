@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import A2, Ended, draw_classes, flip, real_weights
+from conftest import A2, Ended, draw_classes, flip, keep_network, real_weights
 from PIL import Image
 from torch import nn
 
@@ -251,7 +251,7 @@ def test_planted_units_are_found(own: tuple[Path, A2]) -> None:
     with torch.no_grad():
         model.conv2.bias[3] = -1e3
         model.conv2.weight[5] = 2 * model.conv2.weight[1]
-    run.save_model(card, model)
+    keep_network(run, card, model)
     layers = {one["layer"]: one for one in found(view("--show", "evidence", "--json"))["networks"][0]["layers"]}
     assert 3 in layers["conv2"]["dead"]
     assert layers["conv2"]["duplicates"] == [[1, 5]]
@@ -273,7 +273,7 @@ def test_trained_networks_have_learned_and_random_ones_have_not(
         assert [one["verdict"] for one in layers if one["layer"] == "hidden1"] == ["learned"], seed
         run = Run(folder)
         _, card = run.load_model()
-        run.save_model(card, card.build(Streams(seed)))
+        keep_network(run, card, card.build(Streams(seed)))
         layers = found(a2(*look_at))["networks"][0]["layers"]
         assert {one["verdict"] for one in layers} == {"like its initialisation"}, seed
         assert all(one["moved"] == 0 for one in layers)

@@ -55,16 +55,18 @@ def before_last_linear(graph: fx.GraphModule, where: str) -> str:
 
 def usual_layer(graph: fx.GraphModule, where: str) -> str:
     """Return the layer whose features are taken where none is named: conv4, as of AlexNet, or else the last layer
-    before the last linear one, without the steps that only flatten it or drop some of it.
+    before the classifier, without the steps that only flatten it or drop some of it.
 
-    Raises SettingsError for a network with neither, with the layers that it has.
+    The classifier is the last linear layer, of a network without any (SqueezeNet) the last convolution. Raises
+    SettingsError for a network with neither, with the layers that it has.
     """
-    linear = any(isinstance(module, nn.Linear) for module in graph.modules())
-    if "conv4" in friendly_names(graph) or not linear:
+    modules, nodes = dict(graph.named_modules()), nodes_of(graph)
+    has_linear = any(isinstance(module, nn.Linear) for module in modules.values())
+    convolutions = [node for node in nodes.values() if isinstance(modules.get(str(node.target)), nn.Conv2d)]
+    if "conv4" in friendly_names(graph) or not (has_linear or convolutions):
         resolve_layer(graph, "conv4", "--layer auto")
         return "conv4"
-    modules, nodes = dict(graph.named_modules()), nodes_of(graph)
-    node = nodes[before_last_linear(graph, where)]
+    node = nodes[before_last_linear(graph, where)] if has_linear else convolutions[-1].all_input_nodes[0]
     while isinstance(modules.get(str(node.target)), nn.Flatten | nn.Dropout) or function_name(node) in PASSING:
         if node.all_input_nodes[0] not in nodes.values():  # the image
             break

@@ -26,6 +26,7 @@ from a2cli.settings.kinds import augment_of
 from a2cli.settings.training import augmentations
 from a2cli.statistics.intervals import wilson
 from a2cli.train.remeasure import check_measured
+from a2cli.transfer.backbone import NOT_PRETRAINED
 
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map
@@ -64,6 +65,11 @@ def probe_invariance(
         for subject in subjects:
             for names, reason in by_reason(_skipped(subject, probe)):
                 reporter.warn(f"skipped: {', '.join(names)}, as {reason}")
+        trunks = [network.card.trunk for subject in subjects for network in subject.networks]
+        notes = [] if all(trunk is None or trunk.pretrained for trunk in trunks) else [NOT_PRETRAINED]
+        run.stamp = "".join(notes)
+        for note in notes:
+            reporter.warn(note)
         parts = reporter.parts([subject.name for subject in subjects], by_batches=True)
         outcomes = [probe_subject(subject, probe, device, reporter) for subject, _ in zip(subjects, parts, strict=True)]
         pairs = list(combinations(outcomes, 2))
@@ -84,7 +90,13 @@ def probe_invariance(
             flat(settings),
             environment(device),
             results=results,
-            warnings=[*warnings, *(note for subject in subjects for note in subject.notes), *apart, *results.refuted],
+            warnings=[
+                *warnings,
+                *notes,
+                *(note for subject in subjects for note in subject.notes),
+                *apart,
+                *results.refuted,
+            ],
         )
 
         def draw() -> None:

@@ -18,6 +18,7 @@ from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.changes import padding
 from a2cli.progress import ProgressReporter
+from a2cli.reports.best import not_finished
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.runs.directory import Run
@@ -112,7 +113,7 @@ def find_target(
             or not isinstance(report.results, TrainingResults)
             or not report.data
         ):
-            raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+            raise not_finished("--run", str(folder), report)
         model, card = run.load_model()
         if packed is None:
             trained_on = report.data.fingerprint.partition("/")[0]  # of features: the images' and the backbone's

@@ -83,5 +83,8 @@ def _trained(run: str) -> TrainCnnSettings:
     with saved_config("--run", run) as config:
         command = preset_value(config, "command", "train-cnn")
     if command != "train-cnn":
-        raise SettingsError(f"--run {run}: is of 'a2 {command}'; fields are those of a train-cnn run's convolutions")
+        raise SettingsError(
+            f"--run {run}: is of 'a2 {command}'; fields are those of a train-cnn run's convolutions, or by --model of "
+            "a network of torchvision's"
+        )
     return saved_settings("--run", run, TrainCnnSettings, command).settings

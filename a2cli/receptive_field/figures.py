@@ -201,7 +201,7 @@ def effective(
     kinds, tile, bottom, space = list(influences), 3.0, 0.5, 0.75
     title = f"Effective receptive field of {shortened(name, 40)}"
     figure, head = titled(len(kinds) * (tile + space) + 4.9, bottom + tile + 0.5, title,
-                          "dashed frame, dotted lines: the receptive field as derived")  # fmt: skip
+                          "dashed frame, dotted lines: the receptive field as derived" if unit else "")  # fmt: skip
     width, top = figure.get_size_inches()[0], head + 0.5
     most = max(float(spread.max()) for spread in influences.values()) or 1.0  # in any pixel of any
     drawn = None

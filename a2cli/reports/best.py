@@ -76,6 +76,17 @@ def _best(name: str, seed: int, accuracy: float, folder: str, reason: str) -> Be
     return BestRun(name, seed, accuracy, folder, f"{folder}/config.yaml", reason)
 
 
+def _command_of(folder: Path) -> str:
+    return next((name for name in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, name)), "")
+
+
+def not_finished(flag: str, run: str, report: Report | None) -> DataError:
+    """Return the error for a run that has no results yet, with how to go on with it."""
+    command = _command_of(Path(run))
+    goes_on = f"; go on with: a2 {command} --resume {run}" if command else ""
+    return DataError(f"{flag} {run}: not finished ({report.status if report else 'no report.json'}){goes_on}")
+
+
 def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     """Return the run that is meant by a folder: itself if it has a network, else the best one inside it.
 
@@ -84,15 +95,14 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     finished, or has no best run, or that one's folder is gone, or its report has other accuracies than its runs' own.
     """
     folder, itself = Path(run), ChosenRun(run, run, "")
-    command = next((name for name in (*TRAINING, *OF_TRIALS) if storage.is_run(folder, name)), "")
+    command = _command_of(folder)
     if not command or (folder / "model").is_dir():
         return itself
     report = read_report(folder)
     if report is None or report.status != "done":
         if command in TRAINING and not any((folder / inner).is_dir() for inner in ("seeds", "folds")):
             return itself
-        status = report.status if report else "no report.json"
-        raise DataError(f"{flag} {run}: not finished ({status}); go on with: a2 {command} --resume {run}")
+        raise not_finished(flag, run, report)
     results = report.results
     if isinstance(results, TrainingResults) and (several or len(results.runs) == 1):
         return itself

@@ -13,7 +13,9 @@ class RunOptions:
         (), "Settings from a preset's name or a YAML file; repeatable, later ones win.", short="-p", repeatable=True
     )
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
-    resume: str | None = setting(None, "Resume an interrupted run, given its directory.")
+    resume: str | None = setting(
+        None, "Resume an interrupted run, given its directory; a finished one is measured again and checked for edits."
+    )
     jobs: CountOrOff = setting(
         0, "Runs of --seeds or --folds in parallel, which changes no result; 0 takes as many as keep every core busy."
     )
@@ -41,7 +43,9 @@ class TrialOptions:
     cluster: str | None = setting(None, "Address of the dask scheduler or the ray cluster.")
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
     resume: str | None = setting(
-        None, "Resume a run, given its directory; with other flags, only the trials that it lacks are run."
+        None,
+        "Resume a run, given its directory; with other flags, only the trials that it lacks are run. A finished one is "
+        "checked for edits.",
     )
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     json: bool = setting(False, "Print the report as one JSON document.")

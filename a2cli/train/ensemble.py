@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from a2cli.errors import DataError
 from a2cli.models.zoo import ModelCard
-from a2cli.reports.best import choose, no_network
+from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.reports.training_results import TrainingResults
 from a2cli.runs.directory import Run
 from a2cli.training.loop import logits_of
@@ -67,7 +67,7 @@ def find_ensemble(folder: str, device: torch.device) -> Ensemble:
     root = Path(choose("--run", folder, several=True).folder)
     report = Run.open(root).read_report()
     if report is None or report.status != "done":
-        raise DataError(f"--run {folder}: not finished ({report.status if report else 'no report.json'})")
+        raise not_finished("--run", folder, report)
     if (root / "model").is_dir():
         folders = [root]
     elif isinstance(report.results, TrainingResults):

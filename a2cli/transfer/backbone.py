@@ -22,7 +22,7 @@ from a2cli.models.transfer import Transfer
 from a2cli.models.weights import Weights, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
-from a2cli.reports.best import choose, no_network
+from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
@@ -155,7 +155,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
     report = run.read_report()
     if not (run.folder / "model").is_dir():
         if report is None or report.status != "done":
-            raise DataError(f"{flag}: not finished ({report.status if report else 'no report.json'})")
+            raise not_finished("--run", folder, report)
         raise no_network("--run", folder, report)
     model, card = run.load_model()
     if pictures.image_size not in {None, card.image_size}:

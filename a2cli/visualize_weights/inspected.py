@@ -85,6 +85,7 @@ class InspectedNetwork:
     fit: str
     baseline: tuple[float, ...]
     weights: str
+    pretrained: bool  # or its own: false of what stands on a backbone with random weights
     source: str = "none"
     value_range: tuple[float, float] | None = None
     notes: Sequence[str] = ()
@@ -179,6 +180,7 @@ def _trained(
         fit=card.fit,
         baseline=card.mean,
         weights=f"of {card.trunk.backbone}: {card.trunk.weights}" if card.trunk else "trained",
+        pretrained=card.trunk is None or card.trunk.pretrained,
         source=target.source,
         value_range=card.value_range,
         notes=target.notes,
@@ -238,6 +240,7 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
         fit=card.fit,
         baseline=card.mean,
         weights=card.weights,
+        pretrained=card.pretrained,
         notes=backbone.notes,
     )
     if settings.show == ("filters",):  # which no image excites: reading a set can take minutes

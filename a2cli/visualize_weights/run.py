@@ -60,7 +60,7 @@ def visualize_weights(
         view = replace(view, device=str(device), threads=torch.get_num_threads())
         settings = replace(settings, view=view)
         networks = find_viewed(view, runs, device, reporter)
-        notes = [NOT_PRETRAINED] if any(viewed.weights == "none" for viewed in networks) else []
+        notes = [] if all(viewed.pretrained for viewed in networks) else [NOT_PRETRAINED]
         run.stamp = notes[0] if notes else ""
         for viewed in networks:
             _check(viewed, settings)
@@ -181,6 +181,8 @@ def film_of(viewed: InspectedNetwork) -> list[tuple[Frame, Tensor]]:
         return []
     weights[_training(run).kept_epoch] = viewed.layers[viewed.first].weight.cpu()
     first = weights[min(weights)]
+    if all(weight.equal(first) for weight in weights.values()):  # frozen in every stage
+        return []
     return [
         (Frame(epoch, float((weight - first).norm() / first.norm())), weight)
         for epoch, weight in sorted(weights.items())
