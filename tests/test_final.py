@@ -187,6 +187,20 @@ def test_a_report_that_is_gone_took_the_count_with_it(a2: A2, tmp_path: Path) ->
     words = "out/report.json is gone, and with it how often the test images were read"
     assert ended.status == 0 and f"warning: {words}\n" in ended.err
     assert words in json.loads((tmp_path / "out/report.json").read_text())["warnings"]
+    assert a2("train-cnn", "--resume", "out", "--final", "--quiet").status == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["test_reads"] == 1 and report["warnings"].count(words) == 1
+
+
+def test_a_test_that_only_some_seeds_read_is_no_result_of_all(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--seeds", "2", "--jobs", "1", "--final", "--out", "out").status == 0
+    (tmp_path / "out/report.json").unlink()
+    (tmp_path / "out/seeds/1/report.json").unlink()
+    assert a2("train-cnn", "--resume", "out", "--jobs", "1", "--quiet").status == 0
+    verdict = json.loads((tmp_path / "out/report.json").read_text())["results"]["verdict"]
+    assert "Only 1 of 2 runs read the sealed test images: --final reads them." in verdict
+    assert "Accuracy on the sealed" not in verdict
 
 
 def test_a_finished_stage_is_not_trained_again_for_the_test(a2: A2, tmp_path: Path) -> None:

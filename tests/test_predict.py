@@ -321,8 +321,8 @@ def as_of(folder: Path, command: str, **config: Any) -> None:
 GOES_ON = "; go on with: a2 train-cnn --resume run"
 RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no run": (lambda r: (r / "config.yaml").unlink(), "--run run: not a run directory"),
-    "no report": (lambda r: (r / "report.json").unlink(), f"--run run: not finished (no report.json){GOES_ON}"),
-    "under way": (lambda r: edit(r / "report.json", '"done"', '"running"'), f"--run run: not finished (running){GOES_ON}"),
+    "no report": (lambda r: (r / "report.json").unlink(), f"not finished (no report.json){GOES_ON}"),
+    "under way": (lambda r: edit(r / "report.json", '"done"', '"running"'), f"not finished (running){GOES_ON}"),
     "no model": (lambda r: shutil.rmtree(r / "model"), "run/model/model.json: not there"),
     "damaged": (lambda r: flip(r / "model/model.safetensors"), "damaged"),
     "a probe": (lambda r: as_of(r, "probe-invariance", run=["runs/a"]), "name the one it looked at, runs/a"),

@@ -82,7 +82,8 @@ def test_what_is_done_is_not_trained_again(a2: A2, data: Path) -> None:
     a2("train-cnn", "--resume", folder, "--jobs", "2", "--quiet").done(*gone)
     again = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
     assert [before[path] == again[path] for path in sorted(before)] == [True, False, False]
-    a2("train-cnn", "--resume", folder, "--jobs", "2", "--final", "--quiet").done()
+    a2("train-cnn", "--resume", folder, "--jobs", "2", "--final", "--quiet").done(*gone)
+    assert set(gone) <= set(report(folder)["warnings"])
     assert [report(folder / f"seeds/{seed}")["test_reads"] for seed in range(3)] == [1, 1, 1]
 
 

@@ -31,7 +31,7 @@ from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
 from a2cli.transfer.summary import draw_transfer
 
-REPORT_GONE = "{} is gone, and with it how often the test images were read"
+GONE = " is gone, and with it how often the test images were read"
 
 
 class TrainingTask(Protocol):
@@ -79,6 +79,7 @@ def train_network(
         training = replace(settings.training, device=str(device), threads=threads)
         settings = replace(settings, training=training)
         alone_in = split_into_runs(settings)
+        warnings = list(dict.fromkeys([*warnings, *_said_to_be_gone(run.folder, alone_in)]))
         task = task_for(settings, warnings, reporter)
         for warning in task.warnings:
             reporter.warn(warning)
@@ -97,10 +98,10 @@ def train_network(
                 flag = "--final" if final else "--test-curve"
                 raise SettingsError(f"{flag}: {task.source} has no test images; {advice}")
         if has_test and (lost := _without_report(run.folder, alone_in)):
-            warnings = [*warnings, *(REPORT_GONE.format(report) for report in lost)]
+            warnings = [*warnings, *(f"{report}{GONE}" for report in lost)]
             task = task_for(settings, warnings, reporter)
             for report in lost:
-                reporter.warn(REPORT_GONE.format(report))
+                reporter.warn(f"{report}{GONE}")
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, task.packed.fingerprint)
@@ -127,6 +128,12 @@ def _measure_again(
         reporter.phase(f"measuring again what is trained ({counted(len(done), 'network')})", "evaluating")
     for run, alone in done:
         check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *task.expected(alone)), reporter)
+
+
+def _said_to_be_gone(folder: Path, runs: Iterable[str]) -> list[str]:
+    """Return the warnings of reports on one that was gone: a report that is written anew must not lose them."""
+    reports = [report for name in (".", *runs) if (report := Run(folder / name).read_report())]
+    return [warning for report in reports for warning in report.warnings if warning.endswith(GONE)]
 
 
 def _without_report(folder: Path, runs: Iterable[str]) -> list[Path]:

@@ -59,7 +59,12 @@ def training_verdict(
             f"The learning rate fell below a thousandth of its largest value, so the last {idle} of {first.epochs} "
             f"epochs hardly moved the weights{least}."
         )
-    if sealed := test or first.test:
+    tested = sum(run.test is not None for run in runs)
+    if 0 < tested < len(runs):
+        sentences.append(
+            f"Only {tested} of {counted(len(runs), 'run')} read the sealed test images: --final reads them."
+        )
+    elif sealed := test or first.test:
         sentences.append(f"Accuracy on the sealed test images: {measured(sealed, repeated)}.")
     if val and data:
         sentences += on_same_images(data, repeated, tested=test is not None)
