@@ -511,7 +511,7 @@ PIECES = {
     "tuned": {"head (1 of 2): stage head: learning head; frozen conv1 to conv2 (2,832 weights)": 6,
               "head (1 of 2)": 5, "features.3+ (2 of 2)": 5, "reading the sealed test images": 1},
     "compared": {"checking the trials' settings on the data": 3},
-    "ablated": {"checking the trials' settings on the data": 3},
+    "ablated": {"checking the trials' settings on the data": 7},
     "probed": {"cnn (1 of 2): probing cnn": 1, "seeds (2 of 2), network 2 (2 of 2): probing seeds": 1},
     "viewed": {"finding what excites conv1 of cnn": 1, "ascending to conv1 of cnn": 2,
                "holding cnn against 4 re-initialised networks": 4,

@@ -34,7 +34,7 @@ def strongest(
     for images, _ in batches:
         for name, maps in part(images).items():
             width[name] = maps.shape[3]
-            value, place = maps[:, layers[name]].float().cpu().flatten(2).max(dim=2)
+            value, place = maps.float().cpu()[:, layers[name]].flatten(2).max(dim=2)
             values[name].append(value)
             places[name].append(place)
     answers = {}
