@@ -14,6 +14,7 @@ from pathlib import Path
 from a2cli.text import printable
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
+SAY_WHERE = "say where it lies now with --data"
 
 INSTALLED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "annotated_types": "annotated-types"}
 NOT_ON_MPS = ("not currently implemented for the MPS", "doesn't support float64", "not supported on MPS")

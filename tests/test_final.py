@@ -1,6 +1,7 @@
 """How often the test images were read: a `--final` that is killed and goes on counts once, whatever it trains."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,25 @@ def test_a_test_that_only_some_seeds_read_is_no_result_of_all(a2: A2, tmp_path: 
     verdict = json.loads((tmp_path / "out/report.json").read_text())["results"]["verdict"]
     assert "Only 1 of 2 runs read the sealed test images: --final reads them." in verdict
     assert "Accuracy on the sealed" not in verdict
+
+
+@pytest.mark.slow
+def test_data_that_lies_elsewhere_now(a2: A2, tmp_path: Path) -> None:
+    """A grader has it in another folder: the run keeps its name for it, and is held to its fingerprint."""
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--seeds", "2", "--jobs", "1", "--out", "out").status == 0
+    reports = [tmp_path / "out/report.json", *(tmp_path / "out").glob("seeds/*/report.json")]
+    before = [path.read_bytes() for path in reports]
+    shutil.move(tmp_path / "set", tmp_path / "given")
+    resumed = ["train-cnn", "--resume", "out", "--quiet"]
+    a2(*resumed).refused(3, "named 'set'", "or say where it lies now with --data")
+    assert a2(*resumed, "--data", "given").status == 0
+    assert [path.read_bytes() for path in reports] == before
+    assert a2(*resumed, "--data", "given", "--final", "--jobs", "2").status == 0
+    report = json.loads(reports[0].read_text())
+    assert (report["config"]["data"], report["data"]["source"], report["test_reads"]) == ("set", "set", 1)
+    next((tmp_path / "given").glob("*/*")).unlink()
+    a2(*resumed, "--data", "given").refused(3, "trained on other data")
 
 
 def test_a_finished_stage_is_not_trained_again_for_the_test(a2: A2, tmp_path: Path) -> None:

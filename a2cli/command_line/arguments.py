@@ -4,13 +4,14 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from a2cli import storage
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
-from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, SettingsError
+from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
 from a2cli.reports.report import Report
 from a2cli.settings.conflicts import idle_in_split, split_in_words
 from a2cli.settings.declare import declared, flat, shown
@@ -47,7 +48,10 @@ def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report
 
 
 def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
-    """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error."""
+    """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error.
+
+    But for images that lie elsewhere now: the run keeps what it calls them, and they are held to its fingerprint.
+    """
     if chosen.resume is None:
         return resolve(settings, command, chosen.preset, flags)
     if chosen.out is not None:
@@ -60,7 +64,11 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     asked = resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)
     for name, source in asked.sources.items():
-        if source != "default" and now[name] != then[name]:
+        if source == "default" or now[name] == then[name]:
+            continue
+        if source == "--data" and hasattr(saved.settings, "dataset"):
+            saved = replace(saved, moved={then[name]: now[name]})
+        else:
             raise SettingsError(
                 f"--resume {chosen.resume}: {name} is {shown(then[name])} in the run, "
                 f"{shown(now[name])} by {source}; leave it out, or start a new run"
@@ -196,8 +204,9 @@ def resumable(run: "Run", show: ConsoleReporter, command: str, flags: str = "") 
             console.note(f"interrupted; go on with: a2 {command} --resume {_quoted(str(run.folder))}{flags}")
         raise
     except MissingDataError as error:
-        if (run.folder / "config.yaml").exists() and not Path(error.data).is_absolute():
-            raise DataError(f"{error}; {FROM_WHERE_IT_BEGAN}") from None
-        raise
+        if not (run.folder / "config.yaml").exists():
+            raise
+        ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute()) + [SAY_WHERE] * (command in TRAINING)
+        raise DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; ")) from None
     finally:
         run.discard()

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from a2cli.errors import DataError
 from a2cli.text import printable
 
+MOVED: dict[str, str] = {}  # where the data of a resumed run lies now, by what its settings call it
 IMAGE_ENDINGS = {
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".bmp", ".dib", ".gif",
     ".tif", ".tiff", ".webp", ".avif",
@@ -44,6 +46,16 @@ UNDERSTOOD = "train, val and test (or training, valid, validation, dev, eval, te
 SHOWN = 6
 BUILT_IN = ("atelier", "portraits")
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10", "Flowers102", "OxfordIIITPet")
+
+
+@contextmanager
+def relocated(moved: Mapping[str, str]) -> Iterator[None]:
+    """Read data from elsewhere, by what a run's settings call it: those stay, and so does all that is compared."""
+    MOVED.update(moved)
+    try:
+        yield
+    finally:
+        MOVED.clear()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from a2cli.data.folders import list_folder
-from a2cli.data.listing import BUILT_IN, TORCHVISION, Listing, passed_over_in_words
+from a2cli.data.listing import BUILT_IN, MOVED, TORCHVISION, Listing, passed_over_in_words
 from a2cli.data.manifests import list_manifest, split_column
 from a2cli.errors import DataError, MissingDataError, missing
 from a2cli.formats import counted
@@ -24,6 +24,7 @@ def plan_data(data: str | None, features: str | None = None) -> tuple[list[str],
     Only folders and manifests, which are listed at once, have lines. The parts are None where only reading would tell;
     with `features` they are that file's. Raises DataError as reading them would.
     """
+    data = MOVED.get(data or "", data)
     path = Path(data or "")
     of_file = _of_features(Path(features)) if features else None
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from a2cli.data.arrays import read_arrays
@@ -9,7 +10,7 @@ from a2cli.data.decode import Decoded, read_image
 from a2cli.data.download_progress import told_to
 from a2cli.data.folders import list_folder
 from a2cli.data.items import Items, Source, items_of
-from a2cli.data.listing import BUILT_IN, TORCHVISION, Listing
+from a2cli.data.listing import BUILT_IN, MOVED, TORCHVISION, Listing
 from a2cli.data.manifests import list_manifest
 from a2cli.errors import DataError, MissingDataError, missing, nearest
 from a2cli.progress import ProgressReporter
@@ -23,9 +24,11 @@ OWN_FOLDER = "a folder of yours has the name of a known set, and is used:"
 def find_source(data: str, reporter: ProgressReporter | None = None, errors: list[str] | None = None) -> Source:
     """Return the source that `--data` names; one's own folder before any set of that name.
 
-    With `errors`, class folders without an image are added to it rather than raised. Raises DataError where there is
-    none, or its layout is not one of labelled images.
+    A resumed run's may lie elsewhere now (`MOVED`). With `errors`, class folders without an image are added to it
+    rather than raised. Raises DataError where there is none, or its layout is not one of labelled images.
     """
+    if data in MOVED:
+        return replace(find_source(MOVED[data], reporter, errors), label=printable(data))
     if not data:
         raise DataError("--data: expected a folder, a file or a data set's name, got nothing")
     if reporter:

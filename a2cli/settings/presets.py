@@ -5,7 +5,7 @@ Precedence, last wins: the default, the presets in their order, the flags.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -25,10 +25,14 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Resolved(Generic[S]):
-    """A command's settings, and for each by name where its value came from."""
+    """A command's settings, and for each by name where its value came from.
+
+    `moved` is what a resumed run calls its data, with where that lies now.
+    """
 
     settings: S
     sources: Mapping[str, str]
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     def by_flag(self, name: str) -> bool:
         return self.sources[name].startswith("--")

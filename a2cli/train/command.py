@@ -14,6 +14,7 @@ from a2cli.command_line.arguments import (
 )
 from a2cli.command_line.chosen_runs import chosen_backbone
 from a2cli.console.progress import ConsoleReporter
+from a2cli.data.listing import relocated
 from a2cli.errors import SettingsError
 from a2cli.settings.kinds import split_into_runs
 from a2cli.settings.presets import Resolved
@@ -39,6 +40,11 @@ def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
 
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
     resolved = _resolve(command, chosen, flags)
+    with relocated(resolved.moved):
+        _train_resolved(command, chosen, resolved)
+
+
+def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -> None:
     warnings = check_training(resolved)
     if chosen.jobs and len(split_into_runs(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")

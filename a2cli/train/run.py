@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import SettingsError, naming
@@ -163,9 +164,16 @@ def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressR
 
 
 def _train_part(
-    alone: AnyTraining, folder: Path, name: str, warnings: Sequence[str], auto: str, final: bool
+    alone: AnyTraining,
+    folder: Path,
+    name: str,
+    warnings: Sequence[str],
+    auto: str,
+    final: bool,
+    moved: Mapping[str, str],
 ) -> tuple[str, list[str]]:
     """Train one of several seeds or folds in a process of its own; return its folder's name and what it warned of."""
+    MOVED.update(moved)
     reporter = WarningCollector()
     set_up(alone.training.device, alone.training.threads, auto)
     with naming(title_of(alone)):
@@ -202,7 +210,7 @@ def _several(
     jobs = min(jobs, len(left))
     if jobs > 1:
         auto = str(environment(device).get("threads_chosen_by", "")).removeprefix("auto: ")
-        calls = [(alone, run.folder, name, warnings, auto, reading[name]) for name, alone in left.items()]
+        calls = [(alone, run.folder, name, warnings, auto, reading[name], dict(MOVED)) for name, alone in left.items()]
         reporter.phase(f"{counted(len(left), 'run')}, {jobs} side by side", "training")
         train_side_by_side(_train_part, calls, left, run.folder, jobs, reporter)
         reading = dict.fromkeys(reading, False)
