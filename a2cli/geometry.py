@@ -60,7 +60,7 @@ def stages(network: NetworkSettings, image_size: int) -> list[Stage]:
     paddings = per_layer(network.padding, count, "--padding")
     pool_sizes = per_layer(network.pool_size, count, "--pool-size")
     pool_strides = per_layer(network.pool_stride, count, "--pool-stride")
-    found: list[Stage] = []
+    maps: list[Stage] = []
     size, field, jump = image_size, 1, 1
     for i, channels in enumerate(network.channels):
         layers = [(f"conv{i + 1}", kernels[i], strides[i], paddings[i])]
@@ -69,16 +69,16 @@ def stages(network: NetworkSettings, image_size: int) -> list[Stage]:
         for name, kernel, stride, padding in layers:
             before, size = size, (size + 2 * padding - kernel) // stride + 1
             if before + 2 * padding < kernel:
-                raise SettingsError(_shrunk(image_size, found, name, kernel, before, padding))
+                raise SettingsError(_shrunk(image_size, maps, name, kernel, before, padding))
             if channels * max(size, before + 2 * padding) ** 2 > MOST:
                 raise SettingsError(
                     f"{name} would make a map of {channels}x{size}x{size} values; use smaller --channels or --padding"
                 )
             field, jump = field + (kernel - 1) * jump, jump * stride
-            found.append(Stage(name, kernel, stride, padding, channels, size, field, jump))
+            maps.append(Stage(name, kernel, stride, padding, channels, size, field, jump))
     if network.shortcuts:
-        _check_shortcuts(network, found)
-    return found
+        _check_shortcuts(network, maps)
+    return maps
 
 
 def pairs(maps: Sequence[Stage]) -> list[tuple[Stage, Stage, Stage]]:
@@ -183,8 +183,8 @@ def check_norm(network: NetworkSettings, image_size: int, smallest_batch: int) -
                 raise SettingsError(f"--norm group: {stage.name} leaves one value a group; use more --channels")
 
 
-def _shrunk(image_size: int, found: list[Stage], name: str, kernel: int, size: int, padding: int) -> str:
-    sizes = [f"image {image_size}", *(f"{stage.name} {stage.size}" for stage in found)]
+def _shrunk(image_size: int, before: list[Stage], name: str, kernel: int, size: int, padding: int) -> str:
+    sizes = [f"image {image_size}", *(f"{stage.name} {stage.size}" for stage in before)]
     padded = f" (padded to {size + 2 * padding})" if padding else ""
     return (
         f"the map shrinks to nothing at {name}: its {kernel}x{kernel} window does not fit a {size}x{size} map{padded}: "
@@ -199,12 +199,12 @@ def dropout_places(network: NetworkSettings) -> dict[str, float]:
     """
     convs = [f"conv{i + 1}" for i in range(len(network.channels))]
     hiddens = [f"hidden{i + 1}" for i in range(len(network.hidden))]
-    known = {"all": convs + hiddens, "conv": convs, "hidden": hiddens, **{name: [name] for name in convs + hiddens}}
+    names_of = {"all": convs + hiddens, "conv": convs, "hidden": hiddens, **{name: [name] for name in convs + hiddens}}
     chosen: list[str] = []
     for word in network.dropout_at:
-        if word not in known:
-            raise SettingsError(f"--dropout-at: expected names out of {', '.join(known)}, got {word!r}")
-        chosen += [name for name in known[word] if name not in chosen]
+        if word not in names_of:
+            raise SettingsError(f"--dropout-at: expected names out of {', '.join(names_of)}, got {word!r}")
+        chosen += [name for name in names_of[word] if name not in chosen]
     chosen = [name for name in convs + hiddens if name in chosen]
     if not chosen and any(network.dropout):
         raise SettingsError(f"--dropout-at {','.join(network.dropout_at)}: the network has no such layer to drop out")

@@ -113,8 +113,8 @@ MISTAKES = [
             "axes.plot(-100 * pair.difference,"),
     Mistake("probes: validation under the test's title", "transfer/figures.py",
             "_scores_of(scores, answer, random), part, aside", '_scores_of(scores, answer, random), "val", aside'),
-    Mistake("depth: rows drawn as columns", "receptive_field/figures.py", "axes.plot(known, fields[:, axis], style",
-            "axes.plot(known, fields[:, 1 - axis], style"),
+    Mistake("depth: rows drawn as columns", "receptive_field/figures.py", "axes.plot(derived, fields[:, axis], style",
+            "axes.plot(derived, fields[:, 1 - axis], style"),
     # CSV files
     Mistake("comparison's curves.csv: validation under training", "compare_optimizers/draw.py",
             'log.train_accuracy, log.val_accuracy,', 'log.val_accuracy, log.train_accuracy,'),

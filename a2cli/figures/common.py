@@ -144,7 +144,7 @@ def legend_beside(axes: Axes) -> None:
 def legend_above(figure: Figure, handles: Sequence[Artist], top: float, left: float = MARGIN) -> None:
     """Put a legend so many inches below the figure's top, in as many rows as `legend_height` says."""
     width, height = figure.get_size_inches()
-    columns = _legend_columns(width - left, [str(one.get_label()) for one in handles])
+    columns = _legend_columns(width - left, [str(handle.get_label()) for handle in handles])
     figure.legend(handles=handles, frameon=False, fontsize=8, ncols=columns, loc="upper left", borderaxespad=0,
                   borderpad=0.2, bbox_to_anchor=(left / width, 1 - top / height))  # fmt: skip
 

@@ -68,7 +68,7 @@ def friendly_names(graph: fx.GraphModule) -> dict[str, tuple[str, str]]:
 
     Only a network that is a plain chain, as AlexNet and VGG, can be counted through; of others nothing is returned.
     """
-    found: dict[str, list[str]] = {}
+    first_and_last: dict[str, list[str]] = {}
     modules, count, last = dict(graph.named_modules()), 0, ""
     for node in graph.graph.nodes:
         if len(node.users) > 1:
@@ -77,12 +77,12 @@ def friendly_names(graph: fx.GraphModule) -> dict[str, tuple[str, str]]:
         if isinstance(module, nn.Conv2d | nn.Linear):
             count += 1
             last = f"{'conv' if isinstance(module, nn.Conv2d) else 'fc'}{count}"
-            found[last] = [name_of(node), name_of(node)]
+            first_and_last[last] = [name_of(node), name_of(node)]
         elif last and (isinstance(module, NORMS) or is_activation(node, modules)):
-            found[last][1] = name_of(node)
+            first_and_last[last][1] = name_of(node)
         elif isinstance(module, POOLING) and last:
-            found[f"pool{last[4:]}"] = [name_of(node), name_of(node)]
-    return {name: (before, after) for name, (before, after) in found.items()}
+            first_and_last[f"pool{last[4:]}"] = [name_of(node), name_of(node)]
+    return {name: (before, after) for name, (before, after) in first_and_last.items()}
 
 
 def is_activation(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
@@ -152,19 +152,19 @@ def truncate(graph: fx.GraphModule, names: Sequence[str]) -> fx.GraphModule:
     ReLU in place, writes into it or into a view of it.
     """
     part, wanted = fx.Graph(), set(names)
-    kept: dict[fx.Node, fx.Node] = {}
+    copies: dict[fx.Node, fx.Node] = {}
     nodes, all_nodes = nodes_of(graph), list(graph.graph.nodes)
     last = max(all_nodes.index(nodes[name]) for name in names)
     in_place, given = any_in_place(graph), dict[str, fx.Node]()
     for i, node in enumerate(all_nodes[: last + 1]):
-        kept[node] = part.node_copy(node, lambda one: kept[one])
+        copies[node] = part.node_copy(node, lambda original: copies[original])
         if (name := name_of(node)) in wanted:
-            given[name] = part.call_function(snapshot, (kept[node],)) if in_place and i < last else kept[node]
+            given[name] = part.call_function(snapshot, (copies[node],)) if in_place and i < last else copies[node]
     part.output(given)
-    found = fx.GraphModule(graph, part)
-    found.graph.eliminate_dead_code(partial(is_needed, modules=dict(found.named_modules())))
-    found.recompile()
-    return found
+    truncated = fx.GraphModule(graph, part)
+    truncated.graph.eliminate_dead_code(partial(is_needed, modules=dict(truncated.named_modules())))
+    truncated.recompile()
+    return truncated
 
 
 def tail(graph: fx.GraphModule, name: str) -> fx.GraphModule:
@@ -175,9 +175,9 @@ def tail(graph: fx.GraphModule, name: str) -> fx.GraphModule:
     part, cut = fx.Graph(), nodes_of(graph)[name]
     nodes = list(graph.graph.nodes)
     given = part.placeholder("activations")
-    kept = {cut: part.call_function(snapshot, (given,)) if any_in_place(graph) else given}
+    copies = {cut: part.call_function(snapshot, (given,)) if any_in_place(graph) else given}
     for node in nodes[nodes.index(cut) + 1 :]:
-        kept[node] = part.node_copy(node, lambda one: kept[one])
+        copies[node] = part.node_copy(node, lambda original: copies[original])
     return fx.GraphModule(graph, part)
 
 
@@ -186,18 +186,18 @@ def cuts(graph: fx.GraphModule) -> list[str]:
     nodes = list(graph.graph.nodes)
     place = {node: i for i, node in enumerate(nodes)}
     reach = [max((place[user] for user in node.users), default=i) for i, node in enumerate(nodes)]
-    found, furthest = [], 0
+    places, furthest = [], 0
     for i, node in enumerate(nodes):
         if furthest <= i and node.op not in {"placeholder", "output", "get_attr"}:
-            found.append(name_of(node))
+            places.append(name_of(node))
         furthest = max(furthest, reach[i])
-    return found
+    return places
 
 
 def parameters_of(graph: fx.GraphModule) -> list[str]:
     """Return the names of all tensors that a part of a network computes with, its batch statistics among them."""
     used = {str(node.target) for node in graph.graph.nodes if node.op in {"call_module", "get_attr"}}
-    return [name for name in graph.state_dict() if any(name == one or name.startswith(f"{one}.") for one in used)]
+    return [name for name in graph.state_dict() if any(name == user or name.startswith(f"{user}.") for user in used)]
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

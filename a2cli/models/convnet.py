@@ -36,10 +36,10 @@ class ConvNet(nn.Sequential):
     """Layers in a row, but for `statistics`: those are of the image, and join what its maps came down to."""
 
     def forward(self, images: Tensor) -> Tensor:
-        found = images
+        values = images
         for name, layer in self.named_children():
-            found = torch.cat((found, layer(images)), dim=1) if name == "statistics" else layer(found)
-        return found
+            values = torch.cat((values, layer(images)), dim=1) if name == "statistics" else layer(values)
+        return values
 
 
 def build_convnet(

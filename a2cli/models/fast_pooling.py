@@ -25,13 +25,13 @@ class WindowMax(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         if not self._takes(maps):
-            found: Tensor = self.pool(maps)
-            return found
+            pooled: Tensor = self.pool(maps)
+            return pooled
         for dim in (2, 3):
             reach = (maps.shape[dim] - self.kernel) // self.stride * self.stride + 1
             steps = [maps.narrow(dim, i, reach) for i in range(self.kernel)]
-            one = (slice(None),) * dim + (slice(None, None, self.stride),)
-            maps = reduce(torch.maximum, [step[one] for step in steps])
+            every_step = (slice(None),) * dim + (slice(None, None, self.stride),)
+            maps = reduce(torch.maximum, [step[every_step] for step in steps])
         return maps.contiguous()
 
     def _takes(self, maps: Tensor) -> bool:
@@ -48,8 +48,8 @@ def has_bf16() -> bool:
 
 def speed_up(body: fx.GraphModule) -> fx.GraphModule:
     """Return a part of a network whose pooling is quicker, and changes no bit."""
-    found = fx.GraphModule(body, body.graph)  # places of its own for the same modules
+    fast = fx.GraphModule(body, body.graph)  # places of its own for the same modules
     for name, module in list(body.named_modules()):
         if type(module) is nn.MaxPool2d and not module.return_indices:
-            found.set_submodule(name, WindowMax(module))
-    return found.eval()
+            fast.set_submodule(name, WindowMax(module))
+    return fast.eval()

@@ -86,9 +86,9 @@ def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
     if not inside:
         parts = [name.split(".") for name in nodes]
         blocks = dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part)))
-        known = [*friendly, *blocks, *nodes]
+        names = [*friendly, *blocks, *nodes]
         some = ", ".join(friendly or dict.fromkeys(part[0] for part in parts))
-        raise SettingsError(f"--stages: no layer {layer!r} below the head{nearest(layer, known)} (there are {some})")
+        raise SettingsError(f"--stages: no layer {layer!r} below the head{nearest(layer, names)} (there are {some})")
     before = [name for name in cuts(graph) if nodes.index(name) < inside[0]]
     if not before:
         return None
@@ -107,26 +107,26 @@ def layers_of(graph: fx.GraphModule) -> Iterator[tuple[str, dict[str, nn.Paramet
     for node in graph.graph.nodes:
         target = str(node.target)
         if node.op == "call_module":
-            found = {f"{target}.{name}": p for name, p in modules[target].named_parameters()}
+            parameters = {f"{target}.{name}": p for name, p in modules[target].named_parameters()}
         elif node.op == "get_attr" and isinstance(p := _attribute(graph, target), nn.Parameter):
-            found = {target: p}
+            parameters = {target: p}
         else:
             continue
-        if found and weights and not isinstance(modules.get(target), ALL_NORMS):
+        if parameters and weights and not isinstance(modules.get(target), ALL_NORMS):
             yield friendly.get(layer, layer), weights
             weights = {}
-        if found and not weights:
+        if parameters and not weights:
             layer = target
-        weights |= found
+        weights |= parameters
     if weights:
         yield friendly.get(layer, layer), weights
 
 
 def _attribute(graph: fx.GraphModule, target: str) -> object:
-    found: object = graph
+    value: object = graph
     for name in target.split("."):
-        found = getattr(found, name)
-    return found
+        value = getattr(value, name)
+    return value
 
 
 def behind_cut(whole: Transfer, cut: str, *, cached: bool = False) -> nn.Module:

@@ -57,9 +57,9 @@ def build_torchvision(
     """
     from torchvision import models
 
-    known = models.list_models(module=models)
-    if name not in known:
-        raise SettingsError(f"{flag}: torchvision has no classifier {name!r}{nearest(name, known)}")
+    classifiers = models.list_models(module=models)
+    if name not in classifiers:
+        raise SettingsError(f"{flag}: torchvision has no classifier {name!r}{nearest(name, classifiers)}")
     options: dict[str, Any] = {}
     if name in INPUT_TRANSFORMING:
         options = {"init_weights": False, "transform_input": transform_input}  # drawing theirs takes a minute
@@ -105,12 +105,12 @@ def preprocessing(name: str, weights: str, image_size: int | None = None) -> Pre
 
     Of a file those of the weights that torchvision names alike, else of the first.
     """
-    known = torchvision_weights(name)
-    by_name = {one.name.lower(): one for one in known} | {Path(one.url).name: one for one in known}
-    usual = known.DEFAULT if weights == "imagenet" else next(iter(known))
+    published = torchvision_weights(name)
+    by_name = {entry.name.lower(): entry for entry in published} | {Path(entry.url).name: entry for entry in published}
+    usual = published.DEFAULT if weights == "imagenet" else next(iter(published))
     wanted = by_name.get(weights.lower()) or by_name.get(Path(weights).name) or usual
-    found = wanted.transforms()
-    size = image_size or found.crop_size[0]
-    shorter = round(found.resize_size[0] * size / found.crop_size[0])
-    bicubic = "-bicubic" if found.interpolation.value == "bicubic" else ""
-    return Preprocessing(size, f"center-{shorter}{bicubic}", tuple(found.mean), tuple(found.std))
+    transforms = wanted.transforms()
+    size = image_size or transforms.crop_size[0]
+    shorter = round(transforms.resize_size[0] * size / transforms.crop_size[0])
+    bicubic = "-bicubic" if transforms.interpolation.value == "bicubic" else ""
+    return Preprocessing(size, f"center-{shorter}{bicubic}", tuple(transforms.mean), tuple(transforms.std))

@@ -54,19 +54,19 @@ def state_dicts(content: Any, where: str = "", depth: int = DEPTH) -> Iterator[t
         yield from state_dicts(content[key], f"{where}.{key}" if where else key, depth - 1)
 
 
-def fitted(model: nn.Module, found: Iterable[tuple[str, Tensors]], where: str) -> Fitted:
+def fitted(model: nn.Module, candidates: Iterable[tuple[str, Tensors]], where: str) -> Fitted:
     """Return the one of a file's state dicts that fits a network best, the first among equals, under its names.
 
     Raises DataError for values that are no weights: NaN, infinity, complex or quantized numbers.
     """
     state = model.state_dict()
-    choices = [(key, *renamed(tensors, state)) for key, tensors in found]
+    choices = [(key, *renamed(tensors, state)) for key, tensors in candidates]
     shapes = {name: value.shape for name, value in state.items()}
     counts = [sum(shapes.get(name) == value.shape for name, value in tensors.items()) for _, tensors, _ in choices]
     best = max(range(len(choices)), key=lambda i: (counts[i], len(choices[i][1]), -i))
     key, tensors, notes = choices[best]
     if others := [
-        one for (one, _, _), count in zip(choices, counts, strict=True) if one != key and count == counts[best]
+        equal for (equal, _, _), count in zip(choices, counts, strict=True) if equal != key and count == counts[best]
     ]:
         notes = [f"taken from {key!r}, not from {few(others)}", *notes]
     misfits = {name: _misfit(name, value, state) for name, value in tensors.items()}
@@ -112,7 +112,7 @@ def _prefix(names: Sequence[str], state: Tensors) -> str:
         counts.update(".".join([*parts[:i], ""]) for i in range(len(parts)) if ".".join(parts[i:]) in state)
     if not counts:
         return ""
-    prefix = max(counts, key=lambda one: (counts[one], -len(one)))
+    prefix = max(counts, key=lambda candidate: (counts[candidate], -len(candidate)))
     everywhere = all(name.startswith(prefix) for name in names)
     return prefix if everywhere or counts[prefix] > sum(not name.endswith(UNTRACKED) for name in state) / 2 else ""
 
@@ -149,7 +149,7 @@ def in_head(model: nn.Module, name: str, needed: Collection[str]) -> bool:
     """Return whether a name belongs to a head, or to what was put in its place, of which nothing is needed."""
     for head in heads_of(model):
         for place in (f"{head}.", f"{head.partition('.')[0]}."):
-            if name.startswith(place) and not any(one.startswith(place) for one in needed):
+            if name.startswith(place) and not any(weight.startswith(place) for weight in needed):
                 return True
     return False
 

@@ -46,8 +46,8 @@ class Statistics(nn.Module):
                 parts.append(color_histogram(colors))
             if "layout" in self.kinds:
                 parts.append(F.adaptive_avg_pool2d(colors, FIELDS).flatten(1))
-            found: Tensor = self.standardize(torch.cat(parts, dim=1))
-            return found
+            features: Tensor = self.standardize(torch.cat(parts, dim=1))
+            return features
 
     def _texture(self, colors: Tensor) -> Iterator[Tensor]:
         """Yield, octave by octave, the moments of the logarithm of each filter's modulus in each colour.

@@ -61,12 +61,12 @@ def find_weights(name: str, weights: str, reporter: ProgressReporter | None = No
     if weights == "none":
         return WeightsFile((), "none", "")
     reporter = reporter or NullReporter()
-    known = torchvision_weights(name)
-    by_name = {"imagenet": known.DEFAULT, **{one.name.lower(): one for one in known}}
+    published = torchvision_weights(name)
+    by_name = {"imagenet": published.DEFAULT, **{entry.name.lower(): entry for entry in published}}
     if weights.lower() in by_name and not Path(weights).exists():
         return _downloaded(by_name[weights.lower()], reporter)
     if not Path(weights).exists() and not Path(weights).suffix and Path(weights).name == weights:
-        choices = f"imagenet, {', '.join(one.name for one in known)}, a file, or none"
+        choices = f"imagenet, {', '.join(entry.name for entry in published)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
     return WeightsFile(read_weights(weights), weights, _digest(Path(weights), reporter))
 
@@ -75,9 +75,9 @@ def fit(model: nn.Module, file: WeightsFile) -> Weights:
     """Return a file's weights under the names of one of torchvision's networks; raises DataError for NaN in them."""
     if not file.state_dicts:
         return Weights(None, file.source, file.sha256)
-    found = fitted(model, file.state_dicts, f"--weights {file.source}")
-    notes = () if file.published else found.notes  # torchvision changes its own old names as well
-    return Weights(found.tensors, file.source, file.sha256, found.misfits, notes)
+    fitting = fitted(model, file.state_dicts, f"--weights {file.source}")
+    notes = () if file.published else fitting.notes  # torchvision changes its own old names as well
+    return Weights(fitting.tensors, file.source, file.sha256, fitting.misfits, notes)
 
 
 def patches_side(file: WeightsFile) -> int | None:
@@ -97,27 +97,27 @@ def torchvision_weights(name: str) -> Any:
     return get_model_weights(name)
 
 
-def _downloaded(found: Any, reporter: ProgressReporter) -> WeightsFile:
+def _downloaded(entry: Any, reporter: ProgressReporter) -> WeightsFile:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if not folder.is_absolute():  # torch's "~" of a user without a home
         folder = cache_folder() / "checkpoints"
-    file = folder / Path(found.url).name
+    file = folder / Path(entry.url).name
     try:
         if not file.is_file():
-            reporter.phase(f"fetching {found.url} into {folder} (once)", "downloading")
+            reporter.phase(f"fetching {entry.url} into {folder} (once)", "downloading")
             folder.mkdir(parents=True, exist_ok=True)
             with told_to(reporter, torch.hub):
-                torch.hub.download_url_to_file(found.url, str(file), _beginning(file))
+                torch.hub.download_url_to_file(entry.url, str(file), _beginning(file))
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         reason = " ".join(str(error).split())[:80]
         raise DataError(
-            f"--weights: {found.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have; "
+            f"--weights: {entry.url} cannot be fetched ({reason}); put that file into {folder}, or name one you have; "
             "TORCH_HOME moves that folder"
         ) from None
     digest = _digest(file, reporter)
     if not digest.startswith(_beginning(file)):
         raise DataError(f"--weights: {file} is damaged (SHA-256 {digest[:8]}, expected {_beginning(file)}); remove it")
-    return WeightsFile(read_weights(str(file)), f"{type(found).__name__}.{found.name}", digest, published=True)
+    return WeightsFile(read_weights(str(file)), f"{type(entry).__name__}.{entry.name}", digest, published=True)
 
 
 def _beginning(file: Path) -> str:
@@ -153,10 +153,10 @@ def read_weights(path: str) -> list[tuple[str, Tensors]]:
     except (SafetensorError, OSError, ValueError, EOFError, RuntimeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         raise DataError(f"--weights {path}: {what_it_is(path) or f'not a file of weights ({reason})'}") from None
-    found = list(state_dicts(content))
-    if not found:
+    dicts = list(state_dicts(content))
+    if not dicts:
         raise DataError(f"--weights {path}: expected tensors by name, got {type(content).__name__}")
-    return found
+    return dicts
 
 
 def fill(model: nn.Module, weights: Weights, needed: Iterable[str], *, partial: bool) -> list[str]:

@@ -76,7 +76,7 @@ def _settings(
     settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
     # The config.yaml of this command has no split, so the split is taken from the run, never from a preset.
     split = trained if stack.run is not None else TrainCnnSettings()
-    return settings, replace(split, dataset=replace(split.dataset, data=data)), [one for one in used if one.reason]
+    return settings, replace(split, dataset=replace(split.dataset, data=data)), [run for run in used if run.reason]
 
 
 def _trained(run: str) -> TrainCnnSettings:

@@ -21,28 +21,29 @@ def show_fields(report: Report, folder: Path | None) -> None:
     console = results_console()
     say = partial(console.print, sep="\n")
     say(*results.derivation)
-    known = results.image_size is not None
-    table = table_of("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * known)
+    has_image = results.image_size is not None
+    table = table_of("map", "k", "s", "p", "d", "size", "field", "jump", "centre", *["image", "padded"] * has_image)
     rows = []
-    for one in results.layers:
-        windows = [_by(*pair) if pair else "" for pair in (one.kernel_size, one.stride, one.padding, one.dilation)]
-        cells = [_by(*(one.size or one.size_formula or ("", ""))), one.status, "", ""]
-        if one.field and not one.jump:
-            cells[1] = f"{_by(*one.field)} measured"
-        elif one.field and one.jump and one.centre:
-            marks = "!" * bool(one.beyond_image) + "?" * one.misaligned
-            cells[1:] = [_by(*one.field) + marks, _by(*one.jump), _by(*one.centre)]
+    for layer in results.layers:
+        pairs = layer.kernel_size, layer.stride, layer.padding, layer.dilation
+        windows = [_by(*pair) if pair else "" for pair in pairs]
+        cells = [_by(*(layer.size or layer.size_formula or ("", ""))), layer.status, "", ""]
+        if layer.field and not layer.jump:
+            cells[1] = f"{_by(*layer.field)} measured"
+        elif layer.field and layer.jump and layer.centre:
+            marks = "!" * bool(layer.beyond_image) + "?" * layer.misaligned
+            cells[1:] = [_by(*layer.field) + marks, _by(*layer.jump), _by(*layer.centre)]
         shares = []
-        if one.size and one.share is not None and one.padded_units is not None:
-            shares = [in_percent(one.share), in_percent(one.padded_units / (one.size[0] * one.size[1]))]
-        rows.append([one.name, *windows, *cells, *(shares or [""] * 2 * known)])
+        if layer.size and layer.share is not None and layer.padded_units is not None:
+            shares = [in_percent(layer.share), in_percent(layer.padded_units / (layer.size[0] * layer.size[1]))]
+        rows.append([layer.name, *windows, *cells, *(shares or [""] * 2 * has_image)])
     add_layers(table, rows, console.width)
     console.print(table)
-    if known:
+    if has_image:
         say("image: the field's share of it; padded: the share of units that see padding.")
-    if any(one.beyond_image for one in results.layers):
+    if any(layer.beyond_image for layer in results.layers):
         say("!: larger than the image.")
-    if any(one.misaligned for one in results.layers):
+    if any(layer.misaligned for layer in results.layers):
         say("?: joins branches whose fields have different centres.")
     if results.cone:
         say("", *_drawn(results.cone))
@@ -54,13 +55,13 @@ def show_fields(report: Report, folder: Path | None) -> None:
             f"columns {unit.columns[0]} to {unit.columns[1]}; in the image rows {inside[0]}, columns {inside[1]}; "
             f"{counted(unit.pixels, 'pixel')}.",
         )
-    for i, seen in enumerate(results.pixel):
+    for i, row in enumerate(results.pixel):
         where = "no unit"
-        if seen.rows and seen.columns:
-            (top, bottom), (left, right) = seen.rows, seen.columns
-            many = f"{counted(seen.units, 'unit')}, rows {top} to {bottom}, columns {left} to {right}"
-            where = f"unit {top},{left}" if seen.units == 1 else many
-        say(*[""] * (i == 0), f"The pixel is seen in {seen.layer} by {where}.")
+        if row.rows and row.columns:
+            (top, bottom), (left, right) = row.rows, row.columns
+            many = f"{counted(row.units, 'unit')}, rows {top} to {bottom}, columns {left} to {right}"
+            where = f"unit {top},{left}" if row.units == 1 else many
+        say(*[""] * (i == 0), f"The pixel is seen in {row.layer} by {where}.")
     if results.effective:
         console.print(_effective(results.effective, console.width))
     say("", results.verdict)
@@ -68,16 +69,16 @@ def show_fields(report: Report, folder: Path | None) -> None:
         say_where(console, report, folder)
 
 
-def _effective(found: Sequence[EffectiveField], width: int) -> "Table":
+def _effective(fields: Sequence[EffectiveField], width: int) -> "Table":
     table = table_of("unit", "weights", "pixels", *(f"{share}% in" for share in ("50", "90", "99")), "deviation")
     rows = []
-    for one in found:
-        row, column = one.unit
+    for field in fields:
+        row, column = field.unit
         cells = ["no gradient", "", "", ""]
-        if one.shares and one.deviation:
-            cells = [*map(in_percent, one.shares.values()), ""]
-            cells[-1] = _by(*(float(f"{value:.3g}") for value in one.deviation))
-        rows.append([f"{one.layer},{row},{column}", one.weights, str(one.pixels), *cells])
+        if field.shares and field.deviation:
+            cells = [*map(in_percent, field.shares.values()), ""]
+            cells[-1] = _by(*(float(f"{value:.3g}") for value in field.deviation))
+        rows.append([f"{field.layer},{row},{column}", field.weights, str(field.pixels), *cells])
     add_layers(table, rows, width)
     return table
 
@@ -90,15 +91,15 @@ def _by(rows: object, columns: object) -> str:
 
 def _drawn(cone: Sequence[MapCone], width: int = 78) -> list[str]:
     """Return a line for each map, over the image's columns: what the unit at the cone's tip sees is solid."""
-    pixels, words = cone[0].size[1], min(24, max(len(one.name) for one in cone))
+    pixels, words = cone[0].size[1], min(24, max(len(maps.name) for maps in cone))
     per_character = -(-pixels // (width - words))
     lines = []
-    for one in reversed(cone):
+    for maps in reversed(cone):
         line = [" "] * -(-pixels // per_character)
-        for unit in range(one.size[1]):
-            place = int((one.centre[1] + unit * one.jump[1] + 0.5) // per_character)
-            lit = any(first <= unit <= last for first, last in one.columns)
+        for unit in range(maps.size[1]):
+            place = int((maps.centre[1] + unit * maps.jump[1] + 0.5) // per_character)
+            lit = any(first <= unit <= last for first, last in maps.columns)
             if 0 <= place < len(line) and line[place] != "█":
                 line[place] = "█" if lit else "·"
-        lines.append(f"{one.name[-words:]:>{words}}  {''.join(line)}".rstrip())
+        lines.append(f"{maps.name[-words:]:>{words}}  {''.join(line)}".rstrip())
     return lines

@@ -45,10 +45,10 @@ def pixels_holding(influence: Influence, share: float) -> int:
 
 def deviation(influence: Influence) -> tuple[float, float]:
     """Return the standard deviation of the influence's place in pixels, along rows and along columns."""
-    found = []
+    deviations = []
     for axis in (1, 0):
         profile = influence.sum(axis=axis)
         places = np.arange(len(profile))
         mean = (profile * places).sum()
-        found.append(float(np.sqrt((profile * (places - mean) ** 2).sum())))
-    return found[0], found[1]
+        deviations.append(float(np.sqrt((profile * (places - mean) ** 2).sum())))
+    return deviations[0], deviations[1]

@@ -75,8 +75,8 @@ def measure(
     networks = _networks(settings, results.image_size, seed, reporter)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
-    units = {one.layer: one for one in [*results.middle, *([results.unit] if results.unit else [])]}
-    found, influences = [], Influences()
+    units = {field.layer: field for field in [*results.middle, *([results.unit] if results.unit else [])]}
+    fields, influences = [], Influences()
     places = _places(settings, results)
     for name in reporter.parts([*places], by_batches=True):
         unit = places[name]
@@ -85,9 +85,9 @@ def measure(
             batches = _batches(pixels, reporter)
             spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread
-            found.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
-    verdict = f"{results.verdict} {_in_words(found[-len(kinds) :])}".strip()
-    return replace(results, effective=found, verdict=verdict), influences, networks.warnings
+            fields.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
+    verdict = f"{results.verdict} {_in_words(fields[-len(kinds) :])}".strip()
+    return replace(results, effective=fields, verdict=verdict), influences, networks.warnings
 
 
 def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str, Pair]:
@@ -107,17 +107,17 @@ def _batches(pixels: Tensor, reporter: ProgressReporter) -> Iterator[Tensor]:
 
 
 def _described(
-    name: str, unit: Pair, kind: str, influence: Influence, seen: UnitField | None, images: int, outputs: int
+    name: str, unit: Pair, kind: str, influence: Influence, derived: UnitField | None, images: int, outputs: int
 ) -> EffectiveField:
     holding = shares = deviation = outside = None
-    pixels = seen.pixels if seen else influence.size
+    pixels = derived.pixels if derived else influence.size
     if influence.any() and pixels:
         counts = {share: effective_field.pixels_holding(influence, share / 100) for share in SHARES}
         holding = {str(share): count for share, count in counts.items()}
         shares = {str(share): count / pixels for share, count in counts.items()}
         deviation = effective_field.deviation(influence)
-    if seen:
-        outside = 1.0 - float(influence[support(seen, influence.shape)].sum() / (influence.sum() or 1.0))
+    if derived:
+        outside = 1.0 - float(influence[support(derived, influence.shape)].sum() / (influence.sum() or 1.0))
         outside = outside if influence.any() and outside > 1e-9 else 0.0
     return EffectiveField(
         layer=name,
@@ -144,15 +144,15 @@ def support(unit: UnitField, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.logical_and.outer(masks[0], masks[1])
 
 
-def _in_words(found: Sequence[EffectiveField]) -> str:
-    if any(one.outside for one in found):
-        return f"Refuted: gradient reaches {found[0].layer} from outside its field."
-    shares = [f"{in_percent(one.shares['90'])} of them {one.weights}" for one in found if one.shares]
+def _in_words(fields: Sequence[EffectiveField]) -> str:
+    if any(field.outside for field in fields):
+        return f"Refuted: gradient reaches {fields[0].layer} from outside its field."
+    shares = [f"{in_percent(field.shares['90'])} of them {field.weights}" for field in fields if field.shares]
     if not shares:
-        return f"No gradient reaches {found[0].layer}: its units are dead on these images."
+        return f"No gradient reaches {fields[0].layer}: its units are dead on these images."
     return (
-        f"Unit {found[0].unit[0]},{found[0].unit[1]} of {found[0].layer} sees "
-        f"{counted(found[0].pixels, 'pixel')}; 90% of its gradient falls on {' and on '.join(shares)}."
+        f"Unit {fields[0].unit[0]},{fields[0].unit[1]} of {fields[0].layer} sees "
+        f"{counted(fields[0].pixels, 'pixel')}; 90% of its gradient falls on {' and on '.join(shares)}."
     )
 
 

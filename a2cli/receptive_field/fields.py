@@ -123,15 +123,15 @@ class View:
 
 def runs(bits: int) -> list[tuple[int, int]]:
     """Return a set's runs of neighbours, each by its first and last."""
-    found, place = [], 0
+    spans, place = [], 0
     while bits:
         skipped = (bits & -bits).bit_length() - 1
         bits >>= skipped
         length = (~bits & bits + 1).bit_length() - 1
-        found.append((place + skipped, place + skipped + length - 1))
+        spans.append((place + skipped, place + skipped + length - 1))
         bits >>= length
         place += skipped + length
-    return found
+    return spans
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ def parse_layers(text: str) -> list[Layer]:
     """
     layers: list[Layer] = []
     for word in text.replace(",", " ").split():
-        found = WORD.fullmatch(word)
-        kind = found["kind"] if found else re.sub(r"[^a-z-].*", "", word.rpartition("=")[2])
+        match = WORD.fullmatch(word)
+        kind = match["kind"] if match else re.sub(r"[^a-z-].*", "", word.rpartition("=")[2])
         if kind not in ("conv", "pool", *POINTWISE):
             raise SettingsError(f"--layers: {word!r} is no layer{nearest(kind, ('conv', 'pool', *POINTWISE))}")
-        if found is None or (kind in POINTWISE) == bool(found["kernel"]):
+        if match is None or (kind in POINTWISE) == bool(match["kernel"]):
             raise SettingsError(f"--layers: expected words like conv5s2p1d2, conv3x7, pool2s2 or relu, got {word!r}")
         if kind not in POINTWISE:
-            layers.append(_layer(word, found, len(layers)))
+            layers.append(_layer(word, match, len(layers)))
     if not layers or len(layers) > MOST_LAYERS:
         raise SettingsError(f"--layers: expected 1 to {MOST_LAYERS} convolutions and poolings, got {len(layers)}")
     names = [layer.name for layer in layers]
@@ -169,21 +169,21 @@ def parse_layers(text: str) -> list[Layer]:
     return layers
 
 
-def _layer(word: str, found: re.Match[str], before: int) -> Layer:
-    kernel = _pair(found["kernel"])
-    given = {key: _pair(value) for key, value in re.findall(rf"([spd])({NUMBERS})", found["rest"])}
-    if len(given) < len(re.findall("[spd]", found["rest"])):
+def _layer(word: str, match: re.Match[str], before: int) -> Layer:
+    kernel = _pair(match["kernel"])
+    given = {key: _pair(value) for key, value in re.findall(rf"([spd])({NUMBERS})", match["rest"])}
+    if len(given) < len(re.findall("[spd]", match["rest"])):
         raise SettingsError(f"--layers: {word!r} says stride, padding or dilation twice")
-    stride = given.get("s", kernel if found["kind"] == "pool" else (1, 1))
+    stride = given.get("s", kernel if match["kind"] == "pool" else (1, 1))
     padding, dilation = given.get("p", (0, 0)), given.get("d", (1, 1))
     if min(*kernel, *stride, *dilation) < 1 or max(*kernel, *stride, *padding, *dilation) > MOST_KERNEL:
         raise SettingsError(f"--layers: {word!r} has a kernel, stride or dilation below 1, or one above {MOST_KERNEL}")
-    if found["kind"] == "pool" and any(2 * pad > side for pad, side in zip(padding, kernel, strict=True)):
+    if match["kind"] == "pool" and any(2 * pad > side for pad, side in zip(padding, kernel, strict=True)):
         raise SettingsError(f"--layers: {word!r} pads by more than half its kernel, which a pooling cannot")
     rows, columns = (
-        Window(kernel[axis], stride[axis], padding[axis], dilation[axis], found["ceil"] is not None) for axis in (0, 1)
+        Window(kernel[axis], stride[axis], padding[axis], dilation[axis], match["ceil"] is not None) for axis in (0, 1)
     )
-    return Layer(found["name"] or f"Z{before + 1}", word.rpartition("=")[2], rows, columns)
+    return Layer(match["name"] or f"Z{before + 1}", word.rpartition("=")[2], rows, columns)
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -207,20 +207,20 @@ def views(layers: Sequence[Layer], image_size: int | None) -> list[tuple[View, V
     Raises SettingsError where a map shrinks to nothing, with the sizes up to there.
     """
     pair = View.of_image(image_size), View.of_image(image_size)
-    found: list[tuple[View, View]] = []
+    pairs: list[tuple[View, View]] = []
     for layer in layers:
         after = pair[0].through(layer.rows), pair[1].through(layer.columns)
         if image_size and not (after[0].seen and after[1].seen):
             sizes = [f"image {_size(image_size, image_size)}"]
-            sizes += [f"{one.name} {_size(*(len(view.seen) for view in views))}"
-                      for one, views in zip(layers, found, strict=False)]  # fmt: skip
+            sizes += [f"{layer_before.name} {_size(*(len(view.seen) for view in views))}"
+                      for layer_before, views in zip(layers, pairs, strict=False)]  # fmt: skip
             raise SettingsError(
                 f"the map shrinks to nothing at {layer.name}: {layer.word} does not fit: "
                 f"{' -> '.join(sizes)} -> {layer.name} nothing; use a larger --image-size"
             )
         pair = after
-        found.append(pair)
-    return found
+        pairs.append(pair)
+    return pairs
 
 
 def _size(rows: float, columns: float) -> str:

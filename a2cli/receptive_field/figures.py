@@ -56,9 +56,9 @@ def maps(cone: Sequence[MapCone], image: NDArray[np.uint8] | None) -> Figure:
     axes = new_axes(figure, 0.2, 0.1, 0.2, head)
     axes.set_axis_off()
     corners = []
-    for one, left, height in zip(cone, lefts, heights, strict=True):
-        plane = _Plane(one, float(left), (top - height * (1 + SLANT[1])) / 2, height)
-        plane.draw(axes, image if one.name == "image" else None)
+    for map_cone, left, height in zip(cone, lefts, heights, strict=True):
+        plane = _Plane(map_cone, float(left), (top - height * (1 + SLANT[1])) / 2, height)
+        plane.draw(axes, image if map_cone.name == "image" else None)
         corners.append(plane.lit_corners())
     for before, after in pairwise(corners):
         for start, end in zip(before, after, strict=True):
@@ -71,9 +71,9 @@ def _most_side_by_side(cone: Sequence[MapCone]) -> tuple[int, list[float], NDArr
     """Return how many maps a figure has room for, their heights and left ends, and the width of all, in inches."""
     for most in range(min(MOST_MAPS, len(cone)), 0, -1):
         some = evenly(cone, most) if most > 1 else [cone[-1]]
-        largest = max(max(one.size) for one in some)
-        heights = [max(0.35, (max(one.size) / largest) ** 0.5) * 2.2 for one in some]
-        words = [max(width_of(line, 7.5) for line in _said_of(one)) + 0.15 for one in some]
+        largest = max(max(map_cone.size) for map_cone in some)
+        heights = [max(0.35, (max(map_cone.size) / largest) ** 0.5) * 2.2 for map_cone in some]
+        words = [max(width_of(line, 7.5) for line in _said_of(map_cone)) + 0.15 for map_cone in some]
         steps = [max(height * SLANT[0] + 0.45, word) for height, word in zip(heights, words, strict=True)]
         width = sum(steps)
         if width <= LARGEST - 0.4 or most == 1:
@@ -81,19 +81,19 @@ def _most_side_by_side(cone: Sequence[MapCone]) -> tuple[int, list[float], NDArr
     return most, heights, np.concatenate([[0.0], np.cumsum(steps[:-1])]), max(width, 3.0)
 
 
-def _said_of(one: MapCone) -> tuple[str, str, str]:
-    rows, columns = one.size
-    spans = [sum(last - first + 1 for first, last in runs) for runs in (one.rows, one.columns)]
-    seen = f"{spans[0]}x{spans[1]} of them seen" if rows * columns > 1 else "seen"
-    return fitted(one.name, NAME, 7.5), f"{rows}x{columns}", seen
+def _said_of(map_cone: MapCone) -> tuple[str, str, str]:
+    rows, columns = map_cone.size
+    spans = [sum(last - first + 1 for first, last in runs) for runs in (map_cone.rows, map_cone.columns)]
+    share = f"{spans[0]}x{spans[1]} of them seen" if rows * columns > 1 else "seen"
+    return fitted(map_cone.name, NAME, 7.5), f"{rows}x{columns}", share
 
 
 class _Plane:
     """One map as a parallelogram; its units' rows lead down, their columns along the slant."""
 
-    def __init__(self, one: MapCone, left: float, bottom: float, height: float) -> None:
-        rows, columns = one.size
-        self.one, self.corner = one, np.array([left, bottom + height])
+    def __init__(self, map_cone: MapCone, left: float, bottom: float, height: float) -> None:
+        rows, columns = map_cone.size
+        self.cone, self.corner = map_cone, np.array([left, bottom + height])
         self.down = np.array([0.0, -height]) / rows
         self.along = height * SLANT / columns
 
@@ -105,11 +105,11 @@ class _Plane:
         return [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
 
     def lit_corners(self) -> list[tuple[float, float]]:
-        one = self.one
-        return self.box(one.rows[0][0], one.columns[0][0], one.rows[-1][1] + 1, one.columns[-1][1] + 1)
+        rows, columns = self.cone.rows, self.cone.columns
+        return self.box(rows[0][0], columns[0][0], rows[-1][1] + 1, columns[-1][1] + 1)
 
     def draw(self, axes: Axes, image: NDArray[np.uint8] | None) -> None:
-        rows, columns = self.one.size
+        rows, columns = self.cone.size
         if image is not None:
             (a, b), (c, d), (x, y) = self.along, self.down, self.corner
             slanted = Affine2D(np.array([[a, c, x], [b, d, y], [0, 0, 1]])) + axes.transData
@@ -121,12 +121,12 @@ class _Plane:
             lines += [[self.at(0, column), self.at(rows, column)] for column in range(1, columns)]
             for line in lines:
                 axes.plot(*zip(*line, strict=True), color="#bbbbbb", linewidth=0.4)
-        for top, bottom in self.one.rows:
-            for left, right in self.one.columns:
+        for top, bottom in self.cone.rows:
+            for left, right in self.cone.columns:
                 lit = self.box(top, left, bottom + 1, right + 1)
                 axes.add_patch(Polygon(lit, facecolor=TRAIN, alpha=0.75, edgecolor="none", zorder=4))
         x, y = self.at(rows, 0)
-        axes.text(x, y - 0.1, "\n".join(_said_of(self.one)), fontsize=7.5, color=INK, va="top")
+        axes.text(x, y - 0.1, "\n".join(_said_of(self.cone)), fontsize=7.5, color=INK, va="top")
 
 
 def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], image_size: int | None) -> Figure:
@@ -139,19 +139,20 @@ def depth(layers: Sequence[LayerField], effective: Sequence[EffectiveField], ima
         max(5.0, min(LARGEST, 0.2 * len(names) + 3 + beside)), 3.0 + below, "Receptive field over depth"
     )
     axes = new_axes(figure, 0.65, below, beside, head + 0.1)
-    known = [i for i, layer in enumerate(layers) if layer.field]
-    fields = np.array([layers[i].field for i in known])
+    derived = [i for i, layer in enumerate(layers) if layer.field]
+    fields = np.array([layers[i].field for i in derived])
     alike = bool(len(fields)) and bool((fields[:, 0] == fields[:, 1]).all())
     for axis, (label, style) in enumerate(
         (("field", "-") if alike else ("field, rows", "-"), ("field, columns", "--"))
     ):
         if len(fields) and not (alike and axis):
-            axes.plot(known, fields[:, axis], style, color=INK, marker="o", markersize=3, label=label)
+            axes.plot(derived, fields[:, axis], style, color=INK, marker="o", markersize=3, label=label)
     for kind, look in LOOKS.items():
-        found = {one.layer: one.holding["90"] ** 0.5 for one in effective if one.weights == kind and one.holding}
-        places = [i for i, name in enumerate(names) if name in found]
+        of_kind = [field for field in effective if field.weights == kind]
+        sides_by_layer = {field.layer: field.holding["90"] ** 0.5 for field in of_kind if field.holding}
+        places = [i for i, name in enumerate(names) if name in sides_by_layer]
         if places:
-            sides = [found[names[i]] for i in places]
+            sides = [sides_by_layer[names[i]] for i in places]
             axes.plot(places, sides, **look, markersize=4, label=f"90% of the gradient,\n{kind}")
     if image_size:
         axes.axhline(image_size, color=INK, linewidth=0.8, linestyle=":", label="image")
@@ -195,7 +196,7 @@ def boxes(image: NDArray[np.uint8], units: Sequence[UnitField], mask: NDArray[np
 
 
 def effective(
-    name: str, influences: Mapping[str, NDArray[np.float64]], found: Sequence[EffectiveField], unit: UnitField | None
+    name: str, influences: Mapping[str, NDArray[np.float64]], fields: Sequence[EffectiveField], unit: UnitField | None
 ) -> Figure:
     """Heat maps of the gradient on one colour scale, the derived field framed, and its profile along a row."""
     kinds, tile, bottom, space = list(influences), 3.0, 0.5, 0.75
@@ -210,10 +211,10 @@ def effective(
         axes = new_axes(figure, left, bottom, width - left - tile, top)
         drawn = axes.imshow(spread / most, cmap="viridis", norm=PowerNorm(0.5, 0, 1))
         _frame(axes, unit, spread.shape)
-        one = next(one for one in found if one.weights == kind)
+        field = next(field for field in fields if field.weights == kind)
         held = "no gradient"
-        if one.holding:
-            held = "pixels that hold 50, 90, 99%: " + ", ".join(map(str, one.holding.values()))
+        if field.holding:
+            held = "pixels that hold 50, 90, 99%: " + ", ".join(map(str, field.holding.values()))
         axes.set_title(f"{kind}\n{held}", loc="left", fontsize=8, color=INK)
     assert drawn is not None, "there is one kind of weights at least"
     bar = 0.6 + len(kinds) * (tile + space) - space + 0.15

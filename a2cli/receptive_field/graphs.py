@@ -144,7 +144,7 @@ def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Der
     of the map that the layer named `of` leaves."""
     with torch.inference_mode():
         derivation = Derivation(graph, of)
-        device = next((one.device for one in graph.parameters()), None)
+        device = next((parameter.device for parameter in graph.parameters()), None)
         derivation.run(torch.zeros(1, 3, image_size, image_size, device=device))
     return derivation
 
@@ -273,8 +273,8 @@ def _of_map(name: str, target: Any, known: Spatial, args: tuple[Any, ...], parts
         return replace(known, dims=(rows, columns))
     if name in RESHAPING:
         last = before.dim() - 2, before.dim() - 1
-        kept = known.dims == last and parts[0].dim() > 2 and parts[0].shape[-2:] == before.shape[-2:]
-        return replace(known, dims=(parts[0].dim() - 2, parts[0].dim() - 1)) if kept else FLAT
+        is_kept = known.dims == last and parts[0].dim() > 2 and parts[0].shape[-2:] == before.shape[-2:]
+        return replace(known, dims=(parts[0].dim() - 2, parts[0].dim() - 1)) if is_kept else FLAT
     if name in CHUNKING and same:
         return known
     return UNKNOWN

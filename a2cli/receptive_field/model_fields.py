@@ -55,7 +55,7 @@ def model_fields(
         if graph
         else _measured_only(name, model, side, reporter)
     )
-    sees = {"image": last} if (last := next((one.field for one in reversed(fields) if one.field), None)) else {}
+    sees = {"image": last} if (last := next((layer.field for layer in reversed(fields) if layer.field), None)) else {}
     tip = unit_field(unit, fields, seen) if unit else None
     middle = middle_units(fields, seen)
     return FieldResults(
@@ -96,14 +96,14 @@ def _derived(
         reporter.step(PROVING)
         measured = nan_proof.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, reporter)
     fields, seen = [], []
-    for layer_name, found in derivation.layers.items():
-        spatial = found.known if isinstance(found.known, graphs.Spatial) else None
+    for layer_name, layer_of_graph in derivation.layers.items():
+        spatial = layer_of_graph.known if isinstance(layer_of_graph.known, graphs.Spatial) else None
         view = (spatial.rows, spatial.columns) if spatial else None
-        status = status_of(view, found.known == graphs.GLOBAL, measured.get(layer_name))
+        status = status_of(view, layer_of_graph.known == graphs.GLOBAL, measured.get(layer_name))
         misaligned = spatial is not None and spatial.misaligned
-        layer = Layer(layer_name, found.word, *(found.window or (Window(1), Window(1))))
-        row = layer_field(layer, view, found.size, side, status, misaligned=misaligned)
-        if found.window is None:
+        layer = Layer(layer_name, layer_of_graph.word, *(layer_of_graph.window or (Window(1), Window(1))))
+        row = layer_field(layer, view, layer_of_graph.size, side, status, misaligned=misaligned)
+        if layer_of_graph.window is None:
             row = replace(row, kernel_size=None, stride=None, padding=None, dilation=None)
         fields.append(row)
         seen.append(view)
@@ -114,7 +114,7 @@ def _cone(
     graph: fx.GraphModule, side: int, fields: Sequence[LayerField], seen: Sequence[Views | None], tip: UnitField
 ) -> list[MapCone]:
     """Return the maps from the image to the one unit `tip`: where there are many, the last of each size."""
-    names = [one.name for one in fields]
+    names = [layer.name for layer in fields]
     image = View.of_image(side), View.of_image(side)
     maps = {"image": image, **{name: view for name, view in zip(names, seen, strict=True) if view}}
     drawn = ["image", *names[: names.index(tip.layer) + 1]]
@@ -123,9 +123,9 @@ def _cone(
         drawn = ["image", *last_of_size.values()]
     cone = []
     for name in drawn:
-        found = graphs.derive(graph, side, None if name == "image" else name).layers[tip.layer].known
-        if isinstance(found, graphs.Spatial) and name in maps and found.rows.seen[tip.unit[0]]:
-            cone.append(map_cone(name, maps[name], (found.rows, found.columns), tip.unit))
+        sees = graphs.derive(graph, side, None if name == "image" else name).layers[tip.layer].known
+        if isinstance(sees, graphs.Spatial) and name in maps and sees.rows.seen[tip.unit[0]]:
+            cone.append(map_cone(name, maps[name], (sees.rows, sees.columns), tip.unit))
     return cone
 
 

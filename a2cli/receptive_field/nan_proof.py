@@ -69,22 +69,22 @@ def marking_too_much(model: nn.Module, images: Tensor) -> list[str]:
     Each is run alone, on a map of the size that it gets of these images, NaN along the middle row or column; which of
     its units that may reach follows from its own window.
     """
-    found = []
+    marking = []
 
     def check(path: str, conv: nn.Conv2d, size: torch.Size) -> None:
         window = window_of(conv)
-        if window is None or path in found:
+        if window is None or path in marking:
             return
         for axis, along in enumerate(window[1:]):
             maps, middle = torch.zeros(1, *size[1:]), size[2 + axis] // 2
             maps.select(2 + axis, middle).fill_(torch.nan)
             marked = conv.forward(maps).isnan().any(dim=1).any(dim=2 - axis)[0].nonzero().flatten().tolist()
             if not set(marked) <= set(View.of_image(size[2 + axis]).through(along).units_seeing(middle)):
-                found.append(path)
+                marking.append(path)
                 return
 
     _run_watched(model, images, nn.Conv2d, lambda path, conv, given, _: check(path, conv, given.shape))
-    return found
+    return marking
 
 
 def _run_watched(model: nn.Module, images: Tensor, kinds: Any, saw: Callable[[str, Any, Tensor, Tensor], None]) -> None:
@@ -105,13 +105,13 @@ def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
     """Return the function from images to the maps that these convolutions and poolings leave, blocks opened."""
 
     def maps_of(images: Tensor) -> Mapping[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        maps_by_name: dict[str, Tensor] = {}
 
         def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
-            found[path.rpartition(".")[2]] = maps
+            maps_by_name[path.rpartition(".")[2]] = maps
 
         _run_watched(model, images, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), keep)
-        return {name: found[name] for name in names}
+        return {name: maps_by_name[name] for name in names}
 
     return maps_of
 
@@ -123,14 +123,14 @@ def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
     """
 
     def maps_of(images: Tensor) -> Mapping[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        maps_by_name: dict[str, Tensor] = {}
 
         def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
-            uses = sum(name.partition("#")[0] == path for name in found)
-            found[f"{path}#{uses + 1}" if uses else path] = maps.clone()  # before a step in place
+            uses = sum(name.partition("#")[0] == path for name in maps_by_name)
+            maps_by_name[f"{path}#{uses + 1}" if uses else path] = maps.clone()  # before a step in place
 
         _run_watched(model, images, kinds, keep)
-        return found
+        return maps_by_name
 
     return maps_of
 

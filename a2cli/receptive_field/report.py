@@ -68,13 +68,13 @@ def layer_field(
     )
 
 
-def unit_field(text: str, fields: Sequence[LayerField], found: Sequence[Views | None]) -> UnitField:
+def unit_field(text: str, fields: Sequence[LayerField], views: Sequence[Views | None]) -> UnitField:
     """Return what one unit sees, named as LAYER,ROW,COLUMN; raises SettingsError where there is none such."""
     name, _, place = text.partition(",")
     names = [layer.name for layer in fields]
     if name not in names:
         raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}{nearest(name, names)}")
-    layer, view = fields[names.index(name)], found[names.index(name)]
+    layer, view = fields[names.index(name)], views[names.index(name)]
     if layer.size is None:
         raise SettingsError("--unit: needs --image-size")
     place_of = _place("--unit", place, layer.size, f"units of {name}")
@@ -83,11 +83,11 @@ def unit_field(text: str, fields: Sequence[LayerField], found: Sequence[Views | 
     return _unit(name, place_of, view)
 
 
-def middle_units(fields: Sequence[LayerField], found: Sequence[Views | None]) -> list[UnitField]:
+def middle_units(fields: Sequence[LayerField], views: Sequence[Views | None]) -> list[UnitField]:
     """Return what the middle unit of each derived layer sees; none while the image's size is unknown."""
     return [
         _unit(layer.name, (layer.size[0] // 2, layer.size[1] // 2), view)
-        for layer, view in zip(fields, found, strict=True)
+        for layer, view in zip(fields, views, strict=True)
         if view and layer.size
     ]
 
@@ -121,14 +121,14 @@ def map_cone(name: str, of_image: Views, seen_by: Views, unit: Pair) -> MapCone:
 
 
 def pixel_units(
-    text: str, fields: Sequence[LayerField], found: Sequence[Views | None], image_size: int | None
+    text: str, fields: Sequence[LayerField], views: Sequence[Views | None], image_size: int | None
 ) -> list[PixelUnits]:
     """Return which units of each layer see a pixel, named as ROW,COLUMN; layers without a derivation are left out."""
     if not image_size:
         raise SettingsError("--pixel: needs --image-size")
     place = _place("--pixel", text, (image_size, image_size), "pixels of the image")
     units = []
-    for layer, view in zip(fields, found, strict=True):
+    for layer, view in zip(fields, views, strict=True):
         if view:
             rows, columns = (axis.units_seeing(at) for axis, at in zip(view, place, strict=True))
             ends = [(seeing[0], seeing[-1]) if seeing else None for seeing in (rows, columns)]
@@ -149,18 +149,18 @@ def _place(flag: str, text: str, size: Pair, what: str) -> Pair:
 def _seen(layers: Sequence[LayerField], axis: int) -> int:
     """Return how many units along an axis one unit sees through these layers; dilation leaves some out."""
     seen = {0}
-    for one in reversed(layers):
-        if one.kernel_size and one.stride and one.dilation:
-            steps = [one.dilation[axis] * k for k in range(one.kernel_size[axis])]
-            seen = {at * one.stride[axis] + step for at in seen for step in steps}
+    for layer in reversed(layers):
+        if layer.kernel_size and layer.stride and layer.dilation:
+            steps = [layer.dilation[axis] * k for k in range(layer.kernel_size[axis])]
+            seen = {at * layer.stride[axis] + step for at in seen for step in steps}
     return len(seen)
 
 
 def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: int | None) -> str:
     """Return in words what the last map's units see, and what the proof said."""
-    last = next((one for one in reversed(fields) if one.field), fields[-1])
+    last = next((layer for layer in reversed(fields) if layer.field), fields[-1])
     upto, parts = fields[: fields.index(last) + 1], []
-    names = [one.name for one in upto]
+    names = [layer.name for layer in upto]
     for of, (rows, columns) in sees.items():
         if of == "image":
             gaps = last.pixels is not None and last.pixels < rows * columns
@@ -171,7 +171,7 @@ def verdict(fields: Sequence[LayerField], sees: Mapping[str, Pair], image_size: 
     sentences = [f"One unit of {last.name} sees {', '.join(reversed(parts))}."] if last.field else []
     if last.beyond_image:
         sentences.append(f"That is more than the whole image of {image_size}x{image_size}.")
-    statuses = [one.status for one in fields]
+    statuses = [layer.status for layer in fields]
     if "global" in statuses:
         first = fields[statuses.index("global")].name
         sentences.append(f"From {first} on units see the whole image: it, or something before it, looks at whole maps.")

@@ -123,4 +123,4 @@ class FieldResults:
 
     @property
     def refuted(self) -> bool:
-        return any(layer.status == PART for layer in self.layers) or any(one.outside for one in self.effective)
+        return any(layer.status == PART for layer in self.layers) or any(field.outside for field in self.effective)

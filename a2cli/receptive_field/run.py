@@ -100,21 +100,21 @@ def _derived(settings: ReceptiveFieldSettings, reporter: ProgressReporter) -> Fi
 
 
 MAPS: list[Column[MapCone]] = [
-    Column("map", lambda one: one.name),
-    Column("height", lambda one: one.size[0]),
-    Column("width", lambda one: one.size[1]),
-    Column("rows", lambda one: _words(one.rows)),
-    Column("columns", lambda one: _words(one.columns)),
+    Column("map", lambda row: row.name),
+    Column("height", lambda row: row.size[0]),
+    Column("width", lambda row: row.size[1]),
+    Column("rows", lambda row: _words(row.rows)),
+    Column("columns", lambda row: _words(row.columns)),
 ]
 UNITS: list[Column[UnitField]] = [
-    Column("layer", lambda one: one.layer),
-    Column("row", lambda one: one.unit[0]),
-    Column("column", lambda one: one.unit[1]),
-    Column("first_row", lambda one: one.rows[0]),
-    Column("last_row", lambda one: one.rows[1]),
-    Column("first_column", lambda one: one.columns[0]),
-    Column("last_column", lambda one: one.columns[1]),
-    Column("pixels", lambda one: one.pixels),
+    Column("layer", lambda row: row.layer),
+    Column("row", lambda row: row.unit[0]),
+    Column("column", lambda row: row.unit[1]),
+    Column("first_row", lambda row: row.rows[0]),
+    Column("last_row", lambda row: row.rows[1]),
+    Column("first_column", lambda row: row.columns[0]),
+    Column("last_column", lambda row: row.columns[1]),
+    Column("pixels", lambda row: row.pixels),
 ]
 
 
@@ -125,13 +125,13 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
     image = None if images is None else images[0]
     if results.cone:
         run.save_figure("maps", partial(plots.maps, results.cone, image), MAPS, results.cone)
-    sides = {(one.layer, one.weights): one.holding["90"] ** 0.5 for one in results.effective if one.holding}
+    sides = {(entry.layer, entry.weights): entry.holding["90"] ** 0.5 for entry in results.effective if entry.holding}
     columns: list[Column[LayerField]] = [
-        Column("layer", lambda one: one.name),
-        Column("field_rows", lambda one: one.field[0] if one.field else ""),
-        Column("field_columns", lambda one: one.field[1] if one.field else ""),
-        Column("effective_90_untrained", lambda one: sides.get((one.name, "untrained"), "")),
-        Column("effective_90_trained", lambda one: sides.get((one.name, "trained"), "")),
+        Column("layer", lambda entry: entry.name),
+        Column("field_rows", lambda entry: entry.field[0] if entry.field else ""),
+        Column("field_columns", lambda entry: entry.field[1] if entry.field else ""),
+        Column("effective_90_untrained", lambda entry: sides.get((entry.name, "untrained"), "")),
+        Column("effective_90_trained", lambda entry: sides.get((entry.name, "trained"), "")),
     ]
     depth = partial(plots.depth, results.layers, results.effective, results.image_size)
     run.save_figure("depth", depth, columns, results.layers)
@@ -140,16 +140,15 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
         run.save_figure("box", partial(plots.boxes, image, units, support(units[-1], image.shape[:2])), UNITS, units)
     if influences:
         name, spreads = list(influences.items())[-1]  # the deepest layer's
-        found = [one for one in results.effective if one.layer == name]
-        seen = next(
-            (one for one in [*([results.unit] if results.unit else []), *results.middle] if one.layer == name), None
-        )
+        fields_of_layer = [entry for entry in results.effective if entry.layer == name]
+        units = [*([results.unit] if results.unit else []), *results.middle]
+        derived = next((unit for unit in units if unit.layer == name), None)
         cells = [
             (kind, row, column, spread[row, column])
             for kind, spread in spreads.items()
             for row, column in zip(*spread.nonzero(), strict=True)
         ]
-        figure = partial(plots.effective, name, spreads, found, seen)
+        figure = partial(plots.effective, name, spreads, fields_of_layer, derived)
         run.save_figure("effective", figure, placed("weights", "row", "column", "share"), cells)
 
 
@@ -158,9 +157,9 @@ def _nested(results: FieldResults) -> list[UnitField]:
     if not results.middle:
         return []
     tip = results.unit or results.middle[-1]
-    names = [one.layer for one in results.middle]
-    drawn = {one.name for one in results.cone}
-    before = [one for one in results.middle[: names.index(tip.layer)] if one.layer in drawn]
+    names = [unit.layer for unit in results.middle]
+    drawn = {unit.name for unit in results.cone}
+    before = [unit for unit in results.middle[: names.index(tip.layer)] if unit.layer in drawn]
     return [*([] if results.unit else before), tip]
 
 

@@ -39,15 +39,15 @@ def stack_fields(
     `network` is the ConvNet that the layers are of, if they are; `prove` sends NaN through it, or through torch's own
     layers. Raises SettingsError for a map that shrinks to nothing, and a unit or pixel that is not there.
     """
-    found = views(layers, image_size)
+    derived = views(layers, image_size)
     measured = _measured(layers, image_size, network, reporter or NullReporter()) if prove else None
     global_from = 1 if network and network.norm == "group" else len(layers)  # group norm looks at whole maps
-    last_sees = {"image": field_of(found[-1])}
+    last_sees = {"image": field_of(derived[-1])}
     for i in range(len(layers) - 1, 0, -1):
         last_sees[layers[i - 1].name] = field_of(views(layers[i:], None)[-1])
     fields, seen = [], []
-    for i, (layer, view) in enumerate(zip(layers, found, strict=True)):
-        upto = [one.rows for one in layers[: i + 1]], [one.columns for one in layers[: i + 1]]
+    for i, (layer, view) in enumerate(zip(layers, derived, strict=True)):
+        upto = [until.rows for until in layers[: i + 1]], [until.columns for until in layers[: i + 1]]
         formula = size_formula(view[0], upto[0]), size_formula(view[1], upto[1])
         size = (len(view[0].seen), len(view[1].seen)) if image_size else None
         seen.append(view if i < global_from else None)
