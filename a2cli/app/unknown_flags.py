@@ -7,7 +7,9 @@ from a2cli.commands import COMMANDS
 from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, hyphenated
 from a2cli.settings.options import choices_of
+from a2cli.settings.run_options import TrialOptions
 from a2cli.settings.training import AUGMENTATIONS
+from a2cli.study.checks import REFUSED
 
 MOST_NAMED = 3
 
@@ -31,12 +33,16 @@ def instead_of(flag: str, command: str, commands: Mapping[str, Sequence[Declared
         return f" (did you mean {' or '.join(meant)}?)"
     if any(item.positional and hyphenated(item.name) == word for item in items):
         return f" (it is given without a flag: a2 {command} {word.upper()})"
-    if having := [name for name, others in commands.items() if _flag_of(word, others)]:
+    if having := [name for name, others in commands.items() if _flag_of(word, others) and not _refuses(name, word)]:
         some = ", ".join(f"a2 {name}" for name in having[:MOST_NAMED]) + ", ..." * (len(having) > MOST_NAMED)
         return f" ({_flag_of(word, commands[having[0]])} is a flag of {some})"
     if near := _near(word, items):
         return f" (did you mean {' or '.join(near)}?)"
     return ""
+
+
+def _refuses(command: str, word: str) -> bool:
+    return word in REFUSED and issubclass(COMMANDS[command].options_type(), TrialOptions)
 
 
 def _other_names(word: str, items: Sequence[Declared]) -> list[str]:

@@ -6,6 +6,8 @@ from a2cli.errors import SettingsError
 from a2cli.settings.presets import Resolved
 from a2cli.settings.run_options import TrialOptions
 
+REFUSED = ("folds", "test-curve", "threads")  # flags of the training that a study refuses
+
 
 def check_study(resolved: Resolved[Any], a_study: str) -> None:
     """Raise SettingsError for settings of a training that `a_study`, as it is called, cannot have."""
