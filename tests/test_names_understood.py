@@ -75,7 +75,7 @@ def test_what_is_understood_is_a_setting_of_a_command() -> None:
         ("train-cnn --dropuot 3", "(did you mean --dropout?)"),
         ("train-cnn --unit conv1,0,0", "(--unit is a flag of a2 receptive-field)"),
         ("predict --lr 3", "(--learning-rate is a flag of a2 train-cnn, a2 train-mlp, a2 compare-optimizers, ...)"),
-        ("receptive-field --threads 1", "(--threads is a flag of a2 train-cnn, a2 train-mlp, a2 extract-features, ...)"),
+        ("receptive-field --threads 1", "(--threads is a flag of a2 train-cnn, a2 train-mlp, a2 extract-features, ..."),
         ("data check --data x", "(it is given without a flag: a2 data check DATA)"),
         ("predict --image x.png", "(it is given without a flag: a2 predict IMAGE)"),
         ("train-cnn --nosuch", "No such option: --nosuch; see 'a2 train-cnn --help'"),
