@@ -4,7 +4,7 @@ Precedence, last wins: the default, the presets in their order, the flags.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -76,7 +76,7 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, extending: 
     if name in extending:
         raise SettingsError(f"preset {name!r} extends itself: {' -> '.join((*extending, name))}")
     path = _preset_path(name)
-    entries = _read_yaml(path)
+    entries = read_yaml(path)
     about, extends = str(entries.pop("about", "")), entries.pop("extends", None)
     wanted = entries.pop("command", "train-cnn" if path.parent == presets_folder() else commands[0])
     if wanted not in commands:
@@ -116,7 +116,7 @@ def preset_value(name: str, key: str, usual: str) -> str:
     visited: list[str] = []
     while name not in visited:
         visited.append(name)
-        entries = _read_yaml(_preset_path(name))
+        entries = read_yaml(_preset_path(name))
         if key in entries or "extends" not in entries:
             return str(entries.get(key, usual))
         name = str(entries["extends"])
@@ -164,15 +164,18 @@ def was_edited(path: Path) -> bool:
         return False
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
+def read_yaml(
+    path: Path, what: str = "a preset", most: int = PRESET_BYTES, depth: int = PRESET_DEPTH
+) -> dict[Any, Any]:
+    """Return the entries of a YAML file of `most` bytes and nested so deep at most; raises SettingsError."""
     import yaml
 
     try:
         with path.open("rb") as file:
-            text = file.read(PRESET_BYTES + 1)
-        if len(text) > PRESET_BYTES:
-            raise SettingsError(f"{path}: a preset is at most {PRESET_BYTES:,} bytes")
-        entries = _parsed(path, text)
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise SettingsError(f"{path}: {what} is at most {most:,} bytes")
+        entries = _parsed(path, text, what, depth)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -184,30 +187,40 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
 
 
 @lru_cache(256)
-def _parsed(path: Path, text: bytes) -> Any:
+def _parsed(path: Path, text: bytes, what: str, depth: int) -> Any:
     """Return what a file's text says; a preset that many others extend is parsed once, as PyYAML takes its time."""
     import yaml
 
-    _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
+    _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader), what, depth)
     entries = yaml.safe_load(text)
-    node = yaml.compose(text, yaml.SafeLoader)
-    keys = Counter(key.value for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
-    if twice := [key for key, count in keys.items() if count > 1]:
-        raise SettingsError(f"{path}: {twice[0]} is set twice")
+    for keys in _keys_of(yaml.compose(text, yaml.SafeLoader)):
+        if twice := [key for key, count in Counter(keys).items() if count > 1]:
+            raise SettingsError(f"{path}: {twice[0]} is set twice")
     return entries
 
 
-def _check_events(path: Path, events: Iterable[Any]) -> None:
-    """Refuse what no preset needs: aliases, which let a few lines stand for billions of values, and deep nesting."""
+def _keys_of(node: Any) -> Iterator[list[str]]:
+    """Yield the keys of each mapping in a parsed YAML file."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        yield [key.value for key, _ in node.value]
+    if isinstance(node, yaml.CollectionNode):
+        for part in node.value:
+            yield from _keys_of(part[1] if isinstance(part, tuple) else part)
+
+
+def _check_events(path: Path, events: Iterable[Any], what: str, most: int) -> None:
+    """Refuse what no such file needs: aliases, which let a few lines stand for billions of values, and deep nesting."""
     from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
     depth = 0
     for event in events:
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if isinstance(event, AliasEvent):
-            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in a preset; write the values out")
-        if depth > PRESET_DEPTH:
-            raise SettingsError(f"{path}: lists within lists are not allowed in a preset")
+            raise SettingsError(f"{path}: YAML aliases (*name) are not allowed in {what}; write the values out")
+        if depth > most:
+            raise SettingsError(f"{path}: lists within lists are not allowed in {what}")
 
 
 def resolve(
