@@ -140,6 +140,15 @@ COMMANDS = {
         "visualize_weights.settings:ViewOptions",
         "visualize_weights.results:WeightResults",
     ),
+    "replicate": Command(
+        "Redo a report's claims over seeds, and judge each.",
+        "Redo the claims of a report over seeds, and say of each: supported, contradicted, undecided or not attempted. "
+        "The claims are a ledger, a YAML file; seeds go where they decide.",
+        "replicate.command:replicate",
+        ("replicate.settings:ReplicateSettings",),
+        "replicate.settings:ReplicateOptions",
+        "replicate.results:ReplicationResults",
+    ),
     "data check": Command(
         "What a data set holds, and what is wrong with it.",
         "What a data set holds and what is wrong with it, without training; exit status 3 when something is wrong.",

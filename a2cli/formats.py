@@ -65,3 +65,13 @@ def rounded(percent: float) -> str:
 def in_percent(share: float) -> str:
     """Return a share as a whole percentage, halves up: 0.125 is 13%."""
     return f"{rounded(100 * share)}%"
+
+
+def seconds_of(text: str) -> float | None:
+    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    try:
+        value = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        return None
+    return value if 0 < value < math.inf else None

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from conftest import A2, apart_from_few, draw_classes, hold_to_schema
 
-from a2cli.compare_optimizers.checks import seconds_of
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.compare_optimizers.run import best_rate
 from a2cli.compare_optimizers.settings import CompareSettings, ComparisonSettings
+from a2cli.formats import seconds_of
 from a2cli.progress import NullReporter
 from a2cli.reports.study_results import called
 from a2cli.reports.training_results import EpochLog

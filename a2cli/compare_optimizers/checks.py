@@ -1,11 +1,11 @@
 """Settings of a comparison that cannot act, and what it would run."""
 
-import math
 from typing import Any
 
 from a2cli.compare_optimizers.contenders import axes_of, contenders_of, rate_grid, trial_settings
 from a2cli.compare_optimizers.settings import AnyComparison, ComparisonOptions
 from a2cli.errors import SettingsError
+from a2cli.formats import seconds_of
 from a2cli.machine import cores
 from a2cli.reports.study_results import called
 from a2cli.settings.conflicts import inactive_settings, shown, warn_or_raise
@@ -53,16 +53,6 @@ def check_comparison_options(chosen: ComparisonOptions) -> float | None:
     if seconds is None:
         raise SettingsError(f"--budget: expected a time such as 20m, 90s or 1.5h, got {chosen.budget!r}")
     return seconds
-
-
-def seconds_of(text: str) -> float | None:
-    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    try:
-        value = float(text[:-1]) * units[text[-1:]]
-    except (ValueError, KeyError):
-        return None
-    return value if 0 < value < math.inf else None
 
 
 def plan_compare(settings: AnyComparison, jobs: int = 0) -> list[str]:

@@ -50,6 +50,7 @@ def probe_invariance(
     reporter: ProgressReporter,
     *,
     warnings: Sequence[str] = (),
+    figures: bool = True,
 ) -> Report:
     """Probe the networks of training runs, and return the report written into the run directory with its figures.
 
@@ -104,7 +105,7 @@ def probe_invariance(
 
             invariance_figures.draw(run, results, subjects, probe)
 
-        return run.finish(report, reporter, draw)
+        return run.finish(report, reporter, draw if figures else None)
 
 
 def _skipped(subject: ProbeTarget, settings: ProbeSettings) -> dict[str, str]:

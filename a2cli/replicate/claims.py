@@ -17,6 +17,7 @@ from a2cli.settings.presets import is_file, presets_folder, read_yaml
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+LEDGER_FILE = "ledger.yaml"  # the copy in a run directory
 LEDGER_BYTES = 400_000
 LEDGER_DEPTH = 6
 TRAININGS = ("train-cnn", "train-mlp", "finetune")
@@ -137,13 +138,20 @@ def ledger_names() -> list[str]:
     return sorted(path.stem for path in (presets_folder() / "ledgers").glob("*.yaml"))
 
 
+def ledger_path(name: str) -> Path:
+    """Return the file of a ledger, by its name or its path; raises SettingsError for a name that none has."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        return path
+    path = presets_folder() / "ledgers" / f"{name}.yaml"
+    if not is_file(path):
+        raise SettingsError(f"unknown ledger {name!r}{nearest(name, ledger_names())} ('a2 replicate' lists them)")
+    return path
+
+
 def read_ledger(name: str) -> ClaimLedger:
     """Return a ledger, by its name or its file's path; raises SettingsError for what is none."""
-    path = Path(name)
-    if path.suffix not in {".yaml", ".yml"} and len(path.parts) == 1:
-        path = presets_folder() / "ledgers" / f"{name}.yaml"
-        if not is_file(path):
-            raise SettingsError(f"unknown ledger {name!r}{nearest(name, ledger_names())} ('a2 replicate' lists them)")
+    path = ledger_path(name)
     entries = read_yaml(path, "a ledger", LEDGER_BYTES, LEDGER_DEPTH)
     from pydantic import ValidationError
 

@@ -18,6 +18,7 @@ from statistics import fmean, stdev
 from a2cli.replicate.claims import Claim, ClaimLedger
 from a2cli.replicate.results import ClaimVerdict, Estimate
 from a2cli.statistics.intervals import t_quantile
+from a2cli.statistics.pairs import POWER
 
 ERROR = 0.05
 LOOKS = (6, 10, 16, 24, 36, 54)
@@ -52,10 +53,15 @@ def rule_of(claim: Claim, ledger: ClaimLedger, looks: int, rounding: float) -> R
     The margin of a printed number is the widest prediction interval, to each side, that still says something. What is
     above or below a number has no margin unless one is given: all that is not above is against it.
     """
-    usual = {"above": 0.0, "below": 0.0, "number": 3 * ledger.margin}.get(claim.kind, ledger.margin)
     value = claim.printed if claim.kind == "number" else claim.value
     error = error_of(claim, ledger, looks) / max(1, len(claim.than))
-    return Rule(claim.kind, usual if claim.margin is None else claim.margin, value or 0.0, error, rounding)
+    return Rule(claim.kind, margin_of(claim, ledger), value or 0.0, error, rounding)
+
+
+def margin_of(claim: Claim, ledger: ClaimLedger) -> float:
+    """Return a claim's margin, or the one that its kind has in a ledger."""
+    usual = {"above": 0.0, "below": 0.0, "number": 3 * ledger.margin}.get(claim.kind, ledger.margin)
+    return usual if claim.margin is None else claim.margin
 
 
 def estimate(what: str, values: Sequence[float], rule: Rule) -> Estimate:
@@ -121,3 +127,10 @@ def seeds_to_decide(estimates: Sequence[Estimate], rule: Rule) -> int | None:
     seeds = range(min(one.seeds for one in estimates), MOST_SEEDS + 1)
     place = bisect_left(seeds, True, key=decided)  # intervals only get narrower
     return seeds[place] if place < len(seeds) else None
+
+
+def detectable(deviation: float, seeds: int, error: float) -> float:
+    """Return the difference that so many seeds show with a power of 0.8, its deviation given: by the noncentral t."""
+    from scipy.special import nctdtrinc  # scipy.stats has it as well, and takes 0.3 s more to import
+
+    return float(nctdtrinc(seeds - 1, 1 - POWER, quantile(1 - error, seeds - 1))) * deviation / math.sqrt(seeds)

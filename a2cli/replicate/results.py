@@ -110,3 +110,13 @@ class ReplicationResults:
         """Return how many claims have each verdict in a world."""
         found = Counter(one.verdict for claim in self.claims for one in claim.judged if one.world == world)
         return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What all claims take together at one look, and the difference that it shows with a power of 0.8."""
+
+    look: int
+    seeds: int
+    trainings: int
+    detectable: float

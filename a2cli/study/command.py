@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from a2cli.command_line.arguments import resumable, show_dry_run
 from a2cli.command_line.chosen_runs import is_finished, show_best, show_trials
@@ -16,6 +16,17 @@ from a2cli.settings.run_options import TrialOptions
 if TYPE_CHECKING:
     from a2cli.reports.best_results import ChosenRun
     from a2cli.train.workers import Workers
+
+
+class Parallel(Protocol):
+    """Options that say where trials run."""
+
+    @property
+    def jobs(self) -> int: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def cluster(self) -> str | None: ...
 
 
 def do_study(
@@ -52,7 +63,7 @@ def do_study(
     show_trials(report, run.folder, chosen, show)
 
 
-def start(chosen: TrialOptions, reporter: ConsoleReporter) -> "Workers":
+def start(chosen: Parallel, reporter: ConsoleReporter) -> "Workers":
     """Say that PyTorch is loaded, and return where trials run; raises SettingsError for a backend that is not known."""
     reporter.phase("loading PyTorch", "starting")
     from a2cli.train.workers import Workers

@@ -1,0 +1,335 @@
+"""`a2 replicate`: a report's claims redone in one run directory, with more seeds where they decide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from a2cli.errors import naming
+from a2cli.formats import counted
+from a2cli.progress import ProgressReporter
+from a2cli.replicate.checks import COMMAND, chosen_claims
+from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
+from a2cli.replicate.decisions import ERROR, LOOKS, margin_of
+from a2cli.replicate.evidence import Evidence, Inputs, words_of
+from a2cli.replicate.evidence_runs import EvidenceRuns, Pair
+from a2cli.replicate.judging import Finding, epochs_of, judge
+from a2cli.replicate.quantities import value_at
+from a2cli.replicate.results import (
+    ClaimResult,
+    ClaimVerdict,
+    InputSummary,
+    Judged,
+    ReplicationResults,
+)
+from a2cli.replicate.schedule import budget_of, next_claims
+from a2cli.replicate.settings import ReplicateSettings
+from a2cli.replicate.verdict import replication_verdict
+from a2cli.reports.report import DataSummary, Report, new_report
+from a2cli.runs.directory import Run
+from a2cli.runtime import environment, set_up
+from a2cli.settings.declare import flat, shown
+from a2cli.settings.kinds import AnyTraining
+from a2cli.storage import yaml_with_digest
+from a2cli.study.settings import trial_of
+from a2cli.train.run import TrainingTask, task_for
+from a2cli.train.workers import Workers
+from a2cli.training.images import summary_of
+
+SEEDS_STATED = {"derived": 1, "learned": 3, "works": 1}
+
+
+@dataclass
+class Question:
+    """A claim in one world: the look that it is at, -1 before the first, and what its runs say there."""
+
+    claim: Claim
+    world: str
+    missing: str = ""  # why it is not attempted
+    look: int = -1
+    finding: Finding | None = None
+    found: Judged | None = field(default=None)  # of a claim on what a report states
+
+    @property
+    def is_open(self) -> bool:
+        if self.missing or self.claim.kind in STATED or self.look + 1 == len(LOOKS):
+            return False
+        return self.finding is None or self.finding.verdict == "undecided"
+
+
+def replicate(
+    settings: ReplicateSettings,
+    ledger: ClaimLedger,
+    run: Run,
+    workers: Workers,
+    reporter: ProgressReporter,
+    warnings: Sequence[str] = (),
+) -> Report:
+    """Run in a folder, new or left early, what a ledger's claims rest on, and return the report written there.
+
+    Raises SettingsError and DataError for what no run could do; what a single run ends with is in the results.
+    """
+    with run.locked(reporter):
+        run.read_report()  # one that was edited is refused rather than written over
+        chosen = settings.claims
+        device = set_up(chosen.device, 1)
+        evidence = Evidence(ledger, Inputs.of(ledger, chosen), str(device))
+        replication = Replication(settings, evidence, run, workers, reporter)
+        if not (run.folder / LEDGER_FILE).exists():
+            run.write(LEDGER_FILE, yaml_with_digest(ledger_path(chosen.ledger or "").read_bytes()))
+        run.write_config(COMMAND, flat(settings))
+        try:
+            results = replication.results()
+        finally:
+            workers.close()
+        report = new_report(
+            COMMAND,
+            flat(settings),
+            environment(torch.device(device)),
+            results=results,
+            warnings=[*warnings, *replication.warnings],
+        )
+        from a2cli.replicate.draw import draw
+
+        return run.finish(report, reporter, partial(draw, run, results))
+
+
+class Replication:
+    """All questions of a replication, and the runs that answer them."""
+
+    def __init__(
+        self, settings: ReplicateSettings, evidence: Evidence, run: Run, workers: Workers, reporter: ProgressReporter
+    ) -> None:
+        self.settings, self.ledger, self.run, self.reporter = settings.claims, evidence.ledger, run, reporter
+        self.warnings: list[str] = []
+        self.evidence = evidence
+        self.questions = [
+            Question(claim, world, evidence.not_attempted(claim))
+            for claim in chosen_claims(self.ledger, self.settings.only)
+            for world in self.ledger.worlds
+            if not claim.worlds or world in claim.worlds
+        ]
+        self.evidence = self._with_features(workers)
+        attempted = [(one.claim, one.world) for one in self.questions if not one.missing]
+        self.runs = EvidenceRuns(self.evidence, run.folder, self.evidence.trainings(attempted), workers, reporter)
+        self.data: dict[str, DataSummary] = {}
+        self._check()
+        self._pass_over_numbers()
+
+    def _with_features(self, workers: Workers) -> Evidence:
+        """Return the evidence with the files of features that trainings take, which are extracted first."""
+        names = {name for one in self.questions if not one.missing for name in one.claim.runs}
+        names |= {self.evidence.of(name) for name in names}
+        wanted = {self.ledger.runs[name].features for name in names if name} - {""}
+        runs = EvidenceRuns(self.evidence, self.run.folder, {}, workers, self.reporter)
+        return replace(self.evidence, features={name: runs.extract(name) for name in sorted(wanted)})
+
+    def _check(self) -> None:
+        """Raise SettingsError or DataError for what would stop any training, before the first one begins."""
+        self.reporter.phase("checking the runs' settings on the data", "checking", brief=True)
+        task: TrainingTask | None = None
+        before: AnyTraining | None = None
+        trainings = self.runs.trainings
+        for (name, _), training in self.reporter.batches(trainings.items(), len(trainings)):
+            trial = trial_of(training, self.settings.seed, self.evidence.device)
+            with naming(f"run {name}"):
+                if before is None or replace(trial, training=before.training) != before:
+                    task, before = task_for(trial, (), self.reporter), trial
+                assert task is not None, "made for the first"
+                split, entry = task.check(trial), self.ledger.runs[name]
+                if entry.input not in self.data and not entry.features:
+                    self.data[entry.input] = summary_of(task.packed, split, task.source)
+                    self.warnings += [note for note in task.warnings if note not in self.warnings]
+        for note in self.warnings:
+            self.reporter.warn(note)
+
+    def _pass_over_numbers(self) -> None:
+        """Attempt no printed number of a run on other data than the report's."""
+        for one in self.questions:
+            if one.claim.kind != "number" or one.missing:
+                continue
+            entry = self.ledger.runs[self.evidence.of(one.claim.run)]
+            of, data = self.ledger.inputs[entry.input], self.data.get(entry.input)
+            if data and of.images and (sum(data.classes.values()), len(data.classes)) != (of.images, of.classes):
+                one.missing = (
+                    f"a number of other data: {of.about} ({of.images:,} images, {of.classes} classes), not "
+                    f"{data.source} ({sum(data.classes.values()):,}, {len(data.classes)}); --{entry.input}"
+                )
+
+    # Rounds
+
+    def results(self) -> ReplicationResults:
+        """Run all rounds that the budget allows, those done before included, and return what the claims came to."""
+        self._state()
+        budget_seconds, budget_trainings = budget_of(self.settings.budget)
+        while open_questions := [one for one in self.questions if one.is_open]:
+            trainings, seconds = self.runs.spent
+            if budget_seconds is not None and seconds / self.runs.workers.jobs >= budget_seconds:
+                break
+            if budget_trainings is not None and trainings >= budget_trainings:
+                break
+            chosen = next_claims(open_questions, self._cost, self._wanted_next)
+            for one in chosen:
+                one.look += 1
+            decided = sum(not one.is_open and one.finding is not None for one in self.questions)
+            title = f"{counted(len(open_questions), 'claim')} open, {decided} decided"
+            wanted = [((name, one.world), seed) for one in chosen for name in one.claim.runs
+                      for seed in self._seeds(one.look)]  # fmt: skip
+            self.runs.run(title, wanted)
+            for one in chosen:
+                one.finding = self._judge(one)
+        return self._results()
+
+    def _seeds(self, look: int) -> range:
+        return range(self.settings.seed, self.settings.seed + (LOOKS[look] if look >= 0 else 0))
+
+    def _lacking(self, one: Question, look: int) -> set[Any]:
+        return self.runs.lacking([(name, one.world) for name in one.claim.runs], self._seeds(look))
+
+    def _wanted_next(self, one: Question) -> set[Any]:
+        return self._lacking(one, one.look + 1)
+
+    def _cost(self, one: Question) -> float | None:
+        """Return the seconds that deciding a claim would take, as far as its seeds so far tell; None: it would not."""
+        look = one.look + 1
+        if one.finding is not None and one.finding.estimates:
+            needed = one.finding.to_decide
+            if needed is None or needed > LOOKS[-1]:
+                return None
+            look = next(i for i, seeds in enumerate(LOOKS) if seeds >= needed)
+        each = [self._seconds(self.runs.training_of(name, one.world)) for name in one.claim.runs]
+        return len(self._lacking(one, look)) * sum(each) / len(each)
+
+    def _seconds(self, pair: Pair) -> float:
+        """Return what a training of a run takes: as measured, or, before the first one, by its epochs."""
+        return self.runs.seconds(pair) or 0.03 * self.runs.trainings[pair].training.epochs
+
+    def _judge(self, one: Question) -> Finding:
+        claim, seeds = one.claim, self._seeds(one.look)
+        values_of = {choice: partial(self._values, one, seeds, choice) for choice in ("", *epochs_of(claim))}
+        return judge(claim, self.ledger, len(LOOKS), self._image(claim), values_of)
+
+    def _values(self, one: Question, seeds: Sequence[int], choice: str, name: str) -> dict[int, float]:
+        return self.runs.values(one.claim, one.world, name, seeds, choice)
+
+    def _image(self, claim: Claim) -> float:
+        """Return the share of one validation image."""
+        entry = self.ledger.runs[self.evidence.of(claim.run)]
+        data = self.data.get(entry.input)
+        return 1 / data.val if data else 0.0
+
+    # Claims on what a report states
+
+    def _state(self) -> None:
+        for one in self.questions:
+            if not one.missing and one.claim.kind in STATED:
+                one.found = self._stated(one)
+
+    def _stated(self, one: Question) -> Judged:
+        claim, entry = one.claim, self.ledger.runs[one.claim.run]
+        alone = not self.evidence.of(claim.run)
+        first = self.settings.seed
+        seeds = range(first, first + (1 if alone else SEEDS_STATED[claim.kind]))
+        if not alone:
+            self.runs.run(f"the networks of {claim.run}", [((claim.run, one.world), seed) for seed in seeds])
+        held, whys, folders, failed = list[bool](), list[str](), list[str](), False
+        for seed in seeds:
+            folder, results, why = self.runs.stated(claim.run, one.world, seed)
+            folders.append(self._relative(folder))
+            failed = failed or (results is None and claim.kind != "works")
+            wrong = [why] if results is None else _unlike(results, claim.expect)
+            held.append(not wrong)
+            whys += wrong
+        verdict: ClaimVerdict = "supported" if all(held) else "undecided" if any(held) or failed else "contradicted"
+        said = "; ".join(f"{path} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
+        command = " ".join(words_of(entry, self._flags(one, claim.run)))
+        return Judged(one.world, verdict, whys[0] if whys else said, len(seeds), [], None, [], [], folders, [command])
+
+    # Results
+
+    def _results(self) -> ReplicationResults:
+        trials, seconds = self.runs.spent
+        by_claim: dict[str, list[Judged]] = {}
+        for one in self.questions:
+            by_claim.setdefault(one.claim.id, []).append(self._judged(one))
+        claims = [
+            ClaimResult(
+                claim.id, claim.section, claim.claim, claim.kind, claim.change or claim.measure, claim.printed,
+                None if claim.kind in STATED else margin_of(claim, self.ledger), claim.weight, by_claim[claim.id],
+            )
+            for claim in self.ledger.claims if claim.id in by_claim
+        ]  # fmt: skip
+        results = ReplicationResults(
+            ledger=self.settings.ledger or "",
+            title=self.ledger.title,
+            worlds={name: {key: shown(value) for key, value in flags.items()}
+                    for name, flags in self.ledger.worlds.items()},
+            sections={name: title for name, title in self.ledger.sections.items()
+                      if any(claim.section == name for claim in claims)},
+            inputs=self._inputs(),
+            looks=list(LOOKS),
+            error=ERROR,
+            trials=trials,
+            trial_seconds=seconds,
+            claims=claims,
+            verdict="",
+        )  # fmt: skip
+        return replace(results, verdict=replication_verdict(results))
+
+    def _judged(self, one: Question) -> Judged:
+        claim = one.claim
+        if one.missing:
+            return Judged(one.world, "not attempted", one.missing, 0, [], None, [], [], [], [])
+        if one.found:
+            return one.found
+        folders = [self._relative(self.runs.trial(self.runs.training_of(name, one.world), seed)[0])
+                   for name in claim.runs for seed in self._seeds(one.look)]  # fmt: skip
+        commands = [" ".join(words_of(self.ledger.runs[name], self._flags(one, name))) for name in claim.runs]
+        finding = one.finding
+        if finding is None:
+            why = "the budget was spent before its first look"
+            return Judged(one.world, "undecided", why, 0, [], None, [], [], [], commands)
+        more = finding.to_decide - finding.seeds if finding.to_decide else None
+        return Judged(one.world, finding.verdict, finding.why, finding.seeds, finding.estimates, more,
+                      finding.alternatives, finding.fragile, list(dict.fromkeys(folders)), commands)  # fmt: skip
+
+    def _flags(self, one: Question, name: str) -> dict[str, Any]:
+        """Return the flags of the command that repeats a run on the first seed."""
+        entry = self.ledger.runs[name]
+        if entry.of:
+            return {"run": "THE-RUN", **entry.flags}
+        if not self.evidence.of(name):
+            return dict(entry.flags)
+        return {**self.evidence.flags(entry, one.world), "seed": self.settings.seed, "threads": 1}
+
+    def _relative(self, folder: Path) -> str:
+        return folder.relative_to(self.run.folder).as_posix()
+
+    def _inputs(self) -> list[InputSummary]:
+        summaries = [
+            InputSummary(name, data.source, data.fingerprint, sum(data.classes.values()), len(data.classes))
+            for name, data in self.data.items()
+        ]
+        weights = self.evidence.inputs.found.get("weights")
+        return [*summaries, *([InputSummary("weights", weights, "", None, None)] if weights else [])]
+
+
+def _unlike(results: Any, expected: Any) -> list[str]:
+    """Return what a report states otherwise than is expected of it."""
+    wrong = []
+    for path, value in expected.items():
+        try:
+            found = value_at(results, path)
+        except KeyError:
+            wrong.append(f"{path} is not in the report")
+            continue
+        if found != value:
+            wrong.append(f"{path} is {_shown(found)}, not {_shown(value)}")
+    return wrong
+
+
+def _shown(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
