@@ -7,7 +7,7 @@ from a2cli.errors import SettingsError, nearest
 from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.replicate.claims import STATED, Claim, ClaimLedger
-from a2cli.replicate.decisions import LOOKS, detectable, error_of
+from a2cli.replicate.decisions import ERROR, LOOKS, detectable, error_of
 from a2cli.replicate.evidence import Evidence, shared
 from a2cli.replicate.results import PlanRow
 from a2cli.replicate.schedule import budget_of
@@ -60,7 +60,8 @@ def trainings_at(evidence: Evidence, claims: Sequence[Claim]) -> list[int]:
 
 def plan_rows(evidence: Evidence, claims: Sequence[Claim]) -> list[PlanRow]:
     """Return for each look what all claims take together, and the difference that one of weight 1 shows there."""
-    error = error_of(replace(claims[0], weight=1.0), evidence.ledger, len(LOOKS))
+    judged = [claim for claim in evidence.ledger.claims if claim.kind not in STATED]
+    error = error_of(replace(judged[0], weight=1.0), evidence.ledger, len(LOOKS)) if judged else ERROR
     return [
         PlanRow(look + 1, seeds, trainings, detectable(DEVIATION, seeds, error))
         for look, (seeds, trainings) in enumerate(zip(LOOKS, trainings_at(evidence, claims), strict=True))

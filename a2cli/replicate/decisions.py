@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean, stdev
 
-from a2cli.replicate.claims import Claim, ClaimLedger
+from a2cli.replicate.claims import STATED, Claim, ClaimLedger
 from a2cli.replicate.results import ClaimVerdict, Estimate
 from a2cli.statistics.intervals import t_quantile
 from a2cli.statistics.pairs import POWER
@@ -42,8 +42,12 @@ class Rule:
 
 
 def error_of(claim: Claim, ledger: ClaimLedger, looks: int) -> float:
-    """Return the error that a claim may make at one look in one world, its share of the ledger's."""
-    whole = sum(other.weight for world in ledger.worlds for other in ledger.claims_in(world))
+    """Return the error that a claim may make at one look in one world, its share of the ledger's.
+
+    Claims on what a report states are not judged by intervals, and have no share.
+    """
+    judged = (other for world in ledger.worlds for other in ledger.claims_in(world) if other.kind not in STATED)
+    whole = sum(other.weight for other in judged)
     return ERROR * claim.weight / whole / looks
 
 

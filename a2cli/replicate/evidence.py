@@ -8,7 +8,7 @@ from a2cli.command_line.arguments import kind_of
 from a2cli.errors import SettingsError
 from a2cli.replicate.claims import TRAININGS, Claim, ClaimLedger, Input, RunEntry
 from a2cli.replicate.settings import ClaimSettings
-from a2cli.settings.declare import declared, flat
+from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.presets import resolve
 from a2cli.strict_json import to_json
@@ -111,5 +111,5 @@ def words_of(entry: RunEntry, flags: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         else:
-            words += [flag, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
+            words += [flag, shown(value)]
     return words

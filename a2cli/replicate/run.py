@@ -1,5 +1,6 @@
 """`a2 replicate`: a report's claims redone in one run directory, with more seeds where they decide."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -245,7 +246,7 @@ class Replication:
             whys += wrong
         verdict: ClaimVerdict = "supported" if all(held) else "undecided" if any(held) or failed else "contradicted"
         said = "; ".join(f"{path} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
-        command = " ".join(words_of(entry, self._flags(one, claim.run)))
+        command = shlex.join(words_of(entry, self._flags(one, claim.run)))
         return Judged(one.world, verdict, whys[0] if whys else said, len(seeds), [], None, [], [], folders, [command])
 
     # Results
@@ -287,7 +288,7 @@ class Replication:
             return one.found
         folders = [self._relative(self.runs.trial(self.runs.training_of(name, one.world), seed)[0])
                    for name in claim.runs for seed in self._seeds(one.look)]  # fmt: skip
-        commands = [" ".join(words_of(self.ledger.runs[name], self._flags(one, name))) for name in claim.runs]
+        commands = [shlex.join(words_of(self.ledger.runs[name], self._flags(one, name))) for name in claim.runs]
         finding = one.finding
         if finding is None:
             why = "the budget was spent before its first look"
