@@ -30,6 +30,7 @@ from a2cli.study.settings import trial_of
 from a2cli.train.workers import Workers
 
 PREDICTIONS = "predictions.json"
+HELD_OUT = "held-out"  # the image of a command: one that its network was not trained on
 Pair = tuple[str, str]  # a run and the world that it is in
 
 
@@ -178,12 +179,13 @@ class EvidenceRuns:
         self.reporter.phase(f"running a2 {entry.command} for {name}", "other commands")
         shutil.rmtree(out, ignore_errors=True)
         storage.make_folder(out.parent)
-        words = words_of(entry, flags)[1:]
+        if flags.get("image") == HELD_OUT or entry.command == "predict":
+            flags["image"] = str(_save_image(Path(flags["run"]), out.with_suffix(".png")))
         if entry.command == "predict":
             storage.make_folder(out)
-            words += [str(_save_image(Path(flags["run"]), out / "image.png")), "--json"]
+            words = [*words_of(entry, {"run": flags["run"]})[1:], flags["image"], "--json"]
         else:
-            words += ["--quiet", "--out", str(out)]
+            words = [*words_of(entry, flags)[1:], "--quiet", "--out", str(out)]
         done = subprocess.run([sys.executable, "-m", "a2cli", *words], capture_output=True, text=True, check=False)
         if done.returncode:
             return out, None, (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]

@@ -148,9 +148,9 @@ class Replication:
             self.reporter.warn(note)
 
     def _pass_over_numbers(self) -> None:
-        """Attempt no printed number of a run on other data than the report's."""
+        """Attempt nothing that the report printed as a number of its own data, where these are others."""
         for one in self.questions:
-            if one.claim.kind != "number" or one.missing:
+            if one.claim.printed is None or one.missing:
                 continue
             entry = self.ledger.runs[self.evidence.of(one.claim.run)]
             of, data = self.ledger.inputs[entry.input], self.data.get(entry.input)
