@@ -7,7 +7,7 @@ from a2cli.command_line.arguments import resumable, saved_settings, show_dry_run
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
-from a2cli.replicate.checks import COMMAND, check_replication, chosen_claims, plan_replication, plan_rows
+from a2cli.replicate.checks import COMMAND, DEVIATION, check_replication, chosen_claims, plan_replication, plan_rows
 from a2cli.replicate.claims import LEDGER_FILE, ClaimLedger, ledger_names, read_ledger
 from a2cli.replicate.console import show_claims, show_plan, show_replication
 from a2cli.replicate.evidence import Evidence, Inputs
@@ -33,7 +33,7 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
         return
     evidence = Evidence(ledger, Inputs.of(ledger, settings))
     if chosen.plan:
-        show_plan(plan_rows(evidence, claims))
+        show_plan(plan_rows(evidence, claims), DEVIATION)
         return
     plan = plan_replication(evidence, claims, settings, chosen.jobs)
     if chosen.dry_run:

@@ -1,21 +1,116 @@
-"""temporary"""
+"""What became of claims, as printed: a tree by section."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from a2cli.columns import Column
+from a2cli.console.base import results_console, say_where, show_rows, table_from
+from a2cli.formats import counted, in_points
+from a2cli.replicate.claims import Claim, ClaimLedger
+from a2cli.replicate.results import ClaimResult, ClaimVerdict, Judged, PlanRow, ReplicationResults
+from a2cli.reports.report import Report
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+STYLES: dict[ClaimVerdict, str] = {
+    "supported": "green",
+    "contradicted": "red",
+    "undecided": "yellow",
+    "not attempted": "dim",
+}
+STEP = 2  # columns that each branch of the tree is further in
 
 
-def show_replication(report, folder):
-    from a2cli.console.base import results_console
+def show_replication(report: Report, folder: Path) -> None:
+    """Print a tree by section: each claim, in each world its verdict, the figure that decided it, and its seeds."""
+    results = report.results
+    assert isinstance(results, ReplicationResults), "a replication has those"
+    console = results_console()
+    console.print(results.title)
+    for one in results.inputs:
+        counts = f", {counted(one.images, 'image')} of {one.classes} classes" if one.images is not None else ""
+        console.print(f"{one.name}: {one.source}{counts}", soft_wrap=True)
+    for section, title in results.sections.items():
+        console.print()
+        console.print(f"{section}  {title}", style="bold")
+        for claim in results.claims:
+            if claim.section == section:
+                for depth, line in _lines(claim, results):
+                    console.print(_indented(line, depth, console.width), soft_wrap=True)
+    console.print()
+    console.print(results.verdict)
+    sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run. All verdicts on "
+    console.print(f"{sentence}differences are right together with {100 * (1 - results.error):g}%.")
+    say_where(console, report, folder)
 
-    c = results_console()
-    for claim in report.results.claims:
-        c.print(f"{claim.section} {claim.id}: {claim.claim}")
-        for one in claim.judged:
-            c.print(f"    {one.world}: {one.verdict}  {one.why}  ({one.seeds} seeds) {one.fragile or ''}")
-    c.print(report.results.verdict)
-    c.print(str(folder))
+
+def _lines(claim: ClaimResult, results: ReplicationResults) -> Iterator[tuple[int, "Text"]]:
+    """Yield the lines of one claim, each with its depth in the tree."""
+    from rich.text import Text
+
+    yield 1, Text(f"{claim.id}: {claim.claim}")
+    said = [(one.verdict, one.why) for one in claim.judged]
+    together = len(results.worlds) == 1 or (len(said) > 1 and len(set(said)) == 1)
+    for one in claim.judged[:1] if together else claim.judged:
+        line = Text("" if together else f"{one.world}: ")
+        line.append(one.verdict, STYLES[one.verdict])
+        line.append(f": {one.why}")
+        if one.seeds:
+            line.append(f" ({counted(one.seeds, 'seed')})")
+        yield 2, line
+        if words := remarks(one):
+            yield 3, Text("; ".join(words), "dim")
 
 
-def show_claims(ledger, claims):
-    pass
+def remarks(one: Judged) -> list[str]:
+    """Return what a reader of a verdict should know besides."""
+    words = [f"fragile: the other way with {choice}" for choice in one.fragile]
+    if one.more_seeds:
+        words.append(f"{one.more_seeds:,} more seeds would decide")
+    return words
 
 
-def show_plan(rows):
-    print(rows)
+def _indented(line: "Text", depth: int, width: int) -> "Text":
+    """Return a line, wrapped to the screen, each line of it so far in."""
+    from rich.console import Console
+    from rich.text import Text
+
+    wrapped = line.wrap(Console(width=width), max(20, width - STEP * depth))
+    return Text("\n").join(Text(" " * STEP * depth) + part for part in wrapped)
+
+
+def show_claims(ledger: ClaimLedger, claims: Sequence[Claim]) -> None:
+    """Print the claims of a ledger by section: what is claimed, of which kind it is, what the report printed."""
+    console = results_console()
+    console.print(ledger.title)
+    if ledger.source:
+        console.print(ledger.source)
+    for section, title in ledger.sections.items():
+        own = [claim for claim in claims if claim.section == section]
+        if own:
+            console.print()
+            console.print(f"{section}  {title}", style="bold")
+            show_rows(("id", "kind", "claim"), [(claim.id, claim.kind, claim.claim) for claim in own])
+    console.print(f"{counted(len(claims), 'claim')} on {counted(len(ledger.runs), 'run')}")
+
+
+PLAN: list[Column[PlanRow]] = [
+    Column("look", lambda row: row.look),
+    Column("seeds", lambda row: row.seeds),
+    Column("trainings", lambda row: row.trainings, ","),
+    Column("detectable", lambda row: row.detectable, text=lambda row: in_points(row.detectable, ".1f"),
+           title="difference it shows"),
+]  # fmt: skip
+
+
+def show_plan(rows: Sequence[PlanRow], deviation: float) -> None:
+    """Print what each look takes and shows."""
+    console = results_console()
+    console.print(table_from(PLAN, rows))
+    console.print(
+        "Trainings are those of all claims together, if none were decided before; a claim that is decided takes no "
+        "more. The difference is one that is found 4 times out of 5, if differences over seeds have a standard "
+        f"deviation of {in_points(deviation)}."
+    )

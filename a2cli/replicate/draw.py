@@ -1,2 +1,37 @@
-def draw(run, results):
-    pass
+"""The figures and tables of a replication, as files in its run directory."""
+
+from functools import partial
+
+from a2cli.columns import Column, placed
+from a2cli.replicate.figures import Row, forest, pages_of
+from a2cli.replicate.results import ClaimResult, Judged, ReplicationResults
+from a2cli.runs.directory import Run, to_csv
+
+CLAIMS: list[Column[tuple[ClaimResult, Judged]]] = [
+    *(Column(name, lambda row, name=name: getattr(row[0], name)) for name in ("section", "id", "claim", "kind")),  # type: ignore[misc]
+    *(Column(name, lambda row, name=name: getattr(row[1], name)) for name in ("world", "verdict", "why", "seeds")),  # type: ignore[misc]
+    Column("printed", lambda row: row[0].printed),
+    Column("fragile", lambda row: "; ".join(row[1].fragile)),
+    Column("more_seeds", lambda row: row[1].more_seeds),
+]
+DRAWN = placed("claim", "what", "world", "verdict", "seeds", "difference", "low", "high", "margin")
+
+
+def draw(run: Run, results: ReplicationResults) -> None:
+    """Write claims.csv, and for each section the figure of its comparisons with its CSV."""
+    run.write("claims.csv", to_csv(CLAIMS, [(claim, one) for claim in results.claims for one in claim.judged]))
+    for section, title in results.sections.items():
+        pages = pages_of(results, section)
+        for number, rows in enumerate(pages, 1):
+            name = f"claims-{section}" + (f"-{number}" if len(pages) > 1 else "")
+            cells = [cell for row in rows for cell in _cells(row)]
+            run.save_figure(name, partial(forest, results, f"{section}  {title}", rows), DRAWN, cells)
+
+
+def _cells(row: Row) -> list[tuple[object, ...]]:
+    claim = row.claim
+    return [
+        (claim.id, row.what, world, one.verdict, one.seeds, one.mean - claim.value, one.low - claim.value,
+         one.high - claim.value, claim.margin)
+        for world, one in row.by_world.items()
+    ]  # fmt: skip

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from a2cli.formats import counted, points
-from a2cli.replicate.claims import PAIRED, Claim, ClaimLedger, Compared
+from a2cli.replicate.claims import OF_PROBES, STATED, Claim, ClaimLedger, Compared
 from a2cli.replicate.decisions import Rule, at_margin, estimate, rule_of, seeds_to_decide, together
 from a2cli.replicate.quantities import EPOCHS, MEASURES
 from a2cli.replicate.results import Alternative, ClaimVerdict, Estimate
 from a2cli.statistics.pairs import ROUNDING
 
 MARGINS = (0.5, 2.0)
+POINTS = "points"
 Values = Callable[[str], Mapping[int, float]]  # of a run's name: its values by seed
 
 
@@ -57,9 +58,9 @@ def judge(claim: Claim, ledger: ClaimLedger, looks: int, image: float, values_of
 
 def _rounding(claim: Claim, image: float) -> float:
     """Return the standard deviation that rounding to whole images gives one of a claim's values."""
-    _, in_accuracies, accuracies = MEASURES.get(claim.measure, (None, True, 2 if claim.measure == "fall" else 1))
-    if not in_accuracies or claim.over:
+    if unit_of(claim) != POINTS:
         return 0.0
+    accuracies = {"fall": 2, "changed": 1}.get(claim.measure) or MEASURES[claim.measure][2]
     sides = (1 + bool(claim.base)) * (1 + bool(claim.than))
     return float(image * ROUNDING * (accuracies * sides / 2) ** 0.5)
 
@@ -97,6 +98,15 @@ def _what(claim: Claim, own: Compared, other: Compared | None) -> str:
     return f"{measured}: {text}" if measured else text
 
 
+def unit_of(claim: Claim) -> str:
+    """Return the unit that a claim's values are in: points of accuracy, that of its measure, or none."""
+    if claim.over or claim.kind in STATED:
+        return ""
+    if claim.measure in OF_PROBES or MEASURES[claim.measure][1]:
+        return POINTS
+    return {"epochs": "epochs", "speed": "images per second"}[claim.measure]
+
+
 def is_difference(claim: Claim) -> bool:
     """Return whether a claim's values are differences, which in accuracies are told in points."""
     return bool(claim.than or claim.base) or claim.measure in ("fall", "gap", "early-rise")
@@ -104,7 +114,7 @@ def is_difference(claim: Claim) -> bool:
 
 def _amount(value: float, claim: Claim, *, difference: bool) -> str:
     """Return a value of a claim's measure as it is printed."""
-    if claim.over or not MEASURES.get(claim.measure, (None, True))[1]:
+    if unit_of(claim) != POINTS:
         return f"{value:+.3g}" if is_difference(claim) and not difference else f"{value:.3g}"
     if difference:
         return f"{100 * value:g} points"
@@ -119,7 +129,7 @@ def _why(claim: Claim, rule: Rule, estimates: Sequence[Estimate], verdict: Claim
     text = f"{_amount(one.mean, claim, difference=False)} [{_bare(low)}, {_bare(high)}]"
     if claim.kind == "number":
         text = f"a new run gives {_bare(low)} to {high}; printed {100 * rule.value:.1f}%"
-    elif claim.kind not in PAIRED and not (claim.kind == "alike" and claim.than):
+    elif rule.value:
         text += f" against {_amount(rule.value, claim, difference=False)}"
     if rule.margin and claim.kind != "number":
         text += f", margin {_amount(rule.margin, claim, difference=True)}"

@@ -57,14 +57,20 @@ class Judged:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim of the report with its verdict in each world; `margin` is the difference that matters, in its unit."""
+    """A claim of the report with its verdict in each world.
+
+    `margin` is the difference that matters and `value` the number that it is held to, both in its `unit`: accuracies,
+    told in points, or that of the measure itself, such as epochs; empty for a ratio, and for what a report states.
+    """
 
     id: str
     section: str
     claim: str
     kind: str
     measure: str
+    unit: str
     printed: float | None
+    value: float
     margin: float | None
     weight: float
     judged: list[Judged]

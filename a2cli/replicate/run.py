@@ -17,7 +17,7 @@ from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledg
 from a2cli.replicate.decisions import ERROR, LOOKS, margin_of
 from a2cli.replicate.evidence import Evidence, Inputs, words_of
 from a2cli.replicate.evidence_runs import EvidenceRuns, Pair
-from a2cli.replicate.judging import Finding, epochs_of, judge
+from a2cli.replicate.judging import Finding, epochs_of, judge, unit_of
 from a2cli.replicate.quantities import value_at
 from a2cli.replicate.results import (
     ClaimResult,
@@ -258,7 +258,8 @@ class Replication:
             by_claim.setdefault(one.claim.id, []).append(self._judged(one))
         claims = [
             ClaimResult(
-                claim.id, claim.section, claim.claim, claim.kind, claim.change or claim.measure, claim.printed,
+                claim.id, claim.section, claim.claim, claim.kind, claim.change or claim.measure, unit_of(claim),
+                claim.printed, (claim.printed if claim.kind == "number" else claim.value) or 0.0,
                 None if claim.kind in STATED else margin_of(claim, self.ledger), claim.weight, by_claim[claim.id],
             )
             for claim in self.ledger.claims if claim.id in by_claim
