@@ -6,6 +6,7 @@ This imports no torch, so that the server which processes begin from can load it
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from a2cli.errors import SettingsError, nearest
 
 BACKENDS = ("loky", "dask", "ray")
+SECONDS_TO_REACH = 20
 R = TypeVar("R")
 
 
@@ -49,6 +51,10 @@ class Workers:
             return
         import joblib
 
+        if self.backend == "ray":
+            with self._ray_pool() as pool:
+                yield pool.imap_unordered(_call, [(function, arguments) for arguments in calls])
+            return
         try:
             with self._backend(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "[0-9]+ tasks ", UserWarning)  # what was cancelled is no news
@@ -59,6 +65,35 @@ class Workers:
             if self.backend == "loky":
                 _stop_processes(kill=True)
             raise
+
+    @contextmanager
+    def _ray_pool(self) -> Iterator[Any]:
+        """Give a pool of ray's processes: joblib's backend for ray gives results only once all are there.
+
+        Raises SettingsError where ray is not installed or its cluster not reached.
+        """
+        with self._reached():
+            ray = import_module("ray")
+            if not ray.is_initialized():
+                if self.cluster is not None:
+                    _knock(self.cluster)
+                ray.init(address=self.cluster, log_to_driver=False, logging_level="error", include_dashboard=False)
+            pool = import_module("ray.util.multiprocessing").Pool(self.jobs)
+        try:
+            yield pool
+        finally:
+            pool.terminate()
+            pool.join()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say in a SettingsError that a backend is not installed, or that its cluster is not reached."""
+        try:
+            yield
+        except ImportError as error:
+            raise SettingsError(f"--backend {self.backend}: not installed ({error})") from None
+        except (OSError, ValueError, TimeoutError) as error:
+            raise SettingsError(f"--cluster {self.cluster}: not reached ({str(error)[:100]})") from None
 
     def close(self) -> None:
         """End the processes here that wait for more work."""
@@ -71,16 +106,10 @@ class Workers:
         import joblib
 
         client: Any = None
-        try:
-            if self.backend == "dask":
-                client = import_module("dask.distributed").Client(self.cluster, timeout=20, set_as_default=True)
-            elif self.backend == "ray":
-                import_module("ray").init(address=self.cluster)
-                import_module("ray.util.joblib").register_ray()
-        except ImportError as error:
-            raise SettingsError(f"--backend {self.backend}: not installed ({error})") from None
-        except (OSError, ValueError, TimeoutError) as error:
-            raise SettingsError(f"--cluster {self.cluster}: not reached ({str(error)[:100]})") from None
+        if self.backend == "dask":
+            with self._reached():
+                dask = import_module("dask.distributed")
+                client = dask.Client(self.cluster, timeout=SECONDS_TO_REACH, set_as_default=True)
         if self.backend == "loky" and start_server():
             from joblib.externals.loky.backend.context import set_start_method
 
@@ -92,6 +121,18 @@ class Workers:
         finally:
             if client is not None:
                 client.close()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at an address such as ray://host:port, for which ray would wait minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), SECONDS_TO_REACH).close()
+
+
+def _call(work: tuple[Callable[..., R], tuple[Any, ...]]) -> R:
+    function, arguments = work
+    return function(*arguments)
 
 
 def start_server() -> bool:
