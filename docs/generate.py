@@ -6,18 +6,24 @@ python docs/generate.py --check   # exit with 1 if a page is not what would be w
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from a2cli.app.help import described
 from a2cli.app.presets import preset_of
 from a2cli.columns import Column, in_markdown
 from a2cli.commands import COMMANDS
 from a2cli.console import base as console
+from a2cli.formats import in_percent, in_points
 from a2cli.probe_invariance.settings import CHANGES, Change
 from a2cli.reports.report import json_schema
 from a2cli.settings.optimizers import OPTIMIZERS, OptimizerSpec
 from a2cli.settings.presets import preset_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 
@@ -77,7 +83,66 @@ def optimizers() -> list[str]:
     return in_markdown(columns, OPTIMIZERS.items())
 
 
-TABLES = {"probing.md": changes, "comparing.md": optimizers}
+@dataclass(frozen=True)
+class Power:
+    """How claims with one true difference end: the share decided, and the median of the seeds that took, by kind."""
+
+    deviation: float
+    difference: float
+    decided: dict[str, float]
+    seeds: dict[str, float]
+
+
+def decided_at(kind: str, difference: float, deviation: float, claims: int = 80, times: int = 2000) -> "NDArray[Any]":
+    """Return the seeds at which simulated claims of a margin of 5 points are decided, 0 for those that stay open.
+
+    By the same rule as `decisions.verdict_at`, for all simulations at once.
+    """
+    import numpy as np
+
+    from a2cli.replicate.decisions import ERROR, LOOKS, quantile
+
+    error = ERROR / claims / len(LOOKS)
+    drawn = np.random.default_rng(0).normal(difference, deviation, (times, LOOKS[-1]))
+    at = np.zeros(times, int)
+    for seeds in LOOKS:
+        mean, scale = drawn[:, :seeds].mean(1), drawn[:, :seeds].std(1, ddof=1) / seeds**0.5
+        half = quantile(1 - error, seeds - 1) * scale
+        if kind == "higher":
+            is_decided = (mean - half > 0) | (mean + half < 0.05)
+        else:
+            outer = quantile(1 - error / 2, seeds - 1) * scale
+            is_decided = (abs(mean) + half < 0.05) | (abs(mean) - outer > 0.05)
+        at[(at == 0) & is_decided] = seeds
+    return at
+
+
+def power() -> list[str]:
+    """Return the table of what a replication decides."""
+    import numpy as np
+
+    kinds, rows = ("higher", "alike"), []
+    for deviation in (0.03, 0.05, 0.08):
+        for difference in (0.0, 0.025, 0.05, 0.075, 0.1, 0.15):
+            at = {kind: decided_at(kind, difference, deviation) for kind in kinds}
+            shares = {kind: float((seeds > 0).mean()) for kind, seeds in at.items()}
+            medians = {
+                kind: float(np.median(seeds[seeds > 0])) if (seeds > 0).any() else 0 for kind, seeds in at.items()
+            }
+            rows.append(Power(deviation, difference, shares, medians))
+
+    def shown(kind: str) -> Callable[[Power], str]:
+        return lambda row: in_percent(row.decided[kind]) + (f" ({row.seeds[kind]:g})" if kind in row.seeds else "")
+
+    columns: list[Column[Power]] = [
+        Column("deviation", text=lambda row: in_points(row.deviation)),
+        Column("true difference", text=lambda row: in_points(row.difference)),
+        *(Column(f"`{kind}` decided (seeds)", text=shown(kind)) for kind in kinds),
+    ]
+    return in_markdown(columns, rows)
+
+
+TABLES = {"probing.md": changes, "comparing.md": optimizers, "replicating.md": power}
 MARK = "<!-- table: docs/generate.py -->\n"
 
 

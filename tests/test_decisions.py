@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -232,3 +233,17 @@ def test_intervals_that_do_not_pay_for_looks_and_claims_are_wrong_in_most_ledger
     monkeypatch.setattr("a2cli.replicate.decisions.error_of", lambda *_: 0.025)
     wrong = {"higher": "supported", "lower": "supported"}
     assert errors(0.0, wrong, 20, 6) > int(stats.binom.ppf(0.999, 20, ERROR))
+
+
+@pytest.mark.parametrize("kind", ["higher", "alike"])
+def test_the_docs_table_of_power_is_by_the_same_rule(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    from generate import decided_at
+
+    own = rule(kind, error=ERROR / 80 / len(LOOKS))
+    drawn = np.random.default_rng(0).normal(0.05, 0.05, (200, LOOKS[-1]))
+    at = [
+        next((n for n in LOOKS if estimate("", row[:n].tolist(), own).verdict != "undecided"), 0)
+        for row in drawn
+    ]  # fmt: skip
+    assert decided_at(kind, 0.05, 0.05, times=200).tolist() == at
