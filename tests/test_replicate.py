@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-from conftest import A2, draw_classes, edit, hold_to_schema
+from conftest import A2, draw_classes, edit, hold_to_schema, sign
 from scipy import stats
 
 from a2cli.errors import SettingsError
@@ -242,10 +242,19 @@ def test_what_a_resumed_run_refuses(place: Path, a2: A2) -> None:
     a2("replicate", "ledger.yaml", "--resume", "out", "--out", "new").refused(2, "--out: ")
     edit(place / "out/ledger.yaml", "margin: 0.2", "margin: 0.3")
     a2("replicate", "--resume", "out").refused(3, "ledger.yaml was damaged or edited")
-    edit(place / "out/report.json", '"seeds": 6', '"seeds": 6')
-    (place / "out/report.json").write_text((place / "out/report.json").read_text().replace("supported", "undecided"))
     shutil.copy(place / "ledger.yaml", place / "other.yaml")
     a2("replicate", "other.yaml", "--resume", "out").refused(2, "ledger is ")
+
+
+@pytest.mark.slow
+def test_an_edited_verdict_is_refused(place: Path, a2: A2) -> None:
+    path = place / "out/report.json"
+    path.write_text(path.read_text().replace('"supported"', '"contradicted"', 1))
+    a2("replicate", "--resume", "out").refused(3, "report.json")
+    path.write_text((place / "out/report.json").read_text())
+    sign(path)
+    ended = a2("replicate", "--resume", "out", "--quiet")
+    assert ended.status == 3 and "claims.better, plain.verdict is contradicted, but supported by" in ended.err
 
 
 def test_wrong_options(tmp_path: Path, a2: A2) -> None:

@@ -82,6 +82,11 @@ class EvidenceRuns:
         return fmean(times) if times else None
 
     @property
+    def ran(self) -> bool:
+        """Whether a training was run in this session."""
+        return any(ledger.ran for ledger in self.ledgers.values())
+
+    @property
     def spent(self) -> tuple[int, float]:
         """How many trainings ended, and the seconds that they took together."""
         ended = [one for ledger in self.ledgers.values() for one in ledger.ended.values()]

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,14 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import yaml_with_digest
+from a2cli.strict_json import plain
 from a2cli.study.settings import trial_of
+from a2cli.train.differences import as_stored, compare, refuse
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
 
+HELD = ("verdict", "seeds", "estimates")  # of a verdict, on resume; its words are other versions' own
 SEEDS_STATED = {"derived": 1, "learned": 3, "works": 1}
 
 
@@ -86,6 +89,8 @@ def replicate(
             results = replication.results()
         finally:
             workers.close()
+        if not replication.runs.ran:  # after a training the report is to change
+            _check(run, flat(settings), results)
         report = new_report(
             COMMAND,
             flat(settings),
@@ -96,6 +101,20 @@ def replicate(
         from a2cli.replicate.draw import draw
 
         return run.finish(report, reporter, partial(draw, run, results))
+
+
+def _check(run: Run, config: dict[str, Any], results: ReplicationResults) -> None:
+    """Raise DataError where a replication is finished and its report says otherwise than its runs do.
+
+    Of another budget or other claims it is not held to them.
+    """
+    report, file = run.read_report(), run.folder / "report.json"
+    if report is None or report.status != "done" or plain(report.config) != plain(config):
+        return
+    stated, derived = ({f"{claim['id']}, {one['world']}": {name: one[name] for name in HELD}
+                        for claim in found["claims"] for one in claim["judged"]}
+                       for found in (as_stored(file)["results"], plain(asdict(results))))  # fmt: skip
+    refuse(list(compare(file, [("claims", stated, derived, f"the runs in {run.folder}")])))
 
 
 class Replication:
@@ -256,6 +275,7 @@ class Replication:
         by_claim: dict[str, list[Judged]] = {}
         for one in self.questions:
             by_claim.setdefault(one.claim.id, []).append(self._judged(one))
+        by_claim = {name: [_with_worlds(one, found) for one in found] for name, found in by_claim.items()}
         claims = [
             ClaimResult(
                 claim.id, claim.section, claim.claim, claim.kind, claim.change or claim.measure, unit_of(claim),
@@ -317,6 +337,13 @@ class Replication:
         ]
         weights = self.evidence.inputs.found.get("weights")
         return [*summaries, *([InputSummary("weights", weights, "", None, None)] if weights else [])]
+
+
+def _with_worlds(one: Judged, found: Sequence[Judged]) -> Judged:
+    """Return a verdict that says in which other worlds the claim is decided the other way."""
+    opposite: dict[str, ClaimVerdict] = {"supported": "contradicted", "contradicted": "supported"}
+    others = [each.world for each in found if each.verdict == opposite.get(one.verdict)]
+    return replace(one, fragile=[*one.fragile, *others])
 
 
 def _unlike(results: Any, expected: Any) -> list[str]:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-RESUMABLE = {*TRAINING, *OF_TRIALS}
-UNLISTED = {"checkpoints", "film", "trials"}
+RESUMABLE = {*TRAINING, *OF_TRIALS, "replicate"}
+UNLISTED = {"checkpoints", "film", "trials", "probes"}
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 
 
