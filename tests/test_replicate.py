@@ -250,7 +250,7 @@ def test_what_a_resumed_run_refuses(place: Path, a2: A2) -> None:
 def test_an_edited_verdict_is_refused(place: Path, a2: A2) -> None:
     path = place / "out/report.json"
     path.write_text(path.read_text().replace('"supported"', '"contradicted"', 1))
-    a2("replicate", "--resume", "out").refused(3, "report.json")
+    a2("replicate", "--resume", "out", "--quiet").refused(3, "report.json")
     path.write_text((place / "out/report.json").read_text())
     sign(path)
     ended = a2("replicate", "--resume", "out", "--quiet")

@@ -125,7 +125,10 @@ def _why(claim: Claim, rule: Rule, estimates: Sequence[Estimate], verdict: Claim
     """Return the comparison that decided, or of an undecided claim the one that is farthest from it."""
     deciding = [one for one in estimates if one.verdict == verdict] or list(estimates)
     one = min(deciding, key=lambda each: abs(each.mean - rule.value) - (each.high - each.mean))
-    low, high = (_amount(bound, claim, difference=False) for bound in (one.low, one.high))
+    bounds = one.low, one.high
+    if unit_of(claim) == POINTS and not is_difference(claim):  # of few seeds it can leave the accuracies that there are
+        bounds = max(0.0, one.low), min(1.0, one.high)
+    low, high = (_amount(bound, claim, difference=False) for bound in bounds)
     text = f"{_amount(one.mean, claim, difference=False)} [{_bare(low)}, {_bare(high)}]"
     if claim.kind == "number":
         text = f"a new run gives {_bare(low)} to {high}; printed {100 * rule.value:.1f}%"

@@ -39,8 +39,8 @@ class Judged:
     """One claim in one world. `why` is the figure that decided it, or what is missing; `more_seeds` is how many seeds
     would decide at this mean and deviation, null where it is decided or none would.
 
-    `fragile` are the choices, and the worlds, in which the claim is decided the other way. `folders` are the runs it rests on,
-    `commands` what repeats one of each.
+    `fragile` are the choices, and the worlds, in which the claim is decided the other way. `folders` are the runs it
+    rests on, `commands` what repeats one of each.
     """
 
     world: str

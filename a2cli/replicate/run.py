@@ -266,7 +266,18 @@ class Replication:
         verdict: ClaimVerdict = "supported" if all(held) else "undecided" if any(held) or failed else "contradicted"
         said = "; ".join(f"{path} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
         command = shlex.join(words_of(entry, self._flags(one, claim.run)))
-        return Judged(one.world, verdict, whys[0] if whys else said, len(seeds), [], None, [], [], folders, [command])
+        return Judged(
+            one.world,
+            verdict,
+            whys[0] if whys else said,
+            0 if alone else len(seeds),
+            [],
+            None,
+            [],
+            [],
+            folders,
+            [command],
+        )
 
     # Results
 
