@@ -18,6 +18,7 @@ from a2cli.commands import COMMANDS
 from a2cli.console import base as console
 from a2cli.formats import in_percent, in_points
 from a2cli.probe_invariance.settings import CHANGES, Change
+from a2cli.replicate.claims import ledger_schema
 from a2cli.reports.report import json_schema
 from a2cli.settings.optimizers import OPTIMIZERS, OptimizerSpec
 from a2cli.settings.presets import preset_names
@@ -154,6 +155,7 @@ def with_table(page: str) -> str:
 
 def pages() -> dict[str, str]:
     written = {"commands.md": commands(), "report.schema.json": json.dumps(json_schema(), indent=1) + "\n"}
+    written["ledger.schema.json"] = json.dumps(ledger_schema(), indent=1) + "\n"
     return written | {page: with_table(page) for page in TABLES}
 
 

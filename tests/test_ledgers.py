@@ -1,8 +1,12 @@
 """The ledgers that come with a2 hold what their reports say, and a wrong one is refused in one line."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
+from conftest import ROOT
+from jsonschema import Draft202012Validator
 
 from a2cli.errors import SettingsError
 from a2cli.probe_invariance.settings import ProbeInvarianceSettings, probes
@@ -44,6 +48,15 @@ claims:
 @pytest.fixture(params=ledger_names())
 def ledger(request: pytest.FixtureRequest) -> ClaimLedger:
     return read_ledger(request.param)
+
+
+def test_ledgers_are_as_the_schema_says() -> None:
+    schema = json.loads((ROOT / "docs/ledger.schema.json").read_text())
+    for name in ledger_names():
+        values = yaml.safe_load((ROOT / f"presets/ledgers/{name}.yaml").read_text())
+        Draft202012Validator(schema).validate(values)
+        values["runs"]["extra"] = {"command": "rm"}
+        assert not Draft202012Validator(schema).is_valid(values)
 
 
 def test_there_are_two() -> None:

@@ -257,8 +257,23 @@ def test_an_edited_verdict_is_refused(place: Path, a2: A2) -> None:
     assert ended.status == 3 and "claims.better, plain.verdict is contradicted, but supported by" in ended.err
 
 
+def test_what_is_printed_without_running(tmp_path: Path, a2: A2) -> None:
+    (tmp_path / "ledger.yaml").write_text(LEDGER)
+    listed = a2("replicate", "ledger.yaml", "--list", "--only", "2", "--json")
+    assert [claim["id"] for claim in json.loads(listed.out)] == ["turned", "sees", "sees8", "answers", "tuned"]
+    assert "comp541" in json.loads(a2("replicate", "--json").out) and "comp541" in a2("replicate").out
+    plan = json.loads(a2(*HERE, "--plan", "--json").out)
+    assert [(row["seeds"], row["trainings"]) for row in plan] == [(n, 5 * n) for n in LOOKS], "adam is same's"
+    dry = json.loads(a2(*HERE, "--dry-run", "--json").out)["plan"]
+    assert "Not attempted: tuned: needs pretrained weights: --weights" in dry
+    assert "Claims: 12 verdicts on 10 claims" in dry
+    assert not list(tmp_path.glob("runs*"))
+
+
 def test_wrong_options(tmp_path: Path, a2: A2) -> None:
     (tmp_path / "ledger.yaml").write_text(LEDGER)
+    a2("replicate", "--plan").refused(2, "--plan: acts only on a ledger; name one of comp541, mit6867")
+    a2("replicate", "--data", "set").refused(2, "--data: acts only on a ledger")
     a2("replicate", "comp").refused(2, "unknown ledger 'comp'")
     a2("replicate", "none.yaml").refused(2, "none.yaml")
     a2(*HERE, "--only", "3").refused(2, "--only 3: no section or claim")

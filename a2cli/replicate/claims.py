@@ -176,6 +176,11 @@ def _ledgers() -> "TypeAdapter[ClaimLedger]":
     return TypeAdapter(ClaimLedger)
 
 
+def ledger_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a ledger."""
+    return _ledgers().json_schema()
+
+
 def _place(entries: Any, path: Sequence[str | int]) -> str:
     """Return where in a ledger something is, a claim by its id."""
     if len(path) > 1 and path[0] == "claims" and isinstance(path[1], int):

@@ -1,5 +1,6 @@
 """`a2 replicate`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from a2cli.replicate.settings import ReplicateOptions, ReplicateSettings
 from a2cli.reports.report import read_report
 from a2cli.settings.presets import Resolved, resolve
 from a2cli.storage import yaml_was_edited
+from a2cli.strict_json import to_json
 from a2cli.study.command import start
 
 
@@ -23,17 +25,34 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
     resolved = _resolve(chosen, flags)
     settings = resolved.settings.claims
     if settings.ledger is None:
-        console.show_rows(("ledger", "what it is"), [(name, read_ledger(name).title) for name in ledger_names()])
+        options = {"--list": chosen.list_, "--plan": chosen.plan, "--dry-run": chosen.dry_run, "--out": chosen.out}
+        given = [source for source in resolved.sources.values() if source != "default"]
+        if given := given + [flag for flag, value in options.items() if value]:
+            raise SettingsError(
+                f"{given[0]}: acts only on a ledger; name one of {', '.join(ledger_names())}, or a file"
+            )
+        titles = {name: read_ledger(name).title for name in ledger_names()}
+        if chosen.json:
+            console.out(to_json(titles))
+        else:
+            console.show_rows(("ledger", "what it is"), list(titles.items()))
         return
     ledger = read_ledger(_ledger_file(chosen, settings.ledger))
     check_replication(settings, ledger, chosen)
     claims = chosen_claims(ledger, settings.only)
     if chosen.list_:
-        show_claims(ledger, claims)
+        if chosen.json:
+            console.out(to_json([asdict(claim) for claim in claims]))
+        else:
+            show_claims(ledger, claims)
         return
     evidence = Evidence(ledger, Inputs.of(ledger, settings))
     if chosen.plan:
-        show_plan(plan_rows(evidence, claims), DEVIATION)
+        rows = plan_rows(evidence, claims)
+        if chosen.json:
+            console.out(to_json([asdict(row) for row in rows]))
+        else:
+            show_plan(rows, DEVIATION)
         return
     plan = plan_replication(evidence, claims, settings, chosen.jobs)
     if chosen.dry_run:
