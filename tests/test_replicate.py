@@ -262,8 +262,13 @@ def test_what_is_printed_without_running(tmp_path: Path, a2: A2) -> None:
     listed = a2("replicate", "ledger.yaml", "--list", "--only", "2", "--json")
     assert [claim["id"] for claim in json.loads(listed.out)] == ["turned", "sees", "sees8", "answers", "tuned"]
     assert "comp541" in json.loads(a2("replicate", "--json").out) and "comp541" in a2("replicate").out
+    draw_classes(tmp_path / "set", count=20)
     plan = json.loads(a2(*HERE, "--plan", "--json").out)
-    assert [(row["seeds"], row["trainings"]) for row in plan] == [(n, 5 * n) for n in LOOKS], "adam is same's"
+    assert [(row["seeds"], row["trainings"]) for row in plan["looks"]] == [(n, 5 * n) for n in LOOKS], "adam is same's"
+    assert [row["seconds"] / row["seeds"] for row in plan["looks"]] == pytest.approx(
+        [plan["looks"][0]["seconds"] / 6] * 6
+    )
+    assert plan["not_timed"] == ["wild"]
     dry = json.loads(a2(*HERE, "--dry-run", "--json").out)["plan"]
     assert "Not attempted: tuned: needs pretrained weights: --weights" in dry
     assert "Claims: 12 verdicts on 10 claims" in dry

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from a2cli.console.base import clock
 from a2cli.replicate.claims import read_ledger
 from a2cli.replicate.console import show_claims, show_plan, show_replication
 from a2cli.replicate.draw import draw
@@ -113,8 +114,10 @@ def test_a_list_and_a_plan(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     text = capsys.readouterr().out
     assert all(claim.id in text for claim in ledger.claims)
     assert max(map(len, text.splitlines())) <= 80
-    show_plan([PlanRow(1, 6, 1396, 0.2639)], 0.05)
-    assert "1,396       26.4 points" in capsys.readouterr().out
+    show_plan([PlanRow(1, 6, 1396, 3725.0, 0.2639)], 0.05, 2, ["tuned"])
+    text = capsys.readouterr().out
+    assert "1,396" in text and f" {clock(3725.0)} " in text and "26.4 points" in text
+    assert "Not timed, as on features, in stages or diverging: tuned." in text
 
 
 def test_the_page(found: ReplicationResults) -> None:

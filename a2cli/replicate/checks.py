@@ -12,6 +12,7 @@ from a2cli.replicate.evidence import Evidence, shared
 from a2cli.replicate.results import PlanRow
 from a2cli.replicate.schedule import budget_of
 from a2cli.replicate.settings import ClaimSettings, ReplicateOptions
+from a2cli.settings.kinds import AnyTraining
 
 COMMAND = "replicate"
 DEVIATION = 0.05  # of a difference of two accuracies on 91 paintings over seeds, about
@@ -51,20 +52,23 @@ def wanted_claims(evidence: Evidence, claims: Sequence[Claim]) -> list[tuple[Cla
     ]  # fmt: skip
 
 
-def trainings_at(evidence: Evidence, claims: Sequence[Claim]) -> list[int]:
-    """Return how many trainings all claims take together at each look; those with the same settings count once."""
+def different_trainings(evidence: Evidence, claims: Sequence[Claim]) -> dict[tuple[str, str], AnyTraining]:
+    """Return the trainings that claims are judged on, by run and world; those with the same settings once."""
     wanted = [(claim, world) for claim, world in wanted_claims(evidence, claims) if claim.kind not in STATED]
-    different = len(set(shared(evidence.trainings(wanted)).values()))
-    return [different * seeds for seeds in LOOKS]
+    trainings = evidence.trainings(wanted)
+    return {key: trainings[key] for key in dict.fromkeys(shared(trainings).values())}
 
 
-def plan_rows(evidence: Evidence, claims: Sequence[Claim]) -> list[PlanRow]:
-    """Return for each look what all claims take together, and the difference that one of weight 1 shows there."""
+def plan_rows(evidence: Evidence, trainings: int, seconds: float) -> list[PlanRow]:
+    """Return for each look what all claims take together, and the difference that one of weight 1 shows there.
+
+    `trainings` are the different ones, `seconds` what one seed of all of them takes.
+    """
     judged = [claim for claim in evidence.ledger.claims if claim.kind not in STATED]
     error = error_of(replace(judged[0], weight=1.0), evidence.ledger, len(LOOKS)) if judged else ERROR
     return [
-        PlanRow(look + 1, seeds, trainings, detectable(DEVIATION, seeds, error))
-        for look, (seeds, trainings) in enumerate(zip(LOOKS, trainings_at(evidence, claims), strict=True))
+        PlanRow(look, seeds, trainings * seeds, seconds * seeds, detectable(DEVIATION, seeds, error))
+        for look, seeds in enumerate(LOOKS, 1)
     ]
 
 
@@ -79,8 +83,8 @@ def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: Clai
     for why in dict.fromkeys(missing.values()):
         ids = [name for name, reason in missing.items() if reason == why]
         lines.append(f"Not attempted: {', '.join(ids)}: {why}")
-    wanted, trainings = wanted_claims(evidence, claims), trainings_at(evidence, claims)
-    counts = ", ".join(f"{seeds} seeds {count:,}" for seeds, count in zip(LOOKS, trainings, strict=True))
+    wanted, different = wanted_claims(evidence, claims), len(different_trainings(evidence, claims))
+    counts = ", ".join(f"{seeds} seeds {different * seeds:,}" for seeds in LOOKS)
     lines.append(f"Claims: {counted(len(wanted), 'verdict')} on {counted(len(claims) - len(missing), 'claim')}")
     lines.append(f"Trainings, if all claims took so many seeds: {counts}; {jobs or cores()} side by side")
     spent = settings.budget or "none: until every claim is decided or has had its last look"

@@ -1,5 +1,6 @@
 """`a2 replicate`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from a2cli.command_line.arguments import resumable, saved_settings, show_dry_run
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
-from a2cli.replicate.checks import COMMAND, DEVIATION, check_replication, chosen_claims, plan_replication, plan_rows
-from a2cli.replicate.claims import LEDGER_FILE, ClaimLedger, ledger_names, read_ledger
+from a2cli.machine import cores
+from a2cli.replicate.checks import COMMAND, DEVIATION, check_replication, chosen_claims, plan_replication
+from a2cli.replicate.claims import LEDGER_FILE, Claim, ClaimLedger, ledger_names, read_ledger
 from a2cli.replicate.console import show_claims, show_plan, show_replication
 from a2cli.replicate.evidence import Evidence, Inputs
-from a2cli.replicate.settings import ReplicateOptions, ReplicateSettings
+from a2cli.replicate.settings import ClaimSettings, ReplicateOptions, ReplicateSettings
 from a2cli.reports.report import read_report
 from a2cli.settings.presets import Resolved, resolve
 from a2cli.storage import yaml_was_edited
@@ -48,11 +50,7 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
         return
     evidence = Evidence(ledger, Inputs.of(ledger, settings))
     if chosen.plan:
-        rows = plan_rows(evidence, claims)
-        if chosen.json:
-            console.out(to_json([asdict(row) for row in rows]))
-        else:
-            show_plan(rows, DEVIATION)
+        _plan(chosen, settings, evidence, claims)
         return
     plan = plan_replication(evidence, claims, settings, chosen.jobs)
     if chosen.dry_run:
@@ -62,6 +60,19 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
         _write(chosen, Path(chosen.write))
         return
     _run(chosen, resolved.settings, ledger)
+
+
+def _plan(chosen: ReplicateOptions, settings: ClaimSettings, evidence: Evidence, claims: Sequence[Claim]) -> None:
+    with ConsoleReporter(chosen.quiet) as reporter:
+        reporter.phase("loading PyTorch", "starting")
+        from a2cli.replicate.plan import time_replication
+
+        jobs = chosen.jobs or cores()
+        rows, untimed = time_replication(evidence, claims, settings.device, settings.seed, jobs, reporter)
+    if chosen.json:
+        console.out(to_json({"looks": [asdict(row) for row in rows], "not_timed": untimed}))
+    else:
+        show_plan(rows, DEVIATION, jobs, untimed)
 
 
 def _run(chosen: ReplicateOptions, settings: ReplicateSettings, ledger: ClaimLedger) -> None:

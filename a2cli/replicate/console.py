@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.columns import Column
-from a2cli.console.base import results_console, say_where, show_rows, table_from
+from a2cli.console.base import clock, results_console, say_where, show_rows, table_from
 from a2cli.formats import counted, in_points
 from a2cli.replicate.claims import Claim, ClaimLedger
 from a2cli.replicate.results import ClaimResult, ClaimVerdict, Judged, PlanRow, ReplicationResults
@@ -100,17 +100,21 @@ PLAN: list[Column[PlanRow]] = [
     Column("look", lambda row: row.look),
     Column("seeds", lambda row: row.seeds),
     Column("trainings", lambda row: row.trainings, ","),
+    Column("seconds", lambda row: row.seconds, text=lambda row: clock(row.seconds), title="time"),
     Column("detectable", lambda row: row.detectable, text=lambda row: in_points(row.detectable, ".1f"),
            title="difference it shows"),
 ]  # fmt: skip
 
 
-def show_plan(rows: Sequence[PlanRow], deviation: float) -> None:
-    """Print what each look takes and shows."""
+def show_plan(rows: Sequence[PlanRow], deviation: float, jobs: int, untimed: Sequence[str]) -> None:
+    """Print what each look takes and shows; `untimed` are the runs whose time is not in it."""
     console = results_console()
     console.print(table_from(PLAN, rows))
     console.print(
-        "Trainings are those of all claims together, if none were decided before; a claim that is decided takes no "
-        "more. The difference is one that is found 4 times out of 5, if differences over seeds have a standard "
+        f"Trainings and time, {jobs} side by side, are those of all claims together, if none were decided before; a "
+        "claim that is decided takes no more. The difference is one that is "
+        "found 4 times out of 5, if differences over seeds have a standard "
         f"deviation of {in_points(deviation)}."
     )
+    if untimed:
+        console.print(f"Not timed, as on features, in stages or diverging: {', '.join(untimed)}.")

@@ -120,9 +120,13 @@ class ReplicationResults:
 
 @dataclass(frozen=True)
 class PlanRow:
-    """What all claims take together at one look, and the difference that it shows with a power of 0.8."""
+    """What all claims take together at one look, and the difference that it shows with a power of 0.8.
+
+    `seconds` are those of all trainings whose time is known, as many side by side as there are jobs.
+    """
 
     look: int
     seeds: int
     trainings: int
+    seconds: float
     detectable: float
