@@ -26,6 +26,8 @@ from a2cli.probe_invariance.results import ChangeResult, LayerMovement, Mean, Pr
 from a2cli.probe_invariance.settings import ProbeSettings, probes
 from a2cli.receptive_field import figures as receptive_field
 from a2cli.receptive_field.results import EffectiveField, LayerField, MapCone, UnitField
+from a2cli.replicate import figures as claim_figures
+from a2cli.replicate.results import ClaimResult, Estimate, ReplicationResults
 from a2cli.reports.ablation_results import AblationResults, Contribution
 from a2cli.reports.data_results import NearDuplicate
 from a2cli.reports.predictions import Answer, Prediction, Predictions
@@ -167,6 +169,26 @@ def contributions(count: int, seeds: int, names: str, average: bool) -> Figure:
 
 
 # Probing
+
+
+def claims(count: int, worlds: int, names: str) -> Figure:
+    """A section of a ledger: claims on the report's and other losses, decided either way and not."""
+    worded, kinds = named(worlds, names), ("supported", "contradicted", "undecided")
+
+    def one(i: int, world: int) -> Estimate:
+        mean = 0.3 * (RNG.random() - 0.5)
+        return Estimate(f"{named(count, names)[i]} against pooling", 24, mean, 0.05, mean - 0.05, mean + 0.05,
+                        kinds[(i + world) % 3])  # type: ignore[arg-type]  # fmt: skip
+
+    rows = [
+        claim_figures.Row(
+            ClaimResult(f"1.4-{i}", "1.4", "", "higher", "validation", "points", None, 0.0, 0.05, 1.0, []),
+            one(i, 0).what, {world: one(i, place) for place, world in enumerate(worded)},
+        )
+        for i in range(count)
+    ]  # fmt: skip
+    results = ReplicationResults("", "", {world: {} for world in worded}, {}, [], [6], 0.05, 0, 0.0, [], "")
+    return claim_figures.forest(results, "1.4  Dropout, schedulers, optimizers", rows)
 
 
 def probed(number: int, classes: int, names: str, layers: int = 6, *, grey: bool = False) -> ProbedRun:
@@ -415,6 +437,7 @@ CASES: dict[str, Callable[[], Figure]] = {
     **cases("rates, {} contenders{}", rates, (2, ""), (8, ""), (40, LONG)),
     **cases("rates, {} contenders{}, {} rate", rates, (2, WIDE, 1)),
     **cases("verdicts, {} contenders{}", verdicts, (2, ""), (4, ""), (8, LONG), (12, ""), (20, ""), (40, WIDE)),
+    **cases("claims, {} in {} worlds{}", claims, (1, 1, ""), (3, 2, ""), (24, 2, LONG), (24, 1, WIDE)),
     **cases("contributions, {} of {} seeds{}, average {}", contributions, (1, 2, "", True), (5, 2, "", True),
             (6, 20, LONG, True), (60, 5, WIDE, True), (4, 1, "", False)),
     **cases("probe curves, {} runs", probe_curves, (1,), (2,), (20,)),
