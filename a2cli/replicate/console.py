@@ -41,8 +41,9 @@ def show_replication(report: Report, folder: Path) -> None:
                     console.print(_indented(line, depth, console.width), soft_wrap=True)
     console.print()
     console.print(results.verdict)
-    sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run. All verdicts on "
-    console.print(f"{sentence}differences are right together with {100 * (1 - results.error):g}%.")
+    if results.trials:
+        sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run. All verdicts on "
+        console.print(f"{sentence}differences are right together with {100 * (1 - results.error):g}%.")
     say_where(console, report, folder)
 
 
@@ -52,7 +53,7 @@ def _lines(claim: ClaimResult, results: ReplicationResults) -> Iterator[tuple[in
 
     yield 1, Text(f"{claim.id}: {claim.claim}")
     said = [(one.verdict, one.why) for one in claim.judged]
-    together = len(results.worlds) == 1 or (len(said) > 1 and len(set(said)) == 1)
+    together = len(results.worlds) == 1 or claim.kind == "derived" or (len(said) > 1 and len(set(said)) == 1)
     for one in claim.judged[:1] if together else claim.judged:
         line = Text("" if together else f"{one.world}: ")
         line.append(one.verdict, STYLES[one.verdict])

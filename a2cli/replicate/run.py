@@ -372,4 +372,6 @@ def _unlike(results: Any, expected: Any) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ("x" if all(isinstance(part, int) for part in value) else " x ").join(map(str, value))
+    return str(value)
