@@ -4,13 +4,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from a2cli import storage
-from a2cli.errors import A2Error, DataError
+from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.probe_invariance.run import probe_invariance
 from a2cli.probe_invariance.settings import ProbeInvarianceSettings
@@ -128,9 +129,15 @@ class EvidenceRuns:
         if not calls:
             return
         self.reporter.phase(f"probing {len(calls)} networks", "probing")
-        with self.workers.results(_probe_one, calls) as results:
-            for done, found in self.reporter.batches(results, len(calls)):
-                self.probed[names[done]] = found
+        try:
+            with self.workers.results(_probe_one, calls) as results:
+                for done, found in self.reporter.batches(results, len(calls)):
+                    self.probed[names[done]] = found
+        except BrokenProcessPool:
+            raise SettingsError(
+                "--jobs: a process that probed was killed, most likely for lack of memory; go on by --resume, with "
+                "fewer --jobs"
+            ) from None
 
     # Values
 
@@ -198,12 +205,12 @@ class EvidenceRuns:
             storage.write(out / PREDICTIONS, done.stdout.encode())
         return out, _stored(out), ""
 
-    def extract(self, name: str) -> str:
-        """Run extract-features for a run of the ledger, unless its file is there, and return the file's path.
+    def extract(self, name: str) -> None:
+        """Run extract-features for a run of the ledger, unless its file is there.
 
         Raises DataError with what the command says where it fails.
         """
-        entry, out = self.evidence.ledger.runs[name], self.folder / "evidence" / f"{name}.safetensors"
+        entry, out = self.evidence.ledger.runs[name], self.folder / feature_file(name)
         if not out.exists():
             self.reporter.phase(f"extracting features for {name}", "extracting")
             storage.make_folder(out.parent)
@@ -214,7 +221,11 @@ class EvidenceRuns:
             done = subprocess.run([sys.executable, "-m", "a2cli", *words], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise DataError(f"run {name}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-        return str(out)
+
+
+def feature_file(name: str) -> str:
+    """Return where in a run directory the features of a run are."""
+    return f"evidence/{name}.safetensors"
 
 
 def _probe_one(out: str, folder: str, trained: AnyTraining, flags: Mapping[str, Any]) -> tuple[str, Any]:

@@ -16,7 +16,7 @@ from a2cli.replicate.checks import COMMAND, chosen_claims
 from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
 from a2cli.replicate.decisions import ERROR, LOOKS, margin_of
 from a2cli.replicate.evidence import Evidence, Inputs, words_of
-from a2cli.replicate.evidence_runs import EvidenceRuns, Pair
+from a2cli.replicate.evidence_runs import EvidenceRuns, Pair, feature_file
 from a2cli.replicate.judging import Finding, epochs_of, judge, unit_of
 from a2cli.replicate.quantities import value_at
 from a2cli.replicate.results import (
@@ -86,6 +86,7 @@ def replicate(
             run.write(LEDGER_FILE, yaml_with_digest(ledger_path(chosen.ledger or "").read_bytes()))
         run.write_config(COMMAND, flat(settings))
         try:
+            replication.extract()
             results = replication.results()
         finally:
             workers.close()
@@ -125,35 +126,35 @@ class Replication:
     ) -> None:
         self.settings, self.ledger, self.run, self.reporter = settings.claims, evidence.ledger, run, reporter
         self.warnings: list[str] = []
-        self.evidence = evidence
+        features = {entry.features for entry in self.ledger.runs.values() if entry.features}
+        self.evidence = replace(evidence, features={name: str(run.folder / feature_file(name)) for name in features})
         self.questions = [
-            Question(claim, world, evidence.not_attempted(claim))
+            Question(claim, world, self.evidence.not_attempted(claim))
             for claim in chosen_claims(self.ledger, self.settings.only)
             for world in self.ledger.worlds
             if not claim.worlds or world in claim.worlds
         ]
-        self.evidence = self._with_features(workers)
         attempted = [(one.claim, one.world) for one in self.questions if not one.missing]
         self.runs = EvidenceRuns(self.evidence, run.folder, self.evidence.trainings(attempted), workers, reporter)
         self.data: dict[str, DataSummary] = {}
-        self._check()
+        self._check([name for name, _ in self.runs.trainings if not self.ledger.runs[name].features])
         self._pass_over_numbers()
 
-    def _with_features(self, workers: Workers) -> Evidence:
-        """Return the evidence with the files of features that trainings take, which are extracted first."""
-        names = {name for one in self.questions if not one.missing for name in one.claim.runs}
-        names |= {self.evidence.of(name) for name in names}
-        wanted = {self.ledger.runs[name].features for name in names if name} - {""}
-        runs = EvidenceRuns(self.evidence, self.run.folder, {}, workers, self.reporter)
-        return replace(self.evidence, features={name: runs.extract(name) for name in sorted(wanted)})
+    def extract(self) -> None:
+        """Write the files of features that trainings take, and check these trainings; raises as `_check` does."""
+        on_features = [name for name, _ in self.runs.trainings if self.ledger.runs[name].features]
+        for name in dict.fromkeys(self.ledger.runs[name].features for name in on_features):
+            self.runs.extract(name)
+        self._check(on_features)
 
-    def _check(self) -> None:
-        """Raise SettingsError or DataError for what would stop any training, before the first one begins."""
+    def _check(self, names: Sequence[str]) -> None:
+        """Raise SettingsError or DataError for what would stop a run's trainings, before the first one begins."""
         self.reporter.phase("checking the runs' settings on the data", "checking", brief=True)
         task: TrainingTask | None = None
         before: AnyTraining | None = None
-        trainings = self.runs.trainings
-        for (name, _), training in self.reporter.batches(trainings.items(), len(trainings)):
+        trainings = [(name, training) for (name, _), training in self.runs.trainings.items() if name in names]
+        known = len(self.warnings)
+        for name, training in self.reporter.batches(trainings, len(trainings)):
             trial = trial_of(training, self.settings.seed, self.evidence.device)
             with naming(f"run {name}"):
                 if before is None or replace(trial, training=before.training) != before:
@@ -163,7 +164,7 @@ class Replication:
                 if entry.input not in self.data and not entry.features:
                     self.data[entry.input] = summary_of(task.packed, split, task.source)
                     self.warnings += [note for note in task.warnings if note not in self.warnings]
-        for note in self.warnings:
+        for note in self.warnings[known:]:
             self.reporter.warn(note)
 
     def _pass_over_numbers(self) -> None:
