@@ -1,10 +1,8 @@
 """`a2 replicate`: a report's claims redone in one run directory, with more seeds where they decide."""
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,25 +12,19 @@ from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
 from a2cli.replicate.checks import COMMAND, chosen_claims
 from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
-from a2cli.replicate.decisions import ERROR, LOOKS, margin_of
-from a2cli.replicate.evidence import Evidence, Inputs, words_of
+from a2cli.replicate.decisions import LOOKS
+from a2cli.replicate.evidence import Evidence, Inputs
 from a2cli.replicate.evidence_runs import EvidenceRuns, Pair, feature_file
-from a2cli.replicate.judging import Finding, epochs_of, judge, unit_of
-from a2cli.replicate.quantities import value_at
-from a2cli.replicate.results import (
-    ClaimResult,
-    ClaimVerdict,
-    InputSummary,
-    Judged,
-    ReplicationResults,
-)
+from a2cli.replicate.judging import Finding, epochs_of, judge
+from a2cli.replicate.question import Question
+from a2cli.replicate.results import ReplicationResults
 from a2cli.replicate.schedule import budget_of, next_claims
 from a2cli.replicate.settings import ReplicateSettings
-from a2cli.replicate.verdict import replication_verdict
+from a2cli.replicate.summary import results_of, stated
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
-from a2cli.settings.declare import flat, shown
+from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import yaml_with_digest
 from a2cli.strict_json import plain
@@ -43,25 +35,6 @@ from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
 
 HELD = ("verdict", "seeds", "estimates")  # of a verdict, on resume; its words are other versions' own
-SEEDS_STATED = {"derived": 1, "learned": 3, "works": 1}
-
-
-@dataclass
-class Question:
-    """A claim in one world: the look that it is at, -1 before the first, and what its runs say there."""
-
-    claim: Claim
-    world: str
-    missing: str = ""  # why it is not attempted
-    look: int = -1
-    finding: Finding | None = None
-    found: Judged | None = field(default=None)  # of a claim on what a report states
-
-    @property
-    def is_open(self) -> bool:
-        if self.missing or self.claim.kind in STATED or self.look + 1 == len(LOOKS):
-            return False
-        return self.finding is None or self.finding.verdict == "undecided"
 
 
 def replicate(
@@ -184,7 +157,9 @@ class Replication:
 
     def results(self) -> ReplicationResults:
         """Run all rounds that the budget allows, those done before included, and return what the claims came to."""
-        self._state()
+        for one in self.questions:
+            if not one.missing and one.claim.kind in STATED:
+                one.found = stated(one, self.runs, self.settings.seed)
         budget_seconds, budget_trainings = budget_of(self.settings.budget)
         while open_questions := [one for one in self.questions if one.is_open]:
             trainings, seconds = self.runs.spent
@@ -198,17 +173,14 @@ class Replication:
             decided = sum(not one.is_open and one.finding is not None for one in self.questions)
             title = f"{counted(len(open_questions), 'claim')} open, {decided} decided"
             wanted = [((name, one.world), seed) for one in chosen for name in one.claim.runs
-                      for seed in self._seeds(one.look)]  # fmt: skip
+                      for seed in one.seeds(self.settings.seed, one.look)]  # fmt: skip
             self.runs.run(title, wanted)
             for one in chosen:
                 one.finding = self._judge(one)
-        return self._results()
-
-    def _seeds(self, look: int) -> range:
-        return range(self.settings.seed, self.settings.seed + (LOOKS[look] if look >= 0 else 0))
+        return results_of(self.settings, self.questions, self.runs, self.data)
 
     def _lacking(self, one: Question, look: int) -> set[Any]:
-        return self.runs.lacking([(name, one.world) for name in one.claim.runs], self._seeds(look))
+        return self.runs.lacking([(name, one.world) for name in one.claim.runs], one.seeds(self.settings.seed, look))
 
     def _wanted_next(self, one: Question) -> set[Any]:
         return self._lacking(one, one.look + 1)
@@ -229,7 +201,7 @@ class Replication:
         return self.runs.seconds(pair) or 0.03 * self.runs.trainings[pair].training.epochs
 
     def _judge(self, one: Question) -> Finding:
-        claim, seeds = one.claim, self._seeds(one.look)
+        claim, seeds = one.claim, one.seeds(self.settings.seed, one.look)
         values_of = {choice: partial(self._values, one, seeds, choice) for choice in ("", *epochs_of(claim))}
         return judge(claim, self.ledger, len(LOOKS), self._image(claim), values_of)
 
@@ -241,138 +213,3 @@ class Replication:
         entry = self.ledger.runs[self.evidence.of(claim.run)]
         data = self.data.get(entry.input)
         return 1 / data.val if data else 0.0
-
-    # Claims on what a report states
-
-    def _state(self) -> None:
-        for one in self.questions:
-            if not one.missing and one.claim.kind in STATED:
-                one.found = self._stated(one)
-
-    def _stated(self, one: Question) -> Judged:
-        claim, entry = one.claim, self.ledger.runs[one.claim.run]
-        alone = not self.evidence.of(claim.run)
-        first = self.settings.seed
-        seeds = range(first, first + (1 if alone else SEEDS_STATED[claim.kind]))
-        if not alone:
-            self.runs.run(f"the networks of {claim.run}", [((claim.run, one.world), seed) for seed in seeds])
-        held, whys, folders, failed = list[bool](), list[str](), list[str](), False
-        for seed in seeds:
-            folder, results, why = self.runs.stated(claim.run, one.world, seed)
-            folders.append(self._relative(folder))
-            failed = failed or (results is None and claim.kind != "works")
-            wrong = [why] if results is None else _unlike(results, claim.expect)
-            held.append(not wrong)
-            whys += wrong
-        verdict: ClaimVerdict = "supported" if all(held) else "undecided" if any(held) or failed else "contradicted"
-        said = "; ".join(f"{path} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
-        command = shlex.join(words_of(entry, self._flags(one, claim.run)))
-        return Judged(
-            one.world,
-            verdict,
-            whys[0] if whys else said,
-            0 if alone else len(seeds),
-            [],
-            None,
-            [],
-            [],
-            folders,
-            [command],
-        )
-
-    # Results
-
-    def _results(self) -> ReplicationResults:
-        trials, seconds = self.runs.spent
-        by_claim: dict[str, list[Judged]] = {}
-        for one in self.questions:
-            by_claim.setdefault(one.claim.id, []).append(self._judged(one))
-        by_claim = {name: [_with_worlds(one, found) for one in found] for name, found in by_claim.items()}
-        claims = [
-            ClaimResult(
-                claim.id, claim.section, claim.claim, claim.kind, claim.change or claim.measure, unit_of(claim),
-                claim.printed, (claim.printed if claim.kind == "number" else claim.value) or 0.0,
-                None if claim.kind in STATED else margin_of(claim, self.ledger), claim.weight, by_claim[claim.id],
-            )
-            for claim in self.ledger.claims if claim.id in by_claim
-        ]  # fmt: skip
-        results = ReplicationResults(
-            ledger=self.settings.ledger or "",
-            title=self.ledger.title,
-            worlds={name: {key: shown(value) for key, value in flags.items()}
-                    for name, flags in self.ledger.worlds.items()},
-            sections={name: title for name, title in self.ledger.sections.items()
-                      if any(claim.section == name for claim in claims)},
-            inputs=self._inputs(),
-            looks=list(LOOKS),
-            error=ERROR,
-            trials=trials,
-            trial_seconds=seconds,
-            claims=claims,
-            verdict="",
-        )  # fmt: skip
-        return replace(results, verdict=replication_verdict(results))
-
-    def _judged(self, one: Question) -> Judged:
-        claim = one.claim
-        if one.missing:
-            return Judged(one.world, "not attempted", one.missing, 0, [], None, [], [], [], [])
-        if one.found:
-            return one.found
-        folders = [self._relative(self.runs.trial(self.runs.training_of(name, one.world), seed)[0])
-                   for name in claim.runs for seed in self._seeds(one.look)]  # fmt: skip
-        commands = [shlex.join(words_of(self.ledger.runs[name], self._flags(one, name))) for name in claim.runs]
-        finding = one.finding
-        if finding is None:
-            why = "the budget was spent before its first look"
-            return Judged(one.world, "undecided", why, 0, [], None, [], [], [], commands)
-        more = finding.to_decide - finding.seeds if finding.to_decide else None
-        return Judged(one.world, finding.verdict, finding.why, finding.seeds, finding.estimates, more,
-                      finding.alternatives, finding.fragile, list(dict.fromkeys(folders)), commands)  # fmt: skip
-
-    def _flags(self, one: Question, name: str) -> dict[str, Any]:
-        """Return the flags of the command that repeats a run on the first seed."""
-        entry = self.ledger.runs[name]
-        if entry.of:
-            return {"run": "THE-RUN", **entry.flags}
-        if not self.evidence.of(name):
-            return dict(entry.flags)
-        return {**self.evidence.flags(entry, one.world), "seed": self.settings.seed, "threads": 1}
-
-    def _relative(self, folder: Path) -> str:
-        return folder.relative_to(self.run.folder).as_posix()
-
-    def _inputs(self) -> list[InputSummary]:
-        summaries = [
-            InputSummary(name, data.source, data.fingerprint, sum(data.classes.values()), len(data.classes))
-            for name, data in self.data.items()
-        ]
-        weights = self.evidence.inputs.found.get("weights")
-        return [*summaries, *([InputSummary("weights", weights, "", None, None)] if weights else [])]
-
-
-def _with_worlds(one: Judged, found: Sequence[Judged]) -> Judged:
-    """Return a verdict that says in which other worlds the claim is decided the other way."""
-    opposite: dict[str, ClaimVerdict] = {"supported": "contradicted", "contradicted": "supported"}
-    others = [each.world for each in found if each.verdict == opposite.get(one.verdict)]
-    return replace(one, fragile=[*one.fragile, *others])
-
-
-def _unlike(results: Any, expected: Any) -> list[str]:
-    """Return what a report states otherwise than is expected of it."""
-    wrong = []
-    for path, value in expected.items():
-        try:
-            found = value_at(results, path)
-        except KeyError:
-            wrong.append(f"{path} is not in the report")
-            continue
-        if found != value:
-            wrong.append(f"{path} is {_shown(found)}, not {_shown(value)}")
-    return wrong
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return ("x" if all(isinstance(part, int) for part in value) else " x ").join(map(str, value))
-    return str(value)
