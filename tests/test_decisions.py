@@ -155,6 +155,23 @@ def test_what_is_detectable_is_found_four_times_out_of_five() -> None:
     assert stats.binomtest(found, 2000, 0.8).pvalue > 0.001
 
 
+@pytest.mark.parametrize(
+    ("kind", "measure", "reached", "has_room"),
+    [
+        ("higher", "validation", 0.97, False), ("higher", "validation", 0.94, True),
+        ("lower", "validation", 0.97, True), ("lower", "validation", 0.03, False),
+        ("lower", "gap", 0.02, False), ("lower", "gap", 0.1, True), ("higher", "epochs", 100.0, True),
+    ],
+)  # fmt: skip
+def test_data_on_which_nothing_can_be_gained_contradicts_no_gain(
+    kind: str, measure: str, reached: float, has_room: bool
+) -> None:
+    one = claim(kind, than=("b",), measure=measure)
+    found = judge(one, ledger_of(one), 6, 0.0, {"": lambda name: dict.fromkeys(range(6), reached)})
+    assert (found.verdict == "contradicted") is found.has_room is has_room
+    assert ("no room" in found.why) is not has_room
+
+
 # Whole ledgers, with looks
 
 RUNS = 20

@@ -69,7 +69,7 @@ def remarks(one: Judged) -> list[str]:
     """Return what a reader of a verdict should know besides."""
     words = [f"fragile: the other way with {choice}" for choice in one.fragile]
     if one.more_seeds:
-        words.append(f"{one.more_seeds:,} more seeds would decide")
+        words.append(f"{one.more_seeds:,} more seed{'s' * (one.more_seeds > 1)} would decide")
     return words
 
 

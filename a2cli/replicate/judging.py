@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from a2cli.formats import counted, points
 from a2cli.replicate.claims import OF_PROBES, STATED, Claim, ClaimLedger, Compared
@@ -12,6 +13,7 @@ from a2cli.statistics.pairs import ROUNDING
 
 MARGINS = (0.5, 2.0)
 POINTS = "points"
+BOUNDED = ("validation", "training", "highest-validation", "gap")  # from 0 to 1
 Values = Callable[[str], Mapping[int, float]]  # of a run's name: its values by seed
 
 
@@ -25,6 +27,7 @@ class Finding:
     estimates: list[Estimate]
     to_decide: int | None
     alternatives: list[Alternative]
+    has_room: bool = True  # for what is claimed
 
     @property
     def fragile(self) -> list[str]:
@@ -42,6 +45,8 @@ def judge(claim: Claim, ledger: ClaimLedger, looks: int, image: float, values_of
     estimates = _estimates(claim, rule, values_of[""])
     if not estimates:
         return Finding("undecided", "fewer than two seeds have a result", 0, [], None, [])
+    if full := _without_room(claim, rule, values_of[""]):
+        return Finding("undecided", full, min(one.seeds for one in estimates), estimates, None, [], has_room=False)
     verdict = together(one.verdict for one in estimates)
     alternatives = [
         Alternative(f"margin {_amount(rule.margin * factor, claim, difference=True)}",
@@ -54,6 +59,26 @@ def judge(claim: Claim, ledger: ClaimLedger, looks: int, image: float, values_of
     to_decide = seeds_to_decide(estimates, rule) if verdict == "undecided" else None
     seeds = min(one.seeds for one in estimates)
     return Finding(verdict, _why(claim, rule, estimates, verdict), seeds, estimates, to_decide, alternatives)
+
+
+def _without_room(claim: Claim, rule: Rule, values: Values) -> str:
+    """Return why data cannot show what is claimed: one that it is compared with has no margin left on that side.
+
+    Easy images, on which every network is right, would contradict each claim of a gain.
+    """
+    if claim.measure not in BOUNDED or claim.base or claim.over:
+        return ""
+    for other in claim.others:
+        reached = values(other.run)
+        mean = fmean(reached.values()) if reached and not other.base else 0.5
+        if (claim.kind == "higher" and mean > 1 - rule.margin) or (claim.kind == "lower" and mean < rule.margin):
+            side = "above" if claim.kind == "higher" else "below"
+            name = "" if claim.measure == "validation" else f" in {claim.measure}"
+            return (
+                f"no room for a difference that matters: {other.run} is at {100 * mean:.1f}%{name}, with less than "
+                f"a margin {side} it"
+            )
+    return ""
 
 
 def _rounding(claim: Claim, image: float) -> float:

@@ -23,7 +23,7 @@ class Question:
     def is_open(self) -> bool:
         if self.missing or self.claim.kind in STATED or self.look + 1 == len(LOOKS):
             return False
-        return self.finding is None or self.finding.verdict == "undecided"
+        return self.finding is None or (self.finding.verdict == "undecided" and self.finding.has_room)
 
     def seeds(self, first: int, look: int) -> range:
         """Return the seeds of a look, none before the first."""
