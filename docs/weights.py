@@ -293,7 +293,7 @@ On the drawn portraits, which have colours: above without, below with L2, at one
 
 ![The first layer of the network with 300 units and L2, over its training](weights-film.png)
 
-How far the first layer had moved from where it began, over its length there, by epoch:
+How far the first layer had moved from where it began, over its length there, by epoch, on the drawn portraits as well:
 
 <!-- film -->
 

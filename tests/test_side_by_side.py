@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,17 @@ def test_what_is_done_is_not_trained_again(a2: A2, data: Path) -> None:
     a2("train-cnn", "--resume", folder, "--jobs", "2", "--final", "--quiet").done(*gone)
     assert set(gone) <= set(report(folder)["warnings"])
     assert [report(folder / f"seeds/{seed}")["test_reads"] for seed in range(3)] == [1, 1, 1]
+
+
+def test_a_finished_run_without_one_of_its_runs_is_not_written_anew(a2: A2, data: Path) -> None:
+    """As then nothing would hold the report that was there to what it is of."""
+    folder = a2("train-cnn", *FLAGS, "--seeds", "2", "--quiet", "--out", "out").done()
+    before = (folder / "report.json").read_bytes()
+    shutil.rmtree(folder / "seeds/1")
+    a2("train-cnn", "--resume", folder, "--quiet").refused(3, "out/seeds/1: its report is gone", "put back the folder")
+    assert (folder / "report.json").read_bytes() == before and not (folder / "seeds/1").exists()
+    (folder / "report.json").unlink()
+    assert a2("train-cnn", "--resume", folder, "--jobs", "1", "--quiet").status == 0
 
 
 def test_the_error_of_one_ends_all_and_says_which(a2: A2, data: Path) -> None:

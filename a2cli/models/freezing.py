@@ -42,14 +42,15 @@ class Frozen(nn.Module):
 def before_last_linear(graph: fx.GraphModule, where: str) -> str:
     """Return the node whose value the network's last linear layer takes; raises SettingsError where it has none."""
     modules = dict(graph.named_modules())
-    last = [node for node in graph.graph.nodes if isinstance(modules.get(str(node.target)), nn.Linear)]
+    # Not the graph's own output, whose target is called as the last layer of our networks is.
+    last = [node for node in nodes_of(graph).values() if isinstance(modules.get(str(node.target)), nn.Linear)]
     if not last:
         ends = [name for name in cuts(graph) if isinstance(modules.get(name), nn.Conv2d)]
         before = cuts(graph)[max(0, cuts(graph).index(ends[-1]) - 1)] if ends else "LAYER"
         raise SettingsError(f"{where}: has no linear layer for the head to replace; say where it goes, "
                             f"as --layer {before} --head-grid 1")  # fmt: skip
     names = {node: name for name, node in nodes_of(graph).items()}
-    found: str = names[last[-1].args[0]]
+    found: str = names[last[-1].all_input_nodes[0]]
     return found
 
 

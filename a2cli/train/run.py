@@ -11,7 +11,7 @@ import torch
 from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_of
-from a2cli.errors import SettingsError, naming
+from a2cli.errors import DataError, SettingsError, naming
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
@@ -108,7 +108,14 @@ def train_network(
         previous = run.previous_report(settings, task.packed.fingerprint)
         _measure_again(task, run.folder, alone_in, reporter)
         if previous and previous.status == "done" and not final:
-            reporter.warn("this run was finished before; nothing is left to train")
+            if absent := [name for name in alone_in if not (run.folder / name / "report.json").exists()]:
+                raise DataError(
+                    f"{run.folder / absent[0]}: its report is gone, though {run.folder / 'report.json'} is of it; put "
+                    "back the folder, or remove that report: --resume trains what is missing then, and reports anew"
+                )
+            reporter.warn(
+                "this run was finished before, and agrees with what was measured again; nothing is left to train"
+            )
         if len(alone_in) == 1:
             return task.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:

@@ -1,7 +1,7 @@
 """A backbone, as extract-features and finetune begin with it: its graph with its weights, and where those are from."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from a2cli import storage
+from a2cli.command_line.arguments import training_of
 from a2cli.data.packing import Packed
-from a2cli.errors import DataError, SettingsError
+from a2cli.data.splits import split_of
+from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
 from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.freezing import before_last_linear
@@ -25,6 +27,7 @@ from a2cli.progress import ProgressReporter
 from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams
+from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
@@ -38,6 +41,7 @@ class Backbone:
 
     `weights` is None for a run's network, which has its own; `flag` is where it was named; `value_range` is of the
     images that it was trained on; `notes` say what was changed or left out to fit the weights to the network.
+    `training` are the settings that a run's network was trained with, on images of this `fingerprint`.
     """
 
     model: nn.Module
@@ -47,6 +51,14 @@ class Backbone:
     flag: str
     value_range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    training: AnyTraining | None = None
+    fingerprint: str = ""
+
+    def learned_from(self, packed: Packed) -> tuple[int, ...]:
+        """Return the rows of these images that a run's network was trained on; none where it was on other images."""
+        if self.training is None or packed.fingerprint != self.fingerprint:
+            return ()
+        return tuple(split_of(packed, self.training).train.tolist())
 
     def trunk(self, layer: str, *, before_relu: bool, grid: int, grid_pool: str) -> TrunkCard:
         """Return the card of the trunk up to a layer; raises SettingsError for one that does not exist."""
@@ -175,7 +187,30 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         weights=folder,
         sha256=weights_digest(model.state_dict()),
     )
-    return Backbone(model, graph_of(model, flag), trunk, None, flag, value_range=card.value_range)
+    known = report is not None and report.data is not None
+    return Backbone(
+        model,
+        graph_of(model, flag),
+        trunk,
+        None,
+        flag,
+        value_range=card.value_range,
+        training=training_of("--run", folder) if known else None,
+        fingerprint=report.data.fingerprint if report and report.data else "",
+    )
+
+
+def seen_before(learned_from: Collection[int], packed: Packed, settings: AnyTraining) -> list[str]:
+    """Return a warning where images are held out that the backbone, a run's network, was trained on."""
+    with suppress(A2Error):  # of a split that cannot be it is said where the split is checked
+        splits = [split_of(packed, alone) for alone in split_into_runs(settings).values()]
+        held_out = [row for split in splits for row in (*split.val.tolist(), *split.test.tolist())]
+        if count := sum(row in learned_from for row in held_out):
+            return [
+                f"the backbone was trained on {count} of the {len(held_out)} images held out here, which are not new "
+                "to it: accuracies on them are too high; hold out the same images as its run did, by its seed and split"
+            ]
+    return []
 
 
 def card_on(trunk: TrunkCard, head: HeadSettings, packed: Packed) -> ModelCard:

@@ -111,6 +111,7 @@ def extract_features(
         identical=tuple(map(tuple, identical(packed.groups))),
         near=tuple(packed.near),
         value_range=packed.value_range,
+        learned_from=backbone.learned_from(packed),
     )
     reporter.phase(f"writing {out}", "writing")
     state = backbone.graph.state_dict()

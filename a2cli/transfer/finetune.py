@@ -39,6 +39,7 @@ from a2cli.transfer.backbone import (
     network_on,
     place_of_head,
     random_in_words,
+    seen_before,
     warn_grayscale,
 )
 from a2cli.transfer.finetune_stages import (
@@ -81,6 +82,7 @@ class Finetuning:
         size, fit, skip = trunk.image_size, trunk.fit, dataset.skip_damaged
         packed = pack(source, size, fit, skip, cores(), reporter, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
+        notes += seen_before(frozenset(backbone.learned_from(packed)), packed, settings)
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
         notes += [random_in_words(backbone.model, trunk.random)] if trunk.random else []
         notes += [*moved, *warn_grayscale(packed, source.label, NullReporter())]

@@ -31,7 +31,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.training.images import Images, make_job, notes_on, summary_of, title_of
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
-from a2cli.transfer.backbone import NOT_PRETRAINED, card_on, network_on
+from a2cli.transfer.backbone import NOT_PRETRAINED, card_on, network_on, seen_before
 from a2cli.transfer.feature_file import PIXELS, FeatureFile, read_features
 from a2cli.transfer.probes import Part, standard_answers
 from a2cli.transfer.summary import backbone_used, draw_transfer
@@ -74,6 +74,7 @@ class Features:
         for name in file.layers if chosen.probe else [layer]:
             file.check_finite(name)
         notes += [f"these weights of the backbone are random: {', '.join(card.random)}"] if card.random else []
+        notes += seen_before(frozenset(file.about.learned_from), packed, settings)
         return cls(file, layer, packed, [*notes, *notes_on(packed, settings)])
 
     @property
