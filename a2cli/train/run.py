@@ -11,7 +11,7 @@ import torch
 from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_of
-from a2cli.errors import DataError, SettingsError, naming
+from a2cli.errors import SettingsError, naming
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
@@ -24,8 +24,9 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
+from a2cli.train.differences import refuse
 from a2cli.train.over_runs import over_runs
-from a2cli.train.recheck import check_training
+from a2cli.train.recheck import check_training, differences
 from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
@@ -108,14 +109,13 @@ def train_network(
         previous = run.previous_report(settings, task.packed.fingerprint)
         _measure_again(task, run.folder, alone_in, reporter)
         if previous and previous.status == "done" and not final:
-            if absent := [name for name in alone_in if not (run.folder / name / "report.json").exists()]:
-                raise DataError(
-                    f"{run.folder / absent[0]}: its report is gone, though {run.folder / 'report.json'} is of it; put "
-                    "back the folder, or remove that report: --resume trains what is missing then, and reports anew"
+            absent = [name for name in alone_in if not (run.folder / name / "report.json").exists()]
+            if absent:
+                reporter.warn(f"{run.folder / absent[0]}: its report is gone, so it is trained again")
+            else:
+                reporter.warn(
+                    "this run was finished before, and agrees with what was measured again; nothing is left to train"
                 )
-            reporter.warn(
-                "this run was finished before, and agrees with what was measured again; nothing is left to train"
-            )
         if len(alone_in) == 1:
             return task.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:
@@ -231,6 +231,9 @@ def _several(
                 reports[name] = earlier  # nothing of it is prepared again
             else:
                 reports[name] = task.train(alone, child, reporter, final=reading[name], figures=True)
+    if previous and previous.status == "done" and not final:
+        # With what was missing and was trained again: what that contradicts, but for times, is not written over.
+        refuse([one for one in differences(run, settings) if not one.field.endswith("images_per_second")])
     combined = over_runs(settings, reports)
     report = new_report(
         command_of(settings),
