@@ -124,9 +124,10 @@ def test_several_comparisons() -> None:
     assert together(["supported", "undecided", "contradicted"]) == "contradicted"
 
 
-@given(st.sampled_from(["higher", "lower", "alike", "above", "below"]), st.floats(-0.2, 0.2), st.floats(0.01, 0.1),
+@given(st.sampled_from(["higher", "lower", "alike", "above", "below"]), st.integers(-200, 200), st.integers(10, 100),
        st.integers(2, 60))  # fmt: skip
-def test_seeds_to_decide_are_the_fewest(kind: str, mean: float, deviation: float, seeds: int) -> None:
+def test_seeds_to_decide_are_the_fewest(kind: str, thousandths: int, spread: int, seeds: int) -> None:
+    mean, deviation = thousandths / 1000, spread / 1000
     own = rule(kind, 0.0 if kind in ("above", "below") else 0.05, error=1e-3)
     [one] = [replace(estimate("", [0.0] * 2, own), mean=mean, deviation=deviation, seeds=seeds)]
     needed = seeds_to_decide([one], own)

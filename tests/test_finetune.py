@@ -105,7 +105,7 @@ def test_the_cache_changes_nothing_but_the_time(a2: A2, base: str) -> None:
 
 def test_augmentation_switches_the_cache_off_and_says_so(a2: A2, base: str) -> None:
     ended = a2("finetune", "--run", base, *TUNE.split(), "--stages", "head:1", "--augment", "flip", "--out", "tuned")
-    ended.done("not cached")
+    ended.done("not cached", "the backbone was trained on 9 of the 18 images held out here")
     assert results_of("tuned")["transfer"]["stages"][0]["cached"] is False
 
 
@@ -162,7 +162,7 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, mo
     assert (stopped.status, json.loads(Path("broken/report.json").read_text())["status"]) == (130, "interrupted")
     assert "--resume broken" in stopped.err
     monkeypatch.setattr(train_state.TrainState, "record", record)
-    a2("finetune", "--resume", "broken", "--quiet").done()
+    a2("finetune", "--resume", "broken", "--quiet").done("the backbone was trained on")
     name = "model/model.safetensors"
     assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
     ours, theirs = results_of("broken"), results_of(whole)
