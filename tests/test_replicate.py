@@ -257,6 +257,19 @@ def test_an_edited_verdict_is_refused(place: Path, a2: A2) -> None:
     assert ended.status == 3 and "claims.better, plain.verdict is contradicted, but supported by" in ended.err
 
 
+@pytest.mark.slow
+def test_an_edited_mean_of_a_run_is_refused(place: Path, a2: A2) -> None:
+    path = place / "out/report.json"
+    report = json.loads(path.read_text())
+    row = report["results"]["runs"][0]
+    assert row["seeds"] >= 6 and 0 < row["validation"] < 1, "of every training that was done"
+    row["validation"] += 0.01
+    path.write_text(json.dumps(report))
+    sign(path)
+    ended = a2("replicate", "--resume", "out", "--quiet")
+    assert ended.status == 3 and f"runs.{row['run']}, {row['world']}.validation is " in ended.err
+
+
 def test_what_is_printed_without_running(tmp_path: Path, a2: A2) -> None:
     (tmp_path / "ledger.yaml").write_text(LEDGER)
     listed = a2("replicate", "ledger.yaml", "--list", "--only", "2", "--json")

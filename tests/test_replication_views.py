@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from a2cli.console.base import clock
-from a2cli.replicate.claims import read_ledger
+from a2cli.replicate.claims import ClaimLedger, read_ledger
 from a2cli.replicate.console import show_claims, show_plan, show_replication
 from a2cli.replicate.draw import draw
 from a2cli.replicate.figures import MOST_ROWS, forest, pages_of
-from a2cli.replicate.pages import page
+from a2cli.replicate.pages import page, write_pages
 from a2cli.replicate.results import (
     Alternative,
     ClaimResult,
@@ -20,6 +20,7 @@ from a2cli.replicate.results import (
     Estimate,
     InputSummary,
     Judged,
+    MeasuredRun,
     PlanRow,
     ReplicationResults,
 )
@@ -43,10 +44,14 @@ def claim(name: str, section: str, *found: Judged, text: str = "So it is.", unit
 
 def results(*claims: ClaimResult, worlds: tuple[str, ...] = ("report's", "plain")) -> ReplicationResults:
     found = ReplicationResults(
-        ledger="comp541", title="A report", worlds={name: {} for name in worlds},
+        ledger="comp541", title="A report",
+        worlds={name: {"loss": "double-softmax"} if name == "report's" else {} for name in worlds},
+       
         sections={"1.4": "Dropout", "1.5": "Kernels"},
         inputs=[InputSummary("data", "set", "", 451, 11), InputSummary("weights", "w.safetensors", "", None, None)],
         looks=[6, 10], error=0.05, trials=64, trial_seconds=100.0, claims=list(claims), verdict="",
+        runs=[MeasuredRun("a", worlds[0], 10, 1, 0.7, 0.04, 0.6125, 0.02, "a2 train-cnn -p 1.4-dropout"),
+              MeasuredRun("b", worlds[-1], 1, 0, 0.25, None, 0.2, None, "a2 train-cnn --epochs 3")],
     )  # fmt: skip
     return replace(found, verdict=replication_verdict(found))
 
@@ -120,17 +125,68 @@ def test_a_list_and_a_plan(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert "Not timed, as on features, in stages or diverging: tuned." in text
 
 
-def test_the_page(found: ReplicationResults) -> None:
-    text = page(found, ["1.4"])
+LEDGER = """
+title: A report
+inputs: {data: {about: images}}
+worlds: {report's: {loss: double-softmax}, plain: {}}
+sections: {"1.4": Dropout, "1.5": Kernels}
+pages: {drop: {title: All on dropout, sections: ["1.4"]}, kernels: {title: All on kernels, sections: ["1.5"]}}
+runs: {a: {command: train-cnn, preset: [1.4-dropout]}, b: {command: train-cnn, flags: {epochs: 3}}}
+claims:
+  - {id: 1.4-helps, section: "1.4", claim: So it is., kind: higher, run: a, than: [b]}
+  - {id: 1.5-weights, section: "1.5", claim: So it is., kind: higher, run: b, than: [b]}
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> ClaimLedger:
+    (tmp_path / "views.yaml").write_text(LEDGER)
+    return read_ledger(str(tmp_path / "views.yaml"))
+
+
+def test_the_page(found: ReplicationResults, ledger: ClaimLedger) -> None:
+    text = page(found, ledger, ledger.pages["drop"], {"kernels": "All on kernels"})
+    lines = text.splitlines()
+    written = "Written by `a2 replicate comp541 --write` from 64 trainings: A report. Nothing here is typed by hand."
+    assert lines[:7] == [
+        "# All on dropout",
+        "",
+        f"{written} Its other sections: [All on kernels](kernels.md).",
+        "",
+        "- data: set, 451 images of 11 classes",
+        "- weights: w.safetensors",
+        "- report's: `--loss double-softmax`",
+    ]
+    assert f"Of the whole report: {found.verdict} Of this page:" in lines
     assert "| verdict | report's | plain |" in text
-    assert "| supported | 1 | 1 |" in text and "| undecided | 0 | 1 |" in text and "| not attempted | 1 | 1 |" in text
+    assert "| supported | 1 | 1 |" in text and "| undecided | 0 | 1 |" in text and "| not attempted | 0 | 0 |" in text
     assert "A claim \\[red\\]so long\\[/red\\] that" in text
-    row = next(line for line in text.splitlines() if line.startswith("| So it is."))
+    row = next(line for line in lines if line.startswith("| So it is."))
     assert row == (
         "| So it is. | **supported**: +3.1 points \\[-0.2, +6.4\\], margin 5 points (10 seeds) | "
         "**undecided**: +3.1 points \\[-0.2, +6.4\\], margin 5 points (10 seeds); 12 more seeds would decide |"
     )
-    assert "Kernels" not in text and "Kernels" in page(found, ["1.4", "1.5"])
+    assert "## 1.5" not in text
+    assert lines[lines.index("## What the runs measured") + 4 :] == [
+        "| run | with | training | validation | seeds |",
+        "|---|---|---|---|---|",
+        "| `a2 train-cnn -p 1.4-dropout` | report's | 70.0 ± 4.0 | 61.3 ± 2.0 | 10, 1 failed |",
+        "| `a2 train-cnn --epochs 3` | plain | 25.0 | 20.0 | 1 |",
+    ]
+
+
+def test_a_page_for_each_topic_of_the_ledger(found: ReplicationResults, ledger: ClaimLedger, tmp_path: Path) -> None:
+    report = new_report("replicate", {}, {}, results=found)
+    assert write_pages(report, ledger, tmp_path) == [tmp_path / "drop.md", tmp_path / "kernels.md"]
+    kernels = (tmp_path / "kernels.md").read_text()
+    assert kernels.startswith("# All on kernels") and "[All on dropout](drop.md)" in kernels
+    assert "## 1.5 Kernels" in kernels and "## 1.4" not in kernels and "-p 1.4-dropout" not in kernels
+    some = replace(found, sections={"1.4": "Dropout"})
+    report = new_report("replicate", {}, {}, results=some)
+    assert write_pages(report, ledger, tmp_path / "some") == [tmp_path / "some/drop.md"]
+    assert "other sections" not in (tmp_path / "some/drop.md").read_text(), "a page that is not there"
+    [one] = write_pages(report, replace(ledger, pages={}), tmp_path / "one")
+    assert one.name == "replication.md" and one.read_text().startswith("# A report\n")
 
 
 def test_files(found: ReplicationResults, tmp_path: Path) -> None:
@@ -141,6 +197,10 @@ def test_files(found: ReplicationResults, tmp_path: Path) -> None:
         (one.id, each.world, each.verdict) for one in found.claims for each in one.judged
     ]
     assert rows[1]["more_seeds"] == "12" and rows[2]["fragile"] == "margin 2.5 points"
+    measured = list(csv.DictReader(io.StringIO((tmp_path / "runs.csv").read_text())))
+    assert [(row["run"], row["seeds"], row["validation"], row["validation_deviation"]) for row in measured] == [
+        ("a", "10", "0.6125", "0.02"), ("b", "1", "0.2", ""),
+    ]  # fmt: skip
     drawn = list(csv.DictReader(io.StringIO((tmp_path / "figures/claims-1.4.csv").read_text())))
     assert [(row["claim"], row["world"], float(row["difference"]), float(row["margin"])) for row in drawn] == [
         (name, world, 0.031, 0.05) for name in ("1.4-helps", "1.4-long") for world in ("report's", "plain")

@@ -3,6 +3,7 @@
 It is data alone: a run is a command of `a2` with presets and flags, a claim names runs and what is measured of them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -116,8 +117,19 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page of the docs that `--write` makes: its title, and the sections that are on it."""
+
+    title: NotEmpty
+    sections: Annotated[tuple[str, ...], Len(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimLedger:
-    """A report's claims; `worlds` are settings that all its trainings are run with, side by side."""
+    """A report's claims; `worlds` are settings that all its trainings are run with, side by side.
+
+    `pages` are those that `--write` makes, by the name of the file without .md; without any all is on one page.
+    """
 
     title: NotEmpty
     source: str = ""
@@ -127,6 +139,7 @@ class ClaimLedger:
     sections: dict[str, str]
     runs: dict[str, RunEntry]
     claims: Annotated[tuple[Claim, ...], Len(1, 1000)]
+    pages: dict[str, Page] = field(default_factory=dict)
     schema_version: Annotated[int, Ge(1), Le(1)] = 1
 
     def claims_in(self, world: str) -> Iterator[Claim]:
@@ -171,7 +184,7 @@ def read_ledger(name: str) -> ClaimLedger:
 def _ledgers() -> "TypeAdapter[ClaimLedger]":
     from pydantic import ConfigDict, TypeAdapter, with_config
 
-    for kind in (InputEntry, RunEntry, Compared, Claim, ClaimLedger):
+    for kind in (InputEntry, RunEntry, Compared, Claim, Page, ClaimLedger):
         with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(kind)
     return TypeAdapter(ClaimLedger)
 
@@ -206,6 +219,21 @@ def _check(ledger: ClaimLedger) -> None:
         if other := [world for world in claim.worlds if world not in ledger.worlds]:
             raise SettingsError(f"{where}: unknown world {other[0]!r}{nearest(other[0], ledger.worlds)}")
         _check_claim(ledger, where, claim)
+    if ledger.pages:
+        _check_pages(ledger)
+
+
+def _check_pages(ledger: ClaimLedger) -> None:
+    """Raise SettingsError for what is no name of a file, and unless each section is on one page."""
+    if wrong := [name for name in ledger.pages if not re.fullmatch("[a-z0-9][a-z0-9-]{0,39}", name)]:
+        raise SettingsError(f"pages: {wrong[0]!r}: expected a file's name of lowercase letters, digits and hyphens")
+    on_pages = [section for one in ledger.pages.values() for section in one.sections]
+    for section in on_pages:
+        if section not in ledger.sections:
+            raise SettingsError(f"pages: unknown section {section!r}{nearest(section, ledger.sections)}")
+    for section in ledger.sections:
+        if (count := on_pages.count(section)) != 1:
+            raise SettingsError(f"pages: section {section} is on {count or 'no'} page{'s' * (count > 1)}")
 
 
 def _find_run(ledger: ClaimLedger, where: str, name: str) -> RunEntry:

@@ -57,7 +57,7 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
         show_dry_run(resolved, plan, chosen.json, [])
         return
     if chosen.write is not None:
-        _write(chosen, Path(chosen.write))
+        _write(chosen, ledger, Path(chosen.write))
         return
     _run(chosen, resolved.settings, ledger)
 
@@ -87,7 +87,7 @@ def _run(chosen: ReplicateOptions, settings: ReplicateSettings, ledger: ClaimLed
     show_report(report, run.folder, chosen, show_replication)
 
 
-def _write(chosen: ReplicateOptions, folder: Path) -> None:
+def _write(chosen: ReplicateOptions, ledger: ClaimLedger, folder: Path) -> None:
     """Write the pages of the docs from a finished run."""
     from a2cli.replicate.pages import write_pages
 
@@ -95,7 +95,7 @@ def _write(chosen: ReplicateOptions, folder: Path) -> None:
     report = read_report(Path(chosen.resume))
     if report is None or report.status != "done":
         raise DataError(f"--resume {chosen.resume}: not finished; run it to its end first")
-    for path in write_pages(report, folder):
+    for path in write_pages(report, ledger, folder):
         console.out(str(path))
 
 

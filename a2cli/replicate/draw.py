@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from a2cli.columns import Column, placed
+from a2cli.columns import Column, fields_of, placed
 from a2cli.replicate.figures import Row, forest, pages_of
-from a2cli.replicate.results import ClaimResult, Judged, ReplicationResults
+from a2cli.replicate.results import ClaimResult, Judged, MeasuredRun, ReplicationResults
 from a2cli.runs.directory import Run, to_csv
 
 CLAIMS: list[Column[tuple[ClaimResult, Judged]]] = [
@@ -14,12 +14,14 @@ CLAIMS: list[Column[tuple[ClaimResult, Judged]]] = [
     Column("fragile", lambda row: "; ".join(row[1].fragile)),
     Column("more_seeds", lambda row: row[1].more_seeds),
 ]
+RUNS = fields_of(MeasuredRun)
 DRAWN = placed("claim", "what", "world", "verdict", "seeds", "difference", "low", "high", "margin")
 
 
 def draw(run: Run, results: ReplicationResults) -> None:
-    """Write claims.csv, and for each section the figure of its comparisons with its CSV."""
+    """Write claims.csv and runs.csv, and for each section the figure of its comparisons with its CSV."""
     run.write("claims.csv", to_csv(CLAIMS, [(claim, one) for claim in results.claims for one in claim.judged]))
+    run.write("runs.csv", to_csv(RUNS, results.runs))
     for section, title in results.sections.items():
         pages = pages_of(results, section)
         for number, rows in enumerate(pages, 1):

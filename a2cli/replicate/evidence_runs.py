@@ -114,6 +114,14 @@ class EvidenceRuns:
         report = ended.report if ended and ended.status == "done" else None
         return ledger.folder / (ended.name if ended else ""), report
 
+    def accuracies(self, pair: Pair) -> tuple[list[tuple[float, float]], int]:
+        """Return the training and validation accuracy of each of a run's trainings, and how many have no network."""
+        ledger, contender = self._ledger(pair), self._key(pair, 0).contender
+        ended = [one for key, one in sorted(ledger.ended.items()) if key.contender == contender]
+        results = [one.report.results.runs[0] for one in ended if one.status == "done" and one.report
+                   and isinstance(one.report.results, TrainingResults)]  # fmt: skip
+        return [(one.train.value, one.val.value) for one in results], len(ended) - len(results)
+
     # Probes
 
     def _probe(self, wanted: Iterable[tuple[Pair, int]]) -> None:

@@ -1,57 +1,85 @@
-"""Pages of the docs, in Markdown, made from a replication's report alone."""
+"""Pages of the docs, in Markdown, made from a replication's report and its ledger alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli import storage
+from a2cli.columns import Column, in_markdown
 from a2cli.formats import counted
+from a2cli.replicate.claims import ClaimLedger, Page
 from a2cli.replicate.console import remarks
-from a2cli.replicate.results import VERDICTS, ClaimResult, Judged, ReplicationResults
+from a2cli.replicate.evidence import words_of
+from a2cli.replicate.results import VERDICTS, ClaimResult, Judged, MeasuredRun, ReplicationResults
 from a2cli.reports.report import Report
 
 READING = """*Supported* and *contradicted* are decided at looks that are paid for, so that with 95% no verdict on a \
 difference is wrong; *undecided* is what these seeds leave open, and *not attempted* what lacks its data or weights \
-([how it is decided](replicating.md)). An interval is that of one claim at one look; of a printed number it is the one \
-in which 95% of new runs lie. *Fragile*: decided the other way under another choice."""
+(`docs/replicating.md` of a2 says how). An interval is that of one claim at one look; of a printed number it is the \
+one in which 95% of new runs lie. *Fragile*: decided the other way under another choice."""
+MEASURED = "Mean accuracies in percent, ± the standard deviation over seeds, of the weights that each training kept."
 
 
-def write_pages(report: Report, folder: Path) -> list[Path]:
-    """Write replication.md into a folder, and return what was written; raises OSError."""
+def write_pages(report: Report, ledger: ClaimLedger, folder: Path) -> list[Path]:
+    """Write the ledger's pages that have a section of the run, and return their files; raises OSError."""
     results = report.results
     assert isinstance(results, ReplicationResults), "checked before"
+    pages = ledger.pages or {"replication": Page(title=ledger.title, sections=tuple(ledger.sections))}
+    pages = {name: one for name, one in pages.items() if set(one.sections) & set(results.sections)}
     storage.make_folder(folder)
-    path = folder / "replication.md"
-    storage.write(path, page(results, list(results.sections)).encode())
-    return [path]
+    for name, one in pages.items():
+        others = {other: page.title for other, page in pages.items() if other != name}
+        storage.write(folder / f"{name}.md", page(results, ledger, one, others).encode())
+    return [folder / f"{name}.md" for name in pages]
 
 
-def page(results: ReplicationResults, sections: Sequence[str]) -> str:
-    """Return a page on some sections: what the claims were judged on, and each with its verdict and its figure."""
+def page(results: ReplicationResults, ledger: ClaimLedger, one: Page, others: dict[str, str]) -> str:
+    """Return a page: the data, how verdicts read, its sections' claims each with its verdict, and what runs measured.
+
+    `others` are the titles of the other pages, by name.
+    """
     inputs = [
-        f"- {one.name}: {_cell(Path(one.source).name)}"
-        + (f", {counted(one.images, 'image')} of {one.classes} classes" if one.images is not None else "")
-        for one in results.inputs
+        f"- {found.name}: {_cell(Path(found.source).name)}"
+        + (f", {counted(found.images, 'image')} of {found.classes} classes" if found.images is not None else "")
+        for found in results.inputs
     ]
+    settings = [
+        f"- {_cell(world)}: `{' '.join(f'--{name} {value}' for name, value in flags.items())}`"
+        for world, flags in results.worlds.items()
+        if flags
+    ]
+    linked = [f"[{_cell(title)}]({name}.md)" for name, title in others.items()]
+    claims = [claim for claim in results.claims if claim.section in one.sections]
     lines = [
-        f"# {_cell(results.title)}",
+        f"# {_cell(one.title)}",
         "",
-        f"Written by `a2 replicate {results.ledger} --write` from {counted(results.trials, 'training')}; nothing here "
-        "is typed by hand.",
+        f"Written by `a2 replicate {Path(results.ledger).name} --write` from {counted(results.trials, 'training')}: "
+        f"{_cell(results.title)}. Nothing here is typed by hand."
+        + (f" Its other sections: {', '.join(linked)}." if linked else ""),
         "",
         *inputs,
+        *settings,
         "",
         READING,
         "",
-        "| verdict | " + " | ".join(map(_cell, results.worlds)) + " |",
-        "|---|" + "---|" * len(results.worlds),
+        f"Of the whole report: {_cell(results.verdict)} Of this page:",
+        "",
+        *_counts(results, claims),
     ]
-    counts = {world: results.counts(world) for world in results.worlds}
-    lines += [
-        f"| {verdict} | " + " | ".join(str(count[verdict]) for count in counts.values()) + " |" for verdict in VERDICTS
-    ]
-    for section in sections:
-        lines += ["", f"## {section} {_cell(results.sections[section])}", "", *_table(results, section)]
+    for section in one.sections:
+        if section in results.sections:
+            lines += ["", f"## {section} {_cell(results.sections[section])}", "", *_table(results, section)]
+    if measured := _measured(results, ledger, claims):
+        lines += ["", "## What the runs measured", "", MEASURED, "", *measured]
     return "\n".join(lines) + "\n"
+
+
+def _counts(results: ReplicationResults, claims: Sequence[ClaimResult]) -> list[str]:
+    judged = [one for claim in claims for one in claim.judged]
+    lines = ["| verdict | " + " | ".join(map(_cell, results.worlds)) + " |", "|---|" + "---|" * len(results.worlds)]
+    for verdict in VERDICTS:
+        counts = [sum((one.world, one.verdict) == (world, verdict) for one in judged) for world in results.worlds]
+        lines.append(f"| {verdict} | " + " | ".join(map(str, counts)) + " |")
+    return lines
 
 
 def _table(results: ReplicationResults, section: str) -> list[str]:
@@ -71,6 +99,28 @@ def _judged(claim: ClaimResult, world: str) -> str:
     seeds = f" ({counted(one.seeds, 'seed')})" if one.seeds else ""
     rest = "".join(f"; {words}" for words in remarks(one))
     return f"**{one.verdict}**: {_cell(one.why)}{seeds}{rest}"
+
+
+def _measured(results: ReplicationResults, ledger: ClaimLedger, claims: Sequence[ClaimResult]) -> list[str]:
+    """Return the table of the runs that claims rest on, each by the command that it is, without its data."""
+    shown = {claim.id for claim in claims}
+    wanted = {name for claim in ledger.claims if claim.id in shown for name in claim.runs}
+    wanted |= {ledger.runs[name].of for name in wanted}
+    rows = [one for name in ledger.runs if name in wanted for one in results.runs if one.run == name]
+    if not rows:
+        return []
+    columns: list[Column[MeasuredRun]] = [
+        Column("run", text=lambda row: f"`{' '.join(words_of(ledger.runs[row.run], ledger.runs[row.run].flags))}`"),
+        Column("with", text=lambda row: _cell(row.world)),
+        Column("training", text=lambda row: _share(row.training, row.training_deviation)),
+        Column("validation", text=lambda row: _share(row.validation, row.validation_deviation)),
+        Column("seeds", text=lambda row: f"{row.seeds}" + (f", {row.failed} failed" if row.failed else "")),
+    ]
+    return in_markdown(columns, rows)
+
+
+def _share(mean: float, deviation: float | None) -> str:
+    return f"{100 * mean:.1f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
 
 
 def _cell(text: str) -> str:

@@ -1,7 +1,7 @@
 """What a replication found: of each claim in each world a verdict, and the figure that decided it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 ClaimVerdict = Literal["supported", "contradicted", "undecided", "not attempted"]
@@ -88,6 +88,25 @@ class InputSummary:
 
 
 @dataclass(frozen=True)
+class MeasuredRun:
+    """What the trainings of one run measured in a world: mean accuracies over `seeds`, of the weights that were kept.
+
+    Standard deviations are over seeds, null where there is one; `failed` trainings more diverged or ended otherwise
+    without a network. `command` repeats the first seed's.
+    """
+
+    run: str
+    world: str
+    seeds: int
+    failed: int
+    training: float
+    training_deviation: float | None
+    validation: float
+    validation_deviation: float | None
+    command: str
+
+
+@dataclass(frozen=True)
 class ReplicationResults:
     """What became of a report's claims.
 
@@ -106,6 +125,7 @@ class ReplicationResults:
     trial_seconds: float
     claims: list[ClaimResult]
     verdict: str
+    runs: list[MeasuredRun] = field(default_factory=list)
 
     @property
     def sources(self) -> list[str]:

@@ -34,7 +34,9 @@ from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
 
-HELD = ("verdict", "seeds", "estimates")  # of a verdict, on resume; its words are other versions' own
+# What a resumed run holds its report to; words are other versions' own.
+HELD = ("verdict", "seeds", "estimates")
+MEASURED = ("seeds", "failed", "training", "training_deviation", "validation", "validation_deviation")
 
 
 def replicate(
@@ -85,10 +87,18 @@ def _check(run: Run, config: dict[str, Any], results: ReplicationResults) -> Non
     report, file = run.read_report(), run.folder / "report.json"
     if report is None or report.status != "done" or plain(report.config) != plain(config):
         return
-    stated, derived = ({f"{claim['id']}, {one['world']}": {name: one[name] for name in HELD}
-                        for claim in found["claims"] for one in claim["judged"]}
-                       for found in (as_stored(file)["results"], plain(asdict(results))))  # fmt: skip
-    refuse(list(compare(file, [("claims", stated, derived, f"the runs in {run.folder}")])))
+    stated, derived = (
+        {
+            "claims": {f"{claim['id']}, {one['world']}": {name: one[name] for name in HELD}
+                       for claim in found["claims"] for one in claim["judged"]},
+            "runs": {f"{one['run']}, {one['world']}": {name: one[name] for name in MEASURED}
+                     for one in found.get("runs", ())},
+        }
+        for found in (as_stored(file)["results"], plain(asdict(results)))
+    )  # fmt: skip
+    if not stated["runs"]:
+        del derived["runs"]  # a report from before it had them
+    refuse(list(compare(file, [(part, stated[part], derived[part], f"the runs in {run.folder}") for part in derived])))
 
 
 class Replication:

@@ -4,16 +4,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from a2cli.replicate.claims import STATED, Claim
 from a2cli.replicate.decisions import ERROR, LOOKS, margin_of
 from a2cli.replicate.evidence import words_of
-from a2cli.replicate.evidence_runs import EvidenceRuns
+from a2cli.replicate.evidence_runs import EvidenceRuns, Pair
 from a2cli.replicate.judging import unit_of
 from a2cli.replicate.quantities import value_at
 from a2cli.replicate.question import Question
-from a2cli.replicate.results import ClaimResult, ClaimVerdict, InputSummary, Judged, ReplicationResults
+from a2cli.replicate.results import ClaimResult, ClaimVerdict, InputSummary, Judged, MeasuredRun, ReplicationResults
 from a2cli.replicate.settings import ClaimSettings
 from a2cli.replicate.verdict import replication_verdict
 from a2cli.reports.report import DataSummary
@@ -48,8 +49,29 @@ def results_of(
         trial_seconds=seconds,
         claims=claims,
         verdict="",
+        runs=[found for pair in runs.trainings if (found := _measured(runs, pair, settings.seed))],
     )  # fmt: skip
     return replace(results, verdict=replication_verdict(results))
+
+
+def _measured(runs: EvidenceRuns, pair: Pair, first_seed: int) -> MeasuredRun | None:
+    """Return what the trainings of a run came to; None where none is done."""
+    found, failed = runs.accuracies(pair)
+    if not found:
+        return None
+    training, validation = zip(*found, strict=True)
+    over_seeds = len(found) > 1
+    return MeasuredRun(
+        run=pair[0],
+        world=pair[1],
+        seeds=len(found),
+        failed=failed,
+        training=fmean(training),
+        training_deviation=stdev(training) if over_seeds else None,
+        validation=fmean(validation),
+        validation_deviation=stdev(validation) if over_seeds else None,
+        command=command_of(runs, pair[1], pair[0], first_seed),
+    )
 
 
 def _claim(claim: Claim, found: Sequence[Judged], runs: EvidenceRuns) -> ClaimResult:
