@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from a2cli.settings.declare import Declared
 
-GROUPS = {"data": "Check a data set; download those that are not built in."}
+GROUPS = {
+    "data": "Check a data set; download those that are not built in.",
+    "runs": "List runs, filter and export them, remove some.",
+    "cache": "What is cached; remove what was not used for long.",
+}
 
 
 @dataclass(frozen=True)
@@ -176,5 +180,41 @@ COMMANDS = {
         "app.presets:presets",
         ("check_data.settings:PresetsSettings",),
         "check_data.settings:DebugOptions",
+    ),
+    "runs list": Command(
+        "The runs below a folder, filtered and sorted.",
+        "The runs below folders: command, data, accuracy with its interval, what their settings differ in, age, size.",
+        "manage.run_command:list_runs",
+        ("manage.settings:ListRunsSettings",),
+        "manage.settings:ListRunsOptions",
+    ),
+    "runs export": Command(
+        "Runs as a CSV table, or for TensorBoard.",
+        "Runs as rows of a CSV table, for a gradebook or a notebook, or as event files for TensorBoard.",
+        "manage.run_command:export_runs",
+        ("manage.settings:ExportRunsSettings",),
+        "manage.settings:ExportRunsOptions",
+    ),
+    "runs rm": Command(
+        "Remove run directories.",
+        "Remove run directories, each with all that is in it; none that is in use.",
+        "manage.run_command:remove_runs",
+        ("manage.settings:RemoveRunsSettings",),
+        "manage.settings:RemoveRunsOptions",
+    ),
+    "cache list": Command(
+        "What is cached, how large it is, and for how long it was not used.",
+        "What is in the cache: packed images, activations, downloaded weights; how large each is, since when unused.",
+        "manage.cache_command:list_cache",
+        ("manage.settings:CacheSettings",),
+        "manage.settings:CacheOptions",
+    ),
+    "cache prune": Command(
+        "Remove what was not used for long, or what is too much.",
+        "Remove cache entries: those not used for long, then those unused longest until the rest is small enough. "
+        "What is removed is made again when it is needed.",
+        "manage.cache_command:prune_cache",
+        ("manage.settings:PruneSettings",),
+        "manage.settings:PruneOptions",
     ),
 }

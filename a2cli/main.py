@@ -152,6 +152,14 @@ def _run_command() -> int:
     from a2cli.settings.flag_names import hyphenated
 
     words = sys.argv[1:]
+    if (
+        words
+        and f"{words[0]} list" in COMMANDS
+        and (  # `a2 runs` lists them
+            not words[1:] or (f"{words[0]} {hyphenated(words[1])}" not in COMMANDS and words[1] not in ("-h", "--help"))
+        )
+    ):
+        words.insert(1, "list")
     named = [hyphenated(word) for word in words[:2]]
     command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in COMMANDS), "")
     if command and {"-h", "--help"} & {*words}:  # before the parser, which takes as long to load as all else

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
 from a2cli.errors import DataError
+
+USED = "used"  # in an entry of the cache: what it is of; its time is that of the last use
 
 
 def cache_folder() -> Path:
@@ -35,3 +38,9 @@ def _folder(variable: str, own: Callable[[str], Path]) -> Path:
     if not folder.is_absolute():  # older platformdirs return "~/.cache/a2", which would be made in this folder
         raise DataError(f"this user has no home directory; set {variable} to a folder to use instead")
     return folder
+
+
+def mark_used(entry: Path, what: str) -> None:
+    """Note in an entry of the cache what it is of, and that it was used now; where it cannot be written, nothing."""
+    with suppress(OSError):
+        (entry / USED).write_text(what, "utf-8", "replace")

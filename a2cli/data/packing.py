@@ -17,8 +17,9 @@ from a2cli.data.items import Source
 from a2cli.data.listing import passed_over_in_words
 from a2cli.data.packer import fingerprint_of, write_pack
 from a2cli.errors import DataError
+from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
-from a2cli.user_folders import cache_folder
+from a2cli.user_folders import cache_folder, mark_used
 
 PACKER_VERSION = 6  # a part of each pack's name: with another one, all images are packed anew
 
@@ -132,6 +133,8 @@ def pack(
         ) from None
     if packed is None:
         raise DataError(f"cache {folder}: is not as it was just written; set A2_CACHE_DIR to another folder")
+    entry = folder if folder.exists() else other
+    mark_used(entry, f"{source.label}, {counted(len(packed.names), 'image')} of {size}x{size}")
     return replace(
         packed,
         passed_over=source.passed_over,

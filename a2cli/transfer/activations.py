@@ -32,7 +32,7 @@ from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FeatureSettings
 from a2cli.storage import LOCK, lock, make_folder
 from a2cli.training.loop import precise
-from a2cli.user_folders import cache_folder
+from a2cli.user_folders import cache_folder, mark_used
 
 FORMAT = 2  # of a store's files; the first had no SHA-256 of the rows
 DIGEST = 32
@@ -167,6 +167,8 @@ def compute_activations(
     with ExitStack() as stack:
         for folder in sorted(by_folder):  # one order: no deadlock
             stack.enter_context(by_folder[folder].open())
+        for name, store in stores.items():
+            mark_used(store.folder, f"{name} of {cards[name].backbone}, {cards[name].weights}")
         damaged = sum(store.forget_damaged(digests) for store in by_folder.values())
         if damaged:
             were = counted(damaged, "row of activations was", "rows of activations were")

@@ -1,0 +1,92 @@
+"""The conditions of `a2 runs --where`, such as `val>0.6 and optimizer=adam`."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from a2cli.commands import COMMANDS
+from a2cli.errors import SettingsError, nearest
+from a2cli.manage.summaries import RunSummary
+from a2cli.manage.units import duration, file_size
+from a2cli.settings.declare import shown
+
+# What a condition may name besides settings: the attribute of a run's summary, and how a value is written.
+NAMES: Mapping[str, tuple[str, Callable[[str], float | None] | None]] = {
+    "folder": ("folder", None),
+    "command": ("command", None),
+    "status": ("status", None),
+    "data": ("data", None),
+    "val": ("accuracy", None),
+    "accuracy": ("accuracy", None),
+    "test": ("test", None),
+    "seeds": ("seeds", None),
+    "seconds": ("seconds", duration),
+    "age": ("age", duration),
+    "size": ("bytes", file_size),
+}
+COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+PATTERN = re.compile(r"\s*([\w-]+)\s*(<=|>=|!=|==|=|<|>|~)\s*([^<>=!~\s].*?)\s*")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison: a name, an operator, and the value as it is written."""
+
+    name: str
+    sign: str
+    value: str
+
+    def holds(self, run: RunSummary) -> bool:
+        """Return whether a run meets it; a run that lacks the value meets none."""
+        attribute, unit = NAMES.get(self.name, ("", None))
+        found = getattr(run, attribute) if attribute else run.settings.get(self.name)
+        if found is None:
+            return False
+        if self.sign == "~":
+            return self.value.casefold() in shown(found).casefold()
+        numbers = _number(found), unit(self.value) if unit and self.value[-1:].isalpha() else _number(self.value)
+        if self.sign in COMPARED:
+            return None not in numbers and COMPARED[self.sign](*numbers)
+        same = numbers[0] == numbers[1] if None not in numbers else shown(found).casefold() == self.value.casefold()
+        return same != (self.sign == "!=")
+
+
+def _number(value: object) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def conditions(texts: Sequence[str], settings: Sequence[str] = ()) -> list[Condition]:
+    """Return the conditions that texts hold, joined by `and`; raises SettingsError for what is none.
+
+    `settings` are those that the listed runs have; a name of none of them must be a setting of some command.
+    """
+    found = [_condition(part) for text in texts for part in re.split(r"\s+and\s+", text, flags=re.IGNORECASE)]
+    known: set[str] = {*NAMES, *settings}
+    if any(one.name not in known for one in found):
+        known |= {item.name for command in COMMANDS.values() for item in command.declared()}
+    for one in found:
+        if one.name not in known:
+            raise SettingsError(f"--where: unknown {one.name!r}{nearest(one.name, sorted(known))}")
+        unit = NAMES.get(one.name, ("", None))[1]
+        if one.sign in COMPARED and _number(one.value) is None and not (unit and unit(one.value) is not None):
+            example = "30d" if unit is duration else "5MB" if unit else "0.5"
+            raise SettingsError(f"--where {one.name}: expected a value such as {example}, got {one.value!r}")
+    return found
+
+
+def _condition(text: str) -> Condition:
+    match = PATTERN.fullmatch(text)
+    if match is None:
+        raise SettingsError(f"--where: expected conditions such as 'val>0.6 and optimizer=adam', got {text.strip()!r}")
+    name, sign, value = match.groups()
+    return Condition(name.replace("-", "_"), "=" if sign == "==" else sign, value.strip("'\""))

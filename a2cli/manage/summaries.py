@@ -1,0 +1,166 @@
+"""What a list of runs says of each: its command, data, accuracy, what its settings are, how old and how large it is."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from a2cli import storage
+from a2cli.commands import COMMANDS
+from a2cli.errors import A2Error, SettingsError
+from a2cli.reports.ablation_results import AblationResults
+from a2cli.reports.report import read_report
+from a2cli.reports.study_results import ComparisonResults
+from a2cli.reports.training_results import Accuracy, Spread, TrainingResults
+from a2cli.settings.declare import declared, flat, shown
+from a2cli.settings.presets import read_yaml, resolve
+from a2cli.strict_json import plain
+
+ELSEWHERE = ("data", "features", "run")  # settings that the column of the data tells
+WHERE_ALONE = ("threads", "device", "resume")  # settings that change no result
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run directory.
+
+    `accuracy` is the validation accuracy with its 95% interval `low` to `high`: of several seeds or folds the mean, of
+    a comparison the best contender's, of an ablation that with all ingredients, of a probe that of unchanged images;
+    `seeds` is over how many runs. `test` is likewise that on the test images. `settings` are all of the run;
+    `differs` are those off the command's defaults, less those that all runs of the command in the same list share.
+    `bytes` is the size of all its files. `problem` says why nothing is known of its results.
+    """
+
+    folder: str
+    command: str
+    status: str
+    data: str
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    seeds: int | None
+    test: float | None
+    created: str
+    age: float
+    seconds: float | None
+    bytes: int
+    problem: str
+    differs: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def find_runs(folder: Path, *, inner: bool) -> Iterator[Path]:
+    """Yield the run directories in a folder, or the folder itself if it is one; with `inner` those inside runs too.
+
+    Links to folders are not followed. Raises OSError where a folder cannot be read.
+    """
+    is_run = storage.is_run(folder)
+    if is_run:
+        yield folder
+    if is_run and not inner:
+        return
+    with os.scandir(folder) as entries:
+        inside = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    for name in inside:
+        yield from find_runs(folder / name, inner=inner)
+
+
+def summary_of(folder: Path, now: datetime) -> RunSummary:
+    """Return what is known of a run; what is damaged or not finished is said in it."""
+    report, problem, settings = None, "", dict[str, Any]()
+    try:
+        report = read_report(folder)
+    except A2Error as error:
+        problem = str(error)
+    try:
+        settings = dict(report.config) if report else read_yaml(folder / "config.yaml", "a run's settings")
+    except SettingsError as error:
+        problem = problem or str(error)
+    command = report.command if report else str(settings.get("command", ""))
+    settings.pop("command", None)
+    found = _accuracy(report.results) if report else None
+    test = _test(report.results) if report else None
+    created = report.created if report else _modified(folder / "config.yaml")
+    return RunSummary(
+        folder=str(folder),
+        command=command,
+        status="damaged" if problem else report.status if report else "not finished",
+        data=", ".join(report.sources if report else [str(settings[name]) for name in ELSEWHERE if settings.get(name)]),
+        accuracy=found.value if isinstance(found, Accuracy) else found.mean if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
+        seeds=(found.n if isinstance(found, Spread) else 1) if found else None,
+        test=test,
+        created=created,
+        age=max(0.0, (now - datetime.fromisoformat(created)).total_seconds()),
+        seconds=report.seconds.get("all") if report else None,
+        bytes=size_of(folder),
+        problem=problem,
+        settings=settings,
+    )
+
+
+def with_differences(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """Return the runs, each with its settings that are not the defaults, nor the same in all of its command's runs."""
+    off = [_off_default(run) for run in runs]
+    shared: dict[str, set[tuple[str, str]]] = {}
+    for run, own in zip(runs, off, strict=True):
+        shared[run.command] = shared.get(run.command, set(own.items())) & set(own.items())
+    alone = {run.command for run in runs if [other.command for other in runs].count(run.command) == 1}
+    return [
+        replace(run, differs={name: value for name, value in own.items()
+                              if run.command in alone or (name, value) not in shared[run.command]})
+        for run, own in zip(runs, off, strict=True)
+    ]  # fmt: skip
+
+
+def _off_default(run: RunSummary) -> dict[str, str]:
+    """Return a run's settings that are not its command's defaults, as they are written on the command line."""
+    kinds = COMMANDS[run.command].settings_types() if run.command in COMMANDS else ()
+    for kind in kinds:
+        items = {item.name: item for item in declared(kind)}
+        if set(run.settings) <= set(items):
+            usual, own = plain(flat(resolve(kind, run.command, (), {}).settings)), plain(run.settings)
+            names = [name for name in own if name not in (*ELSEWHERE, *WHERE_ALONE) and own[name] != usual[name]]
+            return {name: shown(own[name], items[name]) for name in names}
+    return {}
+
+
+def _accuracy(results: Any) -> Accuracy | Spread | None:
+    """Return the validation accuracy that a run's results tell first."""
+    from a2cli.probe_invariance.results import InvarianceResults
+
+    if isinstance(results, TrainingResults):
+        return results.val or results.runs[0].val
+    if isinstance(results, InvarianceResults):
+        return results.runs[0].unchanged if len(results.runs) == 1 else None
+    spreads: list[Spread] = []
+    if isinstance(results, ComparisonResults):
+        spreads = [one.accuracy for table in results.tables for one in table.contenders if one.accuracy]
+    elif isinstance(results, AblationResults) and results.combinations and results.combinations[0].accuracy:
+        spreads = [results.combinations[0].accuracy]
+    return max(spreads, key=lambda spread: spread.mean, default=None)
+
+
+def _test(results: Any) -> float | None:
+    if not isinstance(results, TrainingResults):
+        return None
+    first = results.runs[0].test
+    return results.test.mean if results.test else first.value if first and len(results.runs) == 1 else None
+
+
+def _modified(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+
+
+def size_of(folder: Path) -> int:
+    """Return the size of all files in a folder, in bytes; links count nothing."""
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sum(file.stat().st_size for file in files if not file.is_symlink())
+
+
+def read_runs(folders: Iterable[Path], now: datetime) -> list[RunSummary]:
+    """Return the summaries of run directories, each once."""
+    return with_differences([summary_of(folder, now) for folder in dict.fromkeys(folders)])
