@@ -9,7 +9,7 @@ import pytest
 from conftest import A2, TINY, draw_classes
 
 import a2cli
-from a2cli.commands import COMMANDS
+from a2cli.commands import COMMANDS, GROUPS
 
 PACKAGE = Path(a2cli.__file__).parent
 FLAGS = {item.flag for command in COMMANDS.values() for item in command.declared()}
@@ -35,7 +35,7 @@ def test_flags_in_messages_are_flags_of_a_command() -> None:
 
 def test_commands_in_messages_are_commands() -> None:
     named = {words for _, text in messages() for words in re.findall(r"'a2 ([a-z-]+(?: get| check)?)[ ']", text)}
-    assert named - {"presets", "data"} <= COMMANDS.keys()
+    assert named - {"presets", *GROUPS} <= COMMANDS.keys()
 
 
 IMAGE = "set/ada/0.png"

@@ -139,4 +139,4 @@ def _to_tensorboard(folders: Sequence[Path], out: Path) -> None:
         raise DataError(f"--tensorboard {error.filename or out}: cannot be written ({error.strerror})") from None
     if not count:
         raise DataError("--tensorboard: no training in these runs has epochs to write")
-    console.note(f"{counted(count, 'training')} written; look at them with: tensorboard --logdir {out}")
+    console.note(f"{counted(count, 'training')} written into {out}, for TensorBoard")
