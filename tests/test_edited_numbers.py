@@ -102,7 +102,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "reads": (lambda r: one(r).update(test=one(r)["val"]), "test_reads is 0, but 1 or more by results.runs[0].test"),
     "judged part": (lambda r: one(r)["judged"].update(part="test"), "results.runs[0].test is not there, but there by "),
     "classes": (lambda r: r["data"]["classes"].update(ada=0), "data.classes is "),
-    "fingerprint": (lambda r: r["data"].update(fingerprint="0" * 64), "config and data.fingerprint is others"),
+    "fingerprint": (lambda r: r["data"].update(fingerprint="0" * 64), "config or data.fingerprint is not as in "),
     "weights": (lambda r: one(r).update(weights_sha256="0" * 64), "results.runs[0].weights_sha256 is "),
 }  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_edited_metrics_are_refused(place: Path, a2: A2) -> None:
 def test_settings_edited_everywhere_are_held_to_the_checkpoint(place: Path, a2: A2) -> None:
     edit(place / "run/config.yaml", "learning_rate: 0.0001", "learning_rate: 0.0002")
     rewrite(place / "run/report.json", lambda r: r["config"].update(learning_rate=0.0002))
-    refused(place, a2, "run", "config and data.fingerprint is others, but those of the run by run/checkpoints/epoch-")
+    refused(place, a2, "run", "config or data.fingerprint is not as in run/checkpoints/epoch-")
 
 
 def test_swapped_weights_are_refused(place: Path, a2: A2) -> None:
@@ -153,7 +153,7 @@ def test_swapped_weights_with_their_sha256_are_held_to_the_checkpoint(place: Pat
     shutil.copytree(place / "other/model", place / "run/model")
     digest = json.loads((place / "run/model/model.json").read_text())["sha256"]
     rewrite(place / "run/report.json", lambda r: one(r).update(weights_sha256=digest))
-    refused(place, a2, "run", "run/model/model.safetensors: ", "is others, but as saved by run/checkpoints/epoch-")
+    refused(place, a2, "run", "run/model/model.safetensors: ", "is not as in run/checkpoints/epoch-")
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,19 @@ def test_metrics_that_are_gone_are_warned_of(place: Path, a2: A2) -> None:
         assert said.format(folder) in ended.err.splitlines()
     kept = a2("predict", "--run", "other", image, "--quiet")
     assert "metrics.csv" not in kept.err
+
+
+def test_checkpoints_that_are_gone_are_warned_of(place: Path, a2: A2) -> None:
+    shutil.rmtree(place / "run/checkpoints")
+    for file in (place / "seeds/seeds/1/checkpoints").iterdir():
+        file.unlink()
+    said = "warning: {}/checkpoints is gone; the history, the settings and the kept weights cannot be held to it"
+    for run, folder in (("run", "run"), ("seeds", "seeds/seeds/1"), ("other", "")):
+        ended = a2("train-cnn", "--resume", run, "--quiet")
+        assert ended.status == 0
+        assert [line for line in ended.err.splitlines() if "is gone" in line] == (
+            [said.format(folder)] if folder else []
+        )
 
 
 # Measured again

@@ -15,6 +15,7 @@ from a2cli.versions import upgraded
 
 WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
 Row = tuple[str, object, object, str]  # a field, what is stated there, what it has to be, and by what
+OTHER = object()  # in place of the two values: they differ, and neither is for people to read
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Difference:
     by: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.field} is {shown(self.stated)}, but {shown(self.derived)} by {self.by}"
+        if self.stated is OTHER or (stated := shown(self.stated)) == (derived := shown(self.derived)):
+            return f"{self.file}: {self.field} is not as in {self.by}"
+        return f"{self.file}: {self.field} is {stated}, but {derived} by {self.by}"
 
 
 def refuse(differences: Sequence[Difference]) -> None:

@@ -24,7 +24,7 @@ from a2cli.storage import read_json
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse, walk
 from a2cli.train.over_runs import over_runs
-from a2cli.train.recheck_files import downgraded, has_digest, in_files, metrics_gone
+from a2cli.train.recheck_files import checkpoints_gone, downgraded, has_digest, in_files, metrics_gone
 from a2cli.train.recheck_transfer import in_stage, in_transfer
 from a2cli.training.by_class import BINS, MOST_WRONG, balanced_accuracy, calibration_error, class_score, macro_f1
 from a2cli.training.loop import monitored
@@ -53,7 +53,8 @@ def check_training(run: Run, settings: AnyTraining, reporter: ProgressReporter |
     report, file = run.read_report(), run.folder / "report.json"
     if report and report.status == "done" and not has_digest(file):
         reporter.warn(NO_DIGEST.format(file))
-    for warning in metrics_gone(run.folder / folder for folder in split_into_runs(settings)):
+    folders = [run.folder / folder for folder in split_into_runs(settings)]
+    for warning in [*metrics_gone(folders), *checkpoints_gone(folders)]:
         reporter.warn(warning)
 
 

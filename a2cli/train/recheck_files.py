@@ -15,9 +15,10 @@ from a2cli.reports.training_results import EpochLog, TrainingResult
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import DIGEST_KEY, check_regular, hashed, read_json
 from a2cli.strict_json import plain
-from a2cli.train.differences import Difference, Row, compare
+from a2cli.train.differences import OTHER, Difference, Row, compare
 from a2cli.versions import VERSION_KEY
 
+CHECKPOINTS_GONE = "{} is gone; the history, the settings and the kept weights cannot be held to it"
 METRICS_GONE = "{} is gone; report.json has the same epochs, under history"
 
 
@@ -25,6 +26,12 @@ def metrics_gone(folders: Iterable[str | Path]) -> list[str]:
     """Return what to warn of where networks that are trained have lost their metrics.csv, which every run writes."""
     files = [Path(folder) / "metrics.csv" for folder in folders]
     return [METRICS_GONE.format(file) for file in files if (file.parent / "model").is_dir() and not file.exists()]
+
+
+def checkpoints_gone(folders: Iterable[Path]) -> list[str]:
+    """Return what to warn of where trained networks have lost their checkpoints, as checks fall away with them."""
+    gone = [folder / "checkpoints" for folder in folders if (folder / "model").is_dir()]
+    return [CHECKPOINTS_GONE.format(path) for path in gone if not list(path.glob("epoch-*.json"))]
 
 
 def in_files(
@@ -87,7 +94,7 @@ def _in_checkpoint(folder: Path, history: Sequence[EpochLog], identity: str) -> 
         except (DataError, OSError, KeyError, TypeError):
             return
         if identity and own_identity != identity:
-            yield "config and data.fingerprint", "others", "those of the run", str(path)
+            yield "config or data.fingerprint", OTHER, "", str(path)
         yield "history", list(history), logs, str(path)
 
 
@@ -120,7 +127,7 @@ def _in_kept_weights(folder: Path, weights: Path, settings: AnyTraining) -> Iter
                 for name in kept.keys():  # noqa: SIM118
                     own = f"{part}/{name}"
                     if own in saved and not torch.equal(kept.get_tensor(name), checkpoint.get_tensor(own)):
-                        yield name, "others", "as saved", str(path)
+                        yield name, OTHER, "", str(path)
                         return
         except (SafetensorError, OSError):
             return
