@@ -142,7 +142,11 @@ def probe_subject(
     streams, training = Streams(settings.seed), subject.trained.settings
     side = subject.networks[0].card.image_size
     keys = settings_of(wanted, settings, side)
-    margin = real_margin(settings, side)
+    if margin := real_margin(settings, side):
+        reporter.warn(
+            f"{subject.name}: --border real cuts {margin} of {side + 2 * margin} pixels off each side of every image, of "
+            "the unchanged as well, so their accuracy is not the run's own"
+        )
     probed, refuted = [], list[str]()
     numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
     for number, _ in enumerate(reporter.parts(numbers, by_batches=True)):
