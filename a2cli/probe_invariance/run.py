@@ -144,8 +144,8 @@ def probe_subject(
     keys = settings_of(wanted, settings, side)
     if margin := real_margin(settings, side):
         reporter.warn(
-            f"{subject.name}: --border real cuts {margin} of {side + 2 * margin} pixels off each side of every image, of "
-            "the unchanged as well, so their accuracy is not the run's own"
+            f"{subject.name}: --border real cuts {margin} of {side + 2 * margin} pixels off each side of every image, "
+            "of the unchanged as well, so their accuracy is not the run's own"
         )
     probed, refuted = [], list[str]()
     numbers = [f"network {number + 1}" for number in range(len(subject.networks))]
