@@ -153,6 +153,14 @@ COMMANDS = {
         "replicate.settings:ReplicateOptions",
         "replicate.results:ReplicationResults",
     ),
+    "report": Command(
+        "One HTML file that shows runs: verdict, numbers, figures, settings.",
+        "One HTML file that shows runs of any command, opens offline and can be handed in: the verdict first, then "
+        "accuracies, warnings, data, settings, figures with their numbers, and how the run was made.",
+        "html_report.command:report",
+        ("html_report.settings:HtmlSettings",),
+        "html_report.settings:HtmlOptions",
+    ),
     "data check": Command(
         "What a data set holds, and what is wrong with it.",
         "What a data set holds and what is wrong with it, without training; exit status 3 when something is wrong.",

@@ -16,7 +16,7 @@ ROOMS = [  # each may import those before it
     "columns", "storage", "settings", "commands", "geometry", "runtime", "reports", "statistics", "console",
     "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train", "study",
     "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict", "replicate",
-    "manage", "check_data", "app", "main", "__main__",
+    "manage", "html_report", "check_data", "app", "main", "__main__",
 ]  # fmt: skip
 COMMANDS = ROOMS[ROOMS.index("transfer") : ROOMS.index("app")]
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
