@@ -12,6 +12,7 @@ from a2cli.commands import COMMANDS
 from a2cli.errors import DataError
 from a2cli.manage.summaries import RunSummary
 from a2cli.manage.units import shown_size
+from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import ReplicationResults
 from a2cli.reports.best import not_finished
 from a2cli.reports.report import DataSummary, Report, read_report
@@ -111,7 +112,7 @@ def contents_of(folder: Path, summary: RunSummary, number: int) -> RunContents:
         sections=_sections(results) if isinstance(results, ReplicationResults) else [],
         provenance=_provenance(report, summary),
         repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]),
-        refuted=getattr(results, "refuted", []),
+        refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
 
 
