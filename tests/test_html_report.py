@@ -256,6 +256,6 @@ def test_a_browser_opens_it_without_a_complaint(place: Path, a2: A2, rendered: N
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
     address = (place / "page.html").as_uri()
     profile = f"--user-data-dir={place / 'profile'}"
-    done = subprocess.run([browser, *flags, profile, address], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([browser, *flags, profile, address], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0 and report(place / "drawn")["sha256"] in done.stdout
     assert ":CONSOLE" not in done.stderr and "Content Security Policy" not in done.stderr
