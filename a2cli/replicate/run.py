@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -160,7 +161,7 @@ class Replication:
             if data and of.images and (sum(data.classes.values()), len(data.classes)) != (of.images, of.classes):
                 one.missing = (
                     f"a number of other data: {of.about} ({of.images:,} images, {of.classes} classes), not "
-                    f"{data.source} ({sum(data.classes.values()):,}, {len(data.classes)}); --{entry.input}"
+                    f"{Path(data.source).name} ({sum(data.classes.values()):,}, {len(data.classes)}); --{entry.input}"
                 )
 
     # Rounds
