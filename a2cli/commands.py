@@ -182,13 +182,6 @@ COMMANDS = {
         ("predict.settings:PredictSettings",),
         "predict.settings:PredictOptions",
     ),
-    "presets": Command(
-        "List the presets, or print a preset's settings.",
-        "The presets, with one line each; or a preset's settings, as a file to begin with.",
-        "app.presets:presets",
-        ("check_data.settings:PresetsSettings",),
-        "check_data.settings:DebugOptions",
-    ),
     "runs list": Command(
         "The runs below a folder, filtered and sorted.",
         "The runs below folders: command, data, accuracy with its interval, what their settings differ in, age, size.",
@@ -224,5 +217,12 @@ COMMANDS = {
         "manage.cache_command:prune_cache",
         ("manage.settings:PruneSettings",),
         "manage.settings:PruneOptions",
+    ),
+    "presets": Command(
+        "List the presets, or print a preset's settings.",
+        "The presets, with one line each; or a preset's settings, as a file to begin with.",
+        "app.presets:presets",
+        ("check_data.settings:PresetsSettings",),
+        "check_data.settings:DebugOptions",
     ),
 }

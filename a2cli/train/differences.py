@@ -29,8 +29,11 @@ class Difference:
     by: str
 
     def __str__(self) -> str:
-        if self.stated is OTHER or (stated := shown(self.stated)) == (derived := shown(self.derived)):
+        if self.stated is OTHER:
             return f"{self.file}: {self.field} is not as in {self.by}"
+        stated, derived = shown(self.stated), shown(self.derived)
+        if stated == derived:
+            return f"{self.file}: {self.field} is not what it is by {self.by}"
         return f"{self.file}: {self.field} is {stated}, but {derived} by {self.by}"
 
 

@@ -29,9 +29,13 @@ def metrics_gone(folders: Iterable[str | Path]) -> list[str]:
 
 
 def checkpoints_gone(folders: Iterable[Path]) -> list[str]:
-    """Return what to warn of where trained networks have lost their checkpoints, as checks fall away with them."""
-    gone = [folder / "checkpoints" for folder in folders if (folder / "model").is_dir()]
-    return [CHECKPOINTS_GONE.format(path) for path in gone if not list(path.glob("epoch-*.json"))]
+    """Return what to warn of where trained networks have lost their checkpoints, as checks fall away with them.
+
+    A fine-tuning has them in its stages.
+    """
+    trained = [folder for folder in folders if (folder / "model").is_dir() and not (folder / "stages").is_dir()]
+    paths = [folder / "checkpoints" for folder in trained]
+    return [CHECKPOINTS_GONE.format(path) for path in paths if not list(path.glob("epoch-*.json"))]
 
 
 def in_files(
