@@ -27,17 +27,15 @@ print(json.dumps(ended))
 COLUMN = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, "docs")
-import optimizers
-from a2cli.columns import in_csv
+from a2cli.columns import in_csv, in_markdown
 from a2cli.compare_optimizers.console import show_comparison
 from a2cli.reports.report import report_from
 from a2cli.reports.study_results import contender_columns
 report = report_from(json.loads(Path(sys.argv[1]).read_text()))
 show_comparison(report, Path("run"))
-print(json.dumps(in_csv(contender_columns(0.5), report.results.tables[0].contenders)))
-optimizers.WAYS = {"grid": "each tuned"}
-print("\\n".join(optimizers.shown(optimizers.Found("optimizers", report))))
+columns, contenders = contender_columns(0.5), report.results.tables[0].contenders
+print(json.dumps(in_csv(columns, contenders)))
+print("\\n".join(in_markdown(columns, contenders)))
 """
 
 
@@ -132,7 +130,7 @@ def test_runs_have_them(copy: Path, run: Path) -> None:
     assert re.search(r"^ *sepia ", second[1], re.MULTILINE)
 
 
-def test_a_column_is_printed_in_the_csv_and_in_the_docs(copy: Path) -> None:
+def test_a_column_is_printed_in_the_csv_and_in_markdown(copy: Path) -> None:
     printed = python(copy, COLUMN, str(ROOT / "tests/golden/compare-optimizers.report.json"))
     table, names, docs = re.split(r"^(\[\[.*)$", printed, flags=re.MULTILINE)
     header, (first, *_) = json.loads(names)
@@ -141,4 +139,4 @@ def test_a_column_is_printed_in_the_csv_and_in_the_docs(copy: Path) -> None:
     middle = sum(runs) / len(runs)  # of two runs
     assert re.search(r"contender +rate +accuracy +median +95%", table) and f" {middle:.3f} " in table
     assert header[:4] == ["contender", "learning_rate", "accuracy", "median"] and first[3] == middle
-    assert "| contender | rate | accuracy | median | 95% | training |" in docs and f" | {middle:.3f} | " in docs
+    assert "| contender | rate | accuracy | median | 95% | to 0.50 |" in docs and f" | {middle:.3f} | " in docs
