@@ -1,6 +1,7 @@
 """Numbers as they are printed: only here a mean gets its deviation, an accuracy its interval, a difference its sign."""
 
 import math
+import re
 from typing import Protocol
 
 TO, BRACKETS = "{} to {}", "[{}, {}]"  # an interval in a table, and in a sentence
@@ -68,10 +69,33 @@ def in_percent(share: float) -> str:
 
 
 def seconds_of(text: str) -> float | None:
-    """Return a time such as 90s, 20m or 1.5h in seconds; None for what is no time."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    """Return a time such as 90s, 20m, 1.5h, 30d or 2w in seconds; None for what is no time."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
     try:
         value = float(text[:-1]) * units[text[-1:]]
     except (ValueError, KeyError):
         return None
     return value if 0 < value < math.inf else None
+
+
+def bytes_of(text: str) -> float | None:
+    """Return a size such as 500MB or 5GB in bytes; None for what is no size."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(|K|M|G|T)B", text.strip(), re.IGNORECASE)
+    return float(match[1]) * 1000.0 ** " KMGT".index(match[2].upper() or " ") if match else None
+
+
+def shown_age(seconds: float) -> str:
+    """Return an age in its largest whole unit: 3 d, 5 h, 12 min, 40 s."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def shown_size(size: float) -> str:
+    """Return a size in the unit that leaves one to three digits before the point: 4.2 MB."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

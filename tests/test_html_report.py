@@ -147,6 +147,13 @@ def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
     assert "and 7 rows more, in the CSV file of the run directory" in page.texts
 
 
+def test_figures_that_are_not_shown_are_named(place: Path, a2: A2) -> None:
+    (place / "run/figures/curves.png").unlink()
+    assert a2("report", "run", "-o", "page.html").status == 0
+    said = "Figures in the run directory that are not shown here, as they are no PNG files or gone: figures/curves.png."
+    assert said in page_in(place / "page.html").texts
+
+
 def test_several_runs_stand_side_by_side(place: Path, a2: A2) -> None:
     assert a2(*HERE, "--optimizer", "sgd", "--seeds", "2", "--out", "other").status == 0
     a2("report", "run", "other").refused(2, "--out: expected the HTML file to write")
@@ -160,7 +167,7 @@ def test_several_runs_stand_side_by_side(place: Path, a2: A2) -> None:
     assert f"validation accuracy {one['runs'][0]['val']['value']:.3f} {two['val']['mean']:.3f} 95% interval" in rows
     assert "epochs 2 1" in rows and "optimizer adam sgd" in rows and "seeds 1 2" in rows
     assert [text for text in page.texts if text in (one["verdict"], two["verdict"])] == [one["verdict"], two["verdict"]]
-    assert f"± {two['val']['deviation']:.3f}" in page.texts and "over 2 seeds" in page.texts
+    assert f"{two['val']['mean']:.3f} ± {two['val']['deviation']:.3f}" in page.texts and "seeds" in page.texts
 
 
 def test_text_from_outside_is_text(tmp_path: Path, a2: A2) -> None:
@@ -199,6 +206,8 @@ def test_a_replication_is_a_tree_of_claims(tmp_path: Path, a2: A2) -> None:
         ": +3.1 points [-0.2, +6.4], margin 5 points (10 seeds)",
     ]
     assert "a against b" in page.texts and "trials/a" in page.texts and "a2 x" in page.texts
+    assert any(text.endswith("; 12 more seeds would decide") for text in page.texts)
+    assert "data set 451 11" in page.text, "what it was judged on"
     assert ": needs weights: --weights" in page.texts
     assert page.texts.index("1.4 Dropout") < at < page.texts.index("1.5 Kernels")
 

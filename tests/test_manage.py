@@ -14,10 +14,10 @@ import pytest
 from conftest import A2, TINY, contents, draw_classes
 
 from a2cli.errors import SettingsError
+from a2cli.formats import bytes_of, seconds_of, shown_age, shown_size
 from a2cli.manage.cache import CacheEntry, cache_entries, to_prune
 from a2cli.manage.conditions import conditions
 from a2cli.manage.summaries import RunSummary
-from a2cli.manage.units import duration, file_size, shown_age, shown_size
 from a2cli.storage import LOCK, lock
 
 HERE = ["train-cnn", "--data", "set", *TINY]
@@ -139,15 +139,15 @@ def run_with(**settings: Any) -> RunSummary:
         ("age>1h", True), ("age>1d", False), ("age<=2h", True), ("size>1MB", True), ("size>2mb", False),
         ("seconds=90", True), ("seconds>1m", True), ("data=PAINTINGS", True), ("data~paint", True),
         ("data~face", False),
-        ("optimizer=adam", True), ("optimizer!=adam", False), ("optimizer>0", False), ("rate=1e-3", True),
-        ("rate>0.0005", True), ("channels=8,8", True), ("shortcuts=on", True), ("shortcuts=1", False),
-        ("stop=not set", False), ("other=1", False), ("val>0.4 and optimizer=adam", True),
+        ("optimizer=adam", True), ("optimizer!=adam", False), ("optimizer>0", False), ("learning_rate=1e-3", True),
+        ("learning_rate>0.0005", True), ("channels=8,8", True), ("shortcuts=on", True), ("shortcuts=1", False),
+        ("milestones=not set", False), ("momentum=1", False), ("val>0.4 and optimizer=adam", True),
         ("val>0.4 AND optimizer=sgd", False), ("optimizer='adam'", True), ("learning-rate==0.001", True),
     ],
 )  # fmt: skip
 def test_a_condition(text: str, holds: bool) -> None:
-    run = run_with(optimizer="adam", rate=0.001, channels=[8, 8], shortcuts=True, stop=None, learning_rate=0.001)
-    found = conditions([text], ["optimizer", "rate", "channels", "shortcuts", "stop", "other", "learning_rate"])
+    run = run_with(optimizer="adam", learning_rate=0.001, channels=[8, 8], shortcuts=True, milestones=None)
+    found = conditions([text])
     assert all(one.holds(run) for one in found) is holds
 
 
@@ -158,10 +158,10 @@ def test_what_is_no_condition(text: str) -> None:
 
 
 def test_units() -> None:
-    assert [duration(text) for text in ("90s", "1.5h", "30d", "2W", "30", "d", "3x")] == [
+    assert [seconds_of(text) for text in ("90s", "1.5h", "30d", "2w", "30", "d", "3x")] == [
         90.0, 5400.0, 2592000.0, 1209600.0, None, None, None,
     ]  # fmt: skip
-    assert [file_size(text) for text in ("12B", "5MB", "1.5gb", "5M", "GB")] == [12.0, 5e6, 1.5e9, None, None]
+    assert [bytes_of(text) for text in ("12B", "5MB", "1.5gb", "5M", "GB")] == [12.0, 5e6, 1.5e9, None, None]
     assert [shown_age(age) for age in (0, 59, 60, 3599, 3600, 86399, 86400, 864000)] == [
         "0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d",
     ]  # fmt: skip

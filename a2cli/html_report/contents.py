@@ -10,10 +10,10 @@ from typing import Any
 
 from a2cli.commands import COMMANDS
 from a2cli.errors import DataError
+from a2cli.formats import interval, mean_and_deviation, shown_size
 from a2cli.manage.summaries import RunSummary
-from a2cli.manage.units import shown_size
 from a2cli.probe_invariance.results import InvarianceResults
-from a2cli.replicate.results import ReplicationResults
+from a2cli.replicate.results import Judged, ReplicationResults
 from a2cli.reports.best import not_finished
 from a2cli.reports.report import DataSummary, Report, read_report
 from a2cli.reports.training_results import Accuracy, EpochLog, Spread, TrainingResults
@@ -42,29 +42,6 @@ class PageFigure:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One claim of a replication in one world."""
-
-    world: str
-    verdict: str
-    why: str
-    seeds: int
-    fragile: Sequence[str]
-    estimates: Table | None
-    folders: Sequence[str]
-    commands: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of a replicated report: its claims, each with its verdicts."""
-
-    name: str
-    title: str
-    claims: Sequence[tuple[str, str, Sequence[Verdict]]]
-
-
-@dataclass(frozen=True)
 class RunContents:
     """All that a page shows of one run, in its order."""
 
@@ -79,8 +56,9 @@ class RunContents:
     differing: Table | None
     settings: Table
     figures: Sequence[PageFigure]
+    not_shown: Sequence[str]
     histories: Mapping[str, Table]
-    sections: Sequence[Section]
+    replication: ReplicationResults | None
     provenance: Table
     repeat: str
     refuted: Sequence[str] = field(default_factory=list)
@@ -99,17 +77,14 @@ def contents_of(folder: Path, summary: RunSummary, number: int) -> RunContents:
         verdict=getattr(results, "verdict", ""),
         measured=_measured(results),
         warnings=report.warnings,
-        data=_data(report.data, report) if report.data else None,
-        classes=Table(["class", "images"], [[name, f"{count:,}"] for name, count in report.data.classes.items()])
-        if report.data
-        else None,
-        differing=Table(["setting", "value"], [list(pair) for pair in summary.differs.items()])
-        if summary.differs
-        else None,
+        data=_data(report.data, report) if report.data else _inputs(results),
+        classes=_pairs("class", "images", report.data.classes if report.data else {}),
+        differing=_pairs("setting", "value", summary.differs),
         settings=_settings(report),
         figures=list(_figures(folder, report)),
+        not_shown=[name for name in report.artifacts if _is_figure(folder / name) and not _is_shown(folder / name)],
         histories={seed: _history(logs) for seed, logs in report.history.items() if logs},
-        sections=_sections(results) if isinstance(results, ReplicationResults) else [],
+        replication=results if isinstance(results, ReplicationResults) else None,
         provenance=_provenance(report, summary),
         repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]),
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
@@ -132,15 +107,13 @@ def _measured(results: Any) -> Table | None:
     rows = [[name, *_cells(part)] for name, part in parts.items() if part]
     if not several:
         rows.append(["always the largest class", *_cells(first.majority)])
-    of = f"over {len(results.runs)} {results.repeated}" if several else "right"
-    return Table(["images", "accuracy", "95% interval", of], rows)
+    return Table(["images", "accuracy", "95% interval", results.repeated if several else "right"], rows)
 
 
 def _cells(part: Accuracy | Spread) -> list[str]:
-    interval = f"{max(0.0, part.low):.3f} to {min(1.0, part.high):.3f}"
     if isinstance(part, Spread):
-        return [f"{part.mean:.3f}", interval, f"± {part.deviation:.3f}"]
-    return [f"{part.value:.3f}", interval, f"{part.correct} of {part.count}"]
+        return [mean_and_deviation(part), interval(part), f"{part.n}"]
+    return [f"{part.value:.3f}", interval(part), f"{part.correct} of {part.count}"]
 
 
 def _data(data: DataSummary, report: Report) -> Table:
@@ -169,9 +142,30 @@ def _settings(report: Report) -> Table:
     return Table(["setting", "value", "what it is"], rows)
 
 
+def _pairs(left: str, right: str, values: Mapping[str, object]) -> Table | None:
+    return Table([left, right], [[name, str(value)] for name, value in values.items()]) if values else None
+
+
+def _inputs(results: Any) -> Table | None:
+    """Return the data and weights that a replication took."""
+    if not isinstance(results, ReplicationResults):
+        return None
+    rows = [[one.name, one.source, "" if one.images is None else f"{one.images:,}", str(one.classes or ""),
+             one.fingerprint] for one in results.inputs]  # fmt: skip
+    return Table(["input", "source", "images", "classes", "SHA-256 of pixels and labels"], rows)
+
+
+def _is_figure(path: Path) -> bool:
+    return path.parent.name == "figures" and path.suffix not in (".csv", ".npz")
+
+
+def _is_shown(path: Path) -> bool:
+    return path.suffix == ".png" and path.is_file()
+
+
 def _figures(folder: Path, report: Report) -> Iterator[PageFigure]:
     for path in sorted((folder / name for name in report.artifacts), key=lambda path: (path.stem != "curves", path)):
-        if path.suffix == ".png" and path.parent.name == "figures" and path.is_file():
+        if _is_figure(path) and _is_shown(path):
             url = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
             yield PageFigure(path.stem, url, _numbers(path.with_suffix(".csv")))
 
@@ -193,21 +187,11 @@ def _history(logs: Sequence[EpochLog]) -> Table:
     return Table([name.replace("_", " ") for name in names], rows)
 
 
-def _sections(results: ReplicationResults) -> list[Section]:
-    return [
-        Section(name, title, [
-            (claim.id, claim.claim, [
-                Verdict(one.world, one.verdict, one.why, one.seeds, one.fragile, Table(
-                    ["comparison", "seeds", "mean", "standard deviation", "interval", "verdict"],
-                    [[each.what, f"{each.seeds}", f"{each.mean:.4g}", f"{each.deviation:.3g}",
-                      f"{each.low:.4g} to {each.high:.4g}", each.verdict] for each in one.estimates],
-                ) if one.estimates else None, one.folders, one.commands)
-                for one in claim.judged
-            ])
-            for claim in results.claims if claim.section == name
-        ])
-        for name, title in results.sections.items()
-    ]  # fmt: skip
+def estimates_of(one: Judged) -> Table:
+    """Return the comparisons that a verdict rests on."""
+    rows = [[each.what, f"{each.seeds}", f"{each.mean:.4g}", f"{each.deviation:.3g}",
+             f"{each.low:.4g} to {each.high:.4g}", each.verdict] for each in one.estimates]  # fmt: skip
+    return Table(["comparison", "seeds", "mean", "standard deviation", "interval", "verdict"], rows)
 
 
 def _provenance(report: Report, summary: RunSummary) -> Table:

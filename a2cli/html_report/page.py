@@ -12,8 +12,10 @@ from markupsafe import Markup
 
 from a2cli import __version__
 from a2cli.errors import DataError
-from a2cli.html_report.contents import Table, contents_of
+from a2cli.formats import TO
+from a2cli.html_report.contents import Table, contents_of, estimates_of
 from a2cli.manage.summaries import RunSummary, read_runs
+from a2cli.replicate.console import remarks
 from a2cli.settings.declare import shown
 from a2cli.text import printable
 
@@ -27,8 +29,9 @@ def page_of(folders: Sequence[Path]) -> str:
     runs = [contents_of(folder, summary, number) for number, (folder, summary) in enumerate(
         zip(folders, summaries, strict=True), 1)]  # fmt: skip
     compared = _compared(summaries) if len(runs) > 1 else None
-    title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    return _template().render(title=title, runs=runs, compared=compared, version=__version__)
+    title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (runs[0].name, f"a2 {summaries[0].command}")
+    return _template().render(title=title, heading=heading, runs=runs, compared=compared, version=__version__,
+                              remarks=remarks, estimates_of=estimates_of)  # fmt: skip
 
 
 def _compared(summaries: Sequence[RunSummary]) -> Table:
@@ -38,7 +41,7 @@ def _compared(summaries: Sequence[RunSummary]) -> Table:
         ["command", *(one.command for one in summaries)],
         ["data", *(one.data for one in summaries)],
         ["validation accuracy", *(f"{one.accuracy:.3f}" if one.accuracy is not None else "" for one in summaries)],
-        ["95% interval", *(f"{one.low:.3f} to {one.high:.3f}" if one.low is not None and one.high is not None else ""
+        ["95% interval", *(TO.format(f"{one.low:.3f}", f"{one.high:.3f}") if one.low is not None else ""
                            for one in summaries)],
         ["over runs", *(str(one.seeds or "") for one in summaries)],
         ["test accuracy", *(f"{one.test:.3f}" if one.test is not None else "" for one in summaries)],

@@ -5,10 +5,10 @@ from typing import Any
 
 from a2cli.console import base as console
 from a2cli.errors import DataError, SettingsError
+from a2cli.formats import bytes_of, seconds_of
 from a2cli.manage.cache import CacheEntry, cache_entries, prune, to_prune
 from a2cli.manage.console import show_cache
 from a2cli.manage.settings import CacheOptions, CacheSettings, PruneOptions, PruneSettings
-from a2cli.manage.units import duration, file_size
 from a2cli.settings.presets import resolve
 from a2cli.strict_json import to_json
 from a2cli.user_folders import cache_folder
@@ -29,8 +29,8 @@ def prune_cache(chosen: PruneOptions, flags: dict[str, Any]) -> None:
     settings = resolve(PruneSettings, "cache prune", (), flags).settings
     if settings.older is None and settings.max is None:
         raise SettingsError("a2 cache prune: expected --older 30d, --max 5GB or both")
-    older = _read("--older", settings.older, duration, "30d")
-    most = _read("--max", settings.max, file_size, "5GB")
+    older = _read("--older", settings.older, seconds_of, "30d")
+    most = _read("--max", settings.max, bytes_of, "5GB")
     entries = to_prune(_entries(), older, most)
     try:
         removed, held = (entries, []) if chosen.dry_run else prune(entries)

@@ -8,8 +8,8 @@ from typing import Any
 
 from a2cli.commands import COMMANDS
 from a2cli.errors import SettingsError, nearest
+from a2cli.formats import bytes_of, seconds_of
 from a2cli.manage.summaries import RunSummary
-from a2cli.manage.units import duration, file_size
 from a2cli.settings.declare import shown
 
 # What a condition may name besides settings: the attribute of a run's summary, and how a value is written.
@@ -22,9 +22,9 @@ NAMES: Mapping[str, tuple[str, Callable[[str], float | None] | None]] = {
     "accuracy": ("accuracy", None),
     "test": ("test", None),
     "seeds": ("seeds", None),
-    "seconds": ("seconds", duration),
-    "age": ("age", duration),
-    "size": ("bytes", file_size),
+    "seconds": ("seconds", seconds_of),
+    "age": ("age", seconds_of),
+    "size": ("bytes", bytes_of),
 }
 COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -59,19 +59,21 @@ class Condition:
 
 
 def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
-        return None if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return float(value)
+    except ValueError:
         return None
 
 
-def conditions(texts: Sequence[str], settings: Sequence[str] = ()) -> list[Condition]:
+def conditions(texts: Sequence[str]) -> list[Condition]:
     """Return the conditions that texts hold, joined by `and`; raises SettingsError for what is none.
 
-    `settings` are those that the listed runs have; a name of none of them must be a setting of some command.
+    Each names what a run's summary has, or a setting of some command.
     """
     found = [_condition(part) for text in texts for part in re.split(r"\s+and\s+", text, flags=re.IGNORECASE)]
-    known: set[str] = {*NAMES, *settings}
+    known: set[str] = {*NAMES}
     if any(one.name not in known for one in found):
         known |= {item.name for command in COMMANDS.values() for item in command.declared()}
     for one in found:
@@ -79,7 +81,7 @@ def conditions(texts: Sequence[str], settings: Sequence[str] = ()) -> list[Condi
             raise SettingsError(f"--where: unknown {one.name!r}{nearest(one.name, sorted(known))}")
         unit = NAMES.get(one.name, ("", None))[1]
         if one.sign in COMPARED and _number(one.value) is None and not (unit and unit(one.value) is not None):
-            example = "30d" if unit is duration else "5MB" if unit else "0.5"
+            example = "30d" if unit is seconds_of else "5MB" if unit else "0.5"
             raise SettingsError(f"--where {one.name}: expected a value such as {example}, got {one.value!r}")
     return found
 

@@ -8,10 +8,9 @@ from operator import attrgetter
 
 from a2cli.columns import Column, in_csv, in_print
 from a2cli.console.base import out, results_console, table_from
-from a2cli.formats import counted
+from a2cli.formats import counted, shown_age, shown_size
 from a2cli.manage.cache import CacheEntry
 from a2cli.manage.summaries import RunSummary
-from a2cli.manage.units import shown_age, shown_size
 
 
 def _described(run: RunSummary) -> str:

@@ -48,8 +48,8 @@ def _results(report: Report | None) -> dict[str, object]:
         found |= {"fingerprint": data.fingerprint, "classes": len(data.classes), "train_images": data.train}
         found |= {"val_images": data.val, "test_images": data.test}
     if report and isinstance(results := report.results, TrainingResults):
-        parts = {"train_accuracy": results.train or results.runs[0].train}
-        found |= {name: part.mean if isinstance(part, Spread) else part.value for name, part in parts.items()}
+        train = results.train or results.runs[0].train
+        found |= {"train_accuracy": train.mean if isinstance(train, Spread) else train.value}
         found |= {"val_deviation": results.val.deviation if results.val else None}
         found |= {"epochs": sum(run.epochs for run in results.runs) / len(results.runs)}
         found |= {"parameters": results.runs[0].parameters, "test_reads": report.test_reads}

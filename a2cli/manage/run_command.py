@@ -10,7 +10,7 @@ from typing import Any
 from a2cli import storage
 from a2cli.console import base as console
 from a2cli.errors import DataError, SettingsError
-from a2cli.formats import counted
+from a2cli.formats import counted, shown_size
 from a2cli.manage.conditions import conditions
 from a2cli.manage.console import in_csv_text, show_runs
 from a2cli.manage.settings import (
@@ -22,7 +22,6 @@ from a2cli.manage.settings import (
     RemoveRunsSettings,
 )
 from a2cli.manage.summaries import RunSummary, find_runs, read_runs, size_of
-from a2cli.manage.units import shown_size
 from a2cli.settings.presets import resolve
 from a2cli.strict_json import to_json
 
@@ -35,11 +34,10 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
     given = [f"--{name}" for name in ("csv", "json", "quiet") if getattr(chosen, name)]
     if len(given) > 1:
         raise SettingsError(f"{given[0]}: give it or {given[1]}")
-    conditions(settings.where)  # a wrong one is refused before anything is read
+    wanted = conditions(settings.where)
     folders = [folder for name in settings.folder for folder in _below(name, settings.inner)]
     runs = read_runs(folders, datetime.now(UTC))
-    own = sorted({name for run in runs for name in run.settings})
-    runs = [run for run in runs if all(one.holds(run) for one in conditions(settings.where, own))]
+    runs = [run for run in runs if all(one.holds(run) for one in wanted)]
     runs.sort(key=lambda run: _order(run, settings.sort), reverse=settings.reverse)
     for run in runs:
         if run.problem:

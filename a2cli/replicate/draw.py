@@ -1,15 +1,16 @@
 """The figures and tables of a replication, as files in its run directory."""
 
 from functools import partial
+from operator import itemgetter
 
-from a2cli.columns import Column, fields_of, placed
+from a2cli.columns import Column, fields_of, named, of, placed
 from a2cli.replicate.figures import Row, forest, pages_of
 from a2cli.replicate.results import ClaimResult, Judged, MeasuredRun, ReplicationResults
 from a2cli.runs.directory import Run, to_csv
 
 CLAIMS: list[Column[tuple[ClaimResult, Judged]]] = [
-    *(Column(name, lambda row, name=name: getattr(row[0], name)) for name in ("section", "id", "claim", "kind")),  # type: ignore[misc]
-    *(Column(name, lambda row, name=name: getattr(row[1], name)) for name in ("world", "verdict", "why", "seeds")),  # type: ignore[misc]
+    *of(itemgetter(0), named(section="section", id="id", claim="claim", kind="kind")),
+    *of(itemgetter(1), named(world="world", verdict="verdict", why="why", seeds="seeds")),
     Column("printed", lambda row: row[0].printed),
     Column("fragile", lambda row: "; ".join(row[1].fragile)),
     Column("more_seeds", lambda row: row[1].more_seeds),

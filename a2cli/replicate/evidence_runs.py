@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from a2cli import storage
@@ -74,13 +73,6 @@ class EvidenceRuns:
         pairs = {self.training_of(*name) for name in names}
         keys = {(pair, self._key(pair, seed)) for pair in pairs if pair[0] for seed in seeds}
         return {key for pair, key in keys if key not in self._ledger(pair).ended}
-
-    def seconds(self, pair: Pair) -> float | None:
-        """Return what one of a run's trainings took, as a mean over those that ended."""
-        ledger, contender = self._ledger(pair), self._key(pair, 0).contender
-        times = [one.report.seconds["all"] for key, one in ledger.ended.items()
-                 if key.contender == contender and one.report]  # fmt: skip
-        return fmean(times) if times else None
 
     @property
     def ran(self) -> bool:

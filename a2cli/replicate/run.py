@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,11 +16,11 @@ from a2cli.replicate.checks import COMMAND, chosen_claims
 from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
 from a2cli.replicate.decisions import LOOKS
 from a2cli.replicate.evidence import Evidence, Inputs
-from a2cli.replicate.evidence_runs import EvidenceRuns, Pair, feature_file
+from a2cli.replicate.evidence_runs import EvidenceRuns, feature_file
 from a2cli.replicate.judging import Finding, epochs_of, judge
 from a2cli.replicate.question import Question
 from a2cli.replicate.results import ReplicationResults
-from a2cli.replicate.schedule import budget_of, next_claims
+from a2cli.replicate.schedule import budget_of, next_claims, work_of
 from a2cli.replicate.settings import ReplicateSettings
 from a2cli.replicate.summary import results_of, stated
 from a2cli.reports.report import DataSummary, Report, new_report
@@ -111,7 +112,8 @@ class Replication:
         self.settings, self.ledger, self.run, self.reporter = settings.claims, evidence.ledger, run, reporter
         self.warnings: list[str] = []
         features = {entry.features for entry in self.ledger.runs.values() if entry.features}
-        self.evidence = replace(evidence, features={name: str(run.folder / feature_file(name)) for name in features})
+        folder = run.folder.resolve()  # a trial is known by its settings, however this folder was named
+        self.evidence = replace(evidence, features={name: str(folder / feature_file(name)) for name in features})
         self.questions = [
             Question(claim, world, self.evidence.not_attempted(claim))
             for claim in chosen_claims(self.ledger, self.settings.only)
@@ -197,19 +199,15 @@ class Replication:
         return self._lacking(one, one.look + 1)
 
     def _cost(self, one: Question) -> float | None:
-        """Return the seconds that deciding a claim would take, as far as its seeds so far tell; None: it would not."""
+        """Return the work that deciding a claim would take, as far as its seeds so far tell; None: it would not."""
         look = one.look + 1
         if one.finding is not None and one.finding.estimates:
             needed = one.finding.to_decide
             if needed is None or needed > LOOKS[-1]:
                 return None
             look = next(i for i, seeds in enumerate(LOOKS) if seeds >= needed)
-        each = [self._seconds(self.runs.training_of(name, one.world)) for name in one.claim.runs]
-        return len(self._lacking(one, look)) * sum(each) / len(each)
-
-    def _seconds(self, pair: Pair) -> float:
-        """Return what a training of a run takes: as measured, or, before the first one, by its epochs."""
-        return self.runs.seconds(pair) or 0.03 * self.runs.trainings[pair].training.epochs
+        pairs = [self.runs.training_of(name, one.world) for name in one.claim.runs]
+        return len(self._lacking(one, look)) * fmean(work_of(self.runs.trainings[pair]) for pair in pairs)
 
     def _judge(self, one: Question) -> Finding:
         claim, seeds = one.claim, one.seeds(self.settings.seed, one.look)
