@@ -17,8 +17,11 @@ from conftest import A2, draw_classes, edit, hold_to_schema, sign
 from scipy import stats
 
 from a2cli.errors import SettingsError
+from a2cli.geometry import multiply_adds
 from a2cli.replicate.decisions import LOOKS
-from a2cli.replicate.schedule import BATCH, budget_of, next_claims
+from a2cli.replicate.schedule import BATCH, STEP, budget_of, next_claims, work_of
+from a2cli.settings.kinds import TRAINING
+from a2cli.settings.presets import resolve
 
 SMALL = "image_size: 8, channels: [2], kernel_size: 3, hidden: [], val_count: 8, batch_size: 4"
 LEDGER = f"""
@@ -224,6 +227,62 @@ def test_a_claim_alone_has_the_verdict_that_it_has_among_all(place: Path, a2: A2
     for key, each in some.items():
         if each["seeds"] == whole[key]["seeds"]:
             assert each == whole[key]
+
+
+@pytest.mark.slow
+def test_rounds_do_not_depend_on_the_time_that_trainings_took(place: Path, a2: A2) -> None:
+    def within(budget: str) -> dict[tuple[str, str], tuple[str, int]]:
+        assert a2("replicate", "--resume", "out", "--budget", budget, "--quiet").status == 0
+        claims = json.loads((place / "out/report.json").read_text())["results"]["claims"]
+        return {
+            (claim["id"], one["world"]): (one["verdict"], one["seeds"]) for claim in claims for one in claim["judged"]
+        }
+
+    before = within("20")
+    assert {seeds for _, seeds in before.values()} > {0}, "a budget that leaves some claims without a look"
+    for path in (place / "out/trials").glob("*/*/report.json"):
+        report = json.loads(path.read_text())
+        slow = report["config"]["optimizer"] == "adam"
+        report["seconds"] = {name: value * (1000 if slow else 0.001) for name, value in report["seconds"].items()}
+        path.write_text(json.dumps(report))
+        sign(path)
+    assert within("20") == before
+
+
+def test_work_goes_by_epochs_and_network() -> None:
+    def work(command: str, **flags: Any) -> float:
+        return work_of(resolve(TRAINING[command][0], command, (), flags).settings)
+
+    assert work("train-cnn", epochs=20) == 2 * work("train-cnn", epochs=10)
+    assert work("train-cnn", epochs=10, kernel_size=7, stride=1) > work("train-cnn", epochs=10)
+    settings = resolve(TRAINING["train-mlp"][0], "train-mlp", (), {"epochs": 10, "image_size": 28}).settings
+    assert work_of(settings) == 10 * (STEP + multiply_adds(settings.network, 28))
+    assert work("finetune", weights="none", data="x", epochs=10) > work("train-cnn", epochs=10)
+
+
+@pytest.mark.slow
+def test_what_is_trained_on_features_is_found_however_the_folder_is_named(tmp_path: Path, a2: A2) -> None:
+    draw_classes(tmp_path / "set", count=20)
+    head = "command: train-mlp, features: seen, flags: {val_count: 8, batch_size: 8, epochs: 2"
+    (tmp_path / "ledger.yaml").write_text(f"""
+title: On features
+inputs: {{data: {{about: two painters}}}}
+worlds: {{plain: {{}}}}
+sections: {{"1": Heads}}
+runs:
+  seen: {{command: extract-features,
+    flags: {{backbone: squeezenet1_1, weights: none, image_size: 32, layer: features.3}}}}
+  head: {{{head}}}}}
+  slow: {{{head}, learning_rate: 1.0e-6}}}}
+claims:
+  - {{id: rate, section: "1", claim: A rate helps., kind: higher, run: head, than: [slow]}}
+""")
+    assert a2(*HERE, "--budget", "12", "--out", "out", "--quiet").status == 0
+    trained = sorted((tmp_path / "out/trials").glob("*/*"))
+    assert len(trained) == 12
+    for name in (tmp_path / "out", "set/../out"):
+        assert a2("replicate", "--resume", name, "--quiet", "--budget", "12").status == 0
+        assert sorted((tmp_path / "out/trials").glob("*/*")) == trained, "nothing is trained again"
 
 
 def test_a_printed_number_of_other_data_is_not_attempted(tmp_path: Path, a2: A2) -> None:
