@@ -85,7 +85,7 @@ class Ablation:
         wanted = {self._key(kept, seed): self._trial(kept, seed)
                   for seed, combinations in self.kept.items() for kept in combinations}  # fmt: skip
         self.ledger.run("ablation", wanted)
-        settings, outcomes = self.settings.ablation, self._outcomes()
+        settings, outcomes = self.settings.ablation, self._outcomes(1 / data.val)
         results = AblationResults(
             trains=settings.trains,
             design=settings.design,
@@ -98,13 +98,15 @@ class Ablation:
         verdict = [ablation_verdict(results), *(on_same_images(data) if outcomes[0].accuracy else ())]
         return replace(results, verdict=" ".join(verdict), best=best_run(results))
 
-    def _outcomes(self) -> list[Combination]:
+    def _outcomes(self, resolution: float) -> list[Combination]:
         """Return every combination with its runs, the whole first."""
         combinations = []
         for kept, seeds in sorted(self._seeds_with().items(), key=lambda item: -len(item[0])):
             runs = [self.ledger.outcome(self._key(kept, seed)) for seed in seeds]
             names = [name for name in self.names if name in kept]
-            combinations.append(Combination(name_of(kept, self.ingredients), names, runs, spread_of_runs(runs)))
+            combinations.append(
+                Combination(name_of(kept, self.ingredients), names, runs, spread_of_runs(runs, resolution))
+            )
         return combinations
 
     def _contributions(self, resolution: float) -> list[Contribution]:

@@ -125,7 +125,7 @@ class Comparison:
 
     def _table(self, way: Tuning, rates: Rates, target: float | None, data: DataSummary) -> Table:
         margin = self.settings.comparison.margin / 100
-        contenders = [self._contender(choice, way, rates[choice.name], target) for choice in self.choices]
+        contenders = [self._contender(choice, way, rates[choice.name], target, data) for choice in self.choices]
         # By the mean among those with the most seeds, as in `best_run`: the others ran on fewer, perhaps easier ones.
         contenders.sort(key=lambda row: (len(accuracies(row.runs)), mean_accuracy(row.runs) or 0.0), reverse=True)
         by_seed = {row.name: {run.seed: run.accuracy for run in row.runs if run.accuracy is not None}
@@ -135,7 +135,9 @@ class Comparison:
         verdict = comparison_verdict(way, contenders, table.against(best.name), margin, rate)
         return replace(table, verdict=" ".join([verdict, *(on_same_images(data) if best.accuracy else ())]))
 
-    def _contender(self, choice: Choice, way: Tuning, rate: float, target: float | None) -> Contender:
+    def _contender(
+        self, choice: Choice, way: Tuning, rate: float, target: float | None, data: DataSummary
+    ) -> Contender:
         tuning: dict[float, list[TrialOutcome]] = defaultdict(list)
         if way == "grid":
             for key in sorted(self.ledger.ended):  # not as they ended, which differs from session to session
@@ -153,7 +155,7 @@ class Comparison:
             at_edge=bool(rates) and rate in (rates[0], rates[-1]),
             tuning=[RatePoint(tried, mean_accuracy(outcomes), outcomes) for tried, outcomes in tuning.items()],
             runs=runs,
-            accuracy=spread_of_runs(runs),
+            accuracy=spread_of_runs(runs, 1 / data.val),
             reached=len(reached),
             epochs_to_target=median(epochs for epochs, _ in reached) if reached else None,
             seconds_to_target=median(seconds for _, seconds in reached) if reached else None,

@@ -37,7 +37,10 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Spread:
-    """A share over several seeds: mean, standard deviation, 95% interval of the mean (Student's t), within [0, 1]."""
+    """A share over several seeds: mean, standard deviation, 95% interval of the mean (Student's t), within [0, 1].
+
+    The interval has the variance of rounding to whole images added, since schema version 5.
+    """
 
     mean: float
     deviation: float

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from a2cli.progress import ProgressReporter
 from a2cli.reports.ablation_results import AblationResults
 from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import ComparisonResults
+from a2cli.reports.training_results import Spread
 from a2cli.runs.directory import Run
 from a2cli.settings.declare import completed, flat
+from a2cli.statistics.intervals import without_rounding
 from a2cli.storage import read_json
 from a2cli.strict_json import plain
-from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse
+from a2cli.train.differences import Difference, Row, as_stored, compare, has_rounding, numbers, refuse
 from a2cli.versions import VERSION_KEY, newest
 
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
@@ -39,7 +41,10 @@ def check_results(
         )
         return
     stored, by = as_stored(file), f"the reports in {run.folder}/trials"
-    rows: list[Row] = [("results", _by_seed(stored["results"]), plain(asdict(results)), by)]
+    derived = plain(asdict(results))
+    if not has_rounding(file):
+        derived = _without_rounding(derived)
+    rows: list[Row] = [("results", _by_seed(stored["results"]), derived, by)]
     summary = plain(asdict(data))
     rows += [(f"data.{name}", stored["data"][name], summary[name], "the data") for name in COUNTS]
     is_newest = read_json(file).get(VERSION_KEY) == newest("report")
@@ -68,6 +73,17 @@ def _decisions(verdict: str, results: ComparisonResults | AblationResults) -> li
     parts = results.ingredients if isinstance(results, AblationResults) else results.tables[0].contenders
     names = sorted((re.escape(part.name) for part in parts if part.name), key=len, reverse=True)
     return [*re.findall("|".join([*names, DECISIONS]), verdict, re.IGNORECASE), *numbers(verdict)]
+
+
+def _without_rounding(values: Any) -> Any:
+    """Return values of a report with each interval over seeds as versions before 5 have it."""
+    if isinstance(values, list):
+        return [_without_rounding(value) for value in values]
+    if not isinstance(values, dict):
+        return values
+    if values.keys() == {item.name for item in fields(Spread)}:
+        return asdict(without_rounding(Spread(**values)))
+    return {key: _without_rounding(value) for key, value in values.items()}
 
 
 def _by_seed(values: Any) -> Any:

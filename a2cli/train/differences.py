@@ -11,7 +11,7 @@ from typing import Any
 from a2cli.errors import DataError
 from a2cli.formats import counted
 from a2cli.storage import read_json
-from a2cli.versions import upgraded
+from a2cli.versions import VERSION_KEY, upgraded
 
 WHAT_TO_DO = "one of them was edited or damaged: put back the files as they were, or begin a new run"
 Row = tuple[str, object, object, str]  # a field, what is stated there, what it has to be, and by what
@@ -83,6 +83,11 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def as_stored(file: Path) -> dict[str, Any]:
     """Return a report as its file has it, so that fields which its version lacked are not there."""
     return upgraded("report", read_json(file), file)
+
+
+def has_rounding(file: Path) -> bool:
+    """Return whether the intervals over seeds in a report have the variance of rounding, as from version 5 on."""
+    return bool(read_json(file).get(VERSION_KEY, 1) >= 5)
 
 
 def numbers(text: str) -> list[str]:

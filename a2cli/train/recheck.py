@@ -22,7 +22,7 @@ from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.statistics.intervals import wilson
 from a2cli.storage import read_json
 from a2cli.strict_json import plain
-from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse, walk
+from a2cli.train.differences import Difference, Row, as_stored, compare, has_rounding, numbers, refuse, walk
 from a2cli.train.over_runs import over_runs
 from a2cli.train.recheck_files import checkpoints_gone, downgraded, has_digest, in_files, metrics_gone
 from a2cli.train.recheck_transfer import in_stage, in_transfer
@@ -87,7 +87,8 @@ def _in_several(
     assert isinstance(report.results, TrainingResults), "its caller looked"
     # After a --final that was stopped, they know more of the test than it does.
     testing = report.test_reads < max(own.test_reads for own in reports.values())
-    combined, file, first = over_runs(settings, reports), folder / "report.json", next(iter(reports))
+    file, first = folder / "report.json", next(iter(reports))
+    combined = over_runs(settings, reports, rounding=has_rounding(file))
     stated, by = as_stored(file), f"the reports in {folder / first.partition('/')[0]}"
     missing = [name for name in combined.history if name not in report.history]
     rows: list[Row] = [(f"history.{name}", "not there", "there", by) for name in missing[:1]]

@@ -11,7 +11,7 @@ from a2cli.models.zoo import TrunkCard
 from a2cli.reports.training_results import Accuracy, Spread
 from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, StageResult, TransferResults
 from a2cli.runs.directory import Run
-from a2cli.statistics.intervals import spread_of_shares
+from a2cli.statistics.intervals import spread_of_accuracies
 
 
 def backbone_used(card: TrunkCard) -> BackboneUsed:
@@ -21,30 +21,30 @@ def backbone_used(card: TrunkCard) -> BackboneUsed:
     )
 
 
-def combined(results: Sequence[TransferResults]) -> TransferResults | None:
-    """Return the spread of several runs' stages and probes; None where they have none."""
+def combined(results: Sequence[TransferResults], rounding: bool) -> TransferResults | None:
+    """Return the spread of several runs' stages and probes, with or without `rounding`; None where they have none."""
     if not results:
         return None
-    stages = [_stage_over(stages) for stages in zip(*(result.stages for result in results), strict=True)]
-    probes = [_probe_over(scores) for scores in zip(*(result.probes for result in results), strict=True)]
+    stages = [_stage_over(stages, rounding) for stages in zip(*(result.stages for result in results), strict=True)]
+    probes = [_probe_over(scores, rounding) for scores in zip(*(result.probes for result in results), strict=True)]
     return TransferResults(results[0].backbone, stages, probes)
 
 
-def _stage_over(stages: Sequence[StageResult]) -> StageResult:
+def _stage_over(stages: Sequence[StageResult], rounding: bool) -> StageResult:
     loss, kept = fmean(stage.val_loss for stage in stages), all(stage.kept for stage in stages)
-    return replace(stages[0], **_spreads(stages, ["train", "val"]), val_loss=loss, kept=kept, folder="")
+    return replace(stages[0], **_spreads(stages, ["train", "val"], rounding), val_loss=loss, kept=kept, folder="")
 
 
-def _probe_over(scores: Sequence[ProbeScore]) -> ProbeScore:
+def _probe_over(scores: Sequence[ProbeScore], rounding: bool) -> ProbeScore:
     tested = all(score.test for score in scores)
     settings = sorted({score.chosen for score in scores}, key=lambda text: float(text.split()[1]) if text else 0.0)
     chosen = settings[0] if len(settings) == 1 else f"{settings[0]} to {settings[-1].split()[1]}"  # C 0.01 to 1
-    spreads = _spreads(scores, ["train", "val", "test"] if tested else ["train", "val"])
+    spreads = _spreads(scores, ["train", "val", "test"] if tested else ["train", "val"], rounding)
     return replace(scores[0], **{"test": None, **spreads}, chosen=chosen)
 
 
-def _spreads(results: Sequence[StageResult | ProbeScore], parts: Sequence[str]) -> dict[str, Any]:
-    return {part: spread_of_shares([getattr(result, part).value for result in results]) for part in parts}
+def _spreads(results: Sequence[StageResult | ProbeScore], parts: Sequence[str], rounding: bool) -> dict[str, Any]:
+    return {part: spread_of_accuracies([getattr(result, part) for result in results], rounding) for part in parts}
 
 
 PROBES: list[Column[tuple[ProbeScore, str, Accuracy | Spread]]] = [
