@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm, ttest_1samp
 
+from a2cli.probe_invariance.invariance import compared
 from a2cli.probe_invariance.paired import corrected_p, effective_size, holm, mean_over, score_interval, sign_flip_test
 
 
@@ -93,3 +94,14 @@ def test_mean_has_students_interval() -> None:
     interval = ttest_1samp(values, 0).confidence_interval(0.95)
     found = mean_over(values)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+@pytest.mark.parametrize(("images", "verdict"), [(20, "undecided"), (400, "equivalent")])
+@pytest.mark.parametrize("fall", [0.0, 0.1])
+def test_runs_alike_on_every_image_are_not_certain(images: int, verdict: str, fall: float) -> None:
+    """The width is Wilson's of none of so many, as of images of which any may differ."""
+    falls = dict.fromkeys(range(images), fall)
+    found = compared("flip", "a", "b", (falls, falls), 0.05, 1)
+    bound = binomtest(0, images).proportion_ci(0.95, method="wilson").high
+    assert (found.low, found.high) == pytest.approx((-bound, bound), abs=1e-9)
+    assert (found.difference, found.verdict) == (0, verdict)

@@ -123,7 +123,8 @@ class RunComparison:
     """Two runs under one change: what the first keeps of its accuracy more than the second, paired by image.
 
     `difference` is the mean over their common images of the second's loss minus the first's, each the mean over
-    strengths and networks; the interval is Student's, at a confidence of 1 - 0.05 / the number of changes.
+    strengths and networks; the interval is Student's, or where all images are alike Tango's width of no change, at a
+    confidence of 1 - 0.05 / the number of changes.
     """
 
     change: str
