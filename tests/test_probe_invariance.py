@@ -148,7 +148,34 @@ def test_other_images(a2: A2, trained: Path, tmp_path: Path) -> None:
     found = results(a2, "--run", trained, "--data", "more", *FEW)["runs"][0]
     assert (found["images"], found["counts"]) == (14, {"ada": 7, "bea": 7})
     ended = a2("probe-invariance", "--run", trained, "--data", "set", *FEW, "--quiet")
-    ended.done("has the images that net was trained on")
+    ended.done("has the images that net was trained on, so those held out serve")
+
+
+def test_its_own_images_that_were_moved(a2: A2, trained: Path, tmp_path: Path) -> None:
+    """Those held out serve, as where they were; of a set that differs by an image all do, which is said."""
+    before = results(a2, "--run", trained, *FEW)["runs"][0]
+    (tmp_path / "set").rename(tmp_path / "moved")
+    after = results(a2, "--run", trained, "--data", "moved", *FEW)["runs"][0]
+    assert after == {**before, "source": "moved"}
+    next((tmp_path / "moved").rglob("*.png")).unlink()
+    folder = a2("probe-invariance", "--run", trained, "--data", "moved", *FEW, "--quiet").done(
+        "--data moved: is not the set that net was trained on, and set is not there; all its images serve"
+    )
+    assert json.loads((folder / "report.json").read_text())["results"]["runs"][0]["images"] == 199
+
+
+def test_its_own_images_with_other_parts(a2: A2, train: A2, tmp_path: Path) -> None:
+    paths = [str(path.relative_to(tmp_path)) for path in draw_classes(tmp_path / "set", count=20).rglob("*.png")]
+    lines = [f"{path},{Path(path).parent.name},{'test' if i % 4 == 0 else 'train'}" for i, path in enumerate(paths)]
+    manifest = tmp_path / "set.csv"
+    manifest.write_text("\n".join(["path,label,split", *lines]))
+    train("--data", "set.csv", "--out", "given").done()
+    before = results(a2, "--run", "given", *FEW)["runs"][0]
+    manifest.rename(tmp_path / "moved.csv")
+    flags = ["--run", "given", "--data", "moved.csv", *FEW]
+    assert results(a2, *flags)["runs"][0] == {**before, "source": "moved.csv"}
+    (tmp_path / "moved.csv").write_text((tmp_path / "moved.csv").read_text().replace(",test", ",train", 1))
+    a2("probe-invariance", *flags, "--quiet").refused(3, "--run given: its images lie in other parts of a split")
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA"])

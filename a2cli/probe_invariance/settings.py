@@ -87,7 +87,9 @@ class ProbeSettings:
         repeatable=True,
     )
     data: str | None = setting(
-        None, "Other images, as for train-cnn, all of them; without it each network's own validation images."
+        None,
+        "Other images, as for train-cnn, all of them; or where the run's own lie now. Without it each network's own "
+        "validation images, as of those.",
     )
     changes: tuple[ChangeName, ...] = setting(tuple(CHANGES), "Changes to try at fixed strengths.")
     strengths: tuple[str, ...] = setting(

@@ -19,7 +19,7 @@ from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.changes import padding
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import not_finished
-from a2cli.reports.report import Report
+from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.runs.directory import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs
@@ -97,7 +97,7 @@ def find_target(
     device: torch.device,
     reporter: ProgressReporter,
 ) -> ProbeTarget:
-    """Return a run's networks on their own validation images, or all on all images of `data`.
+    """Return a run's networks on their own validation images, or all on all images of `data`, if these are others.
 
     `margin_of` gives the pixels to read around an image of this side. Raises DataError where the run is not
     finished or damaged, its images are gone or changed, or `data` has classes that the networks do not know.
@@ -116,15 +116,16 @@ def find_target(
             raise not_finished("--run", str(folder), report)
         model, card = run.load_model()
         if packed is None:
-            trained_on = report.data.fingerprint.partition("/")[0]  # of features: the images' and the backbone's
             margin = margin_of(card.image_size)
             packed, wide = _packed(trained, report, card, data, margin, reporter)
+            # Of features the fingerprint is the images' and the backbone's.
+            is_own = packed.fingerprint == report.data.fingerprint.partition("/")[0]
         rows = np.arange(len(packed.labels))
-        if data is None:
-            rows = split_of(packed, alone).val
+        if is_own:
+            rows = _held_out(packed, alone, report.data, trained.folder)
         labels = _known(packed, card, trained.folder)[rows]
         images = ImageSet(torch.from_numpy(wide.images), torch.from_numpy(rows), torch.from_numpy(labels))
-        same = data is None and not margin
+        same = is_own and not margin
         result = report.results.runs[0]
         # Earlier versions did not store it; as parts are stratified it is the largest of all, but for ties.
         largest = result.judged.largest_class or max(report.data.classes, key=report.data.classes.__getitem__)
@@ -133,9 +134,12 @@ def find_target(
     assert packed is not None and report is not None, "a run has a network"
     for warning in metrics_gone(trained.networks):
         reporter.warn(warning)
-    if data is not None and packed.fingerprint == trained_on:
-        reporter.warn(f"--data {data}: has the images that {name} was trained on; without it, those held out serve")
-    notes = [] if data is None else packed.warnings  # of its own images the training's report says it
+    if data is not None and is_own:
+        reporter.warn(f"--data {data}: has the images that {name} was trained on, so those held out serve")
+    notes = [] if is_own else list(packed.warnings)  # of its own images the training's report says it
+    if not is_own and not _is_there(own := trained.images(report)[0]):
+        found = f"is not the set that {name} was trained on, and {own} is not there"
+        notes.append(f"--data {data}: {found}; all its images serve, though some may have been trained on")
     for note in notes:
         reporter.warn(note)
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
@@ -184,6 +188,24 @@ def _packed(
             f"then, {packed.fingerprint[:12]} now); name images by --data"
         )
     return packed, wide
+
+
+def _held_out(packed: Packed, settings: AnyTraining, data: DataSummary, run: str) -> NDArray[np.int64]:
+    """Return the validation images; raises DataError where the same images are in other parts than in training."""
+    split = split_of(packed, settings)
+    then, now = (data.train, data.val, data.test), (len(split.train), len(split.val), len(split.test))
+    if now != then:
+        parts = ("{} for training, {} for validation, {} for the test".format(*counts) for counts in (then, now))
+        raise DataError(f"--run {run}: its images lie in other parts of a split ({' then, '.join(parts)} now)")
+    return split.val
+
+
+def _is_there(data: str) -> bool:
+    try:
+        find_source(data)
+    except DataError:
+        return False
+    return True
 
 
 def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:

@@ -35,7 +35,9 @@ class ViewSettings:
         words=(("imagenet", "imagenet"), ("none", "none")),
     )
     data: str | None = setting(
-        None, "Images to excite units with, as for train-cnn, all of them; without it the run's own validation images."
+        None,
+        "Images to excite units with, as for train-cnn, all of them; or where the run's own lie now. Without it the "
+        "run's own validation images, as of those.",
     )
     show: Annotated[tuple[ViewName, ...], Len(1)] = setting(
         VIEWS,
