@@ -120,7 +120,8 @@ def test_figure(case: str) -> None:
     low, high = (0, -below), (width, height)
     outside = ((boxes[:, :2] < np.array(low) - 0.01) | (boxes[:, 2:] > np.array(high) + 0.01)).any(axis=1)
     assert not outside.any(), [(shown[i].get_text(), boxes[i]) for i in np.flatnonzero(outside)][:5]
-    small = boxes + np.array([0.02, 0.02, -0.02, -0.02])  # boxes leave room for accents
+    room = np.minimum(0.02, 0.12 * (boxes[:, 3] - boxes[:, 1]))[:, None]  # that boxes leave for accents
+    small = boxes + room * np.array([1, 1, -1, -1])
     over = (small[:, None, :2] < small[None, :, 2:]).all(axis=2)
     over &= over.T & ~np.eye(len(boxes), dtype=bool)
     assert not over.any(), [(shown[i].get_text(), shown[k].get_text()) for i, k in np.argwhere(over)][:5]

@@ -130,12 +130,13 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
     most = max(len(bank.views) for bank in banks)
     banks = [bank.first(MOST_UNITS) for bank in banks]
     note += some_of(min(most, MOST_UNITS), most, "units")
-    across, tile, below = 3, 0.95, 0.36
+    across, tile, below = 3, 0.95, 0.43
     heights = [-(-len(bank.views) // across) * (tile + below) + 1.5 * LINE for bank in banks]
     banks, whose, some = _that_fit(banks, heights)
     scale = _scale_of(bank.weights for bank in banks)
     names = banks[0].class_names
-    key = f"classes from left to right: {', '.join(f'{i} {readable(name, 18)}' for i, name in enumerate(names))}"
+    numbered = (f"{i}\N{NO-BREAK SPACE}{readable(name, 18)}" for i, name in enumerate(names))
+    key = f"classes from left to right: {', '.join(numbered)}"
     if len(names) > MOST_NAMED:
         key = f"classes from left to right: the {len(names)} of the run's model.json, in its order, from 0 on"
     foot = wrapped(key, WIDTH - 0.2, 7)
@@ -158,7 +159,7 @@ def units(banks: Sequence[Bank], class_name: str | None, note: str = "") -> Figu
             ):
                 words = f"{words} {number} "
                 words += fitted(spaced(bank.class_names[number]), cell - 0.2 - width_of(words, 6.5), 6.5)
-                axes.text(left, under + tile + 0.11 * k, words, fontsize=6.5, color=INK, va="baseline")
+                axes.text(left, under + tile + 0.08 + 0.11 * k, words, fontsize=6.5, color=INK, va="baseline")
         top += high
     for i, line in enumerate(foot):
         axes.text(0.1, top + 0.13 * (i + 0.5), line, fontsize=7, color=INK, va="center_baseline")
@@ -177,7 +178,7 @@ def _bars(
     colors = [VAL if value > 0 else TRAIN for value in values]
     axes.add_collection(PolyCollection(list(corners.reshape(-1, 4, 2)), facecolors=colors, linewidths=0), autolim=False)
     for words, at, side in (("0", left, "left"), (f"class {len(values) - 1}", left + width, "right")):
-        axes.text(at, top + height + 0.005, words, fontsize=5.5, color=GREY, ha=side, va="center_baseline")
+        axes.text(at, top + height + 0.045, words, fontsize=5.5, color=GREY, ha=side, va="center_baseline")
 
 
 def film(frames: Sequence[tuple[Frame, Pictures]], name: str, shown: Sequence[int]) -> Figure:
