@@ -284,6 +284,52 @@ def test_comparisons_are_held_to_their_trials(command: str, run: str, place: Pat
     refused(place, a2, run, f"{trial.relative_to(place)}: results.runs[0].val.value is 0.933", command=command)
 
 
+@pytest.mark.parametrize(("command", "run"), [("compare-optimizers", "compared"), ("ablate", "ablated")])
+def test_a_study_is_held_to_trials_that_are_trained_again(command: str, run: str, place: Path, a2: A2) -> None:
+    path, resume = place / run / "report.json", [command, "--resume", run, "--quiet", "--jobs", "1"]
+    before = json.loads(path.read_text())["results"]
+    gone = max((place / run / "trials").iterdir())
+    shutil.rmtree(gone)
+    ended = a2(*resume)
+    assert ended.status == 0
+    assert f"warning: {run}/trials/{gone.name}: its report is gone, so it is trained again" in ended.err
+    assert json.loads(path.read_text())["results"]["verdict"] == before["verdict"]
+
+    def change(report: dict[str, Any]) -> None:
+        first = report["results"]["tables"][0]["contenders"] if run == "compared" else report["results"]["combinations"]
+        first[0]["runs"][0]["accuracy"] = 0.933
+
+    rewrite(path, change)
+    edited = path.read_bytes()
+    shutil.rmtree(gone)
+    ended = a2(*resume)
+    assert (ended.status, ended.err.count("runs[0].accuracy is 0.933, but ")) == (3, 1)
+    assert path.read_bytes() == edited
+
+
+def test_a_study_is_held_to_the_trials_beside_one_that_failed(place: Path, a2: A2) -> None:
+    """What that one brings, trained anew, changes what is said of all; the others' numbers stay."""
+    path = place / "ablated/report.json"
+    whole = path.read_bytes()
+
+    def fail(report: dict[str, Any]) -> None:
+        first, other = report["results"]["combinations"][0]["runs"]
+        first.update(status="failed", accuracy=None, train_accuracy=None)
+        report["results"]["combinations"][0]["accuracy"] = None
+        shutil.rmtree(place / "ablated" / first["folder"], ignore_errors=True)
+        other["accuracy"] = accuracy or other["accuracy"]
+
+    resume = ["ablate", "--resume", "ablated", "--quiet", "--jobs", "1"]
+    for accuracy in (None, 0.933):
+        path.write_bytes(whole)
+        rewrite(path, fail)
+        ended = a2(*resume)
+        assert ended.status == (3 if accuracy else 0), ended.err
+        assert ("accuracy is 0.933, but " in ended.err) == bool(accuracy)
+    path.write_bytes(whole)
+    assert a2(*resume).status == 0
+
+
 def shift_a_number(text: str) -> str:
     return re.sub(r"0\.(\d)", lambda match: f"0.{(int(match[1]) + 1) % 10}", text, count=1)
 

@@ -19,16 +19,32 @@ from a2cli.train.differences import Difference, Row, as_stored, compare, has_rou
 from a2cli.versions import VERSION_KEY, newest
 
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
+TIMES = {"seconds", "seconds_to_target"}
 COUNTS = ("classes", "train", "val", "test", "fingerprint")
 DECISIONS = r"better|equivalent|undecided|help|hurt|no difference"
 
 
+def warn_of_gone(run: Run, reporter: ProgressReporter) -> None:
+    """Warn of trials of a finished study that are gone; raises DataError for a report that was edited."""
+    report, file = run.read_report(), run.folder / "report.json"
+    for name, trial in _trials(as_stored(file)).items() if report and report.status == "done" else ():
+        if trial["status"] == "done" and not (run.folder / name / "report.json").exists():
+            reporter.warn(f"{run.folder / name}: its report is gone, so it is trained again")
+
+
 def check_results(
-    run: Run, settings: Any, results: ComparisonResults | AblationResults, data: DataSummary, reporter: ProgressReporter
+    run: Run,
+    settings: Any,
+    results: ComparisonResults | AblationResults,
+    data: DataSummary,
+    reporter: ProgressReporter,
+    *,
+    ran: bool,
 ) -> None:
     """Raise DataError where a study is finished and its report says otherwise than its trials and data do.
 
-    `results` are what the trials say, none of which was run since. Of other settings the report is not held to them.
+    `results` are what the trials say. Where some `ran` since, as they were gone, these found the same again but for
+    times; where one had failed before, only the others are compared. Of other settings the report is not held to them.
     """
     report = run.read_report()
     if report is None or report.status != "done" or not isinstance(report.results, type(results)):
@@ -36,20 +52,26 @@ def check_results(
     config, file = plain(flat(settings)), run.folder / "report.json"
     before = plain(completed(type(settings), report.config))
     if other := [name for name, value in config.items() if before.get(name) != value]:
-        reporter.warn(
-            f"{file}: {other[0]} was {before.get(other[0])}, is {config[other[0]]}: written anew, not compared"
-        )
+        if not ran:
+            reporter.warn(
+                f"{file}: {other[0]} was {before.get(other[0])}, is {config[other[0]]}: written anew, not compared"
+            )
         return
     stored, by = as_stored(file), f"the reports in {run.folder}/trials"
     derived = plain(asdict(results))
     if not has_rounding(file):
         derived = _without_rounding(derived)
     rows: list[Row] = [("results", _by_seed(stored["results"]), derived, by)]
+    if ran:
+        then, now = _trials(stored["results"]), _trials(derived)
+        if any(one["status"] == "failed" != now.get(name, one)["status"] for name, one in then.items()):
+            rows = [(f"results, {name}", one, now[name], by) for name, one in then.items()
+                    if one["status"] == "done" and name in now]  # fmt: skip
     summary = plain(asdict(data))
     rows += [(f"data.{name}", stored["data"][name], summary[name], "the data") for name in COUNTS]
     is_newest = read_json(file).get(VERSION_KEY) == newest("report")
     differences = [item for row in compare(file, rows) for item in _but_for_wording(row, results, is_newest)]
-    refuse(differences)
+    refuse([one for one in differences if not (ran and one.field.rpartition(".")[2] in TIMES)])
 
 
 def _but_for_wording(
@@ -73,6 +95,14 @@ def _decisions(verdict: str, results: ComparisonResults | AblationResults) -> li
     parts = results.ingredients if isinstance(results, AblationResults) else results.tables[0].contenders
     names = sorted((re.escape(part.name) for part in parts if part.name), key=len, reverse=True)
     return [*re.findall("|".join([*names, DECISIONS]), verdict, re.IGNORECASE), *numbers(verdict)]
+
+
+def _trials(values: Any) -> dict[str, Any]:
+    """Return all outcomes of trials in values of a report, by their folders."""
+    if isinstance(values, dict) and values.keys() >= {"folder", "status"}:
+        return {values["folder"]: values}
+    inside = values.values() if isinstance(values, dict) else values if isinstance(values, list) else ()
+    return {name: one for value in inside for name, one in _trials(value).items()}
 
 
 def _without_rounding(values: Any) -> Any:

@@ -15,7 +15,7 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.study.ledger import Ledger
-from a2cli.study.recheck import check_results
+from a2cli.study.recheck import check_results, warn_of_gone
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
@@ -56,7 +56,7 @@ def run_study(
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
     with run.locked(reporter):
-        run.read_report()  # one that was edited is refused rather than written over
+        warn_of_gone(run, reporter)
         device = set_up(settings.training.device, 1)
         ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders)
         study = kind(settings, ledger, str(device))
@@ -70,8 +70,7 @@ def run_study(
             results = study.results(data)
         finally:
             workers.close()
-        if not ledger.ran:  # after a trial was run, the report is to change
-            check_results(run, settings, results, data, reporter)
+        check_results(run, settings, results, data, reporter, ran=ledger.ran)
         report = new_report(
             study.command,
             flat(settings),
