@@ -122,7 +122,10 @@ def read_report(folder: Path) -> Report | None:
         version_of("report", values, path)  # before anything else, as a newer one may be hashed otherwise
         if values.get(VERSION_KEY) != 1 or DIGEST_KEY in values:
             without_digest(values, path)
-        return report_from(upgraded("report", values, path))
+        report = report_from(upgraded("report", values, path))
+        if datetime.fromisoformat(report.created).tzinfo is None:
+            raise ValueError(f"created: expected a time with its zone, got {report.created}")
+        return report
     except FileNotFoundError:
         return None
     except NewerVersionError:

@@ -18,7 +18,7 @@ from a2cli.reports.report import Report
 from a2cli.reports.training_results import Accuracy, ClassScore, EpochLog, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs.directory import Run
 from a2cli.settings.declare import completed, flat
-from a2cli.settings.kinds import AnyTraining, split_into_runs
+from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.statistics.intervals import wilson
 from a2cli.storage import read_json
 from a2cli.strict_json import plain
@@ -65,6 +65,10 @@ def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:
     """
     report, alone_in = run.read_report(), split_into_runs(settings)
     is_done = report is not None and report.status == "done" and isinstance(report.results, TrainingResults)
+    if report is not None and is_done:
+        yield from compare(
+            run.folder / "report.json", [("command", report.command, command_of(settings), "config.yaml")]
+        )
     if len(alone_in) == 1:
         if report is not None and is_done:
             yield from _in_one(run.folder, report, settings)
@@ -163,6 +167,9 @@ def _by_class(result: TrainingResult) -> Iterator[Row]:
     """Yield the results by class, and what they have to be by the confusion matrix and the bins of probabilities."""
     judged, matrix = result.judged, result.judged.matrix
     accuracy = (result.test if judged.part == "test" else result.val) or result.val
+    if (least := min(map(min, matrix), default=0)) < 0:
+        yield f"{RESULT}.judged.confusion", least, "0 or more", "what it counts"
+        return
     counts, answered = [sum(row) for row in matrix], [sum(column) for column in zip(*matrix, strict=True)]
     right = [row[i] for i, row in enumerate(matrix)]
     names = [score.name for score in judged.classes]
@@ -170,7 +177,8 @@ def _by_class(result: TrainingResult) -> Iterator[Row]:
     derived: dict[str, object] = {"classes": [ClassScore(score.name, score.count, score.correct) for score in scores]}
     if judged.macro_f1 is not None and any(counts) and judged.calibration:  # earlier versions had nothing but counts
         derived = {"classes": scores, "macro_f1": macro_f1(scores), "balanced_accuracy": balanced_accuracy(scores)}
-        derived |= {"calibration_error": calibration_error(judged.calibration)}
+        if sum(each.count for each in judged.calibration):
+            derived |= {"calibration_error": calibration_error(judged.calibration)}
     of_largest = dict(zip(names, counts, strict=True)).get(judged.largest_class or "")
     rows: list[tuple[str, object, object]] = [
         (f"{judged.part}.correct", accuracy.correct, sum(right)),
