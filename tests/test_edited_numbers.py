@@ -228,6 +228,21 @@ def test_intervals_of_version_3_go_beyond_0_and_1_and_are_taken(command: str, ru
     refused(place, a2, run, " is ", ", but ", command=command)
 
 
+def test_networks_of_seeds_are_held_to_the_report_on_all(place: Path, a2: A2) -> None:
+    """Of a seed whose folder is another's, whether its accuracy differs or not."""
+    shutil.rmtree(place / "seeds/seeds/1")
+    shutil.copytree(place / "seeds/seeds/0", place / "seeds/seeds/1")
+    (place / "photos").mkdir()
+    shutil.copy(next((place / "set").rglob("*.png")), place / "photos")
+    predict = ["predict", "--run", "seeds", "photos", "--quiet"]
+    reports = [json.loads((place / f"{folder}/report.json").read_text()) for folder in ("seeds", "seeds/seeds/0")]
+    values = [report["results"]["runs"][-1]["val"]["value"] for report in reports]
+    assert values[0] != values[1]
+    a2(*predict).refused(3, f"--run seeds: report.json says {values[0]:.3f} of seeds/1, its own report {values[1]:.3f}")
+    rewrite(place / "seeds/report.json", lambda r: r["results"]["runs"][1].update(val=one(reports[1])["val"]))
+    a2(*predict).refused(3, "--run seeds: report.json has another network of seeds/1 than its own report")
+
+
 def test_a_summary_has_its_seeds_data(place: Path, a2: A2) -> None:
     rewrite(place / "seeds/report.json", lambda r: r["data"].update(train=99))
     refused(place, a2, "seeds", "data.train is 99, but ", "by the reports in seeds/seeds")

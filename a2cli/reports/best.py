@@ -105,6 +105,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
         raise not_finished(flag, run, report)
     results = report.results
     if isinstance(results, TrainingResults) and (several or len(results.runs) == 1):
+        _check_accuracies(flag, folder, results)
         return itself
     best = best_run(results)
     if best is None:
@@ -123,21 +124,28 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
 
 
 def _check_accuracies(flag: str, folder: Path, results: object) -> None:
-    """Raise DataError where a run inside a folder has another accuracy in its own report than in the folder's."""
+    """Raise DataError where a run inside a folder has another accuracy or network by its own report than by this one's.
+
+    Of a run inside a comparison or an ablation the accuracy alone is known.
+    """
+    weights = dict[str, str]()
     if isinstance(results, TrainingResults):
         stated = {run.folder: run.val.value for run in results.runs}
+        weights = {run.folder: run.weights_sha256 for run in results.runs}
     else:
         stated = {run.folder: run.accuracy for run in _outcomes(results) if run.status == "done" and run.accuracy}
     for name, accuracy in stated.items():
         report = read_report(folder / name)
         if report is None or report.status != "done" or not isinstance(report.results, TrainingResults):
             continue  # removed: only --resume can make it again
-        own = report.results.runs[0].val.value
-        if abs(own - accuracy) > 1e-9:
-            raise DataError(
-                f"{flag} {folder}: report.json says {accuracy:.3f} of {name}, its own report {own:.3f}; one of them "
-                "was edited or damaged"
-            )
+        one = report.results.runs[0]
+        if abs(one.val.value - accuracy) > 1e-9:
+            differ = f"says {accuracy:.3f} of {name}, its own report {one.val.value:.3f}"
+        elif weights.get(name, one.weights_sha256) != one.weights_sha256:
+            differ = f"has another network of {name} than its own report (weights_sha256)"
+        else:
+            continue
+        raise DataError(f"{flag} {folder}: report.json {differ}; one of them was edited or damaged")
 
 
 def _outcomes(results: object) -> list[TrialOutcome]:
