@@ -24,8 +24,8 @@ class Command:
     """One command: its line in `a2 --help`, the sentence of its own help and of its reference, and what serves it.
 
     `run` is a function of the options and the flags given; `settings` are the dataclasses of what decides the results,
-    one for each kind of training, `options` that of the rest, `results` that of what its report holds, if it makes one.
-    Each is named as `module:name` inside `a2cli`.
+    one for each kind of training, `options` that of the rest, `results` that of what its report holds, if it makes one,
+    and `show` prints that. Each is named as `module:name` inside `a2cli`.
     """
 
     short: str
@@ -34,10 +34,15 @@ class Command:
     settings: tuple[str, ...]
     options: str
     results: str = ""
+    show: str = ""
 
     def results_type(self) -> type | None:
         results: type | None = resolve_name(f"a2cli.{self.results}") if self.results else None
         return results
+
+    def show_function(self) -> Callable[[Any, Any], None]:
+        function: Callable[[Any, Any], None] = resolve_name(f"a2cli.{self.show}")
+        return function
 
     def function(self) -> Callable[[Any, dict[str, Any]], None]:
         function: Callable[[Any, dict[str, Any]], None] = resolve_name(f"a2cli.{self.run}")
@@ -66,6 +71,7 @@ COMMANDS = {
         ("settings.training:TrainCnnSettings",),
         "settings.run_options:RunOptions",
         "reports.training_results:TrainingResults",
+        "train.console:show_training",
     ),
     "train-mlp": Command(
         "Train an MLP on images, or a head on features.",
@@ -75,6 +81,7 @@ COMMANDS = {
         ("settings.training:TrainMlpSettings", "settings.transfer:TrainFeaturesSettings"),
         "settings.run_options:RunOptions",
         "reports.training_results:TrainingResults",
+        "train.console:show_training",
     ),
     "compare-optimizers": Command(
         "Compare optimizers and schedulers, each tuned the same way, over seeds.",
@@ -85,6 +92,7 @@ COMMANDS = {
         ("compare_optimizers.settings:CompareSettings", "compare_optimizers.settings:CompareMlpSettings"),
         "compare_optimizers.settings:ComparisonOptions",
         "reports.study_results:ComparisonResults",
+        "compare_optimizers.console:show_comparison",
     ),
     "ablate": Command(
         "Ablation study: what each component of a training contributes.",
@@ -100,6 +108,7 @@ COMMANDS = {
         ),
         "settings.run_options:TrialOptions",
         "reports.ablation_results:AblationResults",
+        "ablate.console:show_ablation",
     ),
     "receptive-field": Command(
         "Which input pixels a unit sees.",
@@ -109,6 +118,7 @@ COMMANDS = {
         ("receptive_field.settings:ReceptiveFieldSettings",),
         "receptive_field.settings:LookOptions",
         "receptive_field.results:FieldResults",
+        "receptive_field.console:show_fields",
     ),
     "extract-features": Command(
         "A pretrained network's activations as data.",
@@ -118,6 +128,7 @@ COMMANDS = {
         ("settings.transfer:ExtractFeaturesSettings",),
         "settings.transfer:FileOptions",
         "reports.transfer_results:FeatureResults",
+        "transfer.console:show_features",
     ),
     "finetune": Command(
         "A pretrained network with a new head, trained in stages.",
@@ -126,6 +137,7 @@ COMMANDS = {
         ("settings.transfer:FinetuneSettings",),
         "settings.run_options:RunOptions",
         "reports.training_results:TrainingResults",
+        "train.console:show_training",
     ),
     "probe-invariance": Command(
         "Which changes of the image a trained network survives.",
@@ -134,6 +146,7 @@ COMMANDS = {
         ("probe_invariance.settings:ProbeInvarianceSettings",),
         "probe_invariance.settings:ProbeOptions",
         "probe_invariance.results:InvarianceResults",
+        "probe_invariance.console:show_probe",
     ),
     "visualize-weights": Command(
         "Filters, hidden units, what a network looks at.",
@@ -143,6 +156,7 @@ COMMANDS = {
         ("visualize_weights.settings:VisualizeWeightsSettings",),
         "visualize_weights.settings:ViewOptions",
         "visualize_weights.results:WeightResults",
+        "visualize_weights.console:show_weights",
     ),
     "replicate": Command(
         "Redo a report's claims over seeds, and judge each.",
@@ -152,6 +166,7 @@ COMMANDS = {
         ("replicate.settings:ReplicateSettings",),
         "replicate.settings:ReplicateOptions",
         "replicate.results:ReplicationResults",
+        "replicate.console:show_replication",
     ),
     "report": Command(
         "One HTML file that shows runs: verdict, numbers, figures, settings.",

@@ -1,5 +1,6 @@
 """What the tests share: folders of their own, the real data where it is, and the command run in this process."""
 
+import io
 import json
 import os
 import shutil
@@ -36,7 +37,10 @@ from a2cli.train.run import train_network
 from a2cli.training import trial
 
 ROOT = Path(__file__).parents[1]
-PNG, RENDERED = b"\x89PNG\r\n\x1a\n", predict.rendered  # imported here, as it keeps what it finds in `runs` then
+RENDERED = predict.rendered  # imported here, as it keeps what it finds in `runs` then
+PIXEL = io.BytesIO()
+Image.new("RGB", (1, 1), "white").save(PIXEL, "png")
+PNG = PIXEL.getvalue()
 TINY = ["--image-size", "8", "--channels", "2", "--kernel-size", "3", "--hidden", "none"]
 TINY += ["--epochs", "1", "--threads", "1", "--device", "cpu", "--quiet"]
 

@@ -32,19 +32,33 @@ class Shown(Protocol):
     """Options that say how a result is shown."""
 
     @property
+    def html(self) -> bool: ...
+    @property
     def json(self) -> bool: ...
     @property
     def quiet(self) -> bool: ...
 
 
 def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report, F], None]) -> None:
-    """Print the report as JSON, the run directory alone, or by `show`, as the options say."""
+    """Print the report as JSON, the run directory alone, or by `show`, as the options say; write its page, if asked."""
+    page = html_page(folder) if chosen.html and folder else None
     if chosen.json:
         console.show_report_json(report)
     elif chosen.quiet and folder:
         console.out(str(folder))
     else:
         show(report, folder)
+        if page:
+            console.results_console().print(f"Page: {page}", soft_wrap=True)
+
+
+def html_page(folder: Path) -> Path:
+    """Write a run's report.html, and return its path."""
+    from a2cli.html_report.page import page_of
+
+    path = folder / "report.html"
+    storage.write(path, page_of([folder]).encode())
+    return path
 
 
 def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2cli.command_line.arguments import config_of, show_report, training_of
+from a2cli.command_line.arguments import config_of, html_page, show_report, training_of
 from a2cli.console import base as console
 from a2cli.errors import SettingsError
 from a2cli.reports.report import Report, read_report
@@ -96,6 +96,8 @@ def show_best(folder: str) -> None:
 def show_trials(report: Report, folder: Path, chosen: TrialOptions, show: Callable[[Report, Path], None]) -> None:
     """Print what trials say, as the options want it; raises DataError where they want the best run and none is."""
     if chosen.best:
+        if chosen.html:
+            html_page(folder)
         show_best(str(folder))
     else:
         show_report(report, folder, chosen, show)

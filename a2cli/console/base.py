@@ -7,7 +7,9 @@ from. So each string given to it is one line.
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from a2cli.reports.report import Report
 
 DRAWN = (".png", ".svg", ".pdf", ".gif")
+_kept: ContextVar["list[str | Table] | None"] = ContextVar("kept", default=None)
 
 
 def error(message: str) -> None:
@@ -60,8 +63,19 @@ def people() -> "Console":
 
 
 def results_console() -> "Console":
-    """Return the console for results, on standard output."""
+    """Return the console for results, on standard output, or one that keeps them."""
     return console_on(stderr=False)
+
+
+@contextmanager
+def keep_results() -> "Iterator[list[str | Table]]":
+    """Give a list to which all goes that is printed as results meanwhile, lines and tables, in place of the screen."""
+    kept: list[str | Table] = []
+    before = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(before)
 
 
 def console_on(*, stderr: bool) -> "Console":
@@ -73,6 +87,12 @@ def console_on(*, stderr: bool) -> "Console":
         # Rich turns every string into a Text here, and offers no other place that all of them pass.
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(printable(text), **options)
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            if stderr or (kept := _kept.get()) is None:
+                super().print(*objects, **options)
+            else:
+                kept.extend(objects)
 
     return TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
 

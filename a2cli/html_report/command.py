@@ -14,20 +14,23 @@ from a2cli.settings.presets import resolve
 def report(chosen: HtmlOptions, flags: dict[str, Any]) -> None:
     """One HTML file that shows runs."""
     settings = resolve(HtmlSettings, "report", (), flags).settings
-    folders = [Path(name) for name in dict.fromkeys(settings.run)]
-    if not folders:
-        raise SettingsError("a2 report: expected RUN: run directories")
-    if chosen.out is None and len(folders) > 1:
+    paths = [Path(name) for name in dict.fromkeys(settings.run)]
+    if not paths:
+        raise SettingsError("a2 report: expected RUN: run directories or features files")
+    if chosen.out is None and len(paths) > 1:
         raise SettingsError("--out: expected the HTML file to write, as there are several runs")
-    for folder in folders:
-        if not storage.is_run(folder):
-            raise DataError(f"{folder}: {storage.no_run(folder)}")
-    path = Path(chosen.out) if chosen.out is not None else folders[0] / "report.html"
-    if chosen.out is not None:
-        storage.check_absent("--out", chosen.out, overwrite=chosen.overwrite)
-    from a2cli.html_report.page import page_of
+    from a2cli.html_report.page import is_features, page_of
 
-    text = page_of(folders)
+    for each in paths:
+        if not storage.is_run(each) and not is_features(each):
+            raise DataError(f"{each}: {storage.no_run(each)}")
+    out = chosen.out
+    if out is None and is_features(paths[0]):
+        out = str(paths[0].with_suffix(".html"))
+    if out is not None:
+        storage.check_absent("--out", out, overwrite=chosen.overwrite)
+    path = Path(out) if out is not None else paths[0] / "report.html"
+    text = page_of(paths)
     try:
         storage.write(path, text.encode())
     except OSError as error:

@@ -1,44 +1,48 @@
 """What a page shows of a run, from its run directory alone, and without torch."""
 
-import base64
 import csv
+import io
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from a2cli.commands import COMMANDS
 from a2cli.errors import DataError
-from a2cli.formats import interval, mean_and_deviation, shown_size
-from a2cli.manage.summaries import RunSummary
+from a2cli.formats import shown_size
+from a2cli.html_report.assets import picture
+from a2cli.html_report.charts import Chart, charts_of
+from a2cli.html_report.printed import Printed, kept_of, printed
+from a2cli.html_report.table import Table
+from a2cli.manage.summaries import RunSummary, summary_from
+from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
-from a2cli.reports.best import not_finished
-from a2cli.reports.report import DataSummary, Report, read_report
-from a2cli.reports.training_results import Accuracy, EpochLog, Spread, TrainingResults
+from a2cli.reports.predictions import Predictions
+from a2cli.reports.report import DataSummary, Report
+from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.settings.declare import declared, shown
+from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
+MOST_CSV = 60_000  # characters of CSV to copy
 EPOCHS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of cells, with their heads; `left_out` are rows that there is no room for."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    left_out: int = 0
-
-
-@dataclass(frozen=True)
 class PageFigure:
-    """A figure as a data URL, and the numbers that it was drawn from."""
+    """A figure as a data URL, what is said of it, and the numbers that it was drawn from: as charts, a table, CSV."""
 
     name: str
     url: str
+    remark: str
+    charts: Sequence[Chart]
     numbers: Table | None
+    csv: Markup = Markup()
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,13 @@ class RunContents:
     anchor: str
     summary: RunSummary
     verdict: str
-    measured: Table | None
+    printed: Sequence[Printed]
     warnings: Sequence[str]
     data: Table | None
     classes: Table | None
     differing: Table | None
-    settings: Table
-    figures: Sequence[PageFigure]
+    settings: Table | None
+    figures: Mapping[str, Sequence[PageFigure]]  # by the folder in the run directory, "" for its own
     not_shown: Sequence[str]
     histories: Mapping[str, Table]
     replication: ReplicationResults | None
@@ -64,62 +68,67 @@ class RunContents:
     refuted: Sequence[str] = field(default_factory=list)
 
 
-def contents_of(folder: Path, summary: RunSummary, number: int) -> RunContents:
-    """Return what a page shows of a run; raises DataError where it is not finished, or damaged."""
-    report = read_report(folder)
-    if report is None or report.status != "done":
-        raise not_finished("RUN", str(folder), report)
+def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
+    """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged."""
     results: Any = report.results
+    verdict = getattr(results, "verdict", "")
+    repeated = results.repeated if isinstance(results, TrainingResults) else "seeds"
+    figures, not_shown = _figures(folder, report, repeated.removesuffix("s"))
     return RunContents(
         name=folder.resolve().name,
         anchor=f"run-{number}",
         summary=summary,
-        verdict=getattr(results, "verdict", ""),
-        measured=_measured(results),
+        verdict=verdict,
+        printed=[] if report.command == "replicate" else printed(report, folder, verdict),
         warnings=report.warnings,
         data=_data(report.data, report) if report.data else _inputs(results),
         classes=_pairs("class", "images", report.data.classes if report.data else {}),
         differing=_pairs("setting", "value", summary.differs),
-        settings=_settings(report),
-        figures=list(_figures(folder, report)),
-        not_shown=[name for name in report.artifacts if _is_figure(folder / name) and not _is_shown(folder / name)],
-        histories={seed: _history(logs) for seed, logs in report.history.items() if logs},
+        settings=_settings(report) if report.config else None,
+        figures=figures,
+        not_shown=not_shown,
+        histories={
+            f"{repeated.removesuffix('s')} {key}": _history(logs) for key, logs in report.history.items() if logs
+        },
         replication=results if isinstance(results, ReplicationResults) else None,
         provenance=_provenance(report, summary),
-        repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]),
+        repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]) if folder.is_dir() else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
 
 
-def _measured(results: Any) -> Table | None:
-    """Return a training's accuracies: of each part, with their intervals."""
-    if not isinstance(results, TrainingResults):
-        return None
-    several = len(results.runs) > 1
-    first = results.runs[0]
-    parts: dict[str, Accuracy | Spread | None] = {
-        "training": results.train if several else first.train,
-        "validation": results.val if several else first.val,
-        "validation, without duplicates": results.val_without_duplicates if several else first.val_without_duplicates,
-        "test": results.test if several else first.test,
-        "test, without duplicates": results.test_without_duplicates if several else first.test_without_duplicates,
-    }
-    rows = [[name, *_cells(part)] for name, part in parts.items() if part]
-    if not several:
-        rows.append(["always the largest class", *_cells(first.majority)])
-    return Table(["images", "accuracy", "95% interval", results.repeated if several else "right"], rows)
-
-
-def _cells(part: Accuracy | Spread) -> list[str]:
-    if isinstance(part, Spread):
-        return [mean_and_deviation(part), interval(part), f"{part.n}"]
-    return [f"{part.value:.3f}", interval(part), f"{part.correct} of {part.count}"]
+def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunContents:
+    """Return what a page shows of the answers to images, with their contact sheet (PNG), if there is one."""
+    figures: dict[str, list[PageFigure]] = {}
+    if sheet:
+        figures[""] = [PageFigure("answers", picture(io.BytesIO(sheet))[0], "", [], None)]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    report = Report("predict", {}, {}, "done", now)
+    return RunContents(
+        name="Answers",
+        anchor="answers",
+        summary=summary_from(report, Path(results.run), datetime.now(UTC)),
+        verdict="",
+        printed=kept_of(lambda: show_predictions(results)),
+        warnings=[f"{one.image}: {one.reason}" for one in results.broken],
+        data=None,
+        classes=None,
+        differing=None,
+        settings=None,
+        figures=figures,
+        not_shown=[],
+        histories={},
+        replication=None,
+        provenance=Table(["", ""], [["networks", ", ".join(results.networks)], ["created", now]]),
+        repeat="",
+    )
 
 
 def _data(data: DataSummary, report: Report) -> Table:
     rows = [
         ["source", data.source],
-        ["images to train on, to validate, to test", f"{data.train:,}, {data.val:,}, {data.test:,}"],
+        ["images to train on, to validate, to test" if data.val or data.test else "images",
+         f"{data.train:,}, {data.val:,}, {data.test:,}" if data.val or data.test else f"{data.train:,}"],
         ["classes", f"{len(data.classes):,}"],
         ["times that the test images were read", f"{report.test_reads}"],
         ["groups of identical images", f"{len(data.identical):,}"],
@@ -129,7 +138,7 @@ def _data(data: DataSummary, report: Report) -> Table:
         ["not used", ", ".join(data.unused)],
         ["scaled", data.scaling],
         ["SHA-256 of pixels and labels", data.fingerprint],
-    ]
+    ]  # fmt: skip
     return Table(["", ""], [row for row in rows if row[1]])
 
 
@@ -155,30 +164,57 @@ def _inputs(results: Any) -> Table | None:
     return Table(["input", "source", "images", "classes", "SHA-256 of pixels and labels"], rows)
 
 
-def _is_figure(path: Path) -> bool:
-    return path.parent.name == "figures" and path.suffix not in (".csv", ".npz")
+def _figures(folder: Path, report: Report, repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
+    """Return the figures by their folder in the run directory, and which cannot be shown, and why."""
+    figures: dict[str, list[PageFigure]] = {}
+    not_shown = []
+    names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
+    for name in sorted(names, key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name)):
+        of, path = name.parent.parent, folder / name
+        if path.suffix in (".csv", ".npz"):
+            continue
+        if path.suffix != ".png" or not path.is_file():
+            not_shown.append(f"{name} ({'no PNG file' if path.is_file() else 'gone'})")
+            continue
+        try:
+            url, exact = picture(path)
+        except DataError:
+            not_shown.append(f"{name} (damaged)")
+            continue
+        heads, rows = _csv(path.with_suffix(".csv"))
+        cells = [] if of != Path() else [dict(zip(heads, row, strict=False)) for row in rows]
+        charts = charts_of(name.stem, cells, repeated)
+        remark = "" if exact else f"shown with small losses; exact in {name}"
+        text = _csv_text(heads, rows)
+        figures.setdefault("" if of == Path() else of.as_posix(), []).append(
+            PageFigure(
+                name.stem, url, remark, charts, _first_rows(heads, rows), text if len(text) <= MOST_CSV else Markup()
+            )
+        )
+    return figures, not_shown
 
 
-def _is_shown(path: Path) -> bool:
-    return path.suffix == ".png" and path.is_file()
-
-
-def _figures(folder: Path, report: Report) -> Iterator[PageFigure]:
-    for path in sorted((folder / name for name in report.artifacts), key=lambda path: (path.stem != "curves", path)):
-        if _is_figure(path) and _is_shown(path):
-            url = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-            yield PageFigure(path.stem, url, _numbers(path.with_suffix(".csv")))
-
-
-def _numbers(path: Path) -> Table | None:
+def _csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the rows of a CSV file, none where there is no file; raises DataError for a damaged one."""
     if not path.is_file():
-        return None
+        return [], []
     try:
         with path.open(newline="", encoding="utf-8") as file:
             heads, *rows = list(csv.reader(file)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: damaged ({error})") from None
+    return heads, rows
+
+
+def _first_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table | None:
     return Table(heads, rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)) if heads else None
+
+
+def _csv_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """Return a table as CSV, as text on the page: what would steer a line is an escape, but for the lines' ends."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([printable(cell) for cell in row] for row in (heads, *rows))
+    return escape(text.getvalue())
 
 
 def _history(logs: Sequence[EpochLog]) -> Table:
@@ -199,7 +235,7 @@ def _provenance(report: Report, summary: RunSummary) -> Table:
         ["command", f"a2 {report.command}"],
         ["created", report.created],
         ["time taken", f"{report.seconds['all']:.0f} s" if "all" in report.seconds else ""],
-        ["size of the run directory", shown_size(summary.bytes)],
+        ["size on disk", shown_size(summary.bytes)],
         *([name, str(value)] for name, value in report.environment.items()),
         ["SHA-256 of the report", report.sha256],
     ]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,73 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from a2cli import __version__
-from a2cli.errors import DataError
 from a2cli.formats import TO
-from a2cli.html_report.contents import Table, contents_of, estimates_of
-from a2cli.manage.summaries import RunSummary, read_runs
+from a2cli.html_report.assets import asset, source_of
+from a2cli.html_report.charts import overlaid
+from a2cli.html_report.contents import RunContents, contents_of, contents_of_predictions, estimates_of
+from a2cli.html_report.table import Table
+from a2cli.manage.summaries import RunSummary, summary_from, with_differences
 from a2cli.replicate.console import remarks
+from a2cli.reports.best import not_finished
+from a2cli.reports.predictions import Predictions
+from a2cli.reports.report import Report, read_report
 from a2cli.settings.declare import shown
 from a2cli.text import printable
 
+FEATURES = ".safetensors"
 
-def page_of(folders: Sequence[Path]) -> str:
-    """Return one HTML document on runs; raises DataError for one that is not finished, or damaged."""
-    summaries = read_runs(folders, datetime.now(UTC))
-    for summary in summaries:
-        if summary.problem:
-            raise DataError(summary.problem)
-    runs = [contents_of(folder, summary, number) for number, (folder, summary) in enumerate(
-        zip(folders, summaries, strict=True), 1)]  # fmt: skip
-    compared = _compared(summaries) if len(runs) > 1 else None
-    title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (runs[0].name, f"a2 {summaries[0].command}")
+
+def page_of(paths: Sequence[Path]) -> str:
+    """Return one HTML document on run directories and features files.
+
+    Raises DataError for a run that is not finished, and for one that is damaged.
+    """
+    return _page([(_report_of(path), path) for path in paths])
+
+
+def page_of_report(report: Report, path: Path) -> str:
+    """Return one HTML document on a report, of this run directory or features file."""
+    return _page([(report, path)])
+
+
+def page_of_predictions(results: Predictions, sheet: bytes | None) -> str:
+    """Return one HTML document on answers to images, with their contact sheet (PNG), if there is one."""
+    return _rendered([contents_of_predictions(results, sheet)], None)
+
+
+def is_features(path: Path) -> bool:
+    """Return whether a path is that of a file which can be a features file."""
+    return path.suffix == FEATURES and path.is_file()
+
+
+def _report_of(path: Path) -> Report:
+    if is_features(path):
+        from a2cli.transfer.feature_report import report_of_features  # and with it torch
+
+        return report_of_features(path)
+    report = read_report(path)
+    if report is None or report.status != "done":
+        raise not_finished("RUN", str(path), report)
+    return report
+
+
+def _page(reports: Sequence[tuple[Report, Path]]) -> str:
+    now = datetime.now(UTC)
+    summaries = with_differences([summary_from(report, path, now) for report, path in reports])
+    runs = [contents_of(report, path, summary, number)
+            for number, ((report, path), summary) in enumerate(zip(reports, summaries, strict=True), 1)]  # fmt: skip
+    return _rendered(runs, _compared(summaries) if len(runs) > 1 else None)
+
+
+def _rendered(runs: Sequence[RunContents], compared: Table | None) -> str:
+    charts = {run.summary.folder: [chart for figures in run.figures.values() for figure in figures
+                                   for chart in figure.charts] for run in runs}  # fmt: skip
+    scripts = [asset("page.js")]
+    if charted := any(charts.values()):
+        scripts.insert(0, asset("uplot/uPlot.iife.min.js"))
+    title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (runs[0].name, f"a2 {runs[0].summary.command}")
     return _template().render(title=title, heading=heading, runs=runs, compared=compared, version=__version__,
+                              overlaid=overlaid(charts), charted=charted, scripts=scripts, asset=asset,
                               remarks=remarks, estimates_of=estimates_of)  # fmt: skip
 
 
@@ -54,7 +100,8 @@ def _compared(summaries: Sequence[RunSummary]) -> Table:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
-    return environment.from_string((files("a2cli.html_report") / "page.html.j2").read_text("utf-8"))
+    environment.filters["source_of"] = source_of
+    return environment.from_string(str(asset("page.html.j2")))
 
 
 def _shown(value: Any) -> Any:

@@ -10,7 +10,9 @@ class HtmlSettings:
     """What to show"""
 
     run: tuple[str, ...] = setting(
-        (), "Run directories, of any command; several are compared first, then shown one by one.", positional=True
+        (),
+        "Run directories, of any command, or features files; several are compared first, then shown one by one.",
+        positional=True,
     )
 
 
@@ -19,7 +21,9 @@ class HtmlOptions:
     """Run"""
 
     out: str | None = setting(
-        None, "The HTML file to write; of one run without it, report.html in its run directory.", short="-o"
+        None,
+        "The HTML file to write; without it report.html in the run directory, or a file beside the features file.",
+        short="-o",
     )
     overwrite: bool = setting(False, "Write it although a file of that name is there.")
     open: bool = setting(False, "Open it in the browser.")

@@ -11,7 +11,7 @@ from a2cli import storage
 from a2cli.commands import COMMANDS
 from a2cli.errors import A2Error, SettingsError
 from a2cli.reports.ablation_results import AblationResults
-from a2cli.reports.report import read_report
+from a2cli.reports.report import Report, read_report
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.reports.training_results import Accuracy, Spread, TrainingResults
 from a2cli.settings.declare import declared, flat, shown
@@ -78,28 +78,53 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         settings = dict(report.config) if report else read_yaml(folder / "config.yaml", "a run's settings")
     except SettingsError as error:
         problem = problem or str(error)
-    command = report.command if report else str(settings.get("command", ""))
-    settings.pop("command", None)
-    found = _accuracy(report.results) if report else None
-    test = _test(report.results) if report else None
-    created = report.created if report else _modified(folder / "config.yaml")
+    if report:
+        return replace(summary_from(report, folder, now), problem=problem)
+    command = str(settings.pop("command", ""))
+    created = _modified(folder / "config.yaml")
     return RunSummary(
         folder=str(folder),
         command=command,
-        status="damaged" if problem else report.status if report else "not finished",
-        data=", ".join(report.sources if report else [str(settings[name]) for name in ELSEWHERE if settings.get(name)]),
-        accuracy=found.value if isinstance(found, Accuracy) else found.mean if found else None,
-        low=found.low if found else None,
-        high=found.high if found else None,
-        seeds=(found.n if isinstance(found, Spread) else 1) if found else None,
-        test=test,
+        status="damaged" if problem else "not finished",
+        data=", ".join(str(settings[name]) for name in ELSEWHERE if settings.get(name)),
+        accuracy=None,
+        low=None,
+        high=None,
+        seeds=None,
+        test=None,
         created=created,
-        age=max(0.0, (now - datetime.fromisoformat(created)).total_seconds()),
-        seconds=report.seconds.get("all") if report else None,
+        age=_age(created, now),
+        seconds=None,
         bytes=size_of(folder),
         problem=problem,
         settings=settings,
     )
+
+
+def summary_from(report: Report, path: Path, now: datetime) -> RunSummary:
+    """Return what a report says of its run directory, or of its features file."""
+    found = _accuracy(report.results)
+    return RunSummary(
+        folder=str(path),
+        command=report.command,
+        status=report.status,
+        data=", ".join(report.sources),
+        accuracy=found.value if isinstance(found, Accuracy) else found.mean if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
+        seeds=(found.n if isinstance(found, Spread) else 1) if found else None,
+        test=_test(report.results),
+        created=report.created,
+        age=_age(report.created, now),
+        seconds=report.seconds.get("all"),
+        bytes=size_of(path),
+        problem="",
+        settings={name: value for name, value in report.config.items() if name != "command"},
+    )
+
+
+def _age(created: str, now: datetime) -> float:
+    return max(0.0, (now - datetime.fromisoformat(created)).total_seconds())
 
 
 def with_differences(runs: Sequence[RunSummary]) -> list[RunSummary]:
@@ -156,7 +181,9 @@ def _modified(path: Path) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Return the size of all files in a folder, in bytes; links count nothing."""
+    """Return the size of a file, or of all files in a folder, in bytes; links in it count nothing."""
+    if folder.is_file():
+        return folder.stat().st_size
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sum(file.stat().st_size for file in files if not file.is_symlink())
 

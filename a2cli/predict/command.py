@@ -25,7 +25,7 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
         from a2cli.predict.console import show_predictions
         from a2cli.predict.run import predict as run_experiment
 
-        results = run_experiment(settings, chosen.picture, show, overwrite=chosen.overwrite)
+        results = run_experiment(settings, chosen.picture, show, overwrite=chosen.overwrite, html=chosen.html)
     results = replace(results, chosen=run if run.reason else None)
     if results.predictions and chosen.json:
         console.out(to_json(results))
@@ -33,6 +33,8 @@ def predict(chosen: PredictOptions, flags: dict[str, Any]) -> None:
         console.out("\n".join(f"{image.answer}\t{image.image}" for image in results.predictions))
     elif results.predictions:
         show_predictions(results)
+        if chosen.html:
+            console.results_console().print(f"Page: {chosen.html}", soft_wrap=True)
     for broken in results.broken:
         console.error(f"{broken.image}: {broken.reason}")
     if results.broken:
@@ -51,8 +53,9 @@ def _run_asked(resolved: Resolved[PredictSettings], chosen: PredictOptions) -> s
         raise SettingsError("IMAGE: - is named twice; there is one standard input")
     if resolved.by_flag("top") and chosen.quiet and not chosen.json:
         raise SettingsError("--top: does not act beside --quiet, which prints the first answers alone")
-    if chosen.overwrite and chosen.picture is None:
-        raise SettingsError("--overwrite: acts only with --picture")
-    if chosen.picture is not None and Path(chosen.picture).suffix.lower() != ".png":
-        raise SettingsError(f"--picture: expected a file that ends in .png, got {chosen.picture!r}")
+    if chosen.overwrite and chosen.picture is None and chosen.html is None:
+        raise SettingsError("--overwrite: acts only with --picture or --html")
+    for flag, file, ending in (("--picture", chosen.picture, ".png"), ("--html", chosen.html, ".html")):
+        if file is not None and Path(file).suffix.lower() != ending:
+            raise SettingsError(f"{flag}: expected a file that ends in {ending}, got {file!r}")
     return settings.run

@@ -49,9 +49,16 @@ class Read:
 
 
 def predict(
-    settings: PredictionSettings, picture: str | None, reporter: ProgressReporter, *, overwrite: bool = False
+    settings: PredictionSettings,
+    picture: str | None,
+    reporter: ProgressReporter,
+    *,
+    overwrite: bool = False,
+    html: str | None = None,
 ) -> Predictions:
-    """Return a run's answers to the images that the settings name; write the contact sheet, if `picture` names one.
+    """Return a run's answers to the images that the settings name; write the files that `picture` and `html` name.
+
+    They are a contact sheet, and a page with it and the answers.
 
     What is not an image that can be used is in `broken`, and the rest is done. Raises SettingsError for a device that
     is not there, DataError for a run without finished networks, and for a picture that cannot be written, or is there
@@ -65,20 +72,22 @@ def predict(
         reporter.warn(missing)
     images, broken, passed_over = find_images(settings.image)
     classes = ensemble.card.class_names
-    if picture is not None:
-        _check_picture(picture, images, overwrite=overwrite)
+    for flag, file in {"--picture": picture, "--html": html}.items():
+        if file is not None:
+            _check_absent(flag, file, images, overwrite=overwrite)
+    with_sheet = picture or html
     notes = ensemble.warnings + passed_over
     if settings.top > len(classes) and settings.top != PredictionSettings().top:
         notes.append(f"--top {settings.top}: there are {len(classes)} classes, so as many answers")
-    if picture and len(images) > MOST_PICTURED:
-        notes.append(f"--picture: shows the first {MOST_PICTURED} of {len(images)} images")
+    if with_sheet and len(images) > MOST_PICTURED:
+        notes.append(f"{'--picture' if picture else '--html'}: shows the first {MOST_PICTURED} of {len(images)} images")
     for note in notes:
         reporter.warn(note)
     size = settings.batch_size
     if len(images) > size:  # else it is over before anyone has read it
         reporter.phase(f"answering {counted(len(images), 'image')}", "predicting")
     predictions, thumbnails, assumed = list[Prediction](), list[Pixels](), 0
-    batches = _batches(images, ensemble.card, size, settings.threads or cores(), MOST_PICTURED if picture else 0)
+    batches = _batches(images, ensemble.card, size, settings.threads or cores(), MOST_PICTURED if with_sheet else 0)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, on odd metadata of images that it reads all the same
         for batch in reporter.batches(batches, -(-len(images) // size)):
             read = [image for image in batch if isinstance(image, Read)]
@@ -104,7 +113,16 @@ def predict(
         warnings=notes,
         picture=picture if thumbnails else None,
     )
-    return _pictured(results, thumbnails, reporter) if results.picture else results
+    sheet = None
+    if thumbnails:
+        results, sheet = _pictured(results, thumbnails, reporter)
+    if picture and sheet:
+        _write("--picture", picture, sheet)
+    if html:
+        from a2cli.html_report.page import page_of_predictions
+
+        _write("--html", html, page_of_predictions(results, sheet).encode())
+    return results
 
 
 def _batches(
@@ -157,30 +175,34 @@ def _answers(read: Sequence[Read], ensemble: Ensemble, top: int, device: torch.d
         yield Prediction(image.name, first.name, first.probability, others)
 
 
-def _check_picture(picture: str, images: Sequence[NamedImage], *, overwrite: bool) -> None:
-    """Raise DataError where the picture cannot be written, or is one of the images."""
-    path = Path(picture)
+def _check_absent(flag: str, file: str, images: Sequence[NamedImage], *, overwrite: bool) -> None:
+    """Raise DataError where a file that a flag names cannot be written, or is one of the images."""
+    path = Path(file)
     files = [Path(image.file) for image in images if isinstance(image.file, str)]
-    if path.exists() and path.resolve() in {file.resolve() for file in files}:
-        raise DataError(f"--picture {picture}: is one of the images; name another file")
-    check_absent("--picture", picture, overwrite=overwrite)
+    if path.exists() and path.resolve() in {each.resolve() for each in files}:
+        raise DataError(f"{flag} {file}: is one of the images; name another file")
+    check_absent(flag, file, overwrite=overwrite)
 
 
-def _pictured(results: Predictions, thumbnails: Sequence[Pixels], reporter: ProgressReporter) -> Predictions:
-    """Write the contact sheet, whole or not at all, and return the results with what was wrong with it."""
-    picture = str(results.picture)
+def _pictured(
+    results: Predictions, thumbnails: Sequence[Pixels], reporter: ProgressReporter
+) -> tuple[Predictions, bytes | None]:
+    """Return the contact sheet (PNG), and the results with what was wrong with it."""
     reporter.phase("drawing the picture", "drawing", brief=True)
     try:
         import_module("a2cli.figures")  # sets matplotlib up, before the module of this figure loads it
         from a2cli.predict.figures import contact_sheet
 
-        content = rendered(contact_sheet(results, thumbnails), "png")
+        return results, rendered(contact_sheet(results, thumbnails), "png")
     except Exception as error:  # whatever matplotlib fails with; no answer is lost for it
-        note = f"--picture {picture}: could not be drawn ({reason_of(error)})"
+        what = f"--picture {results.picture}:" if results.picture else "--html: the contact sheet"
+        note = f"{what} could not be drawn ({reason_of(error)})"
         reporter.warn(note, error)
-        return replace(results, picture=None, warnings=[*results.warnings, note])
+        return replace(results, picture=None, warnings=[*results.warnings, note]), None
+
+
+def _write(flag: str, file: str, content: bytes) -> None:
     try:
-        write(Path(picture), content)
+        write(Path(file), content)
     except OSError as error:
-        raise DataError(f"--picture {picture}: cannot be written ({error.strerror})") from None
-    return results
+        raise DataError(f"{flag} {file}: cannot be written ({error.strerror})") from None

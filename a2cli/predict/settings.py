@@ -44,7 +44,10 @@ class PredictOptions:
     picture: str | None = setting(
         None, "Besides, write a contact sheet: the first images, the answer under each; a file that ends in .png."
     )
-    overwrite: bool = setting(False, "Write it although a file of that name is there.")
+    html: str | None = setting(
+        None, "Besides, write the answers and the contact sheet as an HTML file that opens offline; ends in .html."
+    )
+    overwrite: bool = setting(False, "Write them although files of that name are there.")
     json: bool = setting(False, "Print the answers as one JSON document.")
     quiet: bool = setting(False, "Print a line for each image: the answer, a tab, the image.")
     debug: bool = setting(False, "Show the traceback of an error.")

@@ -125,6 +125,7 @@ class ProbeOptions:
     )
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; probe nothing.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")

@@ -22,7 +22,7 @@ COMMAND = "receptive-field"
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
     settings, sample, used = _settings(chosen, flags)
-    drawn = chosen.figures or chosen.quiet or chosen.out is not None or settings.effective.effective
+    drawn = chosen.figures or chosen.html or chosen.quiet or chosen.out is not None or settings.effective.effective
     check_receptive_field(settings, flags, drawn)
     from a2cli.receptive_field.console import show_fields
     from a2cli.receptive_field.results import FieldResults

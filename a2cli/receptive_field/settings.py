@@ -21,6 +21,7 @@ class LookOptions:
     )
     figures: bool = setting(False, "Draw figures, into a run directory with the report.")
     out: str | None = setting(None, "Run directory; default a new one in runs/.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")

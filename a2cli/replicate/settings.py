@@ -53,6 +53,7 @@ class ReplicateOptions:
     list_: bool = setting(False, "List the claims of the ledger; run nothing.")
     plan: bool = setting(False, "Say what is trained at each look and what can be decided; run nothing.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     write: str | None = setting(None, "Folder to write the pages of the docs into, from the run.")

@@ -238,13 +238,13 @@ class Run:
             self.write(f"figures/{name}.{kind}", content)
 
     def artifacts(self) -> list[str]:
-        """Return the files of the run, by their path inside the folder, but for its report and working files.
+        """Return the files of the run, by their path inside the folder, but for its reports and working files.
 
         Nor those of a comparison's trials, which have reports of their own.
         """
         files = [path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()]
         listed = (file for file in files if not file.name.startswith(".") and not UNLISTED & {*file.parts})
-        return sorted(file.as_posix() for file in listed if file.name != "report.json")
+        return sorted(file.as_posix() for file in listed if file.name not in ("report.json", "report.html"))
 
     # Weights
 

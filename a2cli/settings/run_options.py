@@ -21,6 +21,7 @@ class RunOptions:
     )
     final: bool = setting(False, "Evaluate the finished network once on the test set.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
@@ -48,6 +49,7 @@ class TrialOptions:
         "checked for edits.",
     )
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     best: bool = setting(

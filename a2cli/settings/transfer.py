@@ -96,6 +96,7 @@ class FileOptions:
     out: str = setting("features.safetensors", "The file to write.")
     overwrite: bool = setting(False, "Write it although a file of that name is there.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; do nothing.")
+    html: bool = setting(False, "Besides, write the report as an HTML file, beside the file and named like it.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print the file's name alone.")
     debug: bool = setting(False, "Show the traceback of an error.")

@@ -46,7 +46,7 @@ def do_study(
     if chosen.dry_run:
         show_dry_run(resolved, plan, chosen.json, warnings)
         return
-    if chosen.best and chosen.resume and is_finished(resolved, chosen.resume):
+    if chosen.best and chosen.resume and not chosen.html and is_finished(resolved, chosen.resume):
         show_best(chosen.resume)
         return
     with ConsoleReporter(chosen.quiet or chosen.best) as reporter:

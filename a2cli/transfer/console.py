@@ -1,6 +1,7 @@
 """Features and fine-tuning, as printed."""
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2cli.columns import Column
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show_features(report: Report) -> None:
+def show_features(report: Report, file: Path) -> None:
     """Print what a features file holds."""
     assert isinstance(report.results, FeatureResults), "that is what was extracted"
     results, console = report.results, results_console()
@@ -32,7 +33,7 @@ def show_features(report: Report) -> None:
     if results.random:
         say(f"random weights: {', '.join(results.random)}")
     console.print(table_from(LAYERS, results.layers))
-    say(results.verdict, "", f"File: {results.file}")
+    say(results.verdict, "", f"File: {file}")
 
 
 def backbone_lines(used: BackboneUsed) -> list[str]:

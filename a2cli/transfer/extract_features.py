@@ -1,6 +1,5 @@
 """`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
-from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
@@ -24,7 +22,6 @@ from a2cli.models.pretrained import Preprocess
 from a2cli.models.zoo import TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import Report, new_report
-from a2cli.reports.transfer_results import FeatureResults, LayerFeatures
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.transfer import AUTO_LAYER, ExtractFeaturesSettings, FeatureSettings
@@ -33,6 +30,7 @@ from a2cli.training.images import data_summary
 from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, warn_grayscale
 from a2cli.transfer.feature_file import PIXELS, RANDOM, About, Source, chunks_of, write_features
+from a2cli.transfer.feature_report import feature_results
 
 PIXELS_SIDE = 28  # of the baseline, as in the coursework's section 2.1
 NO_BF16 = "this processor computes bf16 in software, many times slower than fp32"
@@ -120,13 +118,14 @@ def extract_features(
         write_features(out, about, layers, packed.labels, {name: state[name] for name in used}, reporter)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
+    shapes = {name: shape for name, (shape, _, _) in layers.items()}
     return new_report(
         "extract-features",
         flat(settings),
         environment(device),
         created=created,
         data=data_summary(packed, dataset.data, len(packed.labels), 0, 0),
-        results=_results(out, cards, layers, packed.groups, computed),
+        results=feature_results(out, cards, shapes, packed.groups, computed),
         warnings=notes,
         artifacts=[out],
         seconds=reporter.clock.seconds(),
@@ -157,30 +156,3 @@ def _activations(
 def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     for chunk in chunks_of(images, np.arange(len(images))):
         yield chunk.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-
-
-def _results(
-    out: str, cards: Mapping[str, TrunkCard], layers: Mapping[str, Source], groups: NDArray[np.int64], computed: int
-) -> FeatureResults:
-    first, images, distinct = next(iter(cards.values())), len(groups), len(np.unique(groups))
-    nodes = {name: card.node for name, card in cards.items()}
-    repeated = f", {images - distinct} identical to another" if distinct < images else ""
-    stamp = "" if first.pretrained else f"{NOT_PRETRAINED}. "
-    return FeatureResults(
-        file=out,
-        images=images,
-        layers=[
-            LayerFeatures(name, nodes.get(name.removeprefix(RANDOM), ""), list(shape[1:]), 4 * math.prod(shape) / 1e6)
-            for name, (shape, _, _) in layers.items()
-        ],
-        backbone=first.backbone,
-        weights=first.weights,
-        sha256=first.sha256,
-        pretrained=first.pretrained,
-        random=list(first.random),
-        preprocessing=f"{first.image_size}x{first.image_size}, {first.fit}, mean {first.mean}, deviation {first.std}",
-        computed=computed,
-        kept=distinct - computed,
-        verdict=f"{stamp}{counted(images, 'image')}, {computed} computed now, {distinct - computed} kept from before"
-        f"{repeated}.",
-    )

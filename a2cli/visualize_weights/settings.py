@@ -89,6 +89,7 @@ class ViewOptions:
     format: Annotated[tuple[FormatName, ...], Len(1)] = setting(("png",), "How figures are written.")
     animate: bool = setting(False, "Write the film of the training as an animated GIF as well.")
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; draw nothing.")
+    html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")
     quiet: bool = setting(False, "Print only the run directory.")
     debug: bool = setting(False, "Show the traceback of an error.")
