@@ -370,7 +370,20 @@ def test_every_command_writes_its_page_with_html(place: Path, a2: A2) -> None:
     assert "report.html" not in report(place / "again")["artifacts"]
     assert a2("train-cnn", "--data", "set", "--resume", "again", "--quiet").status == 0, "a page is no edit"
     tiny = [*TINY[: TINY.index("--threads")], *TINY[TINY.index("--device") :]]
-    compared = ["--data", "set", *tiny, "--optimizers", "adam,sgd", "--rates", "2", "--seeds", "2", "--jobs", "1", "--html"]
+    compared = [
+        "--data",
+        "set",
+        *tiny,
+        "--optimizers",
+        "adam,sgd",
+        "--rates",
+        "2",
+        "--seeds",
+        "2",
+        "--jobs",
+        "1",
+        "--html",
+    ]
     assert a2("compare-optimizers", *compared, "--out", "cmp").status == 0
     own = report(place / "cmp")["results"]["tables"][0]["contenders"]
     texts = page_in(place / "cmp/report.html").texts
