@@ -19,6 +19,7 @@ from PIL import Image
 from test_old_runs import ARCHIVES
 from test_replication_views import claim, judged, results
 
+from a2cli.html_report import assets
 from a2cli.html_report.charts import charts_of
 from a2cli.html_report.contents import MOST_ROWS
 from a2cli.reports.report import new_report
@@ -45,6 +46,7 @@ ALLOWED = {
     "figure", "img", "figcaption", "code", "span", "pre", "textarea", "dialog", "button", "script", "noscript",
 }  # fmt: skip
 VOID = {"meta", "img"}
+PICTURES = ("data:image/png;base64,", "data:image/webp;base64,")
 OURS = files("a2cli.html_report")
 PAGE_SCRIPT = (OURS / "page.js").read_text("utf-8")
 UPLOT = (OURS / "uplot/uPlot.iife.min.js").read_text("utf-8")
@@ -92,7 +94,7 @@ def page_in(path: Path) -> Page:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href"):
             value = attributes.get(name)
-            assert value in (None, "data:,") or value.startswith("data:image/webp;base64," if tag == "img" else "#")
+            assert value in (None, "data:,") or value.startswith(PICTURES if tag == "img" else "#")
     policy = next(one["content"] for tag, one in page.tags if one.get("http-equiv") == "Content-Security-Policy")
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts]
     scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
@@ -109,8 +111,8 @@ def page_in(path: Path) -> Page:
 
 
 def decoded(url: str) -> bytes:
-    kind, _, content = url.partition(",")
-    assert kind == "data:image/webp;base64"
+    assert url.startswith(PICTURES)
+    _, _, content = url.partition(",")
     return base64.b64decode(content)
 
 
@@ -130,7 +132,9 @@ def place(tmp_path: Path, a2: A2) -> Path:
     return tmp_path
 
 
-def test_a_page_shows_what_the_report_says(rendered: None, place: Path, a2: A2) -> None:
+def test_a_page_shows_what_the_report_says(
+    rendered: None, place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert a2("report", "run").out == "run/report.html\n"
     page, own = page_in(place / "run/report.html"), report(place / "run")
     found = own["results"]["runs"][0]
@@ -151,7 +155,18 @@ def test_a_page_shows_what_the_report_says(rendered: None, place: Path, a2: A2) 
     figures = [name for name in own["artifacts"] if name.endswith(".png")]
     urls = [str(one["src"]) for tag, one in page.tags if tag == "img"][:-1]
     assert len(urls) == len(figures) > 3
-    assert {pixels(decoded(url)) for url in urls} == {pixels((place / "run" / name).read_bytes()) for name in figures}
+    exact = {pixels((place / "run" / name).read_bytes()) for name in figures}
+    assert {pixels(decoded(url)) for url in urls} == exact
+    whole = (place / "run/report.html").stat().st_size
+    monkeypatch.setattr(assets, "MOST_AS_PNG", 0)
+    assert a2("report", "run").status == 0
+    smaller = page_in(place / "run/report.html")
+    urls = [str(one["src"]) for tag, one in smaller.tags if tag == "img"][:-1]
+    assert all("webp" in url for url in urls) and {pixels(decoded(url)) for url in urls} == exact
+    assert (place / "run/report.html").stat().st_size < 0.8 * whole
+    monkeypatch.setattr(assets, "MOST_LOSSLESS", 0)
+    assert a2("report", "run").status == 0
+    assert "(shown with small losses; exact in figures/confusion.png)" in page_in(place / "run/report.html").texts
     for log in own["history"]["0"]:
         assert (
             f"{log['epoch']} {log['learning_rate']:.6g} {log['train_loss']:.6g} {log['train_accuracy']:.6g}"

@@ -3,19 +3,30 @@
 import base64
 import hashlib
 import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
 
 from markupsafe import Markup
 from PIL import Image
 
-from a2cli.errors import DataError
+from a2cli.machine import cores
 
+MOST_AS_PNG = 900_000  # bytes of all pictures of a run, which then need no second to be encoded again
 MOST_LOSSLESS = 300_000  # bytes of a picture; larger ones are photographs, which take a fifth with loss
 LOSSLESS = {"lossless": True, "quality": 25, "method": 2}
 LOSSY = {"quality": 90, "method": 2}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data URL, and whether it is as exact as its file."""
+
+    url: str
+    exact: bool
 
 
 @cache
@@ -29,19 +40,34 @@ def source_of(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def picture(file: Path | BinaryIO) -> tuple[str, bool]:
-    """Return a PNG file as a data URL of WebP, which is half as large, and whether it is as exact as the file.
+def pictures(files: Sequence[Path | bytes]) -> list[Picture | None]:
+    """Return PNG files as data URLs, None for one that is damaged: as they are, or if they are large as WebP."""
+    contents = [_content(file) for file in files]
+    if sum(len(content) for content in contents if content) <= MOST_AS_PNG:
+        return [Picture(_url("png", content), exact=True) if content else None for content in contents]
+    with ThreadPoolExecutor(cores()) as pool:  # Pillow encodes side by side
+        return list(pool.map(lambda content: _as_webp(content) if content else None, contents))
 
-    Raises DataError for a file that is damaged.
-    """
+
+def _content(file: Path | bytes) -> bytes | None:
     try:
-        with Image.open(file, formats=["PNG"]) as image:
-            content, exact = _webp(image, LOSSLESS), True
-            if len(content) > MOST_LOSSLESS:
-                content, exact = _webp(image, LOSSY), False
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: damaged ({error})") from None
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}", exact
+        content = file if isinstance(file, bytes) else file.read_bytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return content
+
+
+def _as_webp(content: bytes) -> Picture:
+    with Image.open(io.BytesIO(content)) as image:
+        smaller = _webp(image, LOSSLESS)
+        exact = len(smaller) <= MOST_LOSSLESS
+        return Picture(_url("webp", smaller if exact else _webp(image, LOSSY)), exact)
+
+
+def _url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _webp(image: Image.Image, how: dict[str, int]) -> bytes:

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from a2cli.commands import COMMANDS
 from a2cli.errors import DataError
 from a2cli.formats import shown_size
-from a2cli.html_report.assets import picture
+from a2cli.html_report.assets import pictures
 from a2cli.html_report.charts import Chart, charts_of
 from a2cli.html_report.printed import Printed, kept_of, printed
 from a2cli.html_report.table import Table
@@ -100,8 +100,8 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
 def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunContents:
     """Return what a page shows of the answers to images, with their contact sheet (PNG), if there is one."""
     figures: dict[str, list[PageFigure]] = {}
-    if sheet:
-        figures[""] = [PageFigure("answers", picture(io.BytesIO(sheet))[0], "", [], None)]
+    if sheet and (picture := pictures([sheet])[0]):
+        figures[""] = [PageFigure("answers", picture.url, "", [], None)]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     report = Report("predict", {}, {}, "done", now)
     return RunContents(
@@ -166,31 +166,31 @@ def _inputs(results: Any) -> Table | None:
 
 def _figures(folder: Path, report: Report, repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
     """Return the figures by their folder in the run directory, and which cannot be shown, and why."""
+    names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
+    names = [name for name in names if name.suffix not in (".csv", ".npz")]
+    names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
+    here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
+    shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
     figures: dict[str, list[PageFigure]] = {}
     not_shown = []
-    names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
-    for name in sorted(names, key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name)):
-        of, path = name.parent.parent, folder / name
-        if path.suffix in (".csv", ".npz"):
+    for name in names:
+        if (picture := shown.get(name)) is None:
+            path = folder / name
+            why = "gone" if not path.is_file() else "damaged" if name in shown else "no PNG file"
+            not_shown.append(f"{name} ({why})")
             continue
-        if path.suffix != ".png" or not path.is_file():
-            not_shown.append(f"{name} ({'no PNG file' if path.is_file() else 'gone'})")
-            continue
-        try:
-            url, exact = picture(path)
-        except DataError:
-            not_shown.append(f"{name} (damaged)")
-            continue
-        heads, rows = _csv(path.with_suffix(".csv"))
+        of = name.parent.parent
+        heads, rows = _csv((folder / name).with_suffix(".csv"))
         cells = [] if of != Path() else [dict(zip(heads, row, strict=False)) for row in rows]
         charts = charts_of(name.stem, cells, repeated)
-        remark = "" if exact else f"shown with small losses; exact in {name}"
+        remark = "" if picture.exact else f"shown with small losses; exact in {name}"
         text = _csv_text(heads, rows)
         figures.setdefault("" if of == Path() else of.as_posix(), []).append(
             PageFigure(
-                name.stem, url, remark, charts, _first_rows(heads, rows), text if len(text) <= MOST_CSV else Markup()
+                name.stem, picture.url, remark, charts, _first_rows(heads, rows),
+                text if len(text) <= MOST_CSV else Markup(),
             )
-        )
+        )  # fmt: skip
     return figures, not_shown
 
 
