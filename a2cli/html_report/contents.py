@@ -29,6 +29,7 @@ from a2cli.settings.declare import declared, shown
 from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
+SAMPLES = "samples"
 MOST_CSV = 60_000  # characters of CSV to copy
 EPOCHS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
 
@@ -57,6 +58,7 @@ class RunContents:
     warnings: Sequence[str]
     data: Table | None
     classes: Table | None
+    samples: PageFigure | None
     differing: Table | None
     settings: Table | None
     figures: Mapping[str, Sequence[PageFigure]]  # by the folder in the run directory, "" for its own
@@ -74,6 +76,8 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
     verdict = getattr(results, "verdict", "")
     repeated = results.repeated if isinstance(results, TrainingResults) else "seeds"
     figures, not_shown = _figures(folder, report, repeated.removesuffix("s"))
+    samples = next((one for several in figures.values() for one in several if one.name == SAMPLES), None)
+    figures = {name: [one for one in several if one is not samples] for name, several in figures.items()}
     return RunContents(
         name=folder.resolve().name,
         anchor=f"run-{number}",
@@ -85,6 +89,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         classes=_pairs("class", "images", report.data.classes if report.data else {}),
         differing=_pairs("setting", "value", summary.differs),
         settings=_settings(report) if report.config else None,
+        samples=samples,
         figures=figures,
         not_shown=not_shown,
         histories={
@@ -113,6 +118,7 @@ def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunCon
         warnings=[f"{one.image}: {one.reason}" for one in results.broken],
         data=None,
         classes=None,
+        samples=None,
         differing=None,
         settings=None,
         figures=figures,
@@ -169,6 +175,8 @@ def _figures(folder: Path, report: Report, repeated: str) -> tuple[dict[str, lis
     names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
     names = [name for name in names if name.suffix not in (".csv", ".npz")]
     names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
+    samples = [name for name in names if name.stem == SAMPLES]  # of every seed, and all of the same images
+    names = [name for name in names if name not in samples[1:]]
     here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
     shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
     figures: dict[str, list[PageFigure]] = {}

@@ -13,6 +13,7 @@ from a2cli.reports.training_results import CLASSES, CalibrationBin, EpochLog, Mi
 from a2cli.runs.directory import Run
 
 MOST_SHOWN = 12  # pairs of nearly identical images
+MOST_SAMPLES = 8  # images of a class
 History = Mapping[str, list[EpochLog]]
 
 
@@ -44,6 +45,28 @@ def draw_run(
     shown = pictures[[row_of[mistake.image] for mistake in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
+
+
+def draw_samples(
+    run: Run,
+    classes: Sequence[str],
+    images: Sequence[str],
+    labels: NDArray[np.int64],
+    pictures: NDArray[np.uint8] | None,
+) -> None:
+    """Write the figure of a few images of each class, evenly spaced in the order of their names."""
+    from a2cli.training import figures as plots
+
+    if pictures is None:
+        return
+    rows = [np.flatnonzero(labels == label) for label in range(len(classes))]
+    shown = [
+        own[np.unique(np.linspace(0, len(own) - 1, MOST_SAMPLES).astype(int))] if len(own) else own for own in rows
+    ]
+    cells = [(name, images[row]) for name, own in zip(classes, shown, strict=True) for row in own.tolist()]
+    counts = {name: len(own) for name, own in zip(classes, rows, strict=True)}
+    sheet = partial(plots.samples, [pictures[own] for own in shown], counts)
+    run.save_figure("samples", sheet, placed("class", "image"), cells)
 
 
 def draw_near_duplicates(

@@ -269,6 +269,23 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str
     return figure
 
 
+def samples(pictures: Sequence[NDArray[np.uint8]], counts: Mapping[str, int]) -> Figure:
+    """A row for each class, its name and how many images it has, and a few of them; `pictures` are (K, H, W, 3)."""
+    tile, words, gap = 0.7, 2.2, 0.04
+    most = int((LARGEST - 1) / (tile + gap))
+    columns = max((len(own) for own in pictures), default=0)
+    title = "Images of each class" + some_of(min(most, len(counts)), len(counts), "classes")
+    height = min(most, len(counts)) * (tile + gap) + 0.1
+    figure, axes, head = page(words + columns * (tile + gap) + 0.1, height, title)
+    for row, ((name, count), own) in enumerate(zip(list(counts.items())[:most], pictures, strict=False)):
+        top = head + row * (tile + gap)
+        axes.text(0.1, top + 0.32, fitted(spaced(name), words - 0.2, 8), fontsize=8, color=INK, va="baseline")
+        axes.text(0.1, top + 0.46, counted(count, "image"), fontsize=7, color=INK, va="baseline")
+        for column, picture in enumerate(own):
+            place(axes, picture, words + column * (tile + gap), top, tile, tile)
+    return figure
+
+
 def near_duplicates(images: NDArray[np.uint8], pairs: Sequence[NearDuplicate]) -> Figure:
     """Draw pairs of images (P, 2, H, W, 3) with their names, the parts of the split they are in, and how similar."""
     columns, tile, words, gap = 3, 1.3, 0.62, 0.25

@@ -83,6 +83,7 @@ def make_job(settings: ImageTraining, images: Images) -> RunSpec:
         held_out=(split.val, split.test),
         repeated=split.repeated(packed.groups),
         pictures=packed.images,
+        labels=packed.labels,
         summary=summary_of(packed, split, images.source),
         warnings=images.warnings,
         learner=learner,

@@ -48,7 +48,7 @@ class RunSpec:
     `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
     `held_out` are the rows of the validation and of the test images in the data set, `repeated` tells which of them
     are seen before (`Split.repeated`); `pictures` (M, H, W, 3) uint8 are all images, where
-    there are any to show. `epochs_before` are those of stages before this one.
+    there are any to show, and `labels` their classes. `epochs_before` are those of stages before this one.
     """
 
     title: str
@@ -62,6 +62,7 @@ class RunSpec:
     held_out: tuple[NDArray[np.int64], NDArray[np.int64]]
     repeated: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     pictures: NDArray[np.uint8] | None
+    labels: NDArray[np.int64]
     summary: DataSummary
     warnings: Sequence[str]
     learner: Callable[[], Learner]

@@ -131,6 +131,7 @@ class Features:
             held_out=(split.val, split.test),
             repeated=split.repeated(packed.groups),
             pictures=None,
+            labels=packed.labels,
             summary=summary_of(packed, split, self.source),
             warnings=self.warnings,
             learner=learner,
