@@ -60,7 +60,7 @@ SHOWN: dict[str, Callable[[Report, Path], None]] = {
     "probe-invariance": show_probe,
     "visualize-weights": show_weights,
     "receptive-field": show_fields,
-    "extract-features": show_features,
+    "extract-features": lambda report, _: show_features(report, Path("f2.safetensors")),
 }
 
 

@@ -150,7 +150,8 @@ def test_a_page_shows_what_the_report_says(
     helps = {item.name: item for item in declared(TrainCnnSettings)}
     for name, value in own["config"].items():
         if name != "command":
-            row = [name, shown(value, helps[name]), helps[name].help]
+            source = {"data": "--data", "epochs": "--epochs"}.get(name, own["config_from"].get(name, "default"))
+            row = [name, shown(value, helps[name]), source, helps[name].help]
             assert " ".join(row) in page.text, name
     figures = [name for name in own["artifacts"] if name.endswith(".png")]
     urls = [str(one["src"]) for tag, one in page.tags if tag == "img"][:-1]

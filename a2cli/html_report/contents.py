@@ -149,12 +149,16 @@ def _data(data: DataSummary, report: Report) -> Table:
 
 
 def _settings(report: Report) -> Table:
-    """Return every setting with its value and what it means."""
+    """Return every setting with its value, where that came from, if it is known, and what the setting is."""
     kinds = COMMANDS[report.command].settings_types() if report.command in COMMANDS else ()
     items = {item.name: item for kind in kinds for item in declared(kind)}
-    rows = [[name, shown(value, items.get(name)), items[name].help if name in items else ""]
-            for name, value in report.config.items() if name != "command"]  # fmt: skip
-    return Table(["setting", "value", "what it is"], rows)
+    known = report.config_from
+    rows = [
+        [name, shown(value, items.get(name)), *([] if known is None else [known.get(name, "default")]),
+         items[name].help if name in items else ""]
+        for name, value in report.config.items() if name != "command"
+    ]  # fmt: skip
+    return Table(["setting", "value", *([] if known is None else ["from"]), "what it is"], rows)
 
 
 def _pairs(left: str, right: str, values: Mapping[str, object]) -> Table | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli.command_line.arguments import show_dry_run, show_report
+from a2cli.command_line.arguments import given_in, show_dry_run, show_report
 from a2cli.command_line.chosen_runs import chosen_trainings
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError
@@ -35,7 +35,7 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
 
         runs: list[TrainingRun] = [TrainingRun(name, settings) for name, settings in trained.items()]
         run = Run.create(COMMAND, chosen.out)
-        run.chosen = chosen_runs
+        run.chosen, run.config_from = chosen_runs, given_in(resolved.sources)
         try:
             report = run_experiment(settings, runs, run, show)
         finally:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from a2cli.command_line.arguments import resumable, saved_settings, show_dry_run, show_report
+from a2cli.command_line.arguments import resumable, run_for, saved_settings, show_dry_run, show_report
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
@@ -59,7 +59,7 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
     if chosen.write is not None:
         _write(chosen, ledger, Path(chosen.write))
         return
-    _run(chosen, resolved.settings, ledger)
+    _run(chosen, resolved, ledger)
 
 
 def _plan(chosen: ReplicateOptions, settings: ClaimSettings, evidence: Evidence, claims: Sequence[Claim]) -> None:
@@ -75,15 +75,14 @@ def _plan(chosen: ReplicateOptions, settings: ClaimSettings, evidence: Evidence,
         show_plan(rows, DEVIATION, jobs, untimed)
 
 
-def _run(chosen: ReplicateOptions, settings: ReplicateSettings, ledger: ClaimLedger) -> None:
+def _run(chosen: ReplicateOptions, resolved: Resolved[ReplicateSettings], ledger: ClaimLedger) -> None:
     with ConsoleReporter(chosen.quiet) as reporter:
         workers = start(chosen, reporter)
         from a2cli.replicate.run import replicate as run_experiment
-        from a2cli.runs.directory import Run
 
-        run = Run.create(COMMAND, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        run = run_for(COMMAND, chosen, resolved.sources)
         with resumable(run, reporter, COMMAND):
-            report = run_experiment(settings, ledger, run, workers, reporter)
+            report = run_experiment(resolved.settings, ledger, run, workers, reporter)
     show_report(report, run.folder, chosen, show_replication)
 
 

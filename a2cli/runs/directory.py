@@ -55,6 +55,7 @@ class Run:
         self.undrawn: dict[str, Exception] = {}  # figures, and why they could not be drawn
         self.reporter: ProgressReporter = NullReporter()  # who is told which figure is drawn
         self.chosen: Sequence[ChosenRun] = ()  # what was used in the place of runs that were named
+        self.config_from: Mapping[str, str] | None = None  # where settings came from that are not the defaults
         self.spent_before: Mapping[str, float] = {}  # by a watcher's clock, until this run began
 
     @classmethod
@@ -133,8 +134,13 @@ class Run:
         self.write("config.yaml", storage.yaml_with_digest(text.encode()))
 
     def write_report(self, report: Report) -> None:
-        report = replace(report, chosen=list(self.chosen))
+        report = self._with_origins(report)
         self.write("report.json", to_json(storage.with_digest(asdict(report))).encode())
+
+    def _with_origins(self, report: Report) -> Report:
+        return replace(
+            report, chosen=list(self.chosen), config_from=None if self.config_from is None else dict(self.config_from)
+        )
 
     def read_report(self) -> Report | None:
         """Return report.json, or None where there is none; raises DataError for one that was edited."""
@@ -175,7 +181,7 @@ class Run:
         def up_to_now(report: Report) -> Report:
             return replace(report, artifacts=self.artifacts(), seconds=reporter.clock.seconds(self.spent_before))
 
-        report = up_to_now(replace(report, chosen=list(self.chosen)))
+        report = up_to_now(self._with_origins(report))
         if draw is not None:
             self.write_report(replace(report, status="running"))
             self.data = report.sources

@@ -5,7 +5,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
-from a2cli.command_line.arguments import resumable, show_dry_run
+from a2cli.command_line.arguments import resumable, run_for, show_dry_run
 from a2cli.command_line.chosen_runs import is_finished, show_best, show_trials
 from a2cli.console.progress import ConsoleReporter
 from a2cli.machine import cores
@@ -51,10 +51,9 @@ def do_study(
         return
     with ConsoleReporter(chosen.quiet or chosen.best) as reporter:
         workers = start(chosen, reporter)
-        from a2cli.runs.directory import Run
         from a2cli.study.study import run_study
 
-        run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        run = run_for(command, chosen, resolved.sources)
         run.chosen = backbone
         for warning in warnings:
             reporter.warn(warning)

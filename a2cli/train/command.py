@@ -7,6 +7,7 @@ from a2cli.command_line.arguments import (
     kind_of,
     resolve_run,
     resumable,
+    run_for,
     saved_config,
     select_flags,
     show_dry_run,
@@ -60,11 +61,10 @@ def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -
             from a2cli.train.workers import start_server
 
             start_server()  # before torch is loaded here, so that both load it at once
-        from a2cli.runs.directory import Run
         from a2cli.train.console import show_training
         from a2cli.train.run import train_network
 
-        run = Run.create(command, chosen.out) if chosen.resume is None else Run.open(chosen.resume)
+        run = run_for(command, chosen, resolved.sources)
         run.chosen = backbone
         with resumable(run, show, command, " --final" * chosen.final):
             report = train_network(
