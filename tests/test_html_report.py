@@ -313,8 +313,8 @@ def test_the_curves_of_a_training_are_charts() -> None:
     look = {"dash": 0, "shown": True, "kept": [2]}
     assert loss == {
         "title": "Loss", "x": "epoch", "band": "", "at": [1, 2],
-        "lines": [{"name": "training", "color": 0, **look, "y": [2.5, 1.5]},
-                  {"name": "validation", "color": 1, **look, "y": [2.25, None]}],
+        "lines": [{"name": "training", "color": 1, **look, "y": [2.5, 1.5]},
+                  {"name": "validation", "color": 0, **look, "y": [2.25, None]}],
     }  # fmt: skip
     assert [line["name"] for line in accuracy["lines"]] == ["training", "validation"], "no test accuracy, no line"
 

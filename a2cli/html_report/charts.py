@@ -10,6 +10,7 @@ from a2cli.text import printable
 
 Row = Mapping[str, str]
 ACCURACIES = {"train_accuracy": "training", "val_accuracy": "validation", "test_accuracy": "test"}
+COLORS = {"validation": 0, "training": 1, "test": 2}  # blue, red and yellow, as in the figures
 LOSSES = {"train_loss": "training", "val_loss": "validation"}
 
 
@@ -98,7 +99,7 @@ def _charts(kind: Kind, rows: Sequence[Row], repeated: str) -> Iterator[Chart]:
             groups = _grouped(own, kind.by)
             wanted = [(of, column, name) for of in groups for column, name in columns.items()]
             lines = [
-                replace(line, color=color)
+                replace(line, color=COLORS.get(name, color))
                 for color, (of, column, name) in enumerate(wanted)
                 for line in _lines(kind, ", ".join(filter(None, (of, name))), column, groups[of], repeated)
             ]
