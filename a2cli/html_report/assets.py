@@ -15,10 +15,10 @@ from PIL import Image
 
 from a2cli.machine import cores
 
-MOST_AS_PNG = 900_000  # bytes of all pictures of a run, which then need no second to be encoded again
-MOST_LOSSLESS = 300_000  # bytes of a picture; larger ones are photographs, which take a fifth with loss
-LOSSLESS = {"lossless": True, "quality": 25, "method": 2}
-LOSSY = {"quality": 90, "method": 2}
+MOST_AS_PNG = 600_000  # bytes of all pictures of a run, which then need no second to be encoded again
+MOST_LOSSLESS = 100_000  # bytes of a picture; of larger ones, with photographs, those with small losses can be a fifth
+LOSSLESS = {"lossless": True, "quality": 0, "method": 1}  # slower ones make files hardly smaller
+LOSSY = {"quality": 90, "method": 0}
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def _content(file: Path | bytes) -> bytes | None:
 
 def _as_webp(content: bytes) -> Picture:
     with Image.open(io.BytesIO(content)) as image:
-        smaller = _webp(image, LOSSLESS)
-        exact = len(smaller) <= MOST_LOSSLESS
-        return Picture(_url("webp", smaller if exact else _webp(image, LOSSY)), exact)
+        exact = _webp(image, LOSSLESS)
+        lossy = _webp(image, LOSSY) if len(exact) > MOST_LOSSLESS else exact
+        return Picture(_url("webp", min(exact, lossy, key=len)), exact=len(exact) <= len(lossy))
 
 
 def _url(kind: str, content: bytes) -> str:

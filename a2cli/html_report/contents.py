@@ -29,7 +29,7 @@ from a2cli.settings.declare import declared, shown
 from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
-SAMPLES = "samples"
+SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
 MOST_CSV = 60_000  # characters of CSV to copy
 EPOCHS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
 
@@ -167,7 +167,7 @@ def _pairs(left: str, right: str, values: Mapping[str, object]) -> Table | None:
 
 def _inputs(results: Any) -> Table | None:
     """Return the data and weights that a replication took."""
-    if not isinstance(results, ReplicationResults):
+    if not isinstance(results, ReplicationResults) or not results.inputs:
         return None
     rows = [[one.name, one.source, "" if one.images is None else f"{one.images:,}", str(one.classes or ""),
              one.fingerprint] for one in results.inputs]  # fmt: skip
@@ -179,8 +179,11 @@ def _figures(folder: Path, report: Report, repeated: str) -> tuple[dict[str, lis
     names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
     names = [name for name in names if name.suffix not in (".csv", ".npz")]
     names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
-    samples = [name for name in names if name.stem == SAMPLES]  # of every seed, and all of the same images
+    # Each seed has the same samples, and its curves are lines of the charts for all seeds.
+    own = {name.stem for name in names if len(name.parts) == 2}
+    samples = [name for name in names if name.stem == SAMPLES]
     names = [name for name in names if name not in samples[1:]]
+    names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
     here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
     shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
     figures: dict[str, list[PageFigure]] = {}

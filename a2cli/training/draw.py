@@ -13,7 +13,7 @@ from a2cli.reports.training_results import CLASSES, CalibrationBin, EpochLog, Mi
 from a2cli.runs.directory import Run
 
 MOST_SHOWN = 12  # pairs of nearly identical images
-MOST_SAMPLES = 8  # images of a class
+MOST_SAMPLES = 6  # images of a class
 History = Mapping[str, list[EpochLog]]
 
 

@@ -271,7 +271,7 @@ def most_wrong(images: NDArray[np.uint8], mistakes: Sequence[Mistake], part: str
 
 def samples(pictures: Sequence[NDArray[np.uint8]], counts: Mapping[str, int]) -> Figure:
     """A row for each class, its name and how many images it has, and a few of them; `pictures` are (K, H, W, 3)."""
-    tile, words, gap = 0.7, 2.2, 0.04
+    tile, words, gap = 0.55, 2.2, 0.04
     most = int((LARGEST - 1) / (tile + gap))
     columns = max((len(own) for own in pictures), default=0)
     title = "Images of each class" + some_of(min(most, len(counts)), len(counts), "classes")
@@ -279,8 +279,8 @@ def samples(pictures: Sequence[NDArray[np.uint8]], counts: Mapping[str, int]) ->
     figure, axes, head = page(words + columns * (tile + gap) + 0.1, height, title)
     for row, ((name, count), own) in enumerate(zip(list(counts.items())[:most], pictures, strict=False)):
         top = head + row * (tile + gap)
-        axes.text(0.1, top + 0.32, fitted(spaced(name), words - 0.2, 8), fontsize=8, color=INK, va="baseline")
-        axes.text(0.1, top + 0.46, counted(count, "image"), fontsize=7, color=INK, va="baseline")
+        axes.text(0.1, top + 0.24, fitted(spaced(name), words - 0.2, 8), fontsize=8, color=INK, va="baseline")
+        axes.text(0.1, top + 0.38, counted(count, "image"), fontsize=7, color=INK, va="baseline")
         for column, picture in enumerate(own):
             place(axes, picture, words + column * (tile + gap), top, tile, tile)
     return figure
