@@ -4,7 +4,8 @@ Of a claim two hypotheses can make its verdict false: that there is no such diff
 that there is one that matters (it is not *contradicted* then). Both cannot be true, so each is tested one-sided at all
 of the claim's share of the error: 0.05 times its weight over the weights of all claims in all worlds, split evenly over
 the planned looks (Bonferroni's inequality; Dunn 1961). It holds whatever the looks have in common and whichever is the
-last, so a claim may stop as soon as it is decided, and all verdicts of a ledger are right together with 95%.
+last, so a claim may stop as soon as it is decided, and all verdicts of a ledger are right together with 95%, but for a
+printed number that is *supported*: it lies where a new run would, which is no test.
 The differences are paired by seed and taken as normal; the variance of rounding to whole images is added.
 """
 
