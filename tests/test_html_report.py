@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import A2, TINY, draw_classes
 from PIL import Image
@@ -21,7 +22,7 @@ from test_replication_views import claim, judged, results
 
 from a2cli.html_report import assets
 from a2cli.html_report.charts import charts_of
-from a2cli.html_report.contents import MOST_ROWS
+from a2cli.html_report.page_figures import MOST_ROWS
 from a2cli.reports.report import new_report
 from a2cli.runs.directory import Run
 from a2cli.settings.declare import declared, shown
@@ -165,7 +166,8 @@ def test_a_page_shows_what_the_report_says(
     urls = [str(one["src"]) for tag, one in smaller.tags if tag == "img"][:-1]
     assert all("webp" in url for url in urls) and {pixels(decoded(url)) for url in urls} == exact
     assert (place / "run/report.html").stat().st_size < 0.8 * whole
-    monkeypatch.setattr(assets, "MOST_LOSSLESS", 0)
+    photograph = np.random.default_rng(0).normal(128, 20, (300, 300)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(photograph).resize((600, 600), Image.Resampling.BICUBIC).save(place / "run/figures/confusion.png")
     assert a2("report", "run").status == 0
     assert "(shown with small losses; exact in figures/confusion.png)" in page_in(place / "run/report.html").texts
     for log in own["history"]["0"]:

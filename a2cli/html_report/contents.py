@@ -1,7 +1,5 @@
 """What a page shows of a run, from its run directory alone, and without torch."""
 
-import csv
-import io
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
-
 from a2cli.commands import COMMANDS
-from a2cli.errors import DataError
 from a2cli.formats import shown_size
 from a2cli.html_report.assets import pictures
-from a2cli.html_report.charts import Chart, charts_of
+from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of
 from a2cli.html_report.printed import Printed, kept_of, printed
 from a2cli.html_report.table import Table
 from a2cli.manage.summaries import RunSummary, summary_from
@@ -26,24 +21,8 @@ from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.settings.declare import declared, shown
-from a2cli.text import printable
 
-MOST_ROWS = 200  # of a table beside a figure; its CSV has all
-SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
-MOST_CSV = 60_000  # characters of CSV to copy
 EPOCHS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A figure as a data URL, what is said of it, and the numbers that it was drawn from: as charts, a table, CSV."""
-
-    name: str
-    url: str
-    remark: str
-    charts: Sequence[Chart]
-    numbers: Table | None
-    csv: Markup = Markup()
 
 
 @dataclass(frozen=True)
@@ -53,31 +32,30 @@ class RunContents:
     name: str
     anchor: str
     summary: RunSummary
-    verdict: str
     printed: Sequence[Printed]
     warnings: Sequence[str]
-    data: Table | None
-    classes: Table | None
-    samples: PageFigure | None
-    differing: Table | None
-    settings: Table | None
     figures: Mapping[str, Sequence[PageFigure]]  # by the folder in the run directory, "" for its own
-    not_shown: Sequence[str]
-    histories: Mapping[str, Table]
-    replication: ReplicationResults | None
     provenance: Table
-    repeat: str
-    refuted: Sequence[str] = field(default_factory=list)
+    verdict: str = ""
+    refuted: Sequence[str] = ()
+    replication: ReplicationResults | None = None
+    data: Table | None = None
+    classes: Table | None = None
+    samples: PageFigure | None = None
+    settings: Table | None = None
+    differing: Table | None = None
+    not_shown: Sequence[str] = ()
+    histories: Mapping[str, Table] = field(default_factory=dict)
+    repeat: str = ""
 
 
 def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
     """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged."""
     results: Any = report.results
     verdict = getattr(results, "verdict", "")
-    repeated = results.repeated if isinstance(results, TrainingResults) else "seeds"
-    figures, not_shown = _figures(folder, report, repeated.removesuffix("s"))
+    repeated = results.repeated.removesuffix("s") if isinstance(results, TrainingResults) else "seed"
+    figures, not_shown = figures_of(folder, report.artifacts, repeated)
     samples = next((one for several in figures.values() for one in several if one.name == SAMPLES), None)
-    figures = {name: [one for one in several if one is not samples] for name, several in figures.items()}
     return RunContents(
         name=folder.resolve().name,
         anchor=f"run-{number}",
@@ -90,13 +68,11 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         differing=_pairs("setting", "value", summary.differs),
         settings=_settings(report) if report.config else None,
         samples=samples,
-        figures=figures,
+        figures={name: [one for one in several if one is not samples] for name, several in figures.items()},
         not_shown=not_shown,
-        histories={
-            f"{repeated.removesuffix('s')} {key}": _history(logs) for key, logs in report.history.items() if logs
-        },
+        histories={f"{repeated} {key}": _history(logs) for key, logs in report.history.items() if logs},
         replication=results if isinstance(results, ReplicationResults) else None,
-        provenance=_provenance(report, summary),
+        provenance=_provenance(report, summary, repeated),
         repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]) if folder.is_dir() else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
@@ -113,20 +89,10 @@ def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunCon
         name="Answers",
         anchor="answers",
         summary=summary_from(report, Path(results.run), datetime.now(UTC)),
-        verdict="",
         printed=kept_of(lambda: show_predictions(results)),
         warnings=[f"{one.image}: {one.reason}" for one in results.broken],
-        data=None,
-        classes=None,
-        samples=None,
-        differing=None,
-        settings=None,
         figures=figures,
-        not_shown=[],
-        histories={},
-        replication=None,
         provenance=Table(["", ""], [["networks", ", ".join(results.networks)], ["created", now]]),
-        repeat="",
     )
 
 
@@ -174,64 +140,6 @@ def _inputs(results: Any) -> Table | None:
     return Table(["input", "source", "images", "classes", "SHA-256 of pixels and labels"], rows)
 
 
-def _figures(folder: Path, report: Report, repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
-    """Return the figures by their folder in the run directory, and which cannot be shown, and why."""
-    names = [Path(name) for name in report.artifacts if "figures" in Path(name).parts]
-    names = [name for name in names if name.suffix not in (".csv", ".npz")]
-    names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
-    # Each seed has the same samples, and its curves are lines of the charts for all seeds.
-    own = {name.stem for name in names if len(name.parts) == 2}
-    samples = [name for name in names if name.stem == SAMPLES]
-    names = [name for name in names if name not in samples[1:]]
-    names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
-    here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
-    shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
-    figures: dict[str, list[PageFigure]] = {}
-    not_shown = []
-    for name in names:
-        if (picture := shown.get(name)) is None:
-            path = folder / name
-            why = "gone" if not path.is_file() else "damaged" if name in shown else "no PNG file"
-            not_shown.append(f"{name} ({why})")
-            continue
-        of = name.parent.parent
-        heads, rows = _csv((folder / name).with_suffix(".csv"))
-        cells = [] if of != Path() else [dict(zip(heads, row, strict=False)) for row in rows]
-        charts = charts_of(name.stem, cells, repeated)
-        remark = "" if picture.exact else f"shown with small losses; exact in {name}"
-        text = _csv_text(heads, rows)
-        figures.setdefault("" if of == Path() else of.as_posix(), []).append(
-            PageFigure(
-                name.stem, picture.url, remark, charts, _first_rows(heads, rows),
-                text if len(text) <= MOST_CSV else Markup(),
-            )
-        )  # fmt: skip
-    return figures, not_shown
-
-
-def _csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the heads and the rows of a CSV file, none where there is no file; raises DataError for a damaged one."""
-    if not path.is_file():
-        return [], []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            heads, *rows = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: damaged ({error})") from None
-    return heads, rows
-
-
-def _first_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table | None:
-    return Table(heads, rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)) if heads else None
-
-
-def _csv_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """Return a table as CSV, as text on the page: what would steer a line is an escape, but for the lines' ends."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([printable(cell) for cell in row] for row in (heads, *rows))
-    return escape(text.getvalue())
-
-
 def _history(logs: Sequence[EpochLog]) -> Table:
     names = [name for name in EPOCHS if getattr(logs[-1], name) is not None]
     rows = [[f"{value:.6g}" if (value := getattr(log, name)) is not None else "" for name in names] for log in logs]
@@ -245,7 +153,7 @@ def estimates_of(one: Judged) -> Table:
     return Table(["comparison", "seeds", "mean", "standard deviation", "interval", "verdict"], rows)
 
 
-def _provenance(report: Report, summary: RunSummary) -> Table:
+def _provenance(report: Report, summary: RunSummary, repeated: str) -> Table:
     rows = [
         ["command", f"a2 {report.command}"],
         ["created", report.created],
@@ -255,5 +163,6 @@ def _provenance(report: Report, summary: RunSummary) -> Table:
         ["SHA-256 of the report", report.sha256],
     ]
     if isinstance(report.results, TrainingResults):
-        rows += [[f"SHA-256 of the weights, seed {run.seed}", run.weights_sha256] for run in report.results.runs]
+        keys = zip(report.history, report.results.runs, strict=True)
+        rows += [[f"SHA-256 of the weights, {repeated} {key}", run.weights_sha256] for key, run in keys]
     return Table(["", ""], [row for row in rows if row[1]])

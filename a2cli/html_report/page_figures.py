@@ -1,0 +1,91 @@
+"""A run's figures on its page: each as a picture, as charts where it has lines, and as its numbers."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from a2cli.errors import DataError
+from a2cli.html_report.assets import pictures
+from a2cli.html_report.charts import Chart, charts_of
+from a2cli.html_report.table import Table
+from a2cli.text import printable
+
+MOST_ROWS = 200  # of a table beside a figure; its CSV has all
+MOST_CSV = 60_000  # characters of CSV to copy
+SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure as a data URL, what is said of it, and the numbers that it was drawn from: as charts, a table, CSV."""
+
+    name: str
+    url: str
+    remark: str
+    charts: Sequence[Chart]
+    numbers: Table | None
+    csv: Markup = Markup()
+
+
+def figures_of(folder: Path, artifacts: Sequence[str], repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
+    """Return the figures by their folder in the run directory, and which cannot be shown, and why.
+
+    `repeated` is what the run's networks differ in, seed or fold. Raises DataError for a CSV file that is damaged.
+    """
+    names = [name for name in map(Path, artifacts) if "figures" in name.parts and name.suffix not in (".csv", ".npz")]
+    names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
+    # Each seed has the same samples, and its curves are lines of the charts for all seeds.
+    own = {name.stem for name in names if len(name.parts) == 2}
+    samples = [name for name in names if name.stem == SAMPLES]
+    names = [name for name in names if name not in samples[1:]]
+    names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
+    here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
+    shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
+    figures: dict[str, list[PageFigure]] = {}
+    not_shown = []
+    for name in names:
+        if (picture := shown.get(name)) is None:
+            path = folder / name
+            why = "gone" if not path.is_file() else "damaged" if name in shown else "no PNG file"
+            not_shown.append(f"{name} ({why})")
+            continue
+        of = name.parent.parent
+        heads, rows = _csv((folder / name).with_suffix(".csv"))
+        cells = [] if of != Path() else [dict(zip(heads, row, strict=False)) for row in rows]
+        charts = charts_of(name.stem, cells, repeated)
+        remark = "" if picture.exact else f"shown with small losses; exact in {name}"
+        text = _csv_text(heads, rows)
+        figures.setdefault("" if of == Path() else of.as_posix(), []).append(
+            PageFigure(
+                name.stem, picture.url, remark, charts, _first_rows(heads, rows),
+                text if len(text) <= MOST_CSV else Markup(),
+            )
+        )  # fmt: skip
+    return figures, not_shown
+
+
+def _csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the rows of a CSV file, none where there is no file; raises DataError for a damaged one."""
+    if not path.is_file():
+        return [], []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            heads, *rows = list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: damaged ({error})") from None
+    return heads, rows
+
+
+def _first_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table | None:
+    return Table(heads, rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)) if heads else None
+
+
+def _csv_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """Return a table as CSV, as text on the page: what would steer a line is an escape, but for the lines' ends."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([printable(cell) for cell in row] for row in (heads, *rows))
+    return escape(text.getvalue())
