@@ -327,6 +327,10 @@ def test_an_edited_mean_of_a_run_is_refused(place: Path, a2: A2) -> None:
     sign(path)
     ended = a2("replicate", "--resume", "out", "--quiet")
     assert ended.status == 3 and f"runs.{row['run']}, {row['world']}.validation is " in ended.err
+    shutil.rmtree(next(folder for folder in sorted((place / "out/trials").glob("*/*")) if folder.is_dir()))
+    ended = a2("replicate", "--resume", "out", "--quiet")
+    assert ended.status == 3, "also where a training is gone, and done again"
+    assert f"runs.{row['run']}, {row['world']}.validation is " in ended.err
 
 
 def test_what_is_printed_without_running(tmp_path: Path, a2: A2) -> None:

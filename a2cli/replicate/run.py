@@ -67,8 +67,7 @@ def replicate(
             results = replication.results()
         finally:
             workers.close()
-        if not replication.runs.ran:  # after a training the report is to change
-            _check(run, flat(settings), results)
+        _check(run, flat(settings), results, ran=replication.runs.ran)
         report = new_report(
             COMMAND,
             flat(settings),
@@ -81,10 +80,11 @@ def replicate(
         return run.finish(report, reporter, partial(draw, run, results))
 
 
-def _check(run: Run, config: dict[str, Any], results: ReplicationResults) -> None:
+def _check(run: Run, config: dict[str, Any], results: ReplicationResults, *, ran: bool) -> None:
     """Raise DataError where a replication is finished and its report says otherwise than its runs do.
 
-    Of another budget or other claims it is not held to them.
+    Of another budget or other claims it is not held to them. Where trainings `ran` since, as they were gone or there
+    was time for more, it is held to what has as many seeds as before.
     """
     report, file = run.read_report(), run.folder / "report.json"
     if report is None or report.status != "done" or plain(report.config) != plain(config):
@@ -100,6 +100,11 @@ def _check(run: Run, config: dict[str, Any], results: ReplicationResults) -> Non
     )  # fmt: skip
     if not stated["runs"]:
         del derived["runs"]  # a report from before it had them
+    if ran:
+        for part, found in derived.items():
+            same = {name for name, one in found.items() if stated[part].get(name, {}).get("seeds") == one["seeds"]}
+            derived[part], stated[part] = ({name: values[name] for name in found if name in same}
+                                           for values in (found, stated[part]))  # fmt: skip
     refuse(list(compare(file, [(part, stated[part], derived[part], f"the runs in {run.folder}") for part in derived])))
 
 
