@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from a2cli.settings.declare import Declared
 
+PAGES = "a2cli.html_report.page"  # makes the pages that --html asks for, of what all commands print
 GROUPS = {
     "data": "Check a data set; download those that are not built in.",
     "runs": "List runs, filter and export them, remove some.",
@@ -60,6 +61,12 @@ class Command:
         from a2cli.settings.declare import declared, declared_in
 
         return [*declared_in(*self.settings_types()), *declared(self.options_type())]
+
+
+def make_page(function: str, *of: Any) -> str:
+    """Return the HTML document that a function of `PAGES` makes."""
+    page: str = resolve_name(f"{PAGES}:{function}")(*of)
+    return page
 
 
 COMMANDS = {

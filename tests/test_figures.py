@@ -143,7 +143,7 @@ def test_each_figure_names_its_run_and_its_data(a2: A2, data: Path, monkeypatch:
 
     monkeypatch.setattr("a2cli.runs.directory.rendered", listen)
     a2("train-cnn", "--data", data, *TINY, "--out", "runs/mine").done()
-    assert len(said) == 6
+    assert len(said) == 7
     assert all("run mine · data set" in texts for texts in said.values())
     assert Run(Path("runs/mine")).child("seeds/3").child("stages/1-head").name == "mine/seeds/3/stages/1-head"
 

@@ -212,7 +212,7 @@ def test_random_weights_are_stamped_everywhere(a2: A2, place: Path, monkeypatch:
     ended = a2("finetune", *flags, "--out", "none")
     assert ended.status == 0, ended.err
     assert "NOT PRETRAINED" in ended.out and "NOT PRETRAINED" in ended.err
-    assert sum("NOT PRETRAINED" in text for text in drawn) == 6
+    assert sum("NOT PRETRAINED" in text for text in drawn) == 7
     report = results_of("none")
     assert report["transfer"]["backbone"]["pretrained"] is False
     assert any("NOT PRETRAINED" in warning for warning in report["warnings"])

@@ -190,7 +190,8 @@ def _training(name: str, run: Run) -> None:
     firsts = {1 + sum(one.epochs for one in stages[:i]): stage.stage for i, stage in enumerate(stages)}
     pictures = np.zeros((len(mistakes), 8, 8, 3), np.uint8)
     classes = list(report.data.classes)
-    training_figures.draw_run(run, classes, report.history, several[0], mistakes, pictures, firsts)
+    labels = np.array([classes.index(one.truth) for one in several[0].judged.most_wrong], np.int64)
+    training_figures.draw_run(run, classes, report.history, several[0], mistakes, pictures, labels, firsts)
     draw_transfer(run, report.transfer)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from a2cli import storage
+from a2cli.commands import make_page
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
@@ -63,10 +64,8 @@ def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report
 
 def html_page(folder: Path) -> Path:
     """Write a run's report.html, and return its path."""
-    from a2cli.html_report.page import page_of
-
     path = folder / "report.html"
-    storage.write(path, page_of([folder]).encode())
+    storage.write(path, make_page("page_of", [folder]).encode())
     return path
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2cli.commands import make_page
 from a2cli.data.decode import DamagedImageError, read_image, to_square
 from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
@@ -119,9 +120,7 @@ def predict(
     if picture and sheet:
         _write("--picture", picture, sheet)
     if html:
-        from a2cli.html_report.page import page_of_predictions
-
-        _write("--html", html, page_of_predictions(results, sheet).encode())
+        _write("--html", html, make_page("page_of_predictions", results, sheet).encode())
     return results
 
 

@@ -24,11 +24,13 @@ def draw_run(
     result: TrainingResult,
     images: Sequence[str],
     pictures: NDArray[np.uint8] | None,
+    labels: NDArray[np.int64],
     stages: Mapping[int, str] | None = None,
 ) -> None:
-    """Write the figures of one run: its curves, who is taken for whom, and the images it is most wrong about.
+    """Write the figures of one run: its curves, who is taken for whom, images of each class, and the worst mistakes.
 
-    `names` are the classes', `images` those of `pictures` (M, H, W, 3), `stages` the stages' by their first epoch.
+    `names` are the classes', `images` those of `pictures` (M, H, W, 3), whose classes are `labels`; `stages` are the
+    stages' names by their first epoch.
     """
     from a2cli.training import figures as plots  # and with it matplotlib, which takes 0.4 s
 
@@ -45,20 +47,15 @@ def draw_run(
     shown = pictures[[row_of[mistake.image] for mistake in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
+    _draw_samples(run, names, images, pictures, labels)
 
 
-def draw_samples(
-    run: Run,
-    classes: Sequence[str],
-    images: Sequence[str],
-    labels: NDArray[np.int64],
-    pictures: NDArray[np.uint8] | None,
+def _draw_samples(
+    run: Run, classes: Sequence[str], images: Sequence[str], pictures: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> None:
     """Write the figure of a few images of each class, evenly spaced in the order of their names."""
     from a2cli.training import figures as plots
 
-    if pictures is None:
-        return
     rows = [np.flatnonzero(labels == label) for label in range(len(classes))]
     shown = [
         own[np.unique(np.linspace(0, len(own) - 1, MOST_SAMPLES).astype(int))] if len(own) else own for own in rows

@@ -21,7 +21,7 @@ from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.statistics.intervals import wilson
 from a2cli.training.by_class import judged_part
-from a2cli.training.draw import draw_near_duplicates, draw_run, draw_samples
+from a2cli.training.draw import draw_near_duplicates, draw_run
 from a2cli.training.loop import Evaluation, evaluate, fit
 from a2cli.training.train_state import RunSpec, TrainState
 from a2cli.training.verdict import training_verdict
@@ -80,8 +80,7 @@ def run_trial(
         )
 
         def draw() -> None:
-            draw_run(run, job.card.class_names, history, result, job.names, job.pictures)
-            draw_samples(run, job.card.class_names, job.names, job.labels, job.pictures)
+            draw_run(run, job.card.class_names, history, result, job.names, job.pictures, job.labels)
             draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
 
         return run.finish(report, reporter, draw if figures else None)

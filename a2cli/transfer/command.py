@@ -7,6 +7,7 @@ from typing import Any
 from a2cli import storage
 from a2cli.command_line.arguments import show_dry_run
 from a2cli.command_line.chosen_runs import chosen_backbone
+from a2cli.commands import make_page
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.settings.presets import resolve
@@ -33,9 +34,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
         report = run_experiment(resolved.settings, chosen.out, show, overwrite=chosen.overwrite)
     report = replace(report, chosen=backbone)
     if chosen.html:
-        from a2cli.html_report.page import page_of_report
-
-        storage.write(page, page_of_report(report, Path(chosen.out)).encode())
+        storage.write(page, make_page("page_of_report", report, Path(chosen.out)).encode())
     if chosen.json:
         console.show_report_json(report)
     elif chosen.quiet:

@@ -25,7 +25,7 @@ from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
 from a2cli.statistics.intervals import wilson
 from a2cli.training.by_class import judged_part
-from a2cli.training.draw import draw_near_duplicates, draw_run, draw_samples
+from a2cli.training.draw import draw_near_duplicates, draw_run
 from a2cli.training.images import notes_on, summary_of, title_of
 from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
@@ -143,8 +143,7 @@ class Finetuning:
 
             def draw() -> None:
                 firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-                draw_run(run, packed.class_names, history, result, packed.names, packed.images, firsts)
-                draw_samples(run, packed.class_names, packed.names, packed.labels, packed.images)
+                draw_run(run, packed.class_names, history, result, packed.names, packed.images, packed.labels, firsts)
                 draw_near_duplicates(run, summary.near_duplicates, packed.names, packed.images)
 
             return run.finish(report, reporter, draw if figures else None)
