@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -175,7 +176,9 @@ def test_a_page_shows_what_the_report_says(
             f"{log['epoch']} {log['learning_rate']:.6g} {log['train_loss']:.6g} {log['train_accuracy']:.6g}"
             in page.text
         )
-    assert "a2 train-cnn -p run/config.yaml" in page.texts
+    command = next(text for text in page.texts if text.startswith("a2 train-cnn "))
+    assert a2(*shlex.split(command)[1:], "--out", "again").status == 0
+    assert report(place / "again")["results"]["runs"] == own["results"]["runs"], "the command repeats the run"
 
 
 def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
@@ -190,6 +193,32 @@ def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
     copied = next(text for text in page.texts if text.startswith("name,value"))
     assert [*csv.reader(copied.splitlines())] == many, "the CSV has every row"
     assert "and 7 rows more, in the CSV file of the run directory" in page.texts
+
+
+def test_charts_of_what_the_report_says_are_of_the_report(place: Path, a2: A2) -> None:
+    path = place / "run/figures/curves.csv"
+    path.write_text(path.read_text().replace(",0.", ",0.9"))
+    assert a2("report", "run").status == 0
+    loss, accuracy, _ = (json.loads(text) for text in page_in(place / "run/report.html").data)
+    own = report(place / "run")["history"]["0"]
+    for chart, quantity in ((loss, "loss"), (accuracy, "accuracy")):
+        for line, part in zip(chart["lines"], ("train", "val"), strict=True):
+            assert line["y"] == pytest.approx([log[f"{part}_{quantity}"] for log in own], rel=1e-5)
+            assert line["kept"] == [report(place / "run")["results"]["runs"][0]["kept_epoch"]]
+
+
+def test_the_unchanged_images_are_a_point_of_a_probes_charts(place: Path, a2: A2) -> None:
+    probe = ["probe-invariance", "--run", "run", "--changes", "rotate,scale,flip-horizontal", "--threads", "1"]
+    assert a2(*probe, "--html", "--out", "probe").status == 0
+    rotate, scale = (json.loads(text) for text in page_in(place / "probe/report.html").data)
+    (run,) = report(place / "probe")["results"]["runs"]
+    assert (rotate["x"], scale["x"]) == ("degrees, counter-clockwise", "factor")
+    for chart, identity, change in ((rotate, 0, run["changes"][0]), (scale, 1, run["changes"][1])):
+        (line,) = chart["lines"]
+        points = {point["strength"]: point["accuracy"] for point in change["points"]} | {identity: run["unchanged"]}
+        assert chart["at"] == sorted(points)
+        for part, name in (("y", "value"), ("low", "low"), ("high", "high")):
+            assert line[part] == pytest.approx([points[at][name] for at in chart["at"]], rel=1e-5)
 
 
 def test_figures_that_are_not_shown_are_named(place: Path, a2: A2) -> None:
@@ -284,6 +313,8 @@ def test_a_page_of_every_command_and_of_earlier_versions(archive: Path, tmp_path
 def test_what_is_refused(place: Path, a2: A2) -> None:
     a2("report").refused(2, "expected RUN")
     a2("report", "set", "-o", "page.html").refused(3, "set: ")
+    a2("report", "set/ada/0.png", "-o", "page.html").refused(3, "or a features file (.safetensors)")
+    a2("report", "run", "-o", "-").refused(2, "--out: expected a file that ends in .html, got '-'")
     a2("report", "none", "-o", "page.html").refused(3, "none")
     (place / "there.html").write_text("mine")
     a2("report", "run", "-o", "there.html").refused(3, "there.html", "--overwrite")
@@ -325,13 +356,15 @@ def test_of_several_seeds_the_mean_is_shown_and_each_can_be() -> None:
     text = "seed,epoch,learning_rate\n0,1,1\n0,2,3\n0,3,5\n1,1,3\n1,2,7\n"
     (chart,) = charts_of("learning-rate", rows_of(text), "fold")
     mean, *each = chart.data["lines"]
-    assert (mean["name"], mean["y"], mean["shown"]) == ("mean", [2, 5, None], True), "as far as all seeds go"
+    assert (mean["name"], mean["y"], mean["shown"]) == ("Learning rate, mean", [2, 5, None], True), (
+        "as far as all seeds go"
+    )
     half = 2**0.5
     assert mean["high"][:2] == pytest.approx([2 + half, 5 + 2 * half], rel=1e-5)
     assert mean["low"][:2] == pytest.approx([2 - half, 5 - 2 * half], rel=1e-5)
     assert [(line["name"], line["y"], line["shown"]) for line in each] == [
-        ("fold 0", [1, 3, 5], False),
-        ("fold 1", [3, 7, None], False),
+        ("Learning rate, fold 0", [1, 3, 5], False),
+        ("Learning rate, fold 1", [3, 7, None], False),
     ]
     assert chart.band == "one standard deviation to each side of the mean"
 

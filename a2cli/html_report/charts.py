@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
+from a2cli.probe_invariance.results import ChangeResult, InvarianceResults, ProbedRun
+from a2cli.reports.report import Report
+from a2cli.reports.training_results import TrainingResults
 from a2cli.text import printable
 
 Row = Mapping[str, str]
@@ -83,6 +87,34 @@ KINDS = (
 )  # fmt: skip
 
 
+def rows_stated(report: Report) -> dict[str, list[Row]]:
+    """Return the rows of figures that a report itself has, whose SHA-256 was checked as it was read, by figure."""
+    results = report.results
+    if isinstance(results, TrainingResults):
+        kept = [run.kept_epoch for run in results.runs]
+        logs = [(seed, log, log.epoch == epoch)
+                for (seed, own), epoch in zip(report.history.items(), kept, strict=True) for log in own]  # fmt: skip
+        rows = [_row(asdict(log), seed=seed, kept=is_kept) for seed, log, is_kept in logs]
+        return {"curves": rows, "learning-rate": rows}
+    if isinstance(results, InvarianceResults):
+        return {"curves": [row for run in results.runs for change in run.changes for row in _probed(run, change)]}
+    return {}
+
+
+def _probed(run: ProbedRun, change: ChangeResult) -> Iterator[Row]:
+    """Give the points of a change in their order, with that of the unchanged images."""
+    points = [(point.strength, point.accuracy) for point in change.points if point.strength is not None]
+    if points and change.identity is not None:
+        points.append((change.identity, run.unchanged))
+    for strength, accuracy in sorted(points, key=itemgetter(0)):
+        yield _row(asdict(accuracy), run=run.name, change=change.title, unit=change.unit, strength=strength,
+                   accuracy=accuracy.value)  # fmt: skip
+
+
+def _row(values: Mapping[str, object], **more: object) -> Row:
+    return {name: "" if value is None else str(value) for name, value in {**values, **more}.items()}
+
+
 def charts_of(figure: str, rows: Sequence[Row], repeated: str = "seed") -> list[Chart]:
     """Return the charts of a figure's numbers; none of a figure that has no lines.
 
@@ -101,13 +133,14 @@ def _charts(kind: Kind, rows: Sequence[Row], repeated: str) -> Iterator[Chart]:
             lines = [
                 replace(line, color=COLORS.get(name, color))
                 for color, (of, column, name) in enumerate(wanted)
-                for line in _lines(kind, ", ".join(filter(None, (of, name))), column, groups[of], repeated)
+                for line in _lines(kind, ", ".join(filter(None, (of, name))) or title, column, groups[of], repeated)
             ]
             band = "95% interval" if kind.band else ""
             if any(len(_grouped(alike, kind.over)) > 1 for alike in groups.values()):
                 band = "one standard deviation to each side of the mean"
             if lines:
-                yield Chart(f"{title}: {part}" if part else title, kind.x.replace("_", " "), lines, band)
+                x = own[0].get("unit", kind.x)
+                yield Chart(f"{title}: {part}" if part else title, x, lines, band)
 
 
 def _lines(kind: Kind, name: str, column: str, rows: Sequence[Row], repeated: str) -> Iterator[Line]:
@@ -115,12 +148,11 @@ def _lines(kind: Kind, name: str, column: str, rows: Sequence[Row], repeated: st
     each = {number: _points(kind, column, own) for number, own in _grouped(rows, kind.over).items()}
     each = {number: points for number, points in each.items() if points}
     if len(each) == 1:
-        yield Line(name or "value", next(iter(each.values())), 0)
+        yield Line(name, next(iter(each.values())), 0)
     elif each:
-        before = f"{name}, " if name else ""
-        yield Line(f"{before}mean", [_mean(points) for points in zip(*each.values(), strict=False)], 0)
+        yield Line(f"{name}, mean", [_mean(points) for points in zip(*each.values(), strict=False)], 0)
         for dash, (number, points) in enumerate(each.items(), start=1):
-            yield Line(f"{before}{repeated} {number}", points, 0, dash, shown=False)
+            yield Line(f"{name}, {repeated} {number}", points, 0, dash, shown=False)
 
 
 def _points(kind: Kind, column: str, rows: Sequence[Row]) -> list[Point]:
@@ -174,7 +206,7 @@ def _shown(value: float | None) -> float | None:
 def overlaid(runs: Mapping[str, Sequence[Chart]]) -> list[Chart]:
     """Return a chart of each kind that several runs have, with the lines of all: a run has a colour, a line a dash."""
     charts: dict[tuple[str, str], list[tuple[int, str, Chart]]] = {}
-    for color, (name, own) in enumerate(runs.items()):
+    for color, (name, own) in enumerate((name, own) for name, own in runs.items() if own):
         for chart in own:
             charts.setdefault((chart.title, chart.x), []).append((color, name, chart))
     return [

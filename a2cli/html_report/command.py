@@ -23,10 +23,13 @@ def report(chosen: HtmlOptions, flags: dict[str, Any]) -> None:
 
     for each in paths:
         if not storage.is_run(each) and not is_features(each):
-            raise DataError(f"{each}: {storage.no_run(each)}")
+            also = "expected a run directory or a features file (.safetensors)"
+            raise DataError(f"{each}: {storage.no_run(each).replace('expected a run directory', also)}")
     out = chosen.out
     if out is None and is_features(paths[0]):
         out = str(paths[0].with_suffix(".html"))
+    if chosen.out is not None and Path(chosen.out).suffix.lower() != ".html":
+        raise SettingsError(f"--out: expected a file that ends in .html, got {chosen.out!r}")
     if out is not None:
         storage.check_absent("--out", out, overwrite=chosen.overwrite)
     path = Path(out) if out is not None else paths[0] / "report.html"

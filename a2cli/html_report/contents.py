@@ -13,7 +13,7 @@ from a2cli.html_report.assets import pictures
 from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of
 from a2cli.html_report.printed import Printed, kept_of, printed
 from a2cli.html_report.table import Table
-from a2cli.manage.summaries import RunSummary, summary_from
+from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_from
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
@@ -47,6 +47,7 @@ class RunContents:
     not_shown: Sequence[str] = ()
     histories: Mapping[str, Table] = field(default_factory=dict)
     repeat: str = ""
+    checked: bool = False
 
 
 def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
@@ -54,7 +55,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
     results: Any = report.results
     verdict = getattr(results, "verdict", "")
     repeated = results.repeated.removesuffix("s") if isinstance(results, TrainingResults) else "seed"
-    figures, not_shown = figures_of(folder, report.artifacts, repeated)
+    figures, not_shown = figures_of(folder, report, repeated)
     samples = next((one for several in figures.values() for one in several if one.name == SAMPLES), None)
     return RunContents(
         name=folder.resolve().name,
@@ -65,7 +66,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         warnings=report.warnings,
         data=_data(report.data, report) if report.data else _inputs(results),
         classes=_pairs("class", "images", report.data.classes if report.data else {}),
-        differing=_pairs("setting", "value", summary.differs),
+        differing=_pairs("setting", "value", {**_inputs_named(report), **summary.differs}),
         settings=_settings(report) if report.config else None,
         samples=samples,
         figures={name: [one for one in several if one is not samples] for name, several in figures.items()},
@@ -73,7 +74,8 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         histories={f"{repeated} {key}": _history(logs) for key, logs in report.history.items() if logs},
         replication=results if isinstance(results, ReplicationResults) else None,
         provenance=_provenance(report, summary, repeated),
-        repeat=shlex.join(["a2", report.command, "-p", str(folder / "config.yaml")]) if folder.is_dir() else "",
+        checked=bool(report.sha256) and folder.is_dir(),
+        repeat=_command(report) if report.config else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
 
@@ -112,6 +114,28 @@ def _data(data: DataSummary, report: Report) -> Table:
         ["SHA-256 of pixels and labels", data.fingerprint],
     ]  # fmt: skip
     return Table(["", ""], [row for row in rows if row[1]])
+
+
+def _command(report: Report) -> str:
+    """Return the command line that repeats a run, from its settings that are not the defaults."""
+    config = {name: value for name, value in report.config.items() if name != "command"}
+    words = ["a2", report.command]
+    for item, value in off_default(report.command, config):
+        flag = [] if item.positional else [item.flag]
+        if isinstance(value, bool):
+            words.append(item.flag if value else f"--no-{item.flag[2:]}")
+        elif item.repeatable or (item.positional and item.takes_several):
+            words += [word for one in value for word in (*flag, str(one))]
+        elif value is not None:
+            words += [*flag, shown(value, item)]
+    return shlex.join([*words, *(["--final"] if report.is_tested else [])])
+
+
+def _inputs_named(report: Report) -> dict[str, str]:
+    """Return the data, features and runs that were named, which the column of the data tells in a list of runs."""
+    config = {name: value for name, value in report.config.items() if name != "command"}
+    return {item.name: shown(value, item) for item, value in off_default(report.command, config)
+            if item.name in ELSEWHERE}  # fmt: skip
 
 
 def _settings(report: Report) -> Table:
@@ -160,7 +184,7 @@ def _provenance(report: Report, summary: RunSummary, repeated: str) -> Table:
         ["time taken", f"{report.seconds['all']:.0f} s" if "all" in report.seconds else ""],
         ["size on disk", shown_size(summary.bytes)],
         *([name, str(value)] for name, value in report.environment.items()),
-        ["SHA-256 of the report", report.sha256],
+        ["SHA-256 of what the report says", report.sha256],
     ]
     if isinstance(report.results, TrainingResults):
         keys = zip(report.history, report.results.runs, strict=True)

@@ -2,7 +2,8 @@
 // CSV to copy. Without scripts the page still has every figure as an image, and every number in a table.
 "use strict";
 (() => {
-  const HEIGHT = 300, COLORS = 8, DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
+  const HEIGHT = 300, COLORS = 8, DASHES = [[], [8, 4], [2, 3], [14, 3, 2, 3]];
+  const STYLES = ["solid", "dashed", "dotted", "double"];
   const charts = [];
 
   function element(name, properties = {}, ...children) {
@@ -60,7 +61,7 @@
       const series = [{ label: data.x }], bands = [];
       data.lines.forEach((line, i) => {
         const look = { show: shown[i], scale: "y", spanGaps: true, stroke: () => color(line), points: { show: false } };
-        const single = data.at.length < 3;
+        const single = data.at.length === 1;
         series.push({ ...look, label: line.name, width: 2, dash: dash(line), points: { show: single } });
         series.push({ ...look, width: 0 }, { ...look, width: 0 });
         const first = 3 * i + 2;
@@ -75,11 +76,13 @@
       });
       const whole = data.at.every(Number.isInteger) && !logarithmic.x;
       const steps = whole ? { incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 2000, 5000, 10000] } : {};
+      const wide = (_, labels) => 20 + 7 * Math.max(4, ...(labels || []).map((label) => label.length));
+      const near = { range: (_, low, high) => [low / 1.1, high * 1.1] };  // of whole decades most would be empty
       const points = { show: (_, i) => (i - 1) % 3 === 0 };
       return {
         width: plotted.clientWidth || 600, height: HEIGHT, series, bands, legend: { show: false },
-        axes: [{ ...axis(data.x), ...steps, labelSize: 18 }, { ...axis(), size: 62 }],
-        scales: { x: { time: false, distr: logarithmic.x ? 3 : 1 }, y: { distr: logarithmic.y ? 3 : 1 } },
+        axes: [{ ...axis(data.x), ...steps, labelSize: 18 }, { ...axis(), size: wide }],
+        scales: { x: { time: false, distr: logarithmic.x ? 3 : 1 }, y: logarithmic.y ? { distr: 3, ...near } : {} },
         cursor: { sync: { key: data.x, setSeries: false, scales: ["x", null] }, points, focus: { prox: 30 } },
         focus: { alpha: 1 },
         hooks: { setCursor: [show], draw: [kept] },
@@ -147,7 +150,7 @@
     plotted.addEventListener("keydown", key);
     const lines = data.lines.map((line, i) => {
       const swatch = element("span", { className: "swatch" });
-      swatch.style.borderTop = `3px ${dash(line).length ? "dashed" : "solid"} var(--line-${line.color % COLORS})`;
+      swatch.style.borderTop = `3px ${STYLES[DASHES.indexOf(dash(line))]} var(--line-${line.color % COLORS})`;
       const made = toggle("", (on) => {
         shown[i] = on;
         plot.batch(() => [1, 2, 3].forEach((series) => plot.setSeries(3 * i + series, { show: on })));
@@ -162,7 +165,7 @@
     }));
     const all = button("show all", () => zoom(-Infinity, Infinity));
     const tools = element("p", { className: "tools" }, ...axes, all, at);
-    const said = [data.band && `Band: ${data.band}.`, data.lines.some((line) => line.kept.length) &&
+    const said = [data.band && `Band: ${data.band}.`, data.lines.some((line, i) => shown[i] && line.kept.length) &&
       "Ring: the epoch whose weights are kept."].filter(Boolean).join(" ");
     const about = said ? [element("p", { className: "quiet", textContent: said })] : [];
     const box = element("div", { className: "chart" }, element("p", { className: "chart-title", textContent: data.title }),

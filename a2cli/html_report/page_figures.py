@@ -10,8 +10,9 @@ from markupsafe import Markup, escape
 
 from a2cli.errors import DataError
 from a2cli.html_report.assets import pictures
-from a2cli.html_report.charts import Chart, charts_of
+from a2cli.html_report.charts import Chart, charts_of, rows_stated
 from a2cli.html_report.table import Table
+from a2cli.reports.report import Report
 from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
@@ -31,12 +32,14 @@ class PageFigure:
     csv: Markup = Markup()
 
 
-def figures_of(folder: Path, artifacts: Sequence[str], repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
+def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, list[PageFigure]], list[str]]:
     """Return the figures by their folder in the run directory, and which cannot be shown, and why.
 
     `repeated` is what the run's networks differ in, seed or fold. Raises DataError for a CSV file that is damaged.
     """
-    names = [name for name in map(Path, artifacts) if "figures" in name.parts and name.suffix not in (".csv", ".npz")]
+    names = [
+        name for name in map(Path, report.artifacts) if "figures" in name.parts and name.suffix not in (".csv", ".npz")
+    ]
     names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
     # Each seed has the same samples, and its curves are lines of the charts for all seeds.
     own = {name.stem for name in names if len(name.parts) == 2}
@@ -45,6 +48,7 @@ def figures_of(folder: Path, artifacts: Sequence[str], repeated: str) -> tuple[d
     names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
     here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
     shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
+    stated = rows_stated(report)
     figures: dict[str, list[PageFigure]] = {}
     not_shown = []
     for name in names:
@@ -55,8 +59,8 @@ def figures_of(folder: Path, artifacts: Sequence[str], repeated: str) -> tuple[d
             continue
         of = name.parent.parent
         heads, rows = _csv((folder / name).with_suffix(".csv"))
-        cells = [] if of != Path() else [dict(zip(heads, row, strict=False)) for row in rows]
-        charts = charts_of(name.stem, cells, repeated)
+        cells = stated.get(name.stem) or [dict(zip(heads, row, strict=False)) for row in rows]
+        charts = charts_of(name.stem, cells, repeated) if of == Path() else []
         remark = "" if picture.exact else f"shown with small losses; exact in {name}"
         text = _csv_text(heads, rows)
         figures.setdefault("" if of == Path() else of.as_posix(), []).append(

@@ -14,6 +14,7 @@ from a2cli.reports.report import Report
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+GAP = re.compile(" {2,}")  # which HTML would make one space
 ALIGNED = re.compile("\\S {2,}\\S|^ {2}|[█·]")  # text that is a drawing, or in columns
 
 
@@ -63,5 +64,7 @@ def _table(table: "RichTable") -> Table:
 
 
 def _text(part: Any) -> str:
-    """Return a cell's text; of a group its lines."""
-    return "; ".join(map(_text, part.renderables)) if hasattr(part, "renderables") else str(part)
+    """Return a cell's text, of a group its lines; what is indented or has a gap keeps it."""
+    if hasattr(part, "renderables"):
+        return "; ".join(map(_text, part.renderables))
+    return GAP.sub(lambda gap: "\u2003" * (len(gap[0]) // 2), str(part))

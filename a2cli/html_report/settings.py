@@ -22,9 +22,9 @@ class HtmlOptions:
 
     out: str | None = setting(
         None,
-        "The HTML file to write; without it report.html in the run directory, or a file beside the features file.",
+        "The HTML file to write; without it report.html in the run directory, or FILE.html beside FILE.safetensors.",
         short="-o",
     )
-    overwrite: bool = setting(False, "Write it although a file of that name is there.")
+    overwrite: bool = setting(False, "Write it although a file of that name is there; a run's report.html always is.")
     open: bool = setting(False, "Open it in the browser.")
     debug: bool = setting(False, "Show the traceback of an error.")

@@ -1,7 +1,7 @@
 """What a list of runs says of each: its command, data, accuracy, what its settings are, how old and how large it is."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from a2cli.reports.ablation_results import AblationResults
 from a2cli.reports.report import Report, read_report
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.reports.training_results import Accuracy, Spread, TrainingResults
-from a2cli.settings.declare import declared, flat, shown
+from a2cli.settings.declare import Declared, declared, flat, shown
 from a2cli.settings.presets import read_yaml, resolve
 from a2cli.strict_json import plain
 
@@ -129,7 +129,11 @@ def _age(created: str, now: datetime) -> float:
 
 def with_differences(runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Return the runs, each with its settings that are not the defaults, nor the same in all of its command's runs."""
-    off = [_off_default(run) for run in runs]
+    off = [
+        {item.name: shown(value, item) for item, value in off_default(run.command, run.settings)
+         if item.name not in (*ELSEWHERE, *WHERE_ALONE)}
+        for run in runs
+    ]  # fmt: skip
     shared: dict[str, set[tuple[str, str]]] = {}
     for run, own in zip(runs, off, strict=True):
         shared[run.command] = shared.get(run.command, set(own.items())) & set(own.items())
@@ -141,16 +145,14 @@ def with_differences(runs: Sequence[RunSummary]) -> list[RunSummary]:
     ]  # fmt: skip
 
 
-def _off_default(run: RunSummary) -> dict[str, str]:
-    """Return a run's settings that are not its command's defaults, as they are written on the command line."""
-    kinds = COMMANDS[run.command].settings_types() if run.command in COMMANDS else ()
-    for kind in kinds:
+def off_default(command: str, settings: Mapping[str, Any]) -> list[tuple[Declared, Any]]:
+    """Return which of a run's settings are not its command's defaults, with their values."""
+    for kind in COMMANDS[command].settings_types() if command in COMMANDS else ():
         items = {item.name: item for item in declared(kind)}
-        if set(run.settings) <= set(items):
-            usual, own = plain(flat(resolve(kind, run.command, (), {}).settings)), plain(run.settings)
-            names = [name for name in own if name not in (*ELSEWHERE, *WHERE_ALONE) and own[name] != usual[name]]
-            return {name: shown(own[name], items[name]) for name in names}
-    return {}
+        if set(settings) <= set(items):
+            usual, own = plain(flat(resolve(kind, command, (), {}).settings)), plain(settings)
+            return [(items[name], value) for name, value in own.items() if value != usual[name]]
+    return []
 
 
 def _accuracy(results: Any) -> Accuracy | Spread | None:

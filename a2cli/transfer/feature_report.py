@@ -33,6 +33,7 @@ def report_of_features(path: Path) -> Report:
         created=datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds"),
         data=replace(data_summary(packed, about.source, len(about.names), 0, 0), fingerprint=about.fingerprint),
         results=feature_results(str(path), about.trunks, shapes, packed.groups, None),
+        warnings=["with which settings and on which machine it was made is not in the file"],
     )
 
 
