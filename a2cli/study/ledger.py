@@ -1,7 +1,7 @@
 """The trials of a study: those that ended, what they found, and running those that are wanted."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, count
 from pathlib import Path
@@ -32,13 +32,15 @@ class TrialKey(NamedTuple):
 class Ledger:
     """Every trial of a study that was asked for, and how those ended that did.
 
-    `names` are the folders of those that began, by their settings; `pattern` is what new folders are called.
+    `names` are the folders of those that began, by their settings; `pattern` is what new folders are called, `stated`
+    are those that a finished report has.
     """
 
     folder: Path
     workers: Workers
     reporter: ProgressReporter
     pattern: str = "{digest}"
+    stated: Collection[str] = ()
     trials: dict[TrialKey, AnyTraining] = field(default_factory=dict, init=False)
     ended: dict[TrialKey, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
@@ -58,6 +60,8 @@ class Ledger:
         if not waiting:
             return
         self.ran = True
+        for name in sorted(waiting.keys() & {*self.stated}):
+            self.reporter.warn(f"{self.folder / name}: its report is gone, so it is trained again")
         trials = {name: wanted[key] for name, key in waiting.items()}
         # The trials that are left, and the table without them: one object, which another thread reads while this one
         # puts another in its place.

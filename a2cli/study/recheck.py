@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from a2cli.progress import ProgressReporter
@@ -24,12 +25,16 @@ COUNTS = ("classes", "train", "val", "test", "fingerprint")
 DECISIONS = r"better|equivalent|undecided|help|hurt|no difference"
 
 
-def warn_of_gone(run: Run, reporter: ProgressReporter) -> None:
-    """Warn of trials of a finished study that are gone; raises DataError for a report that was edited."""
-    report, file = run.read_report(), run.folder / "report.json"
-    for name, trial in _trials(as_stored(file)).items() if report and report.status == "done" else ():
-        if trial["status"] == "done" and not (run.folder / name / "report.json").exists():
-            reporter.warn(f"{run.folder / name}: its report is gone, so it is trained again")
+def trials_stated(run: Run) -> set[str]:
+    """Return the folders of the trials that a finished study's report has as done.
+
+    Raises DataError for a report that was edited.
+    """
+    report = run.read_report()
+    if report is None or report.status != "done":
+        return set()
+    trials = _trials(as_stored(run.folder / "report.json"))
+    return {Path(name).name for name, trial in trials.items() if trial["status"] == "done"}
 
 
 def check_results(

@@ -15,7 +15,7 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.study.ledger import Ledger
-from a2cli.study.recheck import check_results, warn_of_gone
+from a2cli.study.recheck import check_results, trials_stated
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
@@ -56,9 +56,9 @@ def run_study(
     Raises SettingsError and DataError for what no trial could do; a trial's own failure is in the results.
     """
     with run.locked(reporter):
-        warn_of_gone(run, reporter)
+        stated = trials_stated(run)
         device = set_up(settings.training.device, 1)
-        ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders)
+        ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders, stated)
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
         for note in task.warnings[len(warnings) :]:
