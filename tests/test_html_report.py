@@ -28,6 +28,8 @@ from a2cli.reports.report import new_report
 from a2cli.runs.directory import Run
 from a2cli.settings.declare import declared, shown
 from a2cli.settings.training import TrainCnnSettings
+from a2cli.storage import with_digest, without_digest
+from a2cli.strict_json import to_json
 from a2cli.text import printable
 
 HERE = ["train-cnn", "--data", "set", *TINY]
@@ -127,6 +129,12 @@ def report(folder: Path) -> dict[str, Any]:
     return values
 
 
+def without_figure_hashes(folder: Path) -> None:
+    """Make a report one of an earlier version, which said nothing of its figures' SHA-256."""
+    values = without_digest(report(folder), folder / "report.json")
+    (folder / "report.json").write_text(to_json(with_digest({**values, "figure_sha256": {}})))
+
+
 @pytest.fixture
 def place(tmp_path: Path, a2: A2) -> Path:
     draw_classes(tmp_path / "set", count=10)
@@ -167,10 +175,13 @@ def test_a_page_shows_what_the_report_says(
     urls = [str(one["src"]) for tag, one in smaller.tags if tag == "img"][:-1]
     assert all("webp" in url for url in urls) and {pixels(decoded(url)) for url in urls} == exact
     assert (place / "run/report.html").stat().st_size < 0.8 * whole
+    without_figure_hashes(place / "run")
     photograph = np.random.default_rng(0).normal(128, 20, (300, 300)).clip(0, 255).astype(np.uint8)
     Image.fromarray(photograph).resize((600, 600), Image.Resampling.BICUBIC).save(place / "run/figures/confusion.png")
     assert a2("report", "run").status == 0
-    assert "(shown with small losses; exact in figures/confusion.png)" in page_in(place / "run/report.html").texts
+    page = page_in(place / "run/report.html")
+    assert "(shown with small losses; exact in figures/confusion.png)" in page.texts, "a grey one has 256 colours"
+    assert "Figures, and the numbers beside them, are shown as they lay in the run directory." in page.text
     for log in own["history"]["0"]:
         assert (
             f"{log['epoch']} {log['learning_rate']:.6g} {log['train_loss']:.6g} {log['train_accuracy']:.6g}"
@@ -182,6 +193,7 @@ def test_a_page_shows_what_the_report_says(
 
 
 def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
+    without_figure_hashes(place / "run")
     many = [["name", "value"], *([f"row {i}", str(i)] for i in range(MOST_ROWS + 7))]
     with (place / "run/figures/curves.csv").open("w", newline="") as file:
         csv.writer(file).writerows(many)
@@ -196,6 +208,7 @@ def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
 
 
 def test_charts_of_what_the_report_says_are_of_the_report(place: Path, a2: A2) -> None:
+    without_figure_hashes(place / "run")
     path = place / "run/figures/curves.csv"
     path.write_text(path.read_text().replace(",0.", ",0.9"))
     assert a2("report", "run").status == 0
@@ -230,6 +243,96 @@ def test_figures_that_are_not_shown_are_named(place: Path, a2: A2) -> None:
         "(damaged)."
     )
     assert said in page_in(place / "page.html").texts
+
+
+def test_figures_that_were_edited_are_not_shown(place: Path, a2: A2) -> None:
+    assert a2("report", "run").status == 0
+    assert "The report was held to its SHA-256. So were the figures and the numbers beside them." in page_in(
+        place / "run/report.html").texts  # fmt: skip
+    figures = place / "run/figures"
+    Image.new("RGB", (90, 60)).save(figures / "confusion.png")
+    (figures / "curves.csv").write_text((figures / "curves.csv").read_text().replace("0.", "0.9"))
+    assert a2("report", "run", "-o", "page.html").status == 0
+    page = page_in(place / "page.html")
+    said = "figures/curves.csv (not as the run wrote it), figures/confusion.png (not as the run wrote it)"
+    assert f"Figures of the run directory that are not shown here: {said}." in page.texts
+    assert "Numbers of curves" not in page.texts and "confusion" not in page.texts
+
+
+def test_of_many_seeds_the_figures_of_three_are_shown(place: Path, a2: A2) -> None:
+    assert a2(*HERE, "--seeds", "5", "--out", "five", "--html").status == 0
+    page = page_in(place / "five/report.html")
+    folders = {name.rpartition("/figures/")[0] for name in report(place / "five")["artifacts"] if "/figures/" in name}
+    assert folders == {f"seeds/{seed}" for seed in range(5)}
+    shown = [folder for folder in sorted(folders) if f"{folder} confusion" in page.texts]
+    assert shown == ["seeds/0", "seeds/1", "seeds/2"]
+    said = "those of seeds/3, seeds/4 (a2 report of one of these folders shows them)"
+    assert f"Figures of the run directory that are not shown here: {said}." in page.texts
+    assert all(f"Epochs of seed {seed}" in page.texts for seed in range(5)), "the numbers are of all"
+    assert a2("report", "five/seeds/4").status == 0
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_pages_name_the_data_and_the_weights_that_results_are_of(rendered: None, place: Path, a2: A2) -> None:
+    assert a2(*HERE, "--seeds", "2", "--out", "two").status == 0
+    data = report(place / "run")["data"]
+    weights = {name: sha256(place / name / "model/model.safetensors") for name in ("run", "two/seeds/0", "two/seeds/1")}
+    probe = ["probe-invariance", "--run", "run", "--run", "two", "--changes", "invert", "--threads", "1"]
+    view = ["visualize-weights", "--run", "run", "--show", "filters", "--threads", "1"]
+    compare = [
+        "compare-optimizers",
+        "--data",
+        "set",
+        *TINY[:8],
+        "--epochs",
+        "1",
+        "--optimizers",
+        "adam,sgd",
+        "--tuning",
+        "none",
+    ]
+    extract = ["extract-features", "--run", "run", "--layer", "conv1", "--data", "set", "--threads", "1"]
+    for name, words in (("probe", probe), ("view", view), ("compare", [*compare, "--seeds", "2"])):
+        assert a2(*words, "--html", "--out", name).status == 0
+    assert a2(*extract, "--html", "--out", "features.safetensors").status == 0
+    pages = {name: page_in(place / file) for name, file in (
+        ("probe", "probe/report.html"), ("view", "view/report.html"), ("compare", "compare/report.html"),
+        ("features", "features.html"))}  # fmt: skip
+    for page in pages.values():
+        assert data["fingerprint"] in page.texts and all(
+            f"{name} {n}" in page.text for name, n in data["classes"].items()
+        )
+    for name in ("run", "two"):
+        assert f"The data of {name}" in pages["probe"].texts
+    (probed, _) = report(place / "probe")["results"]["runs"]
+    assert f"images that were changed {probed['images']}" in pages["probe"].text
+    assert all(f"{name} {digest}" in pages["probe"].text for name, digest in weights.items())
+    assert f"images that the network was shown {data['val']}" in pages["view"].text
+    assert weights["run"] in pages["view"].texts and weights["run"] in pages["features"].texts
+    trials = sorted((place / "compare/trials").iterdir())
+    assert len(trials) == 4 and "samples" in pages["compare"].texts
+    for trial in trials:
+        assert f"trials/{trial.name} {sha256(trial / 'model/model.safetensors')}" in pages["compare"].text
+
+
+def test_runs_that_were_judged_on_other_images_are_said_to_be(place: Path, a2: A2) -> None:
+    said = "These runs were judged on different images"
+    for name, flags in (
+        ("same", ["--optimizer", "sgd"]),
+        ("split", ["--val-fraction", "0.3"]),
+        ("seed", ["--seed", "1"]),
+    ):
+        assert a2(*HERE, *flags, "--out", name).status == 0
+        assert a2("report", "run", name, "-o", f"{name}.html").status == 0
+        assert any(text.startswith(said) for text in page_in(place / f"{name}.html").texts) == (name != "same")
+    assert a2(*HERE, "--test-fraction", "0.2", "--final", "--out", "tested").status == 0
+    assert a2("report", "run", "tested", "-o", "final.html").status == 0
+    test = report(place / "tested")["results"]["runs"][0]["test"]
+    rows = f"test accuracy {test['value']:.3f} 95% interval, test {test['low']:.3f} to {test['high']:.3f}"
+    assert f"{rows} times that the test images were read 1" in page_in(place / "final.html").text
 
 
 def test_several_runs_stand_side_by_side(place: Path, a2: A2) -> None:

@@ -21,10 +21,12 @@ from a2cli.probe_invariance.run import Outcome, probe_subject
 from a2cli.probe_invariance.settings import CHANGES, Probe, ProbeSettings
 from a2cli.probe_invariance.targets import Network, ProbeTarget, TrainingRun
 from a2cli.progress import NullReporter
+from a2cli.reports.report import DataSummary
 from a2cli.runtime import Streams
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings
 
 SIDE = 24
+SUMMARY = DataSummary("drawn", {}, 0, 0, 0, [], "f")
 CPU = torch.device("cpu")
 
 
@@ -37,8 +39,8 @@ def subject(
     stored = images.permute(0, 2, 3, 1).contiguous()
     data = ImageSet(stored, torch.arange(len(images)), labels)
     settings = TrainCnnSettings(dataset=DataSettings(image_size=SIDE, augment=(augment,) if augment else ()))
-    return ProbeTarget("a", TrainingRun("a", settings), [Network(model, card, data, 0, None) for model in models],
-                   "drawn", "f", [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
+    return ProbeTarget("a", TrainingRun("a", settings), [Network("", model, card, data, 0, None, "") for model in models],
+                   "drawn", "f", SUMMARY, [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
 
 
 def probe(one: ProbeTarget, *changes: str, **settings: object) -> Outcome:

@@ -113,7 +113,7 @@ def page(width: float, height: float, title: str, *under: str) -> tuple[Figure, 
 def place(axes: Axes, picture: Any, left: float, top: float, width: float, height: float) -> None:
     """Show a picture on a page, its corner and sides in inches."""
     extent = (left, left + width, top + height, top)
-    axes.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
+    axes.imshow(picture, extent=extent, aspect="auto")
 
 
 def plain(axes: Axes, title: str, x: str = "epoch", y: str = "") -> None:

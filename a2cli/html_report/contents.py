@@ -10,15 +10,16 @@ from typing import Any
 from a2cli.commands import COMMANDS
 from a2cli.formats import shown_size
 from a2cli.html_report.assets import pictures
+from a2cli.html_report.page_data import DataPart, data_of, weights_of
 from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of
 from a2cli.html_report.printed import Printed, kept_of, printed
-from a2cli.html_report.table import Table
+from a2cli.html_report.table import Table, pairs
 from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_from
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
 from a2cli.reports.predictions import Predictions
-from a2cli.reports.report import DataSummary, Report
+from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.settings.declare import declared, shown
 
@@ -39,8 +40,8 @@ class RunContents:
     verdict: str = ""
     refuted: Sequence[str] = ()
     replication: ReplicationResults | None = None
-    data: Table | None = None
-    classes: Table | None = None
+    data: Sequence[DataPart] = ()
+    weights: Table | None = None
     samples: PageFigure | None = None
     settings: Table | None = None
     differing: Table | None = None
@@ -48,6 +49,7 @@ class RunContents:
     histories: Mapping[str, Table] = field(default_factory=dict)
     repeat: str = ""
     checked: bool = False
+    figures_checked: bool = False
 
 
 def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
@@ -64,17 +66,18 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         verdict=verdict,
         printed=[] if report.command == "replicate" else printed(report, folder, verdict),
         warnings=report.warnings,
-        data=_data(report.data, report) if report.data else _inputs(results),
-        classes=_pairs("class", "images", report.data.classes if report.data else {}),
-        differing=_pairs("setting", "value", {**_inputs_named(report), **summary.differs}),
+        data=data_of(report),
+        differing=pairs("setting", "value", {**_inputs_named(report), **summary.differs}),
         settings=_settings(report) if report.config else None,
         samples=samples,
         figures={name: [one for one in several if one is not samples] for name, several in figures.items()},
         not_shown=not_shown,
         histories={f"{repeated} {key}": _history(logs) for key, logs in report.history.items() if logs},
         replication=results if isinstance(results, ReplicationResults) else None,
-        provenance=_provenance(report, summary, repeated),
+        provenance=_provenance(report, summary),
+        weights=pairs("of", "SHA-256", weights_of(report)),
         checked=bool(report.sha256) and folder.is_dir(),
+        figures_checked=bool(report.figure_sha256),
         repeat=_command(report) if report.config else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
@@ -96,24 +99,6 @@ def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunCon
         figures=figures,
         provenance=Table(["", ""], [["networks", ", ".join(results.networks)], ["created", now]]),
     )
-
-
-def _data(data: DataSummary, report: Report) -> Table:
-    rows = [
-        ["source", data.source],
-        ["images to train on, to validate, to test" if data.val or data.test else "images",
-         f"{data.train:,}, {data.val:,}, {data.test:,}" if data.val or data.test else f"{data.train:,}"],
-        ["classes", f"{len(data.classes):,}"],
-        ["times that the test images were read", f"{report.test_reads}"],
-        ["groups of identical images", f"{len(data.identical):,}"],
-        ["pairs of nearly identical images", f"{data.near_duplicate_pairs:,}"],
-        ["damaged, left out", ", ".join(data.skipped)],
-        ["passed over", ", ".join(f"{count:,} {name}" for name, count in data.passed_over.items())],
-        ["not used", ", ".join(data.unused)],
-        ["scaled", data.scaling],
-        ["SHA-256 of pixels and labels", data.fingerprint],
-    ]  # fmt: skip
-    return Table(["", ""], [row for row in rows if row[1]])
 
 
 def _command(report: Report) -> str:
@@ -151,19 +136,6 @@ def _settings(report: Report) -> Table:
     return Table(["setting", "value", *([] if known is None else ["from"]), "what it is"], rows)
 
 
-def _pairs(left: str, right: str, values: Mapping[str, object]) -> Table | None:
-    return Table([left, right], [[name, str(value)] for name, value in values.items()]) if values else None
-
-
-def _inputs(results: Any) -> Table | None:
-    """Return the data and weights that a replication took."""
-    if not isinstance(results, ReplicationResults) or not results.inputs:
-        return None
-    rows = [[one.name, one.source, "" if one.images is None else f"{one.images:,}", str(one.classes or ""),
-             one.fingerprint] for one in results.inputs]  # fmt: skip
-    return Table(["input", "source", "images", "classes", "SHA-256 of pixels and labels"], rows)
-
-
 def _history(logs: Sequence[EpochLog]) -> Table:
     names = [name for name in EPOCHS if getattr(logs[-1], name) is not None]
     rows = [[f"{value:.6g}" if (value := getattr(log, name)) is not None else "" for name in names] for log in logs]
@@ -177,7 +149,7 @@ def estimates_of(one: Judged) -> Table:
     return Table(["comparison", "seeds", "mean", "standard deviation", "interval", "verdict"], rows)
 
 
-def _provenance(report: Report, summary: RunSummary, repeated: str) -> Table:
+def _provenance(report: Report, summary: RunSummary) -> Table:
     rows = [
         ["command", f"a2 {report.command}"],
         ["created", report.created],
@@ -186,7 +158,4 @@ def _provenance(report: Report, summary: RunSummary, repeated: str) -> Table:
         *([name, str(value)] for name, value in report.environment.items()),
         ["SHA-256 of what the report says", report.sha256],
     ]
-    if isinstance(report.results, TrainingResults):
-        keys = zip(report.history, report.results.runs, strict=True)
-        rows += [[f"SHA-256 of the weights, {repeated} {key}", run.weights_sha256] for key, run in keys]
     return Table(["", ""], [row for row in rows if row[1]])

@@ -10,12 +10,13 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from a2cli import __version__
-from a2cli.formats import TO
+from a2cli.formats import TO, interval
 from a2cli.html_report.assets import asset, source_of
 from a2cli.html_report.charts import overlaid
 from a2cli.html_report.contents import RunContents, contents_of, contents_of_predictions, estimates_of
+from a2cli.html_report.page_data import are_of_other_images
 from a2cli.html_report.table import Table
-from a2cli.manage.summaries import RunSummary, summary_from, with_differences
+from a2cli.manage.summaries import RunSummary, summary_from, test_accuracy, with_differences
 from a2cli.replicate.console import remarks
 from a2cli.reports.best import not_finished
 from a2cli.reports.predictions import Predictions
@@ -24,6 +25,10 @@ from a2cli.settings.declare import shown
 from a2cli.text import printable
 
 FEATURES = ".safetensors"
+OTHER_IMAGES = (
+    "These runs were judged on different images, as their data or what they held out of it differs: differences "
+    "between their accuracies are not only those of their settings."
+)
 
 
 def page_of(paths: Sequence[Path]) -> str:
@@ -65,32 +70,37 @@ def _page(reports: Sequence[tuple[Report, Path]]) -> str:
     summaries = with_differences([summary_from(report, path, now) for report, path in reports])
     runs = [contents_of(report, path, summary, number)
             for number, ((report, path), summary) in enumerate(zip(reports, summaries, strict=True), 1)]  # fmt: skip
-    return _rendered(runs, _compared(summaries) if len(runs) > 1 else None)
+    alone = [report for report, _ in reports]
+    caution = "" if len(runs) == 1 or not are_of_other_images(alone) else OTHER_IMAGES
+    return _rendered(runs, _compared(summaries, alone) if len(runs) > 1 else None, caution)
 
 
-def _rendered(runs: Sequence[RunContents], compared: Table | None) -> str:
+def _rendered(runs: Sequence[RunContents], compared: Table | None, caution: str = "") -> str:
     charts = {run.summary.folder: [chart for figures in run.figures.values() for figure in figures
                                    for chart in figure.charts] for run in runs}  # fmt: skip
     scripts = [asset("page.js")]
     if charted := any(charts.values()):
         scripts.insert(0, asset("uplot/uPlot.iife.min.js"))
     title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (runs[0].name, f"a2 {runs[0].summary.command}")
-    return _template().render(title=title, heading=heading, runs=runs, compared=compared, version=__version__,
-                              overlaid=overlaid(charts), charted=charted, scripts=scripts, asset=asset,
-                              remarks=remarks, estimates_of=estimates_of)  # fmt: skip
+    return _template().render(title=title, heading=heading, runs=runs, compared=compared, caution=caution,
+                              version=__version__, overlaid=overlaid(charts), charted=charted, scripts=scripts,
+                              asset=asset, remarks=remarks, estimates_of=estimates_of)  # fmt: skip
 
 
-def _compared(summaries: Sequence[RunSummary]) -> Table:
+def _compared(summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Table:
     """Return the runs side by side, a column each: what was measured, then the settings that differ."""
+    tested = [test_accuracy(report.results) for report in reports]
     names = list(dict.fromkeys(name for summary in summaries for name in summary.differs))
     rows = [
         ["command", *(one.command for one in summaries)],
         ["data", *(one.data for one in summaries)],
         ["validation accuracy", *(f"{one.accuracy:.3f}" if one.accuracy is not None else "" for one in summaries)],
-        ["95% interval", *(TO.format(f"{one.low:.3f}", f"{one.high:.3f}") if one.low is not None else ""
+        ["95% interval, validation", *(TO.format(f"{one.low:.3f}", f"{one.high:.3f}") if one.low is not None else ""
                            for one in summaries)],
         ["over runs", *(str(one.seeds or "") for one in summaries)],
         ["test accuracy", *(f"{one.test:.3f}" if one.test is not None else "" for one in summaries)],
+        ["95% interval, test", *(interval(found) if found else "" for found in tested)],
+        ["times that the test images were read", *(str(one.test_reads or "") for one in reports)],
         *([name, *(shown(one.settings[name]) if name in one.settings else "" for one in summaries)] for name in names),
     ]  # fmt: skip
     return Table(["", *(one.folder for one in summaries)], [row for row in rows if any(row[1:])])

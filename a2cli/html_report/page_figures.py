@@ -13,10 +13,12 @@ from a2cli.html_report.assets import pictures
 from a2cli.html_report.charts import Chart, charts_of, rows_stated
 from a2cli.html_report.table import Table
 from a2cli.reports.report import Report
+from a2cli.storage import hashed
 from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
 MOST_CSV = 60_000  # characters of CSV to copy
+MOST_REPEATED = 3  # seeds or folds whose own figures are shown: those of twenty would be 8 MB
 SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
 
 
@@ -46,19 +48,23 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
     samples = [name for name in names if name.stem == SAMPLES]
     names = [name for name in names if name not in samples[1:]]
     names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
+    names, not_shown = _without_most_repeated(names)
     here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
     shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
     stated = rows_stated(report)
     figures: dict[str, list[PageFigure]] = {}
-    not_shown = []
     for name in names:
-        if (picture := shown.get(name)) is None:
-            path = folder / name
-            why = "gone" if not path.is_file() else "damaged" if name in shown else "no PNG file"
+        path, of = folder / name, name.parent.parent
+        if (picture := shown.get(name)) is None or not _is_as_written(report, folder, name):
+            why = "gone" if not path.is_file() else "no PNG file" if name not in shown else ""
+            why = why or ("damaged" if picture is None else "not as the run wrote it")
             not_shown.append(f"{name} ({why})")
             continue
-        of = name.parent.parent
-        heads, rows = _csv((folder / name).with_suffix(".csv"))
+        numbers = name.with_suffix(".csv")
+        as_written = _is_as_written(report, folder, numbers)
+        if not as_written:
+            not_shown.append(f"{numbers} (not as the run wrote it)")
+        heads, rows = _csv(folder / numbers) if as_written else ([], [])
         cells = stated.get(name.stem) or [dict(zip(heads, row, strict=False)) for row in rows]
         charts = charts_of(name.stem, cells, repeated) if of == Path() else []
         remark = "" if picture.exact else f"shown with small losses; exact in {name}"
@@ -70,6 +76,20 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
             )
         )  # fmt: skip
     return figures, not_shown
+
+
+def _without_most_repeated(names: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the figures without those of most seeds or folds, and what is left out."""
+    several = list(dict.fromkeys(name.parts[:2] for name in names if name.parts[0] in ("seeds", "folds")))
+    left_out = ["/".join(one) for one in several[MOST_REPEATED:]]
+    said = [f"those of {', '.join(left_out)} (a2 report of one of these folders shows them)"] if left_out else []
+    return [name for name in names if "/".join(name.parts[:2]) not in left_out], said
+
+
+def _is_as_written(report: Report, folder: Path, name: Path) -> bool:
+    """Return whether a file is what the run wrote, or is not there; earlier versions' reports do not tell."""
+    stated = report.figure_sha256.get(name.as_posix())
+    return stated is None or not (folder / name).is_file() or hashed(folder / name).hexdigest() == stated
 
 
 def _csv(path: Path) -> tuple[list[str], list[list[str]]]:

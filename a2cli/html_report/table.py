@@ -1,6 +1,6 @@
 """A table on a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -11,3 +11,8 @@ class Table:
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
     left_out: int = 0
+
+
+def pairs(left: str, right: str, values: Mapping[str, object]) -> Table | None:
+    """Return names and values in two columns, None where there are none."""
+    return Table([left, right], [[name, str(value)] for name, value in values.items()]) if values else None

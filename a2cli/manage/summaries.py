@@ -109,11 +109,11 @@ def summary_from(report: Report, path: Path, now: datetime) -> RunSummary:
         command=report.command,
         status=report.status,
         data=", ".join(report.sources),
-        accuracy=found.value if isinstance(found, Accuracy) else found.mean if found else None,
+        accuracy=_value(found),
         low=found.low if found else None,
         high=found.high if found else None,
         seeds=(found.n if isinstance(found, Spread) else 1) if found else None,
-        test=_test(report.results),
+        test=_value(test_accuracy(report.results)),
         created=report.created,
         age=_age(report.created, now),
         seconds=report.seconds.get("all"),
@@ -171,11 +171,15 @@ def _accuracy(results: Any) -> Accuracy | Spread | None:
     return max(spreads, key=lambda spread: spread.mean, default=None)
 
 
-def _test(results: Any) -> float | None:
+def test_accuracy(results: Any) -> Accuracy | Spread | None:
+    """Return a training's accuracy on the test images, None where it was not tried on them."""
     if not isinstance(results, TrainingResults):
         return None
-    first = results.runs[0].test
-    return results.test.mean if results.test else first.value if first and len(results.runs) == 1 else None
+    return results.test or (results.runs[0].test if len(results.runs) == 1 else None)
+
+
+def _value(found: Accuracy | Spread | None) -> float | None:
+    return found.value if isinstance(found, Accuracy) else found.mean if found else None
 
 
 def _modified(path: Path) -> str:

@@ -46,7 +46,7 @@ def contact_sheet(results: Predictions, thumbnails: Sequence[NDArray[np.uint8]])
         left, top = GAP / 2 + i % columns * (tile + GAP), height - head - i // columns * (tile + WORDS)
         high, wide = (tile * side / max(image.shape[:2]) for side in image.shape[:2])
         x, y = left + (tile - wide) / 2, top - tile  # in the middle, standing on its answer
-        axes.imshow(image, extent=(x, x + wide, y, y + high), interpolation="nearest")
+        axes.imshow(image, extent=(x, x + wide, y, y + high))
         share = f" {prediction.probability:.1%}"
         answer = fitted(spaced(prediction.answer), tile + 0.1 - width_of(share, 8), 8) + share
         for line, color, below in ((answer, INK, 0.15), (fitted_end(prediction.image, tile + 0.1, 8), GREY, 0.29)):

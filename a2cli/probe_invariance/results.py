@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import Verdict
 from a2cli.reports.training_results import Accuracy
 
@@ -92,7 +93,8 @@ class ProbedRun:
     `by_network` are their accuracies unchanged; `counts` are the images of each class, once for each network that saw
     them, and `by_class` how many of them were recognised unchanged; `majority` always answers the largest class in
     training. `skipped` says which changes make no sense here. `translations` are accuracies over a grid of
-    translations, (right, down, accuracy), shares of the side.
+    translations, (right, down, accuracy), shares of the side. `data` is what the training's report says of its data, or
+    a summary of other images; `weights_sha256` are the networks' by their folders. Earlier versions had neither.
     """
 
     name: str
@@ -111,6 +113,8 @@ class ProbedRun:
     skipped: dict[str, str]
     translations: list[tuple[float, float, float]]
     verdict: str
+    data: DataSummary | None = None
+    weights_sha256: dict[str, str] = field(default_factory=dict)
 
 
 def by_reason(skipped: Mapping[str, str]) -> list[tuple[list[str], str]]:

@@ -235,6 +235,8 @@ def _result(
         verdict=invariance_verdict(
             subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(networks)
         ),
+        data=subject.data,
+        weights_sha256={network.folder: network.weights_sha256 for network in subject.networks},
     )
 
 

@@ -25,6 +25,7 @@ from a2cli.runs.directory import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.train.recheck_files import metrics_gone
+from a2cli.training.images import data_summary
 
 CHUNK = 256
 Margin = Callable[[int], int]
@@ -66,22 +67,28 @@ class Network:
     images, or on more of each.
     """
 
+    folder: str
     model: nn.Module
     card: ModelCard
     images: ImageSet
     largest: int
     result: TrainingResult | None
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
 class ProbeTarget:
-    """A run's networks, and the data that their images are out of; labels are numbers in the networks' classes."""
+    """A run's networks, and the data that their images are out of; labels are numbers in the networks' classes.
+
+    `data` is what the run's report says of it, or a summary of other images.
+    """
 
     name: str
     trained: TrainingRun
     networks: Sequence[Network]
     source: str
     fingerprint: str
+    data: DataSummary
     names: Sequence[str]
     classes: tuple[str, ...]
     is_grey: bool
@@ -129,9 +136,18 @@ def find_target(
         result = report.results.runs[0]
         # Earlier versions did not store it; as parts are stratified it is the largest of all, but for ties.
         largest = result.judged.largest_class or max(report.data.classes, key=report.data.classes.__getitem__)
-        network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
-        networks.append(network)
-    assert packed is not None and report is not None, "a run has a network"
+        networks.append(
+            Network(
+                folder=folder.as_posix(),
+                model=model.to(device),
+                card=card,
+                images=images,
+                largest=card.class_names.index(largest),
+                result=result if same else None,
+                weights_sha256=result.weights_sha256,
+            )
+        )
+    assert packed is not None and report is not None and report.data is not None, "a run has a network"
     for warning in metrics_gone(trained.networks):
         reporter.warn(warning)
     if data is not None and is_own:
@@ -142,13 +158,15 @@ def find_target(
         notes.append(f"--data {data}: {found}; all its images serve, though some may have been trained on")
     for note in notes:
         reporter.warn(note)
+    source = data or trained.images(report)[0]
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
     return ProbeTarget(
         name=name,
         trained=trained,
         networks=networks,
-        source=data or trained.images(report)[0],
+        source=source,
         fingerprint=packed.fingerprint,
+        data=report.data if is_own else data_summary(packed, source, len(packed.labels), 0, 0),
         names=packed.names,
         classes=networks[0].card.class_names,
         is_grey=is_grey(packed.images, used),

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from a2cli.command_line.arguments import saved_config, saved_settings, show_report
+from a2cli.command_line.arguments import given_in, saved_config, saved_settings, show_report
 from a2cli.command_line.chosen_runs import chosen_run
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError, SettingsError
 from a2cli.receptive_field.checks import check_receptive_field
 from a2cli.receptive_field.settings import LookOptions, ReceptiveFieldSettings
-from a2cli.settings.declare import declared
+from a2cli.settings.declare import declared, flat
 from a2cli.settings.presets import preset_value, resolve
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings
 
@@ -21,7 +21,7 @@ COMMAND = "receptive-field"
 
 def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     """Which input pixels a unit sees: derived, proven with NaN through the network, weighed by the gradient, drawn."""
-    settings, sample, used = _settings(chosen, flags)
+    settings, sample, used, sources = _settings(chosen, flags)
     drawn = chosen.figures or chosen.html or chosen.quiet or chosen.out is not None or settings.effective.effective
     check_receptive_field(settings, flags, drawn)
     from a2cli.receptive_field.console import show_fields
@@ -33,7 +33,7 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
         from a2cli.runs.directory import Run
 
         run = Run.create(COMMAND, chosen.out)
-        run.chosen = used
+        run.chosen, run.config_from = used, given_in(sources)
     try:
         with ConsoleReporter(chosen.quiet) as show:
             report = run_experiment(settings, sample, run, show)
@@ -49,20 +49,26 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
 
 def _settings(
     chosen: LookOptions, flags: dict[str, Any]
-) -> "tuple[ReceptiveFieldSettings, TrainCnnSettings, list[ChosenRun]]":
-    """Return the settings, the training whose images serve: a run's own, so that those held out do; and which run."""
+) -> "tuple[ReceptiveFieldSettings, TrainCnnSettings, list[ChosenRun], dict[str, str]]":
+    """Return the settings, the training whose images serve: a run's own, so that those held out do; and which run.
+
+    Last, where each setting came from.
+    """
     trained = TrainCnnSettings()  # the network, its images and their split
     if chosen.preset and preset_value(chosen.preset[-1], "command", "train-cnn") == COMMAND:  # our own config.yaml
-        settings = resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags).settings
+        resolved = resolve(ReceptiveFieldSettings, COMMAND, chosen.preset, flags)
+        settings, sources = resolved.settings, dict(resolved.sources)
     else:
         network = {item.name: flags[item.name] for item in declared(NetworkSettings)}
         whole = [name for name in ("model", "run", "layers") if flags[name] is not None]
         also = [name for name, value in {"preset": chosen.preset or None, **network}.items() if value is not None]
         if whole and (more := [*whole[1:], *also]):
             raise SettingsError(f"--{whole[0]}: is the network itself; leave out --{more[0].replace('_', '-')}")
-        trained = resolve(TrainCnnSettings, "train-cnn", chosen.preset, network).settings
-        settings = resolve(ReceptiveFieldSettings, COMMAND, (), flags).settings
-        settings = replace(settings, network=trained.network)
+        of_network = resolve(TrainCnnSettings, "train-cnn", chosen.preset, network)
+        resolved = resolve(ReceptiveFieldSettings, COMMAND, (), flags)
+        trained = of_network.settings
+        settings = replace(resolved.settings, network=trained.network)
+        sources = {**resolved.sources, **{name: of_network.sources[name] for name in network}}
     stack = settings.stack
     used = []
     if stack.run is not None:
@@ -70,13 +76,15 @@ def _settings(
         stack = replace(stack, run=used[0].folder)
         trained = _trained(used[0].folder)
         settings = replace(settings, network=trained.network)
+        sources |= dict.fromkeys(flat(settings.network), "--run")
     if stack.model is None and stack.layers is None:
         stack = replace(stack, image_size=stack.image_size or trained.dataset.image_size)
     data = settings.effective.data or trained.dataset.data
     settings = replace(settings, stack=stack, effective=replace(settings.effective, data=data))
     # The config.yaml of this command has no split, so the split is taken from the run, never from a preset.
     split = trained if stack.run is not None else TrainCnnSettings()
-    return settings, replace(split, dataset=replace(split.dataset, data=data)), [run for run in used if run.reason]
+    sample = replace(split, dataset=replace(split.dataset, data=data))
+    return settings, sample, [run for run in used if run.reason], sources
 
 
 def _trained(run: str) -> TrainCnnSettings:

@@ -107,7 +107,8 @@ class FieldResults:
     """What `a2 receptive-field` found: every layer, the last map's units in each map before, one unit, one pixel.
 
     `middle` has the middle unit of each layer whose field was derived; `cone` the maps from the image to the unit
-    asked for, or the last map's middle one.
+    asked for, or the last map's middle one. `source` is the data whose images were drawn on and averaged over, "" where
+    none were.
     """
 
     image_size: int | None
@@ -120,6 +121,12 @@ class FieldResults:
     cone: list[MapCone]
     effective: list[EffectiveField]
     verdict: str
+    source: str = ""
+
+    @property
+    def sources(self) -> list[str]:
+        """The data whose images were used, if any were."""
+        return [self.source] if self.source else []
 
     @property
     def refuted(self) -> bool:

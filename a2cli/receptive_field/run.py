@@ -5,6 +5,7 @@ Torch is imported only where something is run through a network or drawn.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def receptive_field(
         images, warnings = effective_fields.sample_images(
             sample, results.image_size, settings.effective.images, reporter
         )
+        results = replace(results, source=sample.dataset.data)
         if settings.effective.effective:
             measured = effective_fields.measure(settings, results, sample.training.seed, images, reporter)
             results, influences, more = measured

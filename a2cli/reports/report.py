@@ -61,7 +61,8 @@ class Report:
     `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
     `test_curve_reads` those after each epoch by --test-curve. `chosen` are the runs that were used in
     the place of those that --run named. `config_from` says of each setting that is not the default where it came from,
-    as the command began; None where that is not known. Version 1 of the schema had no `sha256`.
+    as the command began; None where that is not known. `figure_sha256` is that of each figure and of the numbers beside
+    it, by their paths; earlier versions had none. Version 1 of the schema had no `sha256`.
     """
 
     command: str
@@ -80,6 +81,7 @@ class Report:
     test_curve_reads: int = 0
     chosen: "list[ChosenRun]" = field(default_factory=list)
     config_from: dict[str, str] | None = None
+    figure_sha256: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""  # of all the rest, filled in as it is written
 

@@ -34,6 +34,7 @@ class TrialOutcome:
     epochs: int | None
     seconds: float | None
     folder: str
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)

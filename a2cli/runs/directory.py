@@ -179,7 +179,11 @@ class Run:
         """
 
         def up_to_now(report: Report) -> Report:
-            return replace(report, artifacts=self.artifacts(), seconds=reporter.clock.seconds(self.spent_before))
+            files = self.artifacts()
+            figures = [name for name in files if "figures" in Path(name).parts]
+            digests = {name: storage.hashed(self.folder / name).hexdigest() for name in figures}
+            spent = reporter.clock.seconds(self.spent_before)
+            return replace(report, artifacts=files, figure_sha256=digests, seconds=spent)
 
         report = up_to_now(self._with_origins(report))
         if draw is not None:

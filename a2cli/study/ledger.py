@@ -140,6 +140,7 @@ class Ledger:
             epochs=epochs,
             seconds=seconds,
             folder=f"trials/{ended.name}",
+            weights_sha256=result.weights_sha256 if result else "",
         )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -14,10 +13,12 @@ from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
+from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.study.ledger import Ledger
 from a2cli.study.recheck import check_results, trials_stated
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
+from a2cli.training.draw import draw_samples
 from a2cli.training.images import summary_of
 
 
@@ -79,7 +80,14 @@ def run_study(
             results=results,
             warnings=list(task.warnings),
         )
-        return run.finish(report, reporter, partial(study.draw, run, results))
+
+        def draw() -> None:
+            study.draw(run, results)
+            packed = task.packed
+            if not isinstance(study.first, TrainFeaturesSettings):  # of which there are no images
+                draw_samples(run, packed.class_names, packed.names, packed.images, packed.labels)
+
+        return run.finish(report, reporter, draw)
 
 
 def _check(study: Study, task: TrainingTask, reporter: ProgressReporter) -> None:

@@ -47,10 +47,10 @@ def draw_run(
     shown = pictures[[row_of[mistake.image] for mistake in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
-    _draw_samples(run, names, images, pictures, labels)
+    draw_samples(run, names, images, pictures, labels)
 
 
-def _draw_samples(
+def draw_samples(
     run: Run, classes: Sequence[str], images: Sequence[str], pictures: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> None:
     """Write the figure of a few images of each class, evenly spaced in the order of their names."""

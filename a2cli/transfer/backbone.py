@@ -16,7 +16,6 @@ from a2cli.data.packing import Packed
 from a2cli.data.splits import split_of
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
-from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
@@ -185,7 +184,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         mean=card.mean,
         std=card.std,
         weights=folder,
-        sha256=weights_digest(model.state_dict()),
+        sha256=storage.hashed(run.folder / "model/model.safetensors").hexdigest(),
     )
     known = report is not None and report.data is not None
     return Backbone(

@@ -23,8 +23,10 @@ from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.targets import TrainingRun, find_target
 from a2cli.progress import ProgressReporter
+from a2cli.reports.report import DataSummary
 from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
+from a2cli.training.images import data_summary
 from a2cli.transfer.backbone import find_backbone
 from a2cli.visualize_weights.attribution import convolutions_of
 from a2cli.visualize_weights.settings import ViewSettings
@@ -87,6 +89,8 @@ class InspectedNetwork:
     weights: str
     pretrained: bool  # or its own: false of what stands on a backbone with random weights
     source: str = "none"
+    data: DataSummary | None = None
+    weights_sha256: str = ""
     value_range: tuple[float, float] | None = None
     notes: Sequence[str] = ()
 
@@ -182,6 +186,8 @@ def _trained(
         weights=f"of {card.trunk.backbone}: {card.trunk.weights}" if card.trunk else "trained",
         pretrained=card.trunk is None or card.trunk.pretrained,
         source=target.source,
+        data=target.data,
+        weights_sha256=network.weights_sha256,
         value_range=card.value_range,
         notes=target.notes,
     )
@@ -241,6 +247,7 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
         baseline=card.mean,
         weights=card.weights,
         pretrained=card.pretrained,
+        weights_sha256=card.sha256,
         notes=backbone.notes,
     )
     if settings.show == ("filters",):  # which no image excites: reading a set can take minutes
@@ -255,5 +262,6 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
         names=packed.names,
         labels=[packed.class_names[label] for label in packed.labels],
         source=source.label,
+        data=data_summary(packed, source.label, len(packed.labels), 0, 0),
         notes=[*backbone.notes, *packed.warnings],
     )

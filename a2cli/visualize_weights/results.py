@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from a2cli.reports.report import DataSummary
+
 Learning = Literal["learned", "like its initialisation"]
 
 
@@ -80,7 +82,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class ViewedNetwork:
-    """One network; `weights` says where a backbone's are from, `skipped` which parts do not suit it, and why."""
+    """One network; `weights` says where a backbone's are from, `skipped` which parts do not suit it, and why.
+
+    `data` is what the training's report says of its data, or a summary of other images; None where it was shown none.
+    `weights_sha256` is the run's, or that of the backbone's file of weights. Earlier versions had neither.
+    """
 
     name: str
     folder: str
@@ -91,6 +97,8 @@ class ViewedNetwork:
     units: list[UnitView]
     film: list[Frame]
     skipped: dict[str, str]
+    data: DataSummary | None = None
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)

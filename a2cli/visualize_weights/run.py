@@ -141,6 +141,8 @@ def _look_into(viewed: InspectedNetwork, settings: ViewSettings, reporter: Progr
         units=[*units, *(view for layer in layers_excited for view in layer.views)],
         film=[frame for frame, _ in film],
         skipped=skipped,
+        data=viewed.data,
+        weights_sha256=viewed.weights_sha256,
     )
     return NetworkFindings(viewed, shown, result, spectra, layers_excited, film)
 
