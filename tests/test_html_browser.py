@@ -92,7 +92,7 @@ def chart(page: Page, title: str) -> Locator:
 
 
 def values(shown: Locator) -> list[str]:
-    return [text.strip() for text in shown.locator(".value").all_text_contents()]
+    return [text.removeprefix(": ") for text in shown.locator(".value").all_text_contents()]
 
 
 def drawing(where: Locator) -> str:
@@ -181,24 +181,42 @@ def test_the_keyboard_alone_reads_zooms_and_switches(opened: Opened) -> None:
         reached.add(page.evaluate("document.activeElement.className + document.activeElement.tagName"))
         if page.evaluate("document.activeElement.className") == "plot":
             break
-    assert {"SUMMARY", "BUTTON", "plotDIV", "scrollDIV"} <= reached
+    assert {"SUMMARY", "BUTTON", "plotDIV"} <= reached
+    plot = loss.get_by_role("slider", name="Chart: Loss")
+    assert plot.get_attribute("aria-valuetext") == "no point chosen"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert [float(text) for text in values(loss)] == pytest.approx([line["y"][1] for line in lines], rel=1e-4)
-    said = loss.get_by_role("status").inner_text()
-    assert said.startswith("epoch 2: training ") and f"validation {values(loss)[1]}" in said
+    training, validation = values(loss)
+    assert plot.get_attribute("aria-valuetext") == f"epoch 2: training: {training}; validation: {validation}"
+    assert plot.get_attribute("aria-valuenow") == "2"
+    assert chart(page, "Accuracy").locator(".plot").get_attribute("aria-valuetext") != "no point chosen", "one cursor"
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert ", kept" in str(plot.get_attribute("aria-valuetext"))
+    said = loss.locator("[aria-live]")
     page.keyboard.press("+")
-    assert drawing(loss) != whole
+    assert drawing(loss) != whole and said.inner_text() == "epoch 2.25 to 4.75 shown"
     page.keyboard.press("0")
-    assert drawing(loss) == whole
+    assert drawing(loss) == whole and said.inner_text() == "epoch 1 to 6 shown"
     loss.locator(".lines button").first.focus()
     page.keyboard.press("Enter")
     assert loss.locator(".lines button").first.get_attribute("aria-pressed") == "false"
 
 
+def test_what_scrolls_is_reached_with_the_keyboard_and_says_so(opened: Opened) -> None:
+    page = opened("one", width=360)
+    for folded in page.locator("details").all():
+        folded.evaluate("one => { one.open = true; }")
+    page.wait_for_timeout(100)
+    sides = page.locator(".scroll").evaluate_all("all => all.map(one => one.scrollWidth > one.clientWidth)")
+    reached = page.locator(".scroll").evaluate_all("all => all.map(one => one.tabIndex === 0)")
+    assert sides == reached and True in sides and False in sides
+
+
 def test_an_image_opens_in_full_size(opened: Opened) -> None:
     page = opened("one")
-    opener = page.get_by_role("button", name="Full size: The figure confusion")
+    opener = page.get_by_role("button", name="Full size: Confusion matrix: each true class by answers")
     opener.focus()
     page.keyboard.press("Enter")
     large = page.locator("dialog")
@@ -214,17 +232,17 @@ def test_an_image_opens_in_full_size(opened: Opened) -> None:
 
 def test_numbers_are_copied_as_csv(opened: Opened, pages: Path) -> None:
     page = opened("one")
-    figure = page.locator("figure").filter(has=page.locator("figcaption", has_text="confusion"))
+    figure = page.locator("figure").filter(has=page.locator("figcaption", has_text="Confusion matrix"))
     figure.locator("summary").click()
-    figure.get_by_role("button", name="Copy as CSV").click()
-    figure.get_by_role("button", name="Copied").wait_for()
+    figure.get_by_role("button", name="Copy Confusion matrix: each true class by answers as CSV").click()
+    figure.locator("[aria-live]", has_text="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == (pages / "one/figures/confusion.csv").read_text()
 
 
 def test_without_scripts_figures_are_images(opened: Opened) -> None:
     page = opened("one", scripts=False)
-    curves = page.locator("img[alt^='The figure curves']")
+    curves = page.locator("img[alt^='Curves']")
     assert curves.is_visible() and page.locator("canvas").count() == 0
 
 

@@ -11,7 +11,7 @@ from a2cli.commands import COMMANDS
 from a2cli.formats import shown_size
 from a2cli.html_report.assets import pictures
 from a2cli.html_report.page_data import DataPart, data_of, weights_of
-from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of
+from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of, title_of
 from a2cli.html_report.printed import Printed, kept_of, printed
 from a2cli.html_report.table import Table, pairs
 from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_from
@@ -87,7 +87,7 @@ def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunCon
     """Return what a page shows of the answers to images, with their contact sheet (PNG), if there is one."""
     figures: dict[str, list[PageFigure]] = {}
     if sheet and (picture := pictures([sheet])[0]):
-        figures[""] = [PageFigure("answers", picture.url, "", [], None)]
+        figures[""] = [PageFigure("answers", title_of("answers"), "figure-1", picture.url, "", [], None)]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     report = Report("predict", {}, {}, "done", now)
     return RunContents(

@@ -39,16 +39,26 @@
     return made;
   }
 
-  // One chart: a plot, a switch for each of its lines, and what the keyboard and the axes need.
-  function chart(data) {
+  function group(className, label, ...children) {
+    const made = element("div", { className }, ...children);
+    made.setAttribute("role", "group");
+    made.setAttribute("aria-label", label);
+    return made;
+  }
+
+  // One chart: a plot, a switch for each of its lines, and what the keyboard and the axes need. Its role is a slider's,
+  // whose arrow keys a screen reader passes on and whose value it reads. `level` is that of its title.
+  function chart(data, level) {
     const logarithmic = { x: false, y: false };
     const shown = data.lines.map((line) => line.shown);
     const plotted = element("div", { className: "plot", tabIndex: 0 });
-    plotted.setAttribute("role", "group");
-    plotted.setAttribute(
-      "aria-label", `Chart: ${data.title}. Arrow keys move the cursor, plus and minus zoom, 0 shows all.`);
+    const attributes = {
+      role: "slider", "aria-label": `Chart: ${data.title}`, "aria-valuemin": data.at[0], "aria-valuemax": data.at.at(-1),
+      "aria-description": "Arrow keys move the cursor, plus and minus zoom, 0 shows all.",
+    };
+    Object.entries(attributes).forEach(([name, value]) => plotted.setAttribute(name, value));
     const spoken = element("p", { className: "unseen" });
-    spoken.setAttribute("role", "status");
+    spoken.setAttribute("aria-live", "polite");  // with a role it is read as a bar where it is empty
     const at = element("span", { className: "quiet" });
     const values = data.lines.map(() => element("span", { className: "value" }));
     let plot = null;
@@ -108,8 +118,16 @@
       const i = now.cursor.idx;
       at.textContent = i == null ? "" : `${data.x} ${number(data.at[i])}`;
       values.forEach((place, line) => {
-        place.textContent = i == null || !shown[line] ? "" : number(data.lines[line].y[i]);
+        place.textContent = i == null || !shown[line] ? "" : `: ${number(data.lines[line].y[i])}`;
       });
+      const read = data.lines.map((line, at) => (shown[at] ? `${line.name}: ${point(line, i)}` : "")).filter(Boolean);
+      plotted.setAttribute("aria-valuenow", data.at[i ?? 0]);
+      plotted.setAttribute("aria-valuetext", i == null ? "no point chosen" : `${at.textContent}: ${read.join("; ")}`);
+    }
+
+    function point(line, i) {
+      const band = line.low && line.low[i] !== null ? ` (${number(line.low[i])} to ${number(line.high[i])})` : "";
+      return `${number(line.y[i])}${band}${line.kept.includes(data.at[i]) ? ", kept" : ""}`;
     }
 
     function draw() {
@@ -119,7 +137,9 @@
 
     function zoom(low, high) {
       const first = data.at[0], last = data.at.at(-1);
-      plot.setScale("x", { min: Math.max(first, low), max: Math.min(last, high) });
+      const range = { min: Math.max(first, low), max: Math.min(last, high) };
+      plot.setScale("x", range);
+      spoken.textContent = `${data.x} ${number(range.min)} to ${number(range.max)} shown`;
     }
 
     function move(step) {
@@ -129,8 +149,6 @@
       const next = inside[now < 0 ? (step > 0 ? 0 : inside.length - 1) : Math.min(Math.max(now + step, 0), inside.length - 1)];
       if (next !== undefined) {
         plot.setCursor({ left: plot.valToPos(data.at[next], "x"), top: plot.over.clientHeight / 2 }, true, true);
-        const read = data.lines.map((line, i) => (shown[i] ? `${line.name} ${number(line.y[next])}` : "")).filter(Boolean);
-        spoken.textContent = `${data.x} ${number(data.at[next])}: ${read.join(", ")}`;
       }
     }
 
@@ -156,7 +174,7 @@
         plot.batch(() => [1, 2, 3].forEach((series) => plot.setSeries(3 * i + series, { show: on })));
         show(plot);
       }, line.shown);
-      made.append(swatch, line.name, " ", values[i]);
+      made.append(swatch, line.name, values[i]);
       return made;
     });
     const axes = ["x", "y"].filter(positive).map((axis) => toggle(`log ${axis} axis`, (on) => {
@@ -164,20 +182,22 @@
       draw();
     }));
     const all = button("show all", () => zoom(-Infinity, Infinity));
-    const tools = element("p", { className: "tools" }, ...axes, all, at);
+    const tools = group("tools", `Axes of ${data.title}`, ...axes, all, at);
     const said = [data.band && `Band: ${data.band}.`, data.lines.some((line, i) => shown[i] && line.kept.length) &&
       "Ring: the epoch whose weights are kept."].filter(Boolean).join(" ");
     const about = said ? [element("p", { className: "quiet", textContent: said })] : [];
-    const box = element("div", { className: "chart" }, element("p", { className: "chart-title", textContent: data.title }),
-      element("p", { className: "lines" }, ...lines), plotted, tools, ...about, spoken);
+    const title = element(`h${level}`, { className: "chart-title", textContent: data.title });
+    const box = element("div", { className: "chart" }, title, group("lines", `Lines of ${data.title}`, ...lines), plotted,
+      tools, ...about, spoken);
     charts.push({ begin: draw, redraw: () => plot?.redraw(false), fit: () => plot?.setSize(
       { width: plotted.clientWidth || 600, height: HEIGHT }) });
     return box;
   }
 
   for (const source of document.querySelectorAll("script.chart-data")) {
-    source.after(chart(JSON.parse(source.textContent)));
-    source.closest("figure").querySelectorAll("details.still").forEach((still) => still.removeAttribute("open"));
+    const figure = source.closest("figure");
+    source.before(chart(JSON.parse(source.textContent), Number(figure.querySelector("h3, h4").tagName[1]) + 1));
+    figure.querySelectorAll("details.still").forEach((still) => still.removeAttribute("open"));
   }
   charts.forEach((each) => each.begin());
 
@@ -212,14 +232,30 @@
 
   // CSV to copy; where a browser does not allow it, the text is selected.
   for (const text of document.querySelectorAll("textarea.csv")) {
-    text.before(button("Copy as CSV", async (made) => {
+    const said = element("span", { className: "quiet" });
+    said.setAttribute("aria-live", "polite");
+    const copy = button("Copy as CSV", async () => {
       try {
         await navigator.clipboard.writeText(text.value);
-        made.textContent = "Copied";
+        said.textContent = " Copied";
       } catch {
         text.select();
-        made.textContent = "Selected: copy it with the keyboard";
+        said.textContent = " Selected: copy it with the keyboard";
       }
-    }));
+    });
+    copy.setAttribute("aria-label", `Copy ${text.getAttribute("aria-label")}`);
+    text.before(copy, said);
   }
+
+  // A table that is wider than the page is reached with the keyboard, and says that it scrolls.
+  const reach = () => document.querySelectorAll(".scroll").forEach((place) => {
+    const scrolls = place.scrollWidth > place.clientWidth;
+    const attributes = { tabindex: 0, role: "group", "aria-label": "Table that scrolls sideways" };
+    Object.entries(attributes).forEach(([name, value]) =>
+      scrolls ? place.setAttribute(name, value) : place.removeAttribute(name));
+    place.classList.toggle("scrolls", scrolls);
+  });
+  reach();
+  addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
 })();

@@ -1,5 +1,6 @@
 """The page itself: a Jinja2 template with all text escaped, and a policy under which it can ask for nothing."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +26,7 @@ from a2cli.settings.declare import shown
 from a2cli.text import printable
 
 FEATURES = ".safetensors"
+MINUS, INTERVAL = re.compile(r"(?:(?<=[\s(\[])|^)-(?=[.\d])"), re.compile(r"\[(\S+), (\S+)\]")
 OTHER_IMAGES = (
     "These runs were judged on different images, as their data or what they held out of it differs: differences "
     "between their accuracies are not only those of their settings."
@@ -81,7 +83,9 @@ def _rendered(runs: Sequence[RunContents], compared: Table | None, caution: str 
     scripts = [asset("page.js")]
     if charted := any(charts.values()):
         scripts.insert(0, asset("uplot/uPlot.iife.min.js"))
-    title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (runs[0].name, f"a2 {runs[0].summary.command}")
+    title, heading = (f"{len(runs)} runs",) * 2 if len(runs) > 1 else (
+        f"{runs[0].name}: a2 {runs[0].summary.command}", f"a2 {runs[0].summary.command}"
+    )  # fmt: skip
     return _template().render(title=title, heading=heading, runs=runs, compared=compared, caution=caution,
                               version=__version__, overlaid=overlaid(charts), charted=charted, scripts=scripts,
                               asset=asset, remarks=remarks, estimates_of=estimates_of)  # fmt: skip
@@ -90,7 +94,7 @@ def _rendered(runs: Sequence[RunContents], compared: Table | None, caution: str 
 def _compared(summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Table:
     """Return the runs side by side, a column each: what was measured, then the settings that differ."""
     tested = [test_accuracy(report.results) for report in reports]
-    names = list(dict.fromkeys(name for summary in summaries for name in summary.differs))
+    differing = list(dict.fromkeys(name for summary in summaries for name in summary.differs))
     rows = [
         ["command", *(one.command for one in summaries)],
         ["data", *(one.data for one in summaries)],
@@ -101,19 +105,32 @@ def _compared(summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Tab
         ["test accuracy", *(f"{one.test:.3f}" if one.test is not None else "" for one in summaries)],
         ["95% interval, test", *(interval(found) if found else "" for found in tested)],
         ["times that the test images were read", *(str(one.test_reads or "") for one in reports)],
-        *([name, *(shown(one.settings[name]) if name in one.settings else "" for one in summaries)] for name in names),
+        *([name, *(shown(one.settings[name]) if name in one.settings else "" for one in summaries)]
+          for name in differing),
     ]  # fmt: skip
-    return Table(["", *(one.folder for one in summaries)], [row for row in rows if any(row[1:])])
+    names = [Path(one.folder).name for one in summaries]
+    heads = names if len(set(names)) == len(names) else [one.folder for one in summaries]
+    return Table(["", *heads], [row for row in rows if any(row[1:])])
 
 
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
-    environment.filters["source_of"] = source_of
+    environment.filters["source_of"], environment.filters["code"] = source_of, _code
     return environment.from_string(str(asset("page.html.j2")))
 
 
+def _code(text: str) -> Markup:
+    """Return what is to be copied, each character as it is."""
+    return Markup("<code>{}</code>").format(printable(text))
+
+
 def _shown(value: Any) -> Any:
-    """Return text from outside without what would steer a line, such as marks that turn its direction."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Return text without what would steer a line, such as marks that turn its direction, and as it is read aloud.
+
+    A screen reader passes over a hyphen before a number, and reads an interval in brackets as two numbers.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return MINUS.sub("\N{MINUS SIGN}", INTERVAL.sub(r"[\1 to \2]", printable(value)))

@@ -19,14 +19,49 @@ from a2cli.text import printable
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
 MOST_CSV = 60_000  # characters of CSV to copy
 MOST_REPEATED = 3  # seeds or folds whose own figures are shown: those of twenty would be 8 MB
+TITLES = {
+    "answers": "The images with their answers",
+    "box": "What units see of an image",
+    "claims": "Claims of section",
+    "classes": "Results by class",
+    "confusion": "Confusion matrix: each true class by answers",
+    "contributions": "What each ingredient brings",
+    "curves": "Curves",
+    "depth": "Receptive field by layer",
+    "effective": "Effective receptive field",
+    "evidence": "Singular values of each layer's weights",
+    "film": "First layer over the training",
+    "filters": "Filters of the first layer",
+    "images": "Images that units answer most to, layer",
+    "layers": "How far each layer's activations move",
+    "learning-rate": "Learning rate by epoch",
+    "maps": "What one unit sees of each map",
+    "most-wrong": "Images answered wrongly with most confidence",
+    "near-duplicates": "Nearly identical images",
+    "patches": "Patches that units answer most to, layer",
+    "probes": "How well each layer's features serve",
+    "rates": "Accuracy by learning rate in tuning",
+    "reliability": "How often answers are right, by their probability",
+    "samples": "Images of each class",
+    "sheet": "Changed images with their answers, sheet",
+    "time": "Accuracy by time of training",
+    "translations": "Accuracy when images are moved",
+    "units": "Weights of the first layer's units",
+    "verdicts": "Differences of accuracy between pairs",
+}  # of others, which are named for images, the file's name
 SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure as a data URL, what is said of it, and the numbers that it was drawn from: as charts, a table, CSV."""
+    """A figure as a data URL, what is said of it, and the numbers that it was drawn from: as charts, a table, CSV.
+
+    `anchor` is its own on the page of one run.
+    """
 
     name: str
+    title: str
+    anchor: str
     url: str
     remark: str
     charts: Sequence[Chart]
@@ -71,11 +106,23 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
         text = _csv_text(heads, rows)
         figures.setdefault("" if of == Path() else of.as_posix(), []).append(
             PageFigure(
-                name.stem, picture.url, remark, charts, _first_rows(heads, rows),
-                text if len(text) <= MOST_CSV else Markup(),
+                name=name.stem,
+                title=title_of(name.stem),
+                anchor=f"figure-{names.index(name)}",
+                url=picture.url,
+                remark=remark,
+                charts=charts,
+                numbers=_first_rows(heads, rows),
+                csv=text if len(text) <= MOST_CSV else Markup(),
             )
-        )  # fmt: skip
+        )
     return figures, not_shown
+
+
+def title_of(stem: str) -> str:
+    """Return what a figure is called, by its file's name: with what follows one of the names that are known."""
+    known = max((name for name in TITLES if f"{stem}-".startswith(f"{name}-")), key=len, default="")
+    return f"{TITLES[known]} {stem[len(known) + 1 :]}".strip() if known else stem
 
 
 def _without_most_repeated(names: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ ALIGNED = re.compile("\\S {2,}\\S|^ {2}|[█·]")  # text that is a drawing, or 
 
 @dataclass(frozen=True)
 class Printed:
-    """A table, or a line of text; `aligned` text is to keep its spaces."""
+    """A table with what it is called, or a line of text; `aligned` text is to keep its spaces."""
 
     table: Table | None = None
+    caption: str = ""
     text: str = ""
     aligned: bool = False
 
@@ -39,7 +40,11 @@ def kept_of(show: Callable[[], None]) -> list[Printed]:
     """Return what a function prints as results."""
     with keep_results() as kept:
         show()
-    return list(_parts(kept))
+    parts = list(_parts(kept))
+    tables = [part for part in parts if part.table]
+    if len(tables) == 1:
+        return [replace(part, caption="Results") if part.table else part for part in parts]
+    return [replace(part, caption=f"Results, table {tables.index(part) + 1}") if part.table else part for part in parts]
 
 
 def _parts(kept: list[Any]) -> Iterator[Printed]:

@@ -41,7 +41,7 @@ def show_probe(report: Report, folder: Path) -> None:
             say(line)
     augmented = any(row.augmented for run in results.runs for row in run.changes)
     say(
-        "worst: the strength that does most harm, its accuracy, the change in points, and the share of answers that "
+        "worst: the strength that does most harm, its accuracy, its change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
         "undecided: the interval at the worst strength, in points, which can lie below 0 as all strengths are judged "
         "together" + ("; *: seen in training, as augmentation." if augmented else ".")
@@ -81,10 +81,6 @@ def _would_decide(run: ProbedRun) -> list[str]:
     return [sentence + "; for the others not even ten times as many would." * others + "." * (not others)]
 
 
-def _accuracy(point: StrengthPoint) -> str:
-    return f"{point.accuracy.value:.3f} {points(point.difference)}"
-
-
 def _verdict(change: ChangeResult) -> str:
     if change.verdict == "breaks":
         return f"breaks {', '.join(f'{value:g}' for value in change.breaks_at)}".rstrip()
@@ -97,7 +93,8 @@ def _verdict(change: ChangeResult) -> str:
 CHANGES: list[Column[ChangeResult]] = [
     Column("change", text=lambda row: row.title + " *" * (row.augmented is not None)),
     Column("worst", lambda row: _worst(row).strength, "g"),
-    Column("accuracy", text=lambda row: _accuracy(_worst(row))),
+    Column("accuracy", lambda row: _worst(row).accuracy.value, ".3f"),
+    Column("points", text=lambda row: points(_worst(row).difference)),
     Column("same", lambda row: _worst(row).consistency.value, ".2f"),
     Column("halved", text=lambda row: ", ".join(f"{value:.2g}" for value in row.halved_at)),
     Column("verdict", text=_verdict),
