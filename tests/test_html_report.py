@@ -381,6 +381,7 @@ def test_a_replication_is_a_tree_of_claims(tmp_path: Path, a2: A2) -> None:
         "supported",
         ": +3.1 points [-0.2, +6.4], margin 5 points (10 seeds)",
     ]
+    assert "Each claim is judged with report's ( --loss double-softmax ), and with plain (the defaults)." in page.text
     assert "a against b" in page.texts and "trials/a" in page.texts and "a2 x" in page.texts
     assert any(text.endswith("; 12 more seeds would decide") for text in page.texts)
     assert "data set 451 11" in page.text, "what it was judged on"

@@ -39,8 +39,9 @@ def subject(
     stored = images.permute(0, 2, 3, 1).contiguous()
     data = ImageSet(stored, torch.arange(len(images)), labels)
     settings = TrainCnnSettings(dataset=DataSettings(image_size=SIDE, augment=(augment,) if augment else ()))
-    return ProbeTarget("a", TrainingRun("a", settings), [Network("", model, card, data, 0, None, "") for model in models],
-                   "drawn", "f", SUMMARY, [], names, is_grey=False, is_padded=False, notes=())  # fmt: skip
+    networks = [Network("", model, card, data, 0, None, "") for model in models]
+    return ProbeTarget("a", TrainingRun("a", settings), networks, "drawn", "f", SUMMARY, [], names, is_grey=False,
+                       is_padded=False, notes=())  # fmt: skip
 
 
 def probe(one: ProbeTarget, *changes: str, **settings: object) -> Outcome:
