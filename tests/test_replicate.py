@@ -295,6 +295,20 @@ def test_a_printed_number_of_other_data_is_not_attempted(tmp_path: Path, a2: A2)
     assert not (tmp_path / "out/trials").exists() or not list((tmp_path / "out/trials").glob("*/*"))
 
 
+def test_nor_is_one_on_a_built_in_set_which_can_have_as_many_images(tmp_path: Path, a2: A2) -> None:
+    comp541 = ["replicate", "comp541", "--only", "1.2"]
+    said = "1.2-training, 1.2-validation: a number of other data: 451 paintings by 11 artists, not the built-in atelier"
+    assert f"Not attempted: {said}; --data" in " ".join(a2(*comp541, "--dry-run").out.split())
+    draw_classes(tmp_path / "set", count=10)
+    plan = " ".join(a2(*comp541, "--data", "set", "--dry-run").out.split())
+    assert (
+        "Attempted only if --data has 451 images of 11 classes, as the report's data, whose numbers these are" in plan
+    )
+    assert "1.2-training, 1.2-validation" in plan
+    small = a2("replicate", "comp541", "--only", "1.2-early-rise", "--data", "set", "--budget", "2", "--out", "small")
+    small.refused(3, "run baseline: cannot hold out 91 of 20 images, as the ledger has it; name other data by --data")
+
+
 @pytest.mark.slow
 def test_what_a_resumed_run_refuses(place: Path, a2: A2) -> None:
     a2("replicate", "--resume", "out", "--data", "atelier").refused(2, "data is set in the run, not atelier")

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from a2cli.reports.training_results import EpochLog, JudgedPart, TrainingResult
+from a2cli.reports.training_results import ClassScore, EpochLog, JudgedPart, TrainingResult
 from a2cli.settings.training import SplitSettings, TrainCnnSettings, TrainMlpSettings
 from a2cli.settings.transfer import FinetuneSettings
 from a2cli.statistics.intervals import spread_of_shares, wilson
 from a2cli.training.verdict import epochs_without_rate, still_rising, training_verdict
 
+CLASSES = [ClassScore(name, 10, 8) for name in "abcde"]
 RESULT = TrainingResult(
     seed=0,
     parameters=9,
@@ -24,7 +25,7 @@ RESULT = TrainingResult(
     last_val_accuracy=0.78,
     majority=wilson(10, 50),
     test=None,
-    judged=JudgedPart("val", wilson(10, 50), [], {}, []),
+    judged=JudgedPart("val", wilson(10, 50), CLASSES, {}, []),
     folder=".",
 )
 
@@ -52,6 +53,15 @@ def test_of_one_run() -> None:
 def test_what_chance_could_have_done_is_not_called_better() -> None:
     said = training_verdict([replace(RESULT, val=wilson(14, 50))], LEVEL, CHOSEN)
     assert "not shown to be better than always answering the largest class" in said
+
+
+def test_where_the_largest_class_of_training_is_rare_chance_is_the_bar() -> None:
+    rare = replace(RESULT, majority=wilson(1, 50), val=wilson(12, 50))  # 0.143 to 0.374, of five classes
+    said = training_verdict([rare], LEVEL, CHOSEN)
+    assert "not shown to be better than chance, 1 of 5 classes (0.200)" in said
+    assert "better than chance, 1 of 5 classes (0.200)" in training_verdict(
+        [replace(rare, val=RESULT.val)], LEVEL, CHOSEN
+    )
 
 
 def test_unfinished_learning_is_named() -> None:

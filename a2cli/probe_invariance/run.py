@@ -19,6 +19,7 @@ from a2cli.probe_invariance.targets import ProbeTarget, TrainingRun, find_target
 from a2cli.probe_invariance.verdict import invariance_verdict
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import Report, new_report
+from a2cli.reports.training_results import without_knowledge
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, environment, set_up
 from a2cli.settings.declare import flat
@@ -209,8 +210,8 @@ def _result(
     baseline = sum(int((network.images.labels == network.largest).sum()) for network in subject.networks)
     majority = wilson(baseline, sum(counts), size=before.size)
     trained = list(augmentations(augment_of(subject.trained.settings)))
-    knows = before.accuracy.low > majority.value
-    changes = judged_changes(probed, before, margin, trained, counts=knows)
+    least = without_knowledge(majority.value, classes)
+    changes = judged_changes(probed, before, margin, trained, counts=before.accuracy.low > least[0])
     side = subject.networks[0].card.image_size
     shifts = [key for key in keys if isinstance(key, Translation)]
     return ProbedRun(
@@ -233,7 +234,7 @@ def _result(
             for key in shifts
         ],
         verdict=invariance_verdict(
-            subject.name, changes, before.accuracy, majority, margin, len(np.unique(before.images)), len(networks)
+            subject.name, changes, before.accuracy, least, margin, len(np.unique(before.images)), len(networks)
         ),
         data=subject.data,
         weights_sha256={network.folder: network.weights_sha256 for network in subject.networks},

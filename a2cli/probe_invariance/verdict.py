@@ -11,18 +11,22 @@ def invariance_verdict(
     name: str,
     changes: Sequence[ChangeResult],
     unchanged: Accuracy,
-    majority: Accuracy,
+    without: tuple[float, str],
     margin: float,
     images: int,
     networks: int,
 ) -> str:
-    """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open."""
+    """Return a verdict on what a run's networks survive: what is shown to, what breaks them, what is open.
+
+    `without` is the accuracy of what knows nothing of an image, and what that is.
+    """
     measured = f"{unchanged.value:.3f} {interval(unchanged, form=BRACKETS)} on {counted(images, 'image')}"
     measured += f" by {counted(networks, 'network')}" if networks > 1 else ""
-    if unchanged.low <= majority.value:
+    least, knows_nothing = without
+    if unchanged.low <= least:
         return (
-            f"{name}: accuracy {measured} is not shown to be better than always answering the largest "
-            f"class ({majority.value:.3f}), so nothing is said of what it survives."
+            f"{name}: accuracy {measured} is not shown to be better than {knows_nothing} ({least:.3f}), so nothing is "
+            "said of what it survives."
         )
     kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
     for change in changes:

@@ -83,6 +83,13 @@ def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: Clai
     for why in dict.fromkeys(missing.values()):
         ids = [name for name, reason in missing.items() if reason == why]
         lines.append(f"Not attempted: {', '.join(ids)}: {why}")
+    for name, entry in evidence.ledger.inputs.items():
+        numbers = [claim.id for claim in claims if claim.printed is not None and evidence.input_of(claim) == name]
+        if entry.images and numbers and name in inputs.given:
+            lines.append(
+                f"Attempted only if --{name} has {entry.images} images of {entry.classes} classes, as the "
+                f"report's data, whose numbers these are: {', '.join(numbers)}"
+            )
     wanted, different = wanted_claims(evidence, claims), len(different_trainings(evidence, claims))
     counts = ", ".join(f"{seeds} seeds {different * seeds:,}" for seeds in LOOKS)
     lines.append(f"Claims: {counted(len(wanted), 'verdict')} on {counted(len(claims) - len(missing), 'claim')}")

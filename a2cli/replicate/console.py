@@ -1,5 +1,6 @@
 """What became of claims, as printed: a tree by section."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,13 @@ def show_replication(report: Report, folder: Path) -> None:
     if results.trials:
         sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run. All verdicts on "
         console.print(f"{sentence}differences are right together with {100 * (1 - results.error):g}%.")
+    budget, verdicts = report.config.get("budget"), {one.verdict for claim in results.claims for one in claim.judged}
+    if budget and "undecided" in verdicts:
+        console.print(
+            f"The budget was {budget}; a claim's look is run whole once it has begun. More seeds for what is undecided:"
+        )
+        more = f"--budget {2 * results.trials}"
+        console.print(f"a2 replicate --resume {shlex.quote(str(folder))} {more}", soft_wrap=True)
     say_where(console, report, folder)
 
 

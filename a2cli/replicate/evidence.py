@@ -54,7 +54,17 @@ class Evidence:
 
     def not_attempted(self, claim: Claim) -> str:
         """Return why a claim is not attempted, or ''."""
-        return next((why for name in claim.runs if (why := self.lacking(name))), "")
+        lacking = next((why for name in claim.runs if (why := self.lacking(name))), "")
+        name = self.input_of(claim)
+        if lacking or claim.printed is None or name is None or name in self.inputs.given:
+            return lacking
+        about = self.ledger.inputs[name].about
+        return f"a number of other data: {about}, not the built-in {self.inputs.found[name]}; --{name}"
+
+    def input_of(self, claim: Claim) -> Input | None:
+        """Return the name of the data that a claim's training is on; None of a claim about no training."""
+        own = self.of(claim.run)
+        return self.ledger.runs[own].input if own else None
 
     def training(self, name: str, world: str) -> AnyTraining:
         """Return what a training is run with in a world; raises SettingsError that names the run."""

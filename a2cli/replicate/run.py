@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from a2cli.errors import naming
+from a2cli.errors import DataError, SettingsError, naming
 from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
 from a2cli.replicate.checks import COMMAND, chosen_claims
@@ -148,10 +148,18 @@ class Replication:
         for name, training in self.reporter.batches(trainings, len(trainings)):
             trial = trial_of(training, self.settings.seed, self.evidence.device)
             with naming(f"run {name}"):
-                if before is None or replace(trial, training=before.training) != before:
-                    task, before = task_for(trial, (), self.reporter), trial
-                assert task is not None, "made for the first"
-                split, entry = task.check(trial), self.ledger.runs[name]
+                entry = self.ledger.runs[name]
+                try:
+                    if before is None or replace(trial, training=before.training) != before:
+                        task, before = task_for(trial, (), self.reporter), trial
+                    assert task is not None, "made for the first"
+                    split = task.check(trial)
+                except (DataError, SettingsError) as error:  # whose advice is of flags that this command does not have
+                    if "; change --" not in str(error):
+                        raise
+                    reason = str(error).partition("; change --")[0]
+                    said = f"{reason}, as the ledger has it; name other data by --{entry.input}"
+                    raise type(error)(said) from None
                 if entry.input not in self.data and not entry.features:
                     self.data[entry.input] = summary_of(task.packed, split, task.source)
                     self.warnings += [note for note in task.warnings if note not in self.warnings]

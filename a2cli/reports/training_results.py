@@ -184,6 +184,17 @@ class TrainingResult:
     weights_sha256: str = ""
 
 
+def without_knowledge(majority: float, classes: int) -> tuple[float, str]:
+    """Return the accuracy of what knows nothing of an image, and what that is.
+
+    It is what always answering the largest class in training reaches (`majority`), or chance where that is more: in
+    data with a split of its own that class can be rare among the images that are judged.
+    """
+    if majority >= 1 / classes:
+        return majority, "always answering the largest class"
+    return 1 / classes, f"chance, 1 of {classes} classes"
+
+
 def repeated_by(runs: Sequence[TrainingResult]) -> str:
     """Return what several runs differ in, by their folders: seeds or folds."""
     return "folds" if runs[0].folder.startswith("folds/") else "seeds"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from a2cli.formats import BRACKETS, counted, in_points, interval, mean_and_deviation
 from a2cli.reports.report import DataSummary
-from a2cli.reports.training_results import Accuracy, EpochLog, Spread, TrainingResult, repeated_by
+from a2cli.reports.training_results import Accuracy, EpochLog, Spread, TrainingResult, repeated_by, without_knowledge
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.transfer import FinetuneSettings
 
@@ -26,22 +26,21 @@ def training_verdict(
     """Return a verdict on training runs of one setting and their epochs, with their spreads from two runs on.
 
     What it advises can be done with `settings`; `data` is what all runs were on. It says what was measured (--monitor
-    chose the best epoch), whether that beats always answering the largest class, how far training is ahead, whether
+    chose the best epoch), whether that beats what knows nothing of an image, how far training is ahead, whether
     validation accuracy was higher after the last epoch than after the kept one, and whether it was still rising at the
     end.
     """
     first, repeated, monitor = runs[0], repeated_by(runs), settings.training.monitor
     in_stages = isinstance(settings, FinetuneSettings)  # each of which has a rate of its own
     validation, training = val or first.val, _value(train or first.train)
-    majority = max(run.majority.value for run in runs)
-    better = "better than" if validation.low > majority else "not shown to be better than"
+    least, knows_nothing = without_knowledge(max(run.majority.value for run in runs), len(first.judged.classes))
+    better = "better than" if validation.low > least else "not shown to be better than"
     where = "" if val else f" after epoch {first.kept_epoch} of {first.epochs}"
     if where and first.kept_epoch == first.best_epoch < first.epochs:
         where += f", the best by {monitor}"
     gap = training - _value(validation)
     sentences = [
-        f"Validation accuracy {measured(validation, repeated)}{where}: {better} always answering the largest class "
-        f"({majority:.3f}).",
+        f"Validation accuracy {measured(validation, repeated)}{where}: {better} {knows_nothing} ({least:.3f}).",
         f"Training accuracy is {training:.3f}, "
         + (f"{in_points(gap, '.0f')} higher." if gap >= 0.005 else "no higher."),
     ]
@@ -54,10 +53,10 @@ def training_verdict(
         sentences.append(f"Validation accuracy was still rising at the end: {more} may gain.")
     if not in_stages and (idle := epochs_without_rate(histories)):
         stops = settings.training.scheduler in {"plateau", "cosine"}
-        least = "; --min-learning-rate sets where it stops falling" if stops else ""
+        floor = "; --min-learning-rate sets where it stops falling" if stops else ""
         sentences.append(
             f"The learning rate fell below a thousandth of its largest value, so the last {idle} of {first.epochs} "
-            f"epochs hardly moved the weights{least}."
+            f"epochs hardly moved the weights{floor}."
         )
     tested = sum(run.test is not None for run in runs)
     if 0 < tested < len(runs):
