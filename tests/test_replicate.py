@@ -305,7 +305,7 @@ def test_nor_is_one_on_a_built_in_set_which_can_have_as_many_images(tmp_path: Pa
         "Attempted only if --data has 451 images of 11 classes, as the report's data, whose numbers these are" in plan
     )
     assert "1.2-training, 1.2-validation" in plan
-    small = a2("replicate", "comp541", "--only", "1.2-early-rise", "--data", "set", "--budget", "2", "--out", "small")
+    small = a2("replicate", "comp541", "--only", "1.2-early-rise", "--data", "set", "--quiet")
     small.refused(3, "run baseline: cannot hold out 91 of 20 images, as the ledger has it; name other data by --data")
 
 
