@@ -1,7 +1,7 @@
 """What a list of runs says of each: its command, data, accuracy, what its settings are, how old and how large it is."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,20 +51,17 @@ class RunSummary:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def find_runs(folder: Path, *, inner: bool) -> Iterator[Path]:
+def find_runs(folder: Path, unreadable: Callable[[OSError], None], *, inner: bool) -> Iterator[Path]:
     """Yield the run directories in a folder, or the folder itself if it is one; with `inner` those inside runs too.
 
-    Links to folders are not followed. Raises OSError where a folder cannot be read.
+    Links to folders are not followed. `unreadable` is told of folders that cannot be read.
     """
-    is_run = storage.is_run(folder)
-    if is_run:
-        yield folder
-    if is_run and not inner:
-        return
-    with os.scandir(folder) as entries:
-        inside = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    for name in inside:
-        yield from find_runs(folder / name, inner=inner)
+    for parent, folders, _ in os.walk(folder, onerror=unreadable):
+        if storage.is_run(Path(parent)):
+            yield Path(parent)
+            if not inner:
+                folders.clear()
+        folders.sort()
 
 
 def summary_of(folder: Path, now: datetime) -> RunSummary:
@@ -74,6 +71,8 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         report = read_report(folder)
     except A2Error as error:
         problem = str(error)
+    except OSError as error:
+        problem = f"{folder / 'report.json'}: cannot be read ({error.strerror})"
     try:
         settings = dict(report.config) if report else read_yaml(folder / "config.yaml", "a run's settings")
     except SettingsError as error:
