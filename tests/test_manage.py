@@ -187,9 +187,7 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(place: Path, a2: A2) -> 
         assert (again.status, again.err) == (3, ended.err) and "runs/deep/sgd" in again.out
 
 
-def test_what_cannot_be_read_is_said_and_the_rest_listed(
-    place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_read_is_said_and_the_rest_listed(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
     scan, read = os.scandir, Path.read_bytes
 
     def scandir(path: str) -> Any:
