@@ -148,7 +148,10 @@ def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, repo
 
 
 def _in_card(file: Path, card: ModelCard, derived: ModelCard) -> Iterator[Difference]:
-    """Yield where the card of a network normalises images otherwise than the run's settings and data have it."""
+    """Yield where a network's card has other classes, or takes images otherwise, than the settings and data have it."""
+    for name in ("class_names", "value_range"):  # classes in their order, as the network answers with their numbers
+        if (value := getattr(card, name)) not in (None, getattr(derived, name)):  # None in earlier versions' cards
+            yield Difference(file, name, value, getattr(derived, name), "the settings and the data")
     pairs: list[tuple[str, Any, Any]] = [("", card, derived)]
     if card.trunk and derived.trunk:
         pairs.append(("trunk.", card.trunk, derived.trunk))
