@@ -98,6 +98,8 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "verdict": (lambda r: r["results"].update(verdict="Validation accuracy 0.987."), "0.987, but none of its numbers"),
     "words": (lambda r: r["results"].update(verdict=r["results"]["verdict"].replace(" 0.", " 1.", 1)),
               "results.verdict is "),
+    "folder": (lambda r: one(r).update(folder="seeds/1"), "results.runs[0].folder is seeds/1, but ."),
+    "no number": (lambda r: r["results"].update(verdict="A perfect network."), "verdict is without its accuracy"),
     "data": (lambda r: r["data"].update(val=99), "results.runs[0].val.count is "),
     "mistakes": (lambda r: one(r)["judged"]["most_wrong"].pop(), "results.runs[0].judged.most_wrong is "),
     "mistake": (lambda r: one(r)["judged"]["most_wrong"][0].update(answer="cea"), "judged.most_wrong is 1 "),

@@ -187,6 +187,18 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(place: Path, a2: A2) -> 
         assert (again.status, again.err) == (3, ended.err) and "runs/deep/sgd" in again.out
 
 
+def test_an_edited_config_is_said(place: Path, a2: A2) -> None:
+    path = place / "runs/two/config.yaml"
+    path.write_text(path.read_text().replace("epochs: 2", "epochs: 9"))
+    ended = a2("runs", "list", "--json")
+    assert ended.status == 3 and ended.err.startswith("error: runs/two/config.yaml: damaged or edited")
+    [two] = [run for run in json.loads(ended.out) if run["folder"] == "runs/two"]
+    assert (two["status"], two["accuracy"]) == ("damaged", report(place / "runs/two")["results"]["val"]["mean"])
+    path.write_bytes(b"\0" * 500)
+    said = "error: runs/two/config.yaml: damaged (not the settings of 'a2 train-cnn', as report.json has it)\n"
+    assert a2("runs", "list", "--quiet").err == said
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_listed(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
     scan, read = os.scandir, Path.read_bytes
 

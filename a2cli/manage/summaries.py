@@ -15,7 +15,7 @@ from a2cli.reports.report import Report, read_report
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.reports.training_results import Accuracy, Spread, TrainingResults
 from a2cli.settings.declare import Declared, declared, flat, shown
-from a2cli.settings.presets import read_yaml, resolve
+from a2cli.settings.presets import read_yaml, resolve, was_edited
 from a2cli.strict_json import plain
 
 ELSEWHERE = ("data", "features", "run")  # settings that the column of the data tells
@@ -77,8 +77,14 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         settings = dict(report.config) if report else read_yaml(folder / "config.yaml", "a run's settings")
     except SettingsError as error:
         problem = problem or str(error)
+    config = folder / "config.yaml"
+    if was_edited(config):
+        problem = problem or f"{config}: damaged or edited (its SHA-256 is not the one written in it)"
+    elif report and not storage.is_run(folder, report.command):
+        problem = problem or f"{config}: damaged (not the settings of 'a2 {report.command}', as report.json has it)"
     if report:
-        return replace(summary_from(report, folder, now), problem=problem)
+        found = summary_from(report, folder, now)
+        return replace(found, problem=problem, status="damaged" if problem else found.status)
     command = str(settings.pop("command", ""))
     created = _modified(folder / "config.yaml")
     return RunSummary(
