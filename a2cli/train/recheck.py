@@ -265,12 +265,12 @@ def _in_words(stated: str, results: TrainingResults) -> Iterator[Row]:
         pairs = zip(numbers(stated), numbers(derived), strict=True)
         yield field, *next((pair for pair in pairs if pair[0] != pair[1]), (stated, derived)), "its results"
         return
-    if lacking := [number for number in re.findall(r"\d\.\d{3}", derived)[:1] if number not in stated]:
-        yield field, "without its accuracy", lacking[0], "its results"
-        return
     allowed = {f"{value:.3f}" for _, value in walk(results) if isinstance(value, float)} | {*numbers(derived)}
     if unknown := [number for number in re.findall(r"\d\.\d{3}", stated) if number not in allowed]:
         yield field, unknown[0], "none of its numbers", "its results"
+        return
+    if lacking := [number for number in re.findall(r"\d\.\d{3}", derived)[:1] if number not in stated]:
+        yield field, "without its accuracy", lacking[0], "its results"
         return
     words = ["not shown" if "not shown to be better than" in text else "shown" for text in (stated, derived)]
     yield field, words[0], words[1], "its results: better than always answering the largest class"
