@@ -258,7 +258,7 @@ def _in_words(stated: str, results: TrainingResults) -> Iterator[Row]:
     """Yield a number or word of a verdict that is otherwise than the results have it.
 
     Other versions put it in other words, so only those in the same words have to be the same; in others each number
-    has to be one of the results'.
+    has to be one of the results', and their accuracy has to be among them.
     """
     derived, field = results.verdict, "results.verdict"
     if re.sub(r"\d", "0", stated) == re.sub(r"\d", "0", derived):
