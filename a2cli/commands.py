@@ -206,14 +206,16 @@ COMMANDS = {
     ),
     "runs list": Command(
         "The runs below a folder, filtered and sorted.",
-        "The runs below folders: command, data, accuracy with its interval, what their settings differ in, age, size.",
+        "The runs below folders: command, data, accuracy with its interval, what their settings differ in, age, size; "
+        "exit status 3 when one is damaged.",
         "manage.run_command:list_runs",
         ("manage.settings:ListRunsSettings",),
         "manage.settings:ListRunsOptions",
     ),
     "runs export": Command(
         "Runs as a CSV table, or for TensorBoard.",
-        "Runs as rows of a CSV table, for a gradebook or a notebook, or as event files for TensorBoard.",
+        "Runs as rows of a CSV table, for a gradebook or a notebook, or as event files for TensorBoard; "
+        "exit status 3 when one is damaged.",
         "manage.run_command:export_runs",
         ("manage.settings:ExportRunsSettings",),
         "manage.settings:ExportRunsOptions",

@@ -289,9 +289,9 @@ def sign(path: Path) -> None:
 
 def keep_network(run: Run, card: ModelCard, model: nn.Module) -> None:
     """Put a network into a finished run in place of its own, as if it had trained that one."""
-    digest, path = run.save_model(card, model), run.folder / "report.json"
+    (weights, own), path = run.save_model(card, model), run.folder / "report.json"
     values = json.loads(path.read_text())
-    values["results"]["runs"][0]["weights_sha256"] = digest
+    values["results"]["runs"][0].update(weights_sha256=weights, card_sha256=own)
     path.write_text(json.dumps(values))
     sign(path)
 

@@ -79,7 +79,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "correct": (lambda r: more(one(r)["val"]), "results.runs[0].val.value is "),
     "confusion": (lambda r: one(r)["judged"]["confusion"].update(ada={"ada": 99}), "results.runs[0].val.correct is "),
     "less than none": (lambda r: one(r)["judged"]["confusion"]["ada"].update(ada=-1), "judged.confusion is -1, but 0 "),
-    "command": (lambda r: r.update(command="train-mlp"), "command is train-mlp, but train-cnn by config.yaml"),
+    "command": (lambda r: r.update(command="train-mlp"), "command is train-cnn in config.yaml, but train-mlp in "),
     "created": (lambda r: r.update(created="yesterday"), "not a report of a2's (Invalid isoformat string: 'yest"),
     "zone": (lambda r: r.update(created="2026-11-28T01:00:00"), "created: expected a time with its zone, got 2026-"),
     "class": (lambda r: one(r)["judged"]["classes"][0].update(correct=99), "judged.classes[0].correct is 99, but "),
@@ -98,6 +98,8 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "verdict": (lambda r: r["results"].update(verdict="Validation accuracy 0.987."), "0.987, but none of its numbers"),
     "words": (lambda r: r["results"].update(verdict=r["results"]["verdict"].replace(" 0.", " 1.", 1)),
               "results.verdict is "),
+    "folder": (lambda r: one(r).update(folder="seeds/1"), "results.runs[0].folder is seeds/1, but ."),
+    "no number": (lambda r: r["results"].update(verdict="A perfect network."), "verdict is without its accuracy"),
     "data": (lambda r: r["data"].update(val=99), "results.runs[0].val.count is "),
     "mistakes": (lambda r: one(r)["judged"]["most_wrong"].pop(), "results.runs[0].judged.most_wrong is "),
     "mistake": (lambda r: one(r)["judged"]["most_wrong"][0].update(answer="cea"), "judged.most_wrong is 1 "),
@@ -156,8 +158,9 @@ def test_swapped_weights_are_refused(place: Path, a2: A2) -> None:
 def test_swapped_weights_with_their_sha256_are_held_to_the_checkpoint(place: Path, a2: A2) -> None:
     shutil.rmtree(place / "run/model")
     shutil.copytree(place / "other/model", place / "run/model")
-    digest = json.loads((place / "run/model/model.json").read_text())["sha256"]
-    rewrite(place / "run/report.json", lambda r: one(r).update(weights_sha256=digest))
+    about = json.loads((place / "run/model/model.json").read_text())
+    digests = {"weights_sha256": about["sha256"], "card_sha256": about["state_sha256"]}
+    rewrite(place / "run/report.json", lambda r: one(r).update(digests))
     refused(place, a2, "run", "run/model/model.safetensors: ", "is not as in run/checkpoints/epoch-")
 
 
@@ -451,11 +454,53 @@ def test_a_probe_refutes_other_weights_by_their_loss(place: Path, a2: A2) -> Non
     assert "the run's report says a validation loss of " in ended.err.splitlines()[-1]
 
 
+USERS = ["predict set", "probe-invariance", "visualize-weights", "receptive-field --effective",
+         "extract-features --data set --layer conv1", "finetune --data set --layer conv1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [*USERS, "receptive-field"])
+def test_settings_that_are_not_the_reports_are_refused(command: str, place: Path, a2: A2) -> None:
+    """By whatever uses a run, in its own config.yaml or a seed's, with the right SHA-256 in it."""
+    edit(place / "run/config.yaml", "learning_rate: 0.0001", "learning_rate: 0.0002")
+    name, *words = command.split()
+    said = "--run run: learning_rate is 0.0002 in config.yaml, but 0.0001 in report.json; one of them was edited or dam"
+    a2(name, "--run", "run", *words, "--quiet").refused(3, said)
+    for folder in ("seeds", "seeds/seeds/1") if name in {"predict", "probe-invariance"} else ():
+        before = (place / folder / "config.yaml").read_bytes()
+        edit(place / folder / "config.yaml", "precision: fp32", "precision: bf16")
+        a2(name, "--run", "seeds", *words, "--quiet").refused(
+            3, f"{folder}: precision is bf16 in config.yaml, but fp32"
+        )
+        (place / folder / "config.yaml").write_bytes(before)
+
+
+def test_another_command_or_no_settings_are_refused(place: Path, a2: A2) -> None:
+    edit(place / "run/config.yaml", "command: train-cnn", "command: train-mlp")
+    a2("predict", "--run", "run", "set").refused(3, "run: damaged, or made by a newer a2 (config.yaml: unknown setting")
+
+
+@pytest.mark.parametrize("command", USERS)
 @pytest.mark.parametrize(
-    "command",
-    ["predict set", "probe-invariance", "visualize-weights", "receptive-field --effective",
-     "extract-features --data set --layer conv1", "finetune --data set --layer conv1"],
+    ("old", "new", "words"),
+    [("0.", "0.1", "card_sha256"), ('"ada"', '"eve"', "class_names is not as in report.json"),
+     ('"activation": "relu"', '"activation": "elu"', "network is not as in report.json")],
 )  # fmt: skip
+def test_another_card_is_refused(command: str, old: str, new: str, words: str, place: Path, a2: A2) -> None:
+    """Its mean, its classes, its layers; the last two also by who writes its SHA-256 into the report."""
+    path = place / "run/model/model.json"
+    if old == "0.":
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps({**values, "mean": [0.9, 0.9, 0.9]}))
+        sign(path)
+    else:
+        edit(path, old, new)
+        digest = json.loads(path.read_text())["state_sha256"]
+        rewrite(place / "run/report.json", lambda r: one(r).update(card_sha256=digest))
+    name, *flags = command.split()
+    a2(name, "--run", "run", *flags, "--quiet").refused(3, words)
+
+
+@pytest.mark.parametrize("command", USERS)
 def test_another_runs_network_is_refused(command: str, place: Path, a2: A2) -> None:
     """By whatever uses a run: the whole model/ is another run's, so its own SHA-256 are right."""
     shutil.rmtree(place / "run/model")

@@ -175,12 +175,53 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(place: Path, a2: A2) -> 
     (place / "runs/two/report.json").unlink()
     ended = a2("runs", "list", "--json")
     found = {run["folder"]: run for run in json.loads(ended.out)}
-    assert ended.status == 0 and "runs/adam: " in ended.err and "report.json: damaged or edited" in ended.err
+    assert ended.status == 3 and ended.err.startswith("error: runs/adam/report.json: damaged or edited")
+    assert ended.err.count("\n") == 1
     assert (found["runs/adam"]["status"], found["runs/adam"]["accuracy"]) == ("damaged", None)
     assert found["runs/adam"]["problem"] and found["runs/adam"]["settings"]["epochs"] == 1, "config.yaml is whole"
     two = found["runs/two"]
     assert (two["status"], two["data"], two["problem"], two["command"]) == ("not finished", "set", "", "train-cnn")
     assert found["runs/deep/sgd"]["status"] == "done"
+    for flags in ([], ["--csv"], ["--quiet"], ["--where", "val>0"]):  # it meets no condition, and is said
+        again = a2("runs", "list", *flags)
+        assert (again.status, again.err) == (3, ended.err) and "runs/deep/sgd" in again.out
+
+
+def test_an_edited_config_is_said(place: Path, a2: A2) -> None:
+    path = place / "runs/two/config.yaml"
+    path.write_text(path.read_text().replace("epochs: 2", "epochs: 9"))
+    ended = a2("runs", "list", "--json")
+    assert ended.status == 3 and ended.err.startswith("error: runs/two/config.yaml: damaged or edited")
+    [two] = [run for run in json.loads(ended.out) if run["folder"] == "runs/two"]
+    assert (two["status"], two["accuracy"]) == ("damaged", report(place / "runs/two")["results"]["val"]["mean"])
+    path.write_bytes(b"\0" * 500)
+    said = "error: runs/two/config.yaml: damaged (not the settings of 'a2 train-cnn', as report.json has it)\n"
+    assert a2("runs", "list", "--quiet").err == said
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_listed(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, read = os.scandir, Path.read_bytes
+
+    def scandir(path: str) -> Any:
+        if str(path) == os.path.join("runs", "deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    def read_bytes(path: Path) -> bytes:
+        if path == Path("runs/adam/report.json"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    ended = a2("runs", "list", "--json")
+    assert ended.status == 3 and ended.err.splitlines() == [
+        "error: runs/deep: cannot be read (Permission denied)",
+        "error: runs/adam/report.json: cannot be read (Permission denied)",
+    ]
+    assert {run["folder"]: run["status"] for run in json.loads(ended.out)} == {
+        "runs/adam": "damaged", "runs/two": "done", "runs/field": "done",
+    }  # fmt: skip
 
 
 def test_csv_is_the_list(place: Path, a2: A2) -> None:
@@ -219,7 +260,20 @@ def test_a_row_a_run(place: Path, a2: A2) -> None:
     a2("runs", "export", "--csv").refused(2, "expected RUN")
     a2("runs", "export", "set", "--csv").refused(3, "set: ")
     forge(place / "runs/adam/report.json")
-    a2("runs", "export", "runs/adam", "--csv").refused(3, "runs/adam/report.json: damaged or edited")
+    ended = a2("runs", "export", *names, "--csv")
+    assert ended.status == 3 and ended.err.startswith("error: runs/adam/report.json: damaged or edited")
+    again = list(csv.DictReader(io.StringIO(ended.out)))
+    assert [row["folder"] for row in again] == names and again[2] == rows[2]
+    assert (again[0]["status"], again[0]["accuracy"], again[0]["train_accuracy"]) == ("damaged", "", "")
+
+
+def test_events_are_of_what_is_whole(place: Path, a2: A2) -> None:
+    pytest.importorskip("tensorboard")
+    forge(place / "runs/adam/report.json")
+    ended = a2("runs", "export", "runs/adam", "runs/two", "--tensorboard", "board")
+    assert ended.status == 3 and "2 trainings written" in ended.err
+    assert ended.err.splitlines()[-1].startswith("error: runs/adam/report.json: damaged or edited")
+    assert [path.name for path in (place / "board").iterdir()] == ["two"]
 
 
 def test_tensorboard_reads_what_was_written(place: Path, a2: A2) -> None:

@@ -263,23 +263,69 @@ def test_data_and_runs_that_moved_go_on(place: Path, a2: A2, monkeypatch: pytest
     assert a2("train-cnn", "--resume", "cnn", "--quiet").status == 0
 
 
+def keep_card(run: Path, card: dict[str, Any]) -> None:
+    """Write a network's card, with its SHA-256 there and in the report."""
+    path = run / "model/model.json"
+    path.write_text(json.dumps(card))
+    sign(path)
+    digest = json.loads(path.read_text())["state_sha256"]
+    rewrite(run / "report.json", lambda report: one(report).update(card_sha256=digest))
+
+
+@pytest.mark.parametrize("run", ["cnn", "head", "tuned"])
+def test_classes_in_another_order_are_refused(run: str, place: Path, a2: A2) -> None:
+    """In the card and in all that the report says of classes: predict would call each class by another's name."""
+    card = json.loads((place / run / "model/model.json").read_text())
+    names = card["class_names"][::-1]
+
+    def reverse(report: dict[str, Any]) -> None:
+        report["data"]["classes"] = {name: report["data"]["classes"][name] for name in names}
+
+    rewrite(place / run / "report.json", reverse)
+    keep_card(place / run, {**card, "class_names": names})
+    refuses(place, a2, run, f"{run}/model/model.json: class_names is ", "by the settings and the data")
+
+
+def test_seeds_that_read_the_test_more_often_than_all_together_are_refused(place: Path, a2: A2) -> None:
+    for seed in (0, 1):
+        rewrite(place / f"seeds/seeds/{seed}/report.json", lambda r: r.update(test_reads=5))
+    refuses(place, a2, "seeds", "seeds/report.json: test_reads is 1, but 4 or more by the reports in seeds/seeds")
+
+
+def test_another_backbone_on_the_card_is_refused(place: Path, a2: A2) -> None:
+    """Though the report agrees with it."""
+    card = json.loads((place / "tuned/model/model.json").read_text())
+    keep_card(place / "tuned", {**card, "trunk": {**card["trunk"], "layer": "features.11"}})
+    rewrite(place / "tuned/report.json", lambda r: r["transfer"]["backbone"].update(layer="features.11"))
+    said = "trunk.layer is features.11, but features.12 by the settings and the data"
+    refuses(place, a2, "tuned", said)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"learned": ["head", "all"]}, {"frozen": []}, {"learned_parameters": 5}, {"frozen_parameters": 5}],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_a_stage_learned_is_derived_again(change: dict[str, Any], place: Path, a2: A2) -> None:
+    rewrite(place / "tuned/report.json", lambda r: r["transfer"]["stages"][0].update(change))
+    refuses(place, a2, "tuned", f"transfer.stages[0].{next(iter(change))}", "model/")
+
+
 @pytest.mark.parametrize("run", ["cnn", "head"])
 @pytest.mark.parametrize("name", ["mean", "std"])
 def test_an_edited_normalization_is_refused(name: str, run: str, place: Path, a2: A2) -> None:
     path = place / run / "model/model.json"
     card = json.loads(path.read_text())
     card[name] = [0.9 * value for value in card[name]]
-    path.write_text(json.dumps(card))
-    sign(path)
+    keep_card(place / run, card)
     refuses(place, a2, run, f"{run}/model/model.json: {name} is ", "by the settings and the data")
 
 
 def test_an_edited_normalization_changes_what_is_measured(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2cli.train.remeasure._in_card", lambda *_: [])
+    monkeypatch.setattr("a2cli.train.recheck_network._in_card", lambda *_: [])
     path = place / "cnn/model/model.json"
     card = json.loads(path.read_text())
-    path.write_text(json.dumps({**card, "mean": [5.0, 5.0, 5.0]}))
-    sign(path)
+    keep_card(place / "cnn", {**card, "mean": [5.0, 5.0, 5.0]})
     refuses(place, a2, "cnn", "by its weights on the same images")
 
 

@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-from conftest import A2, draw_classes, edit, hold_to_schema, sign
+from conftest import A2, contents, draw_classes, edit, hold_to_schema, sign
 from scipy import stats
 
 from a2cli.errors import SettingsError
@@ -283,6 +283,20 @@ claims:
     for name in (tmp_path / "out", "set/../out"):
         assert a2("replicate", "--resume", name, "--quiet", "--budget", "12").status == 0
         assert sorted((tmp_path / "out/trials").glob("*/*")) == trained, "nothing is trained again"
+    moved = tmp_path / "else/where"
+    moved.parent.mkdir()
+    (tmp_path / "out").rename(moved)
+    before = contents(moved / "trials")
+    (tmp_path / "here").symlink_to(moved)
+    for name in (moved, "here"):
+        assert a2("replicate", "--resume", name, "--quiet", "--budget", "12").status == 0
+        assert contents(moved / "trials") == before, "nothing is trained again where the folder was moved"
+    lost, *_ = sorted((moved / "trials").glob("*/*/"))
+    shutil.rmtree(lost)
+    for jobs in ("1", "2"):
+        ended = a2("replicate", "--resume", moved, "--quiet", "--budget", "14", "--jobs", jobs)
+        assert ended.status == 0 and (lost / "model").is_dir(), "the file is read where it lies now"
+        shutil.rmtree(lost)
 
 
 def test_a_printed_number_of_other_data_is_not_attempted(tmp_path: Path, a2: A2) -> None:

@@ -13,7 +13,8 @@ from a2cli.commands import make_page
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
-from a2cli.reports.report import Report
+from a2cli.reports.agreement import check_config
+from a2cli.reports.report import Report, read_report
 from a2cli.settings.conflicts import idle_in_split, split_in_words
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import TRAINING, AnyTraining
@@ -163,7 +164,10 @@ def presets_of(chosen: TrialOptions, command: str) -> list[str]:
 
 
 def config_of(flag: str, run: str) -> Path:
-    """Return a run's config.yaml; raises DataError where a folder given by `flag` has none, or an edited one."""
+    """Return a run's config.yaml.
+
+    Raises DataError where a folder given by `flag` has none, or an edited one, or one that contradicts its report.
+    """
     config = Path(run) / "config.yaml"
     if not is_file(config):
         if storage.never_began(Path(run)):
@@ -174,6 +178,8 @@ def config_of(flag: str, run: str) -> Path:
             f"{flag} {run}: config.yaml was damaged or edited (its SHA-256 is not the one written in it); put it back "
             f"as it was, or begin a new run with -p {config}"
         )
+    if report := read_report(Path(run)):
+        check_config(Path(run), report, f"{flag} {run}")
     return config
 
 

@@ -19,7 +19,8 @@ from a2cli.html_report.page_data import are_of_other_images
 from a2cli.html_report.table import Table
 from a2cli.manage.summaries import RunSummary, summary_from, test_accuracy, with_differences
 from a2cli.replicate.console import remarks
-from a2cli.reports.best import not_finished
+from a2cli.reports.agreement import check_config
+from a2cli.reports.best import check_accuracies, not_finished
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report, read_report
 from a2cli.settings.declare import shown
@@ -64,6 +65,8 @@ def _report_of(path: Path) -> Report:
     report = read_report(path)
     if report is None or report.status != "done":
         raise not_finished("RUN", str(path), report)
+    check_config(path, report)
+    check_accuracies("RUN", path, report.results)
     return report
 
 

@@ -27,7 +27,7 @@ def table_of_runs(runs: Sequence[RunSummary]) -> str:
     A setting has the column `config.NAME`; it is empty for a run of a command that does not have it.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.settings))
-    results = [_results(read_report(Path(run.folder))) for run in runs]
+    results = [_results(None if run.problem else read_report(Path(run.folder))) for run in runs]
     measured = list(dict.fromkeys(name for found in results for name in found))
     columns = [column for column in RUNS if column.value and column.name not in ("age", "differs", "problem")]
     rows: list[Sequence[object]] = [

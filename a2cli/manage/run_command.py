@@ -1,11 +1,14 @@
 """`a2 runs list`, `a2 runs rm` and `a2 runs export`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from a2cli import storage
 from a2cli.console import base as console
@@ -35,13 +38,13 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
     if len(given) > 1:
         raise SettingsError(f"{given[0]}: give it or {given[1]}")
     wanted = conditions(settings.where)
-    folders = [folder for name in settings.folder for folder in _below(name, settings.inner)]
-    runs = read_runs(folders, datetime.now(UTC))
-    runs = [run for run in runs if all(one.holds(run) for one in wanted)]
+    problems: list[str] = []
+    folders = [folder for name in settings.folder for folder in _below(name, settings.inner, problems)]
+    found = read_runs(folders, datetime.now(UTC))
+    # Of all runs: one that is damaged may lack the value by which it would have been chosen.
+    problems += [run.problem for run in found if run.problem]
+    runs = [run for run in found if all(one.holds(run) for one in wanted)]
     runs.sort(key=lambda run: _order(run, settings.sort), reverse=settings.reverse)
-    for run in runs:
-        if run.problem:
-            console.error(f"{run.folder}: {run.problem}")
     if chosen.json:
         console.out(to_json([asdict(run) for run in runs]))
     elif chosen.csv:
@@ -50,18 +53,27 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
         for run in runs:
             console.out(run.folder)
     else:
-        show_runs(runs, len(set(folders)))
+        show_runs(runs, len(found))
+    _end_with(problems)
 
 
-def _below(name: str, inner: bool) -> list[Path]:
-    try:
-        return list(find_runs(Path(name), inner=inner))
-    except FileNotFoundError:
-        if name == ListRunsSettings().folder[0]:
-            return []  # nothing was run here yet
-        raise DataError(f"{name}: no such folder; 'a2 runs --help' lists the commands") from None
-    except OSError as error:
-        raise DataError(f"{error.filename or name}: cannot be read ({error.strerror})") from None
+def _below(name: str, inner: bool, problems: list[str]) -> list[Path]:
+    if not os.path.lexists(name) and name != ListRunsSettings().folder[0]:  # where that is missing, nothing was run yet
+        raise DataError(f"{name}: no such folder; 'a2 runs --help' lists the commands")
+
+    def unreadable(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            problems.append(f"{error.filename or name}: cannot be read ({error.strerror})")
+
+    return list(find_runs(Path(name), unreadable, inner=inner))
+
+
+def _end_with(problems: Sequence[str]) -> None:
+    """Say what is damaged, a line each, and end with the exit status of data that are wrong if anything is."""
+    for problem in problems:
+        console.error(problem)
+    if problems:
+        raise typer.Exit(DataError.exit_status)
 
 
 def _order(run: RunSummary, sort: str) -> tuple[bool, float | str]:
@@ -118,14 +130,14 @@ def export_runs(chosen: ExportRunsOptions, flags: dict[str, Any]) -> None:
     if wrong := [folder for folder in folders if not storage.is_run(folder)]:
         raise DataError(f"{wrong[0]}: {storage.no_run(wrong[0])}")
     runs = read_runs(folders, datetime.now(UTC))
-    if damaged := [run for run in runs if run.problem]:
-        raise DataError(damaged[0].problem)
-    if chosen.tensorboard is not None:
-        _to_tensorboard(folders, Path(chosen.tensorboard))
+    problems = [run.problem for run in runs if run.problem]
+    if chosen.tensorboard is not None and (whole := [Path(run.folder) for run in runs if not run.problem]):
+        _to_tensorboard(whole, Path(chosen.tensorboard))
     if chosen.csv:
         from a2cli.manage.export import table_of_runs
 
         console.out(table_of_runs(runs).rstrip("\n"))
+    _end_with(problems)
 
 
 def _to_tensorboard(folders: Sequence[Path], out: Path) -> None:

@@ -1,7 +1,7 @@
 """What a list of runs says of each: its command, data, accuracy, what its settings are, how old and how large it is."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from a2cli.reports.report import Report, read_report
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.reports.training_results import Accuracy, Spread, TrainingResults
 from a2cli.settings.declare import Declared, declared, flat, shown
-from a2cli.settings.presets import read_yaml, resolve
+from a2cli.settings.presets import read_yaml, resolve, was_edited
 from a2cli.strict_json import plain
 
 ELSEWHERE = ("data", "features", "run")  # settings that the column of the data tells
@@ -51,20 +51,17 @@ class RunSummary:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def find_runs(folder: Path, *, inner: bool) -> Iterator[Path]:
+def find_runs(folder: Path, unreadable: Callable[[OSError], None], *, inner: bool) -> Iterator[Path]:
     """Yield the run directories in a folder, or the folder itself if it is one; with `inner` those inside runs too.
 
-    Links to folders are not followed. Raises OSError where a folder cannot be read.
+    Links to folders are not followed. `unreadable` is told of folders that cannot be read.
     """
-    is_run = storage.is_run(folder)
-    if is_run:
-        yield folder
-    if is_run and not inner:
-        return
-    with os.scandir(folder) as entries:
-        inside = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    for name in inside:
-        yield from find_runs(folder / name, inner=inner)
+    for parent, folders, _ in os.walk(folder, onerror=unreadable):
+        if storage.is_run(Path(parent)):
+            yield Path(parent)
+            if not inner:
+                folders.clear()
+        folders.sort()
 
 
 def summary_of(folder: Path, now: datetime) -> RunSummary:
@@ -74,12 +71,20 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         report = read_report(folder)
     except A2Error as error:
         problem = str(error)
+    except OSError as error:
+        problem = f"{folder / 'report.json'}: cannot be read ({error.strerror})"
     try:
         settings = dict(report.config) if report else read_yaml(folder / "config.yaml", "a run's settings")
     except SettingsError as error:
         problem = problem or str(error)
+    config = folder / "config.yaml"
+    if was_edited(config):
+        problem = problem or f"{config}: damaged or edited (its SHA-256 is not the one written in it)"
+    elif report and not storage.is_run(folder, report.command):
+        problem = problem or f"{config}: damaged (not the settings of 'a2 {report.command}', as report.json has it)"
     if report:
-        return replace(summary_from(report, folder, now), problem=problem)
+        found = summary_from(report, folder, now)
+        return replace(found, problem=problem, status="damaged" if problem else found.status)
     command = str(settings.pop("command", ""))
     created = _modified(folder / "config.yaml")
     return RunSummary(

@@ -1,8 +1,10 @@
 """Running what claims rest on: trainings and probes side by side, other commands one after the other."""
 
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -226,6 +228,17 @@ class EvidenceRuns:
 def feature_file(name: str) -> str:
     """Return where in a run directory the features of a run are."""
     return f"evidence/{name}.safetensors"
+
+
+def named_before(folder: Path, file: Path) -> str:
+    """Return what the trainings in a run directory call a file of features, which is where it lay when they began.
+
+    A training is known by its settings, and the directory may have been moved since.
+    """
+    reports = [read_report(path.parent) for path in sorted(folder.glob("trials/trainfeatures/*/report.json"))]
+    names = Counter(name for report in reports if report and isinstance(name := report.config.get("features"), str)
+                    and re.split(r"[/\\]", name)[-2:] == [*file.parts[-2:]])  # fmt: skip
+    return names.most_common(1)[0][0] if names else str(file)
 
 
 def _probe_one(out: str, folder: str, trained: AnyTraining, flags: Mapping[str, Any]) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from a2cli.data.listing import relocated
 from a2cli.errors import DataError, SettingsError, naming
 from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
@@ -16,7 +17,7 @@ from a2cli.replicate.checks import COMMAND, chosen_claims
 from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
 from a2cli.replicate.decisions import LOOKS
 from a2cli.replicate.evidence import Evidence, Inputs
-from a2cli.replicate.evidence_runs import EvidenceRuns, feature_file
+from a2cli.replicate.evidence_runs import EvidenceRuns, feature_file, named_before
 from a2cli.replicate.judging import Finding, epochs_of, judge
 from a2cli.replicate.question import Question
 from a2cli.replicate.results import ReplicationResults
@@ -63,8 +64,9 @@ def replicate(
             run.write(LEDGER_FILE, yaml_with_digest(ledger_path(chosen.ledger or "").read_bytes()))
         run.write_config(COMMAND, flat(settings))
         try:
-            replication.extract()
-            results = replication.results()
+            with relocated(replication.moved):
+                replication.extract()
+                results = replication.results()
         finally:
             workers.close()
         _check(run, flat(settings), results, ran=replication.runs.ran)
@@ -118,7 +120,10 @@ class Replication:
         self.warnings: list[str] = []
         features = {entry.features for entry in self.ledger.runs.values() if entry.features}
         folder = run.folder.resolve()  # a trial is known by its settings, however this folder was named
-        self.evidence = replace(evidence, features={name: str(folder / feature_file(name)) for name in features})
+        files = {name: folder / feature_file(name) for name in features}
+        named = {name: named_before(run.folder, file) for name, file in files.items()}
+        self.evidence = replace(evidence, features=named)
+        self.moved = {named[name]: str(file) for name, file in files.items()}
         self.questions = [
             Question(claim, world, self.evidence.not_attempted(claim))
             for claim in chosen_claims(self.ledger, self.settings.only)

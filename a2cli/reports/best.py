@@ -105,7 +105,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
         raise not_finished(flag, run, report)
     results = report.results
     if isinstance(results, TrainingResults) and (several or len(results.runs) == 1):
-        _check_accuracies(flag, folder, results)
+        check_accuracies(flag, folder, results)
         return itself
     best = best_run(results)
     if best is None:
@@ -114,7 +114,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
         counts = Counter(trial.status for trial in {trial.folder: trial for trial in _outcomes(results)}.values())
         ends = ", ".join(f"{count} {status}" for status, count in counts.items())
         raise DataError(f"{flag} {run}: no run in it has a network ({ends}); its report.json says why")
-    _check_accuracies(flag, folder, results)
+    check_accuracies(flag, folder, results)
     if not (folder / best.folder / "model").is_dir():
         raise DataError(
             f"{flag} {run}: its best run, {folder / best.folder}, has no network any more; remove what is left of it "
@@ -123,7 +123,7 @@ def choose(flag: str, run: str, *, several: bool = False) -> ChosenRun:
     return ChosenRun(run, str(folder / best.folder), best.reason)
 
 
-def _check_accuracies(flag: str, folder: Path, results: object) -> None:
+def check_accuracies(flag: str, folder: Path, results: object) -> None:
     """Raise DataError where a run inside a folder has another accuracy or network by its own report than by this one's.
 
     Of a run inside a comparison or an ablation the accuracy alone is known.

@@ -160,8 +160,8 @@ class TrainingResult:
     largest class in training, on the validation images. `judged` has the results by class. `kept_epoch` is the one
     whose weights are kept, `best_epoch` the one the monitored metric chose.
     `*_without_duplicates` leave out the images that are also among those for training (of test: or for validation),
-    and are None where there are none, or no others. `weights_sha256` is that of model/model.safetensors, of earlier
-    versions ''.
+    and are None where there are none, or no others. `weights_sha256` is that of model/model.safetensors, `card_sha256`
+    that in model/model.json of its own values; of earlier versions ''.
     """
 
     seed: int
@@ -182,6 +182,7 @@ class TrainingResult:
     val_without_duplicates: Accuracy | None = None
     test_without_duplicates: Accuracy | None = None
     weights_sha256: str = ""
+    card_sha256: str = ""
 
 
 def without_knowledge(majority: float, classes: int) -> tuple[float, str]:

@@ -19,9 +19,10 @@ import numpy as np
 from a2cli import storage
 from a2cli.columns import Column, R, fields_of, in_csv
 from a2cli.errors import A2Error, DataError
-from a2cli.models.files import load_model, save_model
+from a2cli.models.files import OWN_DIGEST, load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.reports.agreement import card_by_report, check_config
 from a2cli.reports.best import OF_TRIALS
 from a2cli.reports.best_results import ChosenRun
 from a2cli.reports.report import Report, read_report
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = {*TRAINING, *OF_TRIALS, "replicate"}
 UNLISTED = {"checkpoints", "film", "trials", "probes"}
+CARD = "model/model.json"
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 
 
@@ -258,21 +260,30 @@ class Run:
 
     # Weights
 
-    def save_model(self, card: ModelCard, model: "nn.Module") -> str:
-        """Write model/: the weights, whose SHA-256 is returned, and the card that rebuilds the network around them."""
-        return save_model(self.folder / "model", card, model)
+    def save_model(self, card: ModelCard, model: "nn.Module") -> tuple[str, str]:
+        """Write model/: the weights, and the card that rebuilds the network around them; return their SHA-256."""
+        weights = save_model(self.folder / "model", card, model)
+        return weights, read_json(self.folder / CARD)[OWN_DIGEST]
 
     def load_model(self) -> tuple["nn.Module", ModelCard]:
         """Return the run's network with its weights, and its card; raises DataError, also where it is another run's."""
         loaded, report = load_model(self.folder / "model"), self.read_report()
+        if report:
+            check_config(self.folder, report)
         if report and report.status == "done" and isinstance(report.results, TrainingResults):
-            card = self.folder / "model/model.json"
-            stated = [result.weights_sha256 for result in report.results.runs]  # "" in earlier versions' reports
-            if any(stated) and read_json(card).get(DIGEST_KEY) not in stated:
-                raise DataError(
-                    f"{self.folder / 'model'}: not the network that this run trained (report.json has another SHA-256 "
-                    "as weights_sha256); put that back"
-                )
+            card, of = read_json(self.folder / CARD), report.results.runs
+            for name, key in (("weights_sha256", DIGEST_KEY), ("card_sha256", OWN_DIGEST)):
+                stated = [getattr(result, name) for result in of]  # "" in earlier versions' reports
+                if any(stated) and card.get(key) not in stated:
+                    raise DataError(
+                        f"{self.folder / 'model'}: not the network that this run trained (report.json has another "
+                        f"SHA-256 as {name}); put that back"
+                    )
+            for name, value in card_by_report(card, report).items():
+                if card.get(name) != value:
+                    raise DataError(
+                        f"{self.folder / CARD}: {name} is not as in report.json; one of them was edited or damaged"
+                    )
         return loaded
 
     def discard(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from a2cli.data.listing import MOVED
 from a2cli.errors import A2Error, DataError, DivergedError
 from a2cli.progress import NullReporter
 from a2cli.reports.report import Report
@@ -45,7 +46,7 @@ def run_trials(workers: Workers, trials: Mapping[str, AnyTraining], folder: Path
     while waiting:
         names = alone[:1] or list(waiting)
         try:
-            with workers.results(_run, [(name, waiting[name], folder) for name in names]) as results:
+            with workers.results(_run, [(name, waiting[name], folder, dict(MOVED)) for name in names]) as results:
                 for name, status, reason in results:
                     alone = [other for other in alone if other != name]
                     del waiting[name]
@@ -99,8 +100,9 @@ def ended_before(run: Run, trial: AnyTraining) -> Ended | None:
     return None
 
 
-def _run(name: str, trial: AnyTraining, folder: Path) -> tuple[str, TrialStatus, str]:
+def _run(name: str, trial: AnyTraining, folder: Path, moved: Mapping[str, str]) -> tuple[str, TrialStatus, str]:
     """Run one trial, in a worker, and return its name and how it ended; nothing but an interrupt gets out."""
+    MOVED.update(moved)
     try:
         train_network(trial, Run(folder).child(name), NullReporter(), figures=False)
     except DivergedError as error:

@@ -90,7 +90,8 @@ def _in_several(
     """Yield what a report on several runs says otherwise than their own do."""
     assert isinstance(report.results, TrainingResults), "its caller looked"
     # After a --final that was stopped, they know more of the test than it does.
-    testing = report.test_reads < max(own.test_reads for own in reports.values())
+    reads = max(own.test_reads for own in reports.values())
+    testing = report.test_reads < reads
     file, first = folder / "report.json", next(iter(reports))
     combined = over_runs(settings, reports, rounding=has_rounding(file))
     stated, by = as_stored(file), f"the reports in {folder / first.partition('/')[0]}"
@@ -102,6 +103,8 @@ def _in_several(
             yield difference
     rows = _curve_reads(file, report, max(own.test_curve_reads for own in reports.values()), by)
     rows += [("data", report.data, reports[first].data, by)]
+    if report.test_reads < reads - 1:
+        rows += [("test_reads", report.test_reads, f"{reads - 1} or more", by)]
     if report.test_reads < any(result.test for result in report.results.runs):
         rows += [("test_reads", report.test_reads, "1 or more", "results.runs")]
     yield from compare(file, rows)
@@ -118,6 +121,7 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     tested = sum(log.test_accuracy is not None for log in history)
     rows = [*_by_counts(result, report), *_by_epochs(result, history, settings, [stage.epochs for stage in stages])]
     rows += _curve_reads(file, report, tested, "history")
+    rows.append((f"{RESULT}.folder", result.folder, ".", "its one run"))
     if history and len(history) >= max(result.kept_epoch, 1):
         verdict = training_verdict([result], [history], settings)
         rows += _in_words(report.results.verdict, replace(report.results, verdict=verdict))
@@ -254,7 +258,7 @@ def _in_words(stated: str, results: TrainingResults) -> Iterator[Row]:
     """Yield a number or word of a verdict that is otherwise than the results have it.
 
     Other versions put it in other words, so only those in the same words have to be the same; in others each number
-    has to be one of the results'.
+    has to be one of the results', and their accuracy has to be among them.
     """
     derived, field = results.verdict, "results.verdict"
     if re.sub(r"\d", "0", stated) == re.sub(r"\d", "0", derived):
@@ -264,6 +268,9 @@ def _in_words(stated: str, results: TrainingResults) -> Iterator[Row]:
     allowed = {f"{value:.3f}" for _, value in walk(results) if isinstance(value, float)} | {*numbers(derived)}
     if unknown := [number for number in re.findall(r"\d\.\d{3}", stated) if number not in allowed]:
         yield field, unknown[0], "none of its numbers", "its results"
+        return
+    if lacking := [number for number in re.findall(r"\d\.\d{3}", derived)[:1] if number not in stated]:
+        yield field, "without its accuracy", lacking[0], "its results"
         return
     if ("chance, 1 of" in stated) != ("chance, 1 of" in derived):  # earlier versions did not compare with that
         return

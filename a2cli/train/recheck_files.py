@@ -10,6 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from a2cli.errors import DataError
+from a2cli.models.files import OWN_DIGEST
+from a2cli.reports.agreement import card_by_report
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResult
 from a2cli.settings.kinds import AnyTraining
@@ -51,8 +53,10 @@ def in_files(
     metrics = folder / "metrics.csv"
     yield from compare(metrics, _in_metrics(metrics, history))
     yield from compare(file, _in_checkpoint(folder, history, identity))
+    yield from compare(card, _in_card(card_of(folder), report))
     try:
-        stated, digest = read_json(card).get(DIGEST_KEY), hashed(weights).hexdigest()
+        about = read_json(card)
+        stated, digest, own = about.get(DIGEST_KEY), hashed(weights).hexdigest(), about.get(OWN_DIGEST)
     except FileNotFoundError:
         pass
     else:
@@ -60,7 +64,9 @@ def in_files(
         of_report = result.weights_sha256 or digest  # earlier versions stored none
         by = f"model/{weights.name}"
         yield from compare(file, [("results.runs[0].weights_sha256", of_report, digest, by)])
-    yield from compare(card, _in_card(card_of(folder), report))
+        yield from compare(
+            file, [("results.runs[0].card_sha256", result.card_sha256 or own, own, f"model/{card.name}")]
+        )
     yield from compare(weights, _in_kept_weights(folder, weights, settings))
 
 
@@ -111,13 +117,10 @@ def card_of(folder: Path) -> dict[str, Any] | None:
 
 
 def _in_card(card: dict[str, Any] | None, report: Report) -> Iterator[Row]:
-    """Yield the classes on the network's card and, of a network on images, how it takes them."""
-    if card is None:
-        return
-    derived: dict[str, object] = {"class_names": list(report.data.classes)} if report.data else {}
-    if card.get("trunk") is None:
-        derived |= {name: report.config[name] for name in ("image_size", "fit") if name in report.config}
-    yield "", plain({name: card.get(name) for name in derived}), plain(derived), "report.json"
+    """Yield the classes and settings on the network's card."""
+    if card is not None:
+        derived = card_by_report(card, report)
+        yield "", plain({name: card.get(name) for name in derived}), plain(derived), "report.json"
 
 
 def _in_kept_weights(folder: Path, weights: Path, settings: AnyTraining) -> Iterator[Row]:

@@ -32,6 +32,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, numbers, refuse, shown
 from a2cli.train.recheck import RESULT, ROUNDING_IMAGES, ROUNDING_LOSS
+from a2cli.train.recheck_network import in_network
 from a2cli.training.by_class import judged_part
 from a2cli.training.loop import Evaluation, evaluate
 from a2cli.training.trial import largest_class, without_duplicates
@@ -40,7 +41,6 @@ from a2cli.training.trial import largest_class, without_duplicates
 BESIDE = {"passed_over", "skipped", "unused"}
 ROUNDING_PROBABILITY = 0.01
 SIMILAR = 1e-4  # of near duplicates, whose similarity other machines round otherwise
-CARD_ROUNDING = 1e-5
 NOT_MEASURED = "{}: not there, so the results in report.json are not measured again"
 ROUNDED = "{}: {} is {}, the weights get {} here: so little may be rounding on another machine or version"
 
@@ -127,9 +127,7 @@ def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, repo
             reporter.warn(NOT_MEASURED.format(path))
             return
     model, card = run.load_model()
-    refuse([*_in_card(run.folder / "model" / "model.json", card, on.card)])
-    count = sum(p.numel() for p in model.parameters())
-    refuse([*compare(file, [(f"{RESULT}.parameters", result.parameters, count, "model/")])])
+    refuse([*in_network(run.folder, report, model, card, on.card, settings)])
     device = torch.device(settings.training.device)
     learned: nn.Module = model.to(device)
     if isinstance(settings, TrainFeaturesSettings):
@@ -145,21 +143,6 @@ def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, repo
         if stated != evaluation.correct:
             fractions = f"{stated} of {count}", f"{evaluation.correct} of {count}"
             reporter.warn(ROUNDED.format(file, f"{RESULT}.{part}", *fractions))
-
-
-def _in_card(file: Path, card: ModelCard, derived: ModelCard) -> Iterator[Difference]:
-    """Yield where the card of a network normalises images otherwise than the run's settings and data have it."""
-    pairs: list[tuple[str, Any, Any]] = [("", card, derived)]
-    if card.trunk and derived.trunk:
-        pairs.append(("trunk.", card.trunk, derived.trunk))
-    for at, own, of_data in pairs:
-        for name in ("mean", "std"):
-            stated, wanted = list(getattr(own, name)), list(getattr(of_data, name))
-            near = len(stated) == len(wanted) and all(
-                isclose(a, b, rel_tol=CARD_ROUNDING) for a, b in zip(stated, wanted, strict=True)
-            )
-            if not near:
-                yield Difference(file, f"{at}{name}", stated, wanted, "the settings and the data")
 
 
 def _rounding(settings: AnyTraining) -> int:

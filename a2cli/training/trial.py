@@ -58,7 +58,7 @@ def run_trial(
             run.start_metrics(state.history)  # lines are appended without waiting for the disk
         reporter.phase("evaluating", "evaluating")
         state.model.load_state_dict(state.best_weights if job.training.restore_best else state.evaluated.state_dict())
-        weights = run.save_model(job.card, state.whole)
+        weights, card = run.save_model(job.card, state.whole)
         reporter.step("validation images")
         val = evaluate(state.model, job.val, job.training, job.device, reporter)
         if final:
@@ -67,7 +67,7 @@ def run_trial(
         test = evaluate(state.model, job.test, job.training, job.device, reporter) if final else None
         reporter.step("training images")
         train = evaluate(state.model, job.train.data, job.training, job.device, reporter)
-        result = replace(_result(state, train, val, test), weights_sha256=weights)
+        result = replace(_result(state, train, val, test), weights_sha256=weights, card_sha256=card)
         history = {str(job.training.seed): state.history}
         verdict = training_verdict([result], [state.history], job.settings)
         report = replace(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
+from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, no_file
 from a2cli.models.zoo import TrunkCard
@@ -181,6 +182,7 @@ def read_features(path: str, reporter: ProgressReporter | None = None) -> Featur
     from pydantic import TypeAdapter, ValidationError
     from safetensors import SafetensorError, safe_open
 
+    path = MOVED.get(path, path)
     if not Path(path).is_file():
         reason = no_file(path, "a features file")
         raise DataError(f"--features {path}: {reason} ('a2 extract-features' makes such files)")

@@ -124,7 +124,8 @@ class Finetuning:
             stages = [self._stage(alone, number, network, run, reporter) for number, _ in enumerate(parts)]
             kept = best_stage(stages, alone)
             network.load_state_dict(run.child(stages[kept].result.folder).load_model()[0].state_dict())
-            result = replace(over_all_stages(stages, kept), weights_sha256=run.save_model(card, network))
+            weights, own = run.save_model(card, network)
+            result = replace(over_all_stages(stages, kept), weights_sha256=weights, card_sha256=own)
             if final:
                 run.write_report(report)  # which counts the reading, should it be interrupted
                 result = self._tested(result, alone, network, reporter)
