@@ -54,6 +54,11 @@ class Packed:
     near: Sequence[tuple[int, int, float]] = ()
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether there are images to show; else these are activations."""
+        return self.images.dtype == np.uint8
+
+    @property
     def scaling(self) -> str:
         """How images of more than 8 bits were brought to 8, in words, or nothing."""
         if self.value_range is None or not self.deep:

@@ -80,8 +80,8 @@ def run_trial(
         )
 
         def draw() -> None:
-            draw_run(run, job.card.class_names, history, result, job.names, job.pictures, job.labels)
-            draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
+            draw_run(run, job.packed, history, result)
+            draw_near_duplicates(run, job.summary.near_duplicates, job.packed)
 
         return run.finish(report, reporter, draw if figures else None)
 
@@ -158,9 +158,10 @@ def _train(state: TrainState, run: Run, reporter: ProgressReporter) -> None:
 
 
 def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
-    job, names = state.job, state.job.card.class_names
-    largest = largest_class(job.train.data.labels, len(names))
-    rows = job.held_out[1 if test else 0]
+    job, packed, split = state.job, state.job.packed, state.job.split
+    largest = largest_class(job.train.data.labels, len(packed.class_names))
+    images = [packed.names[row] for row in (split.test if test else split.val)]
+    val_repeated, test_repeated = split.repeated(packed.groups)
     return TrainingResult(
         seed=job.training.seed,
         parameters=sum(p.numel() for p in state.whole.parameters()),
@@ -175,10 +176,10 @@ def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluat
         last_val_accuracy=state.history[-1].val_accuracy,
         majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
         test=wilson(test.correct, len(test.labels)) if test else None,
-        judged=judged_part("test" if test else "val", test or val, largest, names, [job.names[row] for row in rows]),
+        judged=judged_part("test" if test else "val", test or val, largest, packed.class_names, images),
         folder=".",
-        val_without_duplicates=without_duplicates(val, job.repeated[0]),
-        test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
+        val_without_duplicates=without_duplicates(val, val_repeated),
+        test_without_duplicates=without_duplicates(test, test_repeated) if test else None,
     )
 
 

@@ -143,8 +143,8 @@ class Finetuning:
 
             def draw() -> None:
                 firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-                draw_run(run, packed.class_names, history, result, packed.names, packed.images, packed.labels, firsts)
-                draw_near_duplicates(run, summary.near_duplicates, packed.names, packed.images)
+                draw_run(run, packed, history, result, firsts)
+                draw_near_duplicates(run, summary.near_duplicates, packed)
 
             return run.finish(report, reporter, draw if figures else None)
 
@@ -258,14 +258,11 @@ class Finetuning:
             settings=config,
             card=card,
             training=replace(training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
+            packed=packed,
+            split=split,
             train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),
             val=val,
             test=ImageSet.of(packed, split.test[:0]),  # the run reads it, once, after its last stage
-            names=packed.names,
-            held_out=(split.val, split.test),
-            repeated=split.repeated(packed.groups),
-            pictures=packed.images,
-            labels=packed.labels,
             summary=summary,
             warnings=self.warnings,
             learner=learner,
