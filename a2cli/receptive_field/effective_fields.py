@@ -24,7 +24,7 @@ from a2cli.progress import ProgressReporter
 from a2cli.receptive_field import effective_field, graphs, nan_proof
 from a2cli.receptive_field.effective_field import Influence, MapOf
 from a2cli.receptive_field.fields import parse_layers
-from a2cli.receptive_field.model_fields import WINDOWED, traced
+from a2cli.receptive_field.model_fields import traced
 from a2cli.receptive_field.results import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.receptive_field.settings import ReceptiveFieldSettings
 from a2cli.runs.directory import Run
@@ -198,9 +198,9 @@ def _of_model(name: str, side: int, file: WeightsFile | None = None, notes: list
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
     graph = traced(model)
     if graph is None:
-        return lambda layer: lambda images: nan_proof.of_modules(model, WINDOWED)((images - mean) / std)[layer]
+        return lambda layer: lambda images: nan_proof.of_modules(model)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
-    return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
+    return lambda layer: lambda images: graphs.maps_of(derivation, [layer])((images - mean) / std)[layer]
 
 
 def _fill(model: nn.Module, weights: Weights) -> None:

@@ -8,8 +8,7 @@ Every value of the graph (torch.fx) is run once for its shape, and said to see o
 - None: nothing of the image: weights, sizes.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from a2cli.models.inplace import any_in_place, snapshot
+from a2cli.models.backbones import name_of, truncate
 from a2cli.receptive_field.fields import View, Window
 
 POINTWISE = {
@@ -116,29 +115,6 @@ class Derivation(fx.Interpreter):
         return name
 
 
-class _EnoughError(Exception):
-    """All maps are there; what is left of the network would only take time."""
-
-
-class _Maps(fx.Interpreter):
-    """Runs a traced network up to its last layer, and keeps the maps that the layers leave."""
-
-    extra_traceback = False
-
-    def __init__(self, graph: fx.GraphModule, names: dict[fx.Node, str]) -> None:
-        super().__init__(graph)
-        self.names, self.in_place = names, any_in_place(graph)
-        self.maps: dict[str, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if n in self.names:
-            self.maps[self.names[n]] = snapshot(result) if self.in_place else result
-            if len(self.maps) == len(self.names):
-                raise _EnoughError
-        return result
-
-
 def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Derivation:
     """Return the derivation of a traced network in evaluation mode, for square images: what is seen of the image, or
     of the map that the layer named `of` leaves."""
@@ -149,14 +125,12 @@ def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Der
     return derivation
 
 
-def maps_of(derivation: Derivation, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-    """Return the maps that these layers leave of these images."""
+def maps_of(derivation: Derivation, layers: Collection[str]) -> Callable[[Tensor], dict[str, Tensor]]:
+    """Return the function from images to the maps that these layers leave."""
     assert isinstance(derivation.module, fx.GraphModule)
-    names = {node: name for node, name in derivation.names.items() if name in layers}
-    interpreter = _Maps(derivation.module, names)
-    with suppress(_EnoughError):
-        interpreter.run(images)
-    return interpreter.maps
+    names = {name_of(node): name for node, name in derivation.names.items() if name in layers}
+    part = truncate(derivation.module, list(names))
+    return lambda images: {names[node]: maps for node, maps in part(images).items()}
 
 
 def _itself(maps: Tensor) -> Spatial:
