@@ -23,11 +23,9 @@ LEDGER_BYTES = 400_000
 LEDGER_DEPTH = 6
 TRAININGS = ("train-cnn", "train-mlp", "finetune")
 AFTER_TRAINING = ("probe-invariance", "visualize-weights", "predict")  # of a network that another run trains
-ALONE = ("receptive-field", "extract-features")
 
 Input = Literal["data", "faces", "weights"]
 Kind = Literal["number", "higher", "lower", "alike", "above", "below", "derived", "learned", "works"]
-PAIRED = ("higher", "lower")
 STATED = ("derived", "learned", "works")  # what a run's report states, not what it measures
 Measure = Literal[
     "validation", "training", "gap", "highest-validation", "early-rise", "epochs", "speed", "fall", "changed"
