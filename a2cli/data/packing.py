@@ -108,7 +108,6 @@ def pack(
     size: int,
     fit: str,
     skip_damaged: bool,
-    threads: int,
     reporter: ProgressReporter,
     value_range: ValueRange | None = None,
     *,
@@ -130,7 +129,7 @@ def pack(
             if folder.exists():
                 reporter.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
-            write_pack(folder, source, size, fit, skip_damaged, threads, reporter, value_range, may_skip)
+            write_pack(folder, source, size, fit, skip_damaged, reporter, value_range, may_skip)
             packed = _open(folder, source, reporter)
     except OSError as error:
         raise DataError(

@@ -14,7 +14,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
-from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.changes import padding
 from a2cli.progress import ProgressReporter
@@ -25,6 +24,7 @@ from a2cli.runs.directory import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.train.recheck_files import metrics_gone
+from a2cli.transfer.backbone import is_grey
 
 CHUNK = 256
 Margin = Callable[[int], int]
@@ -151,7 +151,7 @@ def find_target(
         fingerprint=packed.fingerprint,
         names=packed.names,
         classes=networks[0].card.class_names,
-        is_grey=is_grey(packed.images, used),
+        is_grey=all(is_grey(packed.images[row]) for row in used),
         is_padded=any(
             bool(padding(torch.from_numpy(chunk).permute(0, 3, 1, 2)).any()) for chunk in _chunks(packed.images, used)
         ),
@@ -179,7 +179,7 @@ def _packed(
         ) from None
     value_range = None if data is None else card.value_range  # its own images give the same once more
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), reporter, value_range, may_skip=False)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, reporter, value_range, may_skip=False)
         for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:
@@ -223,8 +223,3 @@ def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:
 
 def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
     return (images[rows[first : first + CHUNK]] for first in range(0, len(rows), CHUNK))
-
-
-def is_grey(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> bool:
-    """Return whether all these images have three equal channels."""
-    return all(bool((chunk[..., :1] == chunk).all()) for chunk in _chunks(images, rows))

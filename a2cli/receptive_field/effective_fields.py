@@ -14,7 +14,6 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
 from a2cli.formats import counted, in_percent
-from a2cli.machine import cores
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
@@ -52,7 +51,7 @@ def sample_images(
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3), and warnings on the data."""
     dataset, seed = sample.dataset, sample.training.seed
     source = find_source(dataset.data, reporter)
-    packed = pack(source, side, dataset.fit, dataset.skip_damaged, cores(), reporter, may_skip=False)
+    packed = pack(source, side, dataset.fit, dataset.skip_damaged, reporter, may_skip=False)
     for note in packed.warnings:
         reporter.warn(note)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val

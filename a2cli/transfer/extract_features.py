@@ -14,7 +14,6 @@ from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
-from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.freezing import usual_layer
@@ -73,7 +72,7 @@ def extract_features(
 
     def packed_as(size: int, fit: str) -> Packed:
         source = find_source(dataset.data, reporter)
-        return pack(source, size, fit, dataset.skip_damaged, cores(), reporter, backbone.value_range)
+        return pack(source, size, fit, dataset.skip_damaged, reporter, backbone.value_range)
 
     packed = packed_as(first.image_size, first.fit)
     notes = [] if first.pretrained else [NOT_PRETRAINED]

@@ -12,7 +12,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
-from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
@@ -80,7 +79,7 @@ class Finetuning:
         (trunk,) = backbone.filled([trunk], NullReporter(), partial=partial)
         source = find_source(dataset.data, reporter)
         size, fit, skip = trunk.image_size, trunk.fit, dataset.skip_damaged
-        packed = pack(source, size, fit, skip, cores(), reporter, backbone.value_range)
+        packed = pack(source, size, fit, skip, reporter, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
         notes += seen_before(frozenset(backbone.learned_from(packed)), packed, settings)
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
