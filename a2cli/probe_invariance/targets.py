@@ -132,16 +132,14 @@ def find_target(
         network = Network(model.to(device), card, images, card.class_names.index(largest), result if same else None)
         networks.append(network)
     assert packed is not None and report is not None, "a run has a network"
-    for warning in metrics_gone(trained.networks):
-        reporter.warn(warning)
+    reporter.warn_all(metrics_gone(trained.networks))
     if data is not None and is_own:
         reporter.warn(f"--data {data}: has the images that {name} was trained on, so those held out serve")
     notes = [] if is_own else list(packed.warnings)  # of its own images the training's report says it
     if not is_own and not _is_there(own := trained.images(report)[0]):
         found = f"is not the set that {name} was trained on, and {own} is not there"
         notes.append(f"--data {data}: {found}; all its images serve, though some may have been trained on")
-    for note in notes:
-        reporter.warn(note)
+    reporter.warn_all(notes)
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
     return ProbeTarget(
         name=name,

@@ -52,8 +52,7 @@ def sample_images(
     dataset, seed = sample.dataset, sample.training.seed
     source = find_source(dataset.data, reporter)
     packed = pack(source, side, dataset.fit, dataset.skip_damaged, reporter, may_skip=False)
-    for note in packed.warnings:
-        reporter.warn(note)
+    reporter.warn_all(packed.warnings)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
     return np.asarray(packed.images[chosen]), packed.warnings
@@ -167,8 +166,7 @@ def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, rep
         file = WeightsFile(read_weights(settings.effective.weights), settings.effective.weights, "")
         notes: list[str] = []
         trained = _of_model(stack.model, side, file, notes)
-        for note in notes:
-            reporter.warn(note)
+        reporter.warn_all(notes)
         return Networks(_of_model(stack.model, side), trained, notes)
     if stack.run:
         trained, card = Run.open(stack.run).load_model()

@@ -155,8 +155,7 @@ class Replication:
                 if entry.input not in self.data and not entry.features:
                     self.data[entry.input] = summary_of(task.packed, split, task.source)
                     self.warnings += [note for note in task.warnings if note not in self.warnings]
-        for note in self.warnings[known:]:
-            self.reporter.warn(note)
+        self.reporter.warn_all(self.warnings[known:])
 
     def _pass_over_numbers(self) -> None:
         """Attempt nothing that the report printed as a number of its own data, where these are others."""

@@ -44,8 +44,7 @@ def do_study(
 
         run = run_for(command, chosen.out, chosen.resume, resolved.sources)
         run.chosen = backbone
-        for warning in warnings:
-            reporter.warn(warning)
+        reporter.warn_all(warnings)
         with resumable(run, reporter, command):
             report = run_study(resolve_name(f"a2cli.{study}"), resolved.settings, run, workers, reporter, warnings)
     show_trials(report, run.folder, chosen, show)

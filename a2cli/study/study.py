@@ -61,8 +61,7 @@ def run_study(
         ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders, stated)
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
-        for note in task.warnings[len(warnings) :]:
-            reporter.warn(note)
+        reporter.warn_all(task.warnings[len(warnings) :])
         _check(study, task, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))

@@ -153,8 +153,7 @@ def _train(state: TrainState, run: Run, reporter: ProgressReporter) -> None:
             state.save(run)
             saved = time.perf_counter()
     state.save(run)
-    for warning in repeats():
-        reporter.warn(warning)
+    reporter.warn_all(repeats())
 
 
 def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:

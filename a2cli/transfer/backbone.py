@@ -77,8 +77,7 @@ class Backbone:
             return list(trunks)
         needed = parameters_of(truncate(self.graph, [trunk.node for trunk in trunks]))
         missing = fill(self.model, self.weights, needed, partial=partial)
-        for note in [*self.notes, *([random_in_words(self.model, missing)] if missing else [])]:
-            reporter.warn(note)
+        reporter.warn_all([*self.notes, *([random_in_words(self.model, missing)] if missing else [])])
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
 
 

@@ -246,8 +246,7 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
         return network
     source = find_source(data, reporter)
     packed = pack(source, card.image_size, card.fit, False, reporter, may_skip=False)
-    for warning in packed.warnings:
-        reporter.warn(warning)
+    reporter.warn_all(packed.warnings)
     return replace(
         network,
         images=ImageSet.of(packed, np.arange(len(packed.labels))),
