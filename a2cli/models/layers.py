@@ -103,7 +103,7 @@ class Standardize(nn.Module):
 
 
 @lru_cache(maxsize=8)
-@torch.inference_mode(False)
+@torch.inference_mode(False)  # or what an evaluation leaves here could not be part of a training's gradient
 def _affine_rows(
     mean: tuple[float, ...], std: tuple[float, ...], white: int, pixels: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Effective receptive fields: a network's, with the weights it began with and, where there are any, trained ones."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,15 +36,6 @@ MapsOf = Callable[[str], MapOf]
 Influences = dict[str, dict[str, Influence]]
 
 
-@dataclass(frozen=True)
-class Networks:
-    """One network as functions from a layer's name to one from images (N, 3, H, W) in [0, 1] to the map it leaves."""
-
-    untrained: MapsOf
-    trained: MapsOf | None
-    warnings: Sequence[str] = ()
-
-
 def sample_images(
     sample: TrainCnnSettings, side: int, count: int, reporter: ProgressReporter
 ) -> tuple[NDArray[np.uint8], Sequence[str]]:
@@ -70,9 +61,8 @@ def measure(
     Measured are the middle units of all layers; of one of torchvision's networks, only of the last layer; and the unit
     that was asked for in place of its layer's middle one. Raises DataError for weights that do not fit.
     """
-    networks = _networks(settings, results.image_size, seed, reporter)
+    kinds, warnings = _networks(settings, results.image_size, seed, reporter)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
     units = {field.layer: field for field in [*results.middle, *([results.unit] if results.unit else [])]}
     fields, influences = [], Influences()
     places = _places(settings, results)
@@ -85,7 +75,7 @@ def measure(
             influences.setdefault(name, {})[kind] = spread
             fields.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
     verdict = f"{results.verdict} {_in_words(fields[-len(kinds) :])}".strip()
-    return replace(results, effective=fields, verdict=verdict), influences, networks.warnings
+    return replace(results, effective=fields, verdict=verdict), influences, warnings
 
 
 def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str, Pair]:
@@ -157,27 +147,33 @@ def _in_words(fields: Sequence[EffectiveField]) -> str:
 # Networks
 
 
-def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, reporter: ProgressReporter) -> Networks:
+def _networks(
+    settings: ReceptiveFieldSettings, side: int | None, seed: int, reporter: ProgressReporter
+) -> tuple[dict[str, MapsOf], list[str]]:
+    """Return the network untrained and, where it has weights, trained, and warnings on these.
+
+    Each is a function from a layer's name to one from images (N, 3, H, W) in [0, 1] to the map that it leaves.
+    """
     assert side is not None, "whoever has images knows their size"
     stack = settings.stack
     if stack.model:
         if settings.effective.weights is None:
-            return Networks(_of_model(stack.model, side), None)
+            return {"untrained": _of_model(stack.model, side)}, []
         file = WeightsFile(read_weights(settings.effective.weights), settings.effective.weights, "")
         notes: list[str] = []
-        trained = _of_model(stack.model, side, file, notes)
+        of_weights = _of_model(stack.model, side, file, notes)
         reporter.warn_all(notes)
-        return Networks(_of_model(stack.model, side), trained, notes)
+        return {"untrained": _of_model(stack.model, side), "trained": of_weights}, notes
     if stack.run:
         trained, card = Run.open(stack.run).load_model()
-        return Networks(_of_sequence(card.build(Streams(seed))), _of_sequence(trained))
+        return {"untrained": _of_sequence(card.build(Streams(seed))), "trained": _of_sequence(trained)}, []
     model: nn.Module
     if stack.layers:
         model = nan_proof.built(parse_layers(stack.layers))
         initialize(model, Streams(seed))
     else:
         model = build_convnet(settings.network, side, 2, (0.5,) * 3, (0.5,) * 3, Streams(seed))
-    return Networks(_of_sequence(model), None)
+    return {"untrained": _of_sequence(model)}, []
 
 
 def _of_sequence(model: nn.Module) -> MapsOf:

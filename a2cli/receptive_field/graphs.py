@@ -92,27 +92,24 @@ class Derivation(fx.Interpreter):
             self.known[n] = None
         elif window := window_of(target, args, kwargs):
             word, rows, columns = window
-            name = self._add(n, word, (rows, columns), result)
-            self.known[n] = _itself(result) if name == self.of else _through(inputs[0], rows, columns)
-            self.layers[name] = replace(self.layers[name], known=self.known[n])
+            self._add(n, word, (rows, columns), result, _through(inputs[0], rows, columns))
         else:
             self.known[n] = _after(target, inputs, args, result)
             if _name(target) in POOLINGS | WHOLE_MAP and (self.of or self.known[n]):
-                name = self._add(n, _name(target), None, result)
-                self.known[n] = _itself(result) if name == self.of else self.known[n]
-                self.layers[name] = replace(self.layers[name], known=self.known[n])
+                self._add(n, _name(target), None, result, self.known[n])
         return result
 
-    def _add(self, n: fx.Node, word: str, window: tuple[Window, Window] | None, result: Any) -> str:
-        """Put a node among the layers, and return its name: the module's path, with `#2` the second time."""
+    def _add(self, n: fx.Node, word: str, window: tuple[Window, Window] | None, result: Any, known: Known) -> None:
+        """Put a node among the layers, with what it sees; its name is the module's path, with `#2` the second time."""
         own = str(n.target) if n.op == "call_module" else n.name
         uses = sum(name.partition("#")[0] == own for name in self.layers)
         name = f"{own}#{uses + 1}" if uses else own
         is_map = isinstance(result, Tensor) and result.dim() == 4
         if is_map:
             self.names[n] = name
-        self.layers[name] = GraphLayer(name, word, window, tuple(result.shape[-2:]) if is_map else None, None)
-        return name
+        self.known[n] = _itself(result) if name == self.of else known
+        size = tuple(result.shape[-2:]) if is_map else None
+        self.layers[name] = GraphLayer(name, word, window, size, self.known[n])
 
 
 def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Derivation:

@@ -22,13 +22,11 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
-from a2cli.statistics.intervals import wilson
-from a2cli.training.by_class import judged_part
 from a2cli.training.draw import draw_near_duplicates, draw_run
 from a2cli.training.images import notes_on, summary_of, title_of
 from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
-from a2cli.training.trial import largest_class, run_trial, under_way, without_duplicates
+from a2cli.training.trial import judged_on, run_trial, under_way
 from a2cli.training.verdict import training_verdict
 from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import (
@@ -159,18 +157,10 @@ class Finetuning:
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         reporter.phase("reading the sealed test images", "evaluating")
-        packed, split = self.packed, split_of(self.packed, alone)
-        device, test = torch.device(alone.training.device), ImageSet.of(packed, split.test)
-        evaluation = evaluate(network, test, alone.training, device, reporter)
-        largest = largest_class(torch.from_numpy(packed.labels[split.train]), len(packed.class_names))
-        return replace(
-            result,
-            test=wilson(evaluation.correct, len(evaluation.labels)),
-            test_without_duplicates=without_duplicates(evaluation, split.repeated(packed.groups)[1]),
-            judged=judged_part(
-                "test", evaluation, largest, packed.class_names, [packed.names[row] for row in split.test]
-            ),
-        )
+        split, device = split_of(self.packed, alone), torch.device(alone.training.device)
+        evaluation = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, reporter)
+        accuracy, test_alone, judged = judged_on(self.packed, split, "test", evaluation)
+        return replace(result, test=accuracy, test_without_duplicates=test_alone, judged=judged)
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:
         head = replace(alone.network, head_grid=0)  # the trunk pools, so that its activations are cached pooled
