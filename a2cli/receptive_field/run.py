@@ -89,13 +89,12 @@ def _derived(settings: ReceptiveFieldSettings, reporter: ProgressReporter) -> Fi
             stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
         )
     if stack.layers is not None:
-        return stack_fields(
-            parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
-        )
-    assert stack.image_size is not None, "the ConvNet has its image size"
-    layers = layers_of(settings.network, stack.image_size)
+        layers, network = parse_layers(stack.layers), None
+    else:
+        assert stack.image_size is not None, "the ConvNet has its image size"
+        layers, network = layers_of(settings.network, stack.image_size), settings.network
     return stack_fields(
-        layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove, reporter=reporter
+        layers, stack.image_size, stack.unit, stack.pixel, network, prove=stack.prove, reporter=reporter
     )
 
 
