@@ -4,7 +4,7 @@ It is data alone: a run is a command of `a2` with presets and flags, a claim nam
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -139,9 +139,6 @@ class ClaimLedger:
     claims: Annotated[tuple[Claim, ...], Len(1, 1000)]
     pages: dict[str, Page] = field(default_factory=dict)
     schema_version: Annotated[int, Ge(1), Le(1)] = 1
-
-    def claims_in(self, world: str) -> Iterator[Claim]:
-        return (claim for claim in self.claims if not claim.worlds or world in claim.worlds)
 
 
 def ledger_names() -> list[str]:

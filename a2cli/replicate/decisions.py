@@ -46,8 +46,10 @@ def error_of(claim: Claim, ledger: ClaimLedger, looks: int) -> float:
 
     Claims on what a report states are not judged by intervals, and have no share.
     """
-    judged = (other for world in ledger.worlds for other in ledger.claims_in(world) if other.kind not in STATED)
-    whole = sum(other.weight for other in judged)
+    judged = [one for one in ledger.claims if one.kind not in STATED]
+    whole = sum(
+        other.weight for world in ledger.worlds for other in judged if not other.worlds or world in other.worlds
+    )
     return ERROR * claim.weight / whole / looks
 
 
