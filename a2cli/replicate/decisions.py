@@ -47,9 +47,7 @@ def error_of(claim: Claim, ledger: ClaimLedger, looks: int) -> float:
     Claims on what a report states are not judged by intervals, and have no share.
     """
     judged = [one for one in ledger.claims if one.kind not in STATED]
-    whole = sum(
-        other.weight for world in ledger.worlds for other in judged if not other.worlds or world in other.worlds
-    )
+    whole = sum(one.weight for world in ledger.worlds for one in judged if not one.worlds or world in one.worlds)
     return ERROR * claim.weight / whole / looks
 
 
