@@ -257,14 +257,3 @@ def still(rng: Random, width: int, height: int, palette: Palette) -> Floats:
         draw.ellipse((x - r, base - r, x + r, base + r * 0.8), fill=ink(tone * 0.75))
         draw.ellipse((x - r * 0.8, base - r * 0.9, x + r * 0.5, base + r * 0.4), fill=ink(tone * 1.05))
     return blur(to_canvas(image), 0.8)
-
-
-SUBJECTS: dict[str, Subject] = {
-    "valley": valley,
-    "mountains": mountains,
-    "sea": sea,
-    "town": town,
-    "garden": garden,
-    "bust": bust,
-    "still": still,
-}
