@@ -38,10 +38,7 @@ class Stage:
 
 
 def per_layer(values: Sequence[T], layers: int, flag: str) -> tuple[T, ...]:
-    """Return one value a layer: the one given for all, or the list, which must be as long.
-
-    Raises SettingsError.
-    """
+    """Return one value a layer: the one given for all, or the list, which must be as long; raises SettingsError."""
     if len(values) == 1:
         return tuple(values) * layers
     if len(values) != layers:
@@ -152,10 +149,7 @@ def least_weights(
     network: NetworkSettings | MlpSettings | HeadSettings, image_size: int, classes: int
 ) -> tuple[int, int]:
     """Return how many layers with weights a network has, and how many weights at least: of a head's first layer one a
-    unit, as its inputs are not known.
-
-    Raises SettingsError.
-    """
+    unit, as its inputs are not known; raises SettingsError."""
     layers = len(network.hidden) + 1
     if isinstance(network, NetworkSettings):
         inputs = (

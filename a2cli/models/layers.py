@@ -1,7 +1,4 @@
-"""Layers shared by the networks, and how their weights begin.
-
-N images, C channels, H x W pixels.
-"""
+"""Layers shared by the networks, and how their weights begin. N images, C channels, H x W pixels."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -225,9 +225,7 @@ def resolve(
 ) -> Resolved[S]:
     """Settle every setting of a command: its default, then each preset, then the flags given (not None).
 
-    Presets may also be of the commands `also`.
-
-    Raises SettingsError.
+    Presets may also be of the commands `also`. Raises SettingsError.
     """
     settings_by_name = {item.name: item for item in declared(settings)}
     values: dict[str, Any] = {name: item.default for name, item in settings_by_name.items()}
