@@ -36,20 +36,14 @@ def _sky(rng: Random, width: int, height: int, palette: Palette, horizon: float)
     return mix(canvas, mix(palette.accent, np.ones(3, np.float32), 0.5), 0.5 * near)
 
 
-def _ridge(rng: Random, width: int, cells: int) -> Floats:
-    ridge: Floats = noise(rng, width, 8, cells, 4)[4]
-    return ridge
-
-
 def _hills(rng: Random, canvas: Floats, palette: Palette, top: float, bottom: float, layers: int, rough: int) -> Floats:
     """Lay ridges over a canvas from `top` to `bottom` (shares of the height), each nearer, darker and warmer."""
     height, width, _ = canvas.shape
     y = np.arange(height, dtype=np.float32)[:, None]
     for layer in range(layers):
         near = (layer + 1) / layers
-        crest = (top + (bottom - top) * layer / layers) * height - _ridge(rng, width, rough) * 0.22 * height * (
-            1.2 - near
-        )
+        ridge = noise(rng, width, 8, rough, 4)[4]
+        crest = (top + (bottom - top) * layer / layers) * height - ridge * 0.22 * height * (1.2 - near)
         tone = mix(mix(palette.sky, palette.land, 0.35 + 0.65 * near), palette.shade, rng.uniform(0.1, 0.55) * near)
         texture = 0.85 + 0.3 * noise(rng, width, height, 6)[..., None]
         canvas = mix(canvas, tone * texture, smoothstep(y - crest, -1, 1.5))

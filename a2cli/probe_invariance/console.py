@@ -81,10 +81,6 @@ def _would_decide(run: ProbedRun) -> list[str]:
     return [sentence + "; for the others not even ten times as many would." * others + "." * (not others)]
 
 
-def _accuracy(point: StrengthPoint) -> str:
-    return f"{point.accuracy.value:.3f} {points(point.difference)}"
-
-
 def _verdict(change: ChangeResult) -> str:
     if change.verdict == "breaks":
         return f"breaks {', '.join(f'{value:g}' for value in change.breaks_at)}".rstrip()
@@ -97,7 +93,7 @@ def _verdict(change: ChangeResult) -> str:
 CHANGES: list[Column[ChangeResult]] = [
     Column("change", text=lambda row: row.title + " *" * (row.augmented is not None)),
     Column("worst", lambda row: _worst(row).strength, "g"),
-    Column("accuracy", text=lambda row: _accuracy(_worst(row))),
+    Column("accuracy", text=lambda row: f"{_worst(row).accuracy.value:.3f} {points(_worst(row).difference)}"),
     Column("same", lambda row: _worst(row).consistency.value, ".2f"),
     Column("halved", text=lambda row: ", ".join(f"{value:.2g}" for value in row.halved_at)),
     Column("verdict", text=_verdict),

@@ -1,6 +1,6 @@
 """The networks that are probed, each with the images that it is probed on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,7 +151,8 @@ def find_target(
         classes=networks[0].card.class_names,
         is_grey=all(is_grey(packed.images[row]) for row in used),
         is_padded=any(
-            bool(padding(torch.from_numpy(chunk).permute(0, 3, 1, 2)).any()) for chunk in _chunks(packed.images, used)
+            bool(padding(torch.from_numpy(packed.images[used[first : first + CHUNK]]).permute(0, 3, 1, 2)).any())
+            for first in range(0, len(used), CHUNK)
         ),
         notes=notes,
     )
@@ -217,7 +218,3 @@ def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:
     numbers = np.array([card.class_names.index(name) for name in packed.class_names])
     labels: NDArray[np.int64] = numbers[packed.labels]
     return labels
-
-
-def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    return (images[rows[first : first + CHUNK]] for first in range(0, len(rows), CHUNK))

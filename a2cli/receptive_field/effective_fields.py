@@ -1,12 +1,12 @@
 """Effective receptive fields: a network's, with the weights it began with and, where there are any, trained ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from a2cli.data.dataset import FIXED
 from a2cli.data.packing import pack
@@ -63,6 +63,7 @@ def measure(
     """
     kinds, warnings = _networks(settings, results.image_size, seed, reporter)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    batches = torch.split(pixels, max(1, BATCH_PIXELS // pixels[0, 0].numel()))
     units = {field.layer: field for field in [*results.middle, *([results.unit] if results.unit else [])]}
     fields, influences = [], Influences()
     places = _places(settings, results)
@@ -70,8 +71,8 @@ def measure(
         unit = places[name]
         for kind, map_of in kinds.items():
             reporter.phase(f"the gradient of {name}, {kind}", "measuring")
-            batches = _batches(pixels, reporter)
-            spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
+            told = reporter.batches(batches, len(batches))
+            spread, outputs = effective_field.influence(map_of(name), told, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread
             fields.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
     verdict = f"{results.verdict} {_in_words(fields[-len(kinds) :])}".strip()
@@ -86,12 +87,6 @@ def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str
         last = results.layers[-1].name
         return asked or {last: middle[last]}
     return {name: asked.get(name, unit) for name, unit in middle.items()}
-
-
-def _batches(pixels: Tensor, reporter: ProgressReporter) -> Iterator[Tensor]:
-    size = max(1, BATCH_PIXELS // pixels[0, 0].numel())
-    parts = torch.split(pixels, size)
-    yield from reporter.batches(parts, len(parts))
 
 
 def _described(
