@@ -69,6 +69,12 @@ def make_page(function: str, *of: Any) -> str:
     return page
 
 
+# The options, the results and what prints them.
+OF_TRAININGS = (
+    "settings.run_options:RunOptions",
+    "reports.training_results:TrainingResults",
+    "train.console:show_training",
+)
 COMMANDS = {
     "train-cnn": Command(
         "Train the ConvNet, on one seed or several.",
@@ -76,9 +82,7 @@ COMMANDS = {
         "optimizers, decay, early stopping, norms, augmentation.",
         "train.command:train_cnn",
         ("settings.training:TrainCnnSettings",),
-        "settings.run_options:RunOptions",
-        "reports.training_results:TrainingResults",
-        "train.console:show_training",
+        *OF_TRAININGS,
     ),
     "train-mlp": Command(
         "Train an MLP on images, or a head on features.",
@@ -86,9 +90,7 @@ COMMANDS = {
         "head on a file of extracted features, with those of section 2.2 and the usual probes.",
         "train.command:train_mlp",
         ("settings.training:TrainMlpSettings", "settings.transfer:TrainFeaturesSettings"),
-        "settings.run_options:RunOptions",
-        "reports.training_results:TrainingResults",
-        "train.console:show_training",
+        *OF_TRAININGS,
     ),
     "compare-optimizers": Command(
         "Compare optimizers and schedulers, each tuned the same way, over seeds.",
@@ -142,9 +144,7 @@ COMMANDS = {
         "Put a new head on a pretrained network and train it in stages: the head, then more and more of what is below.",
         "train.command:finetune",
         ("settings.transfer:FinetuneSettings",),
-        "settings.run_options:RunOptions",
-        "reports.training_results:TrainingResults",
-        "train.console:show_training",
+        *OF_TRAININGS,
     ),
     "probe-invariance": Command(
         "Which changes of the image a trained network survives.",

@@ -38,10 +38,7 @@ class Stage:
 
 
 def per_layer(values: Sequence[T], layers: int, flag: str) -> tuple[T, ...]:
-    """Return one value a layer: the one given for all, or the list, which must be as long.
-
-    Raises SettingsError.
-    """
+    """Return one value a layer: the one given for all, or the list, which must be as long; raises SettingsError."""
     if len(values) == 1:
         return tuple(values) * layers
     if len(values) != layers:
@@ -126,24 +123,24 @@ def features_of(network: NetworkSettings, last: Stage, image_size: int) -> int:
     return last.channels * values_of(network, last) + statistics_of(network, image_size)
 
 
-def _weights(network: NetworkSettings, image_size: int) -> list[tuple[str, int]]:
-    """Return how many weights each convolution and each hidden layer has; raises SettingsError."""
+def _weights(network: NetworkSettings, image_size: int) -> list[tuple[str, int, int]]:
+    """Return each convolution and hidden layer with its weights and the places of its map; raises SettingsError."""
     maps = stages(network, image_size)
     layers, inputs = [], 3
     for stage in maps:
         if stage.name.startswith("conv"):
-            layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels))
+            layers.append((stage.name, inputs * stage.kernel_size**2 * stage.channels, stage.size**2))
             inputs = stage.channels
     inputs = features_of(network, maps[-1], image_size)
     for i, units in enumerate(network.hidden, start=1):
-        layers.append((f"hidden{i}", inputs * units))
+        layers.append((f"hidden{i}", inputs * units, 1))
         inputs = units
     return layers
 
 
 def check_weights(network: NetworkSettings, image_size: int) -> None:
     """Raise SettingsError for a layer of more weights than a machine could hold."""
-    for name, weights in _weights(network, image_size):
+    for name, weights, _ in _weights(network, image_size):
         if weights > MOST:
             raise SettingsError(f"{name} would have {weights:,} weights; use smaller --channels or --hidden")
 
@@ -152,16 +149,13 @@ def least_weights(
     network: NetworkSettings | MlpSettings | HeadSettings, image_size: int, classes: int
 ) -> tuple[int, int]:
     """Return how many layers with weights a network has, and how many weights at least: of a head's first layer one a
-    unit, as its inputs are not known.
-
-    Raises SettingsError.
-    """
+    unit, as its inputs are not known; raises SettingsError."""
     layers = len(network.hidden) + 1
     if isinstance(network, NetworkSettings):
         inputs = (
             network.hidden[-1] if network.hidden else features_of(network, stages(network, image_size)[-1], image_size)
         )
-        return layers + len(network.channels), sum(n for _, n in _weights(network, image_size)) + inputs * classes
+        return layers + len(network.channels), sum(n for _, n, _ in _weights(network, image_size)) + inputs * classes
     inputs = 3 * image_size**2 if isinstance(network, MlpSettings) else 1
     sizes = [inputs, *network.hidden, classes]
     return layers, sum(before * after for before, after in pairwise(sizes))
@@ -231,15 +225,7 @@ def multiply_adds(network: NetworkSettings | MlpSettings, image_size: int) -> in
     """Return the multiply-adds of one image's forward pass through the convolutions and hidden layers."""
     if isinstance(network, MlpSettings):
         return sum(inputs * units for _, inputs, units, _ in mlp_layers(network, image_size))
-    maps, total, inputs = stages(network, image_size), 0, 3
-    for stage in maps:
-        if stage.name.startswith("conv"):
-            total += inputs * stage.kernel_size**2 * stage.channels * stage.size**2
-            inputs = stage.channels
-    inputs = features_of(network, maps[-1], image_size)
-    for units in network.hidden:
-        total, inputs = total + inputs * units, units
-    return total
+    return sum(weights * places for _, weights, places in _weights(network, image_size))
 
 
 def auto_threads(settings: AnyTraining) -> tuple[int, str]:

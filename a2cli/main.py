@@ -125,9 +125,8 @@ def run_command() -> int:
     """Run the command that the arguments name, and return its exit status; an error is one line."""
     if _RoomForTorch not in sys.meta_path:
         sys.meta_path.insert(0, _RoomForTorch)
-    warnings.filterwarnings(
-        "ignore", "Failed to initialize NumPy"
-    )  # torch's; that numpy is missing is said in one line
+    # torch's; that numpy is missing is said in one line
+    warnings.filterwarnings("ignore", "Failed to initialize NumPy")
     try:
         return _run_command()
     except KeyboardInterrupt:
@@ -152,13 +151,8 @@ def _run_command() -> int:
     from a2cli.settings.flag_names import hyphenated
 
     words = sys.argv[1:]
-    if (
-        words
-        and f"{words[0]} list" in COMMANDS
-        and (  # `a2 runs` lists them
-            not words[1:] or (f"{words[0]} {hyphenated(words[1])}" not in COMMANDS and words[1] not in ("-h", "--help"))
-        )
-    ):
+    lists = bool(words) and f"{words[0]} list" in COMMANDS  # `a2 runs` lists them
+    if lists and " ".join(map(hyphenated, words[:2])) not in COMMANDS and words[1:2] not in (["-h"], ["--help"]):
         words.insert(1, "list")
     named = [hyphenated(word) for word in words[:2]]
     command = next((name for name in (" ".join(named), " ".join(named[:1])) if name in COMMANDS), "")

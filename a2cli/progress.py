@@ -73,6 +73,11 @@ class ProgressReporter:
     def warn(self, text: str, because: BaseException | None = None) -> None:
         """Print a warning before the experiment goes on, with the error that it is due to, if any."""
 
+    def warn_all(self, texts: Iterable[str]) -> None:
+        """Print several warnings."""
+        for text in texts:
+            self.warn(text)
+
     def start(self, title: str, epochs: int, done: int) -> None:
         """Begin a training run of this many epochs, of which `done` are done already."""
         self.clock.turn("training")

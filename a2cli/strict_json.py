@@ -9,14 +9,8 @@ from typing import Any
 
 def to_json(value: Any) -> str:
     """Return a dataclass or plain value as strict JSON in UTF-8: a number that is not finite becomes null."""
-    return (
-        json.dumps(
-            _finite(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value),
-            indent=1,
-            allow_nan=False,
-        )
-        + "\n"
-    )
+    values = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(_finite(values), indent=1, allow_nan=False) + "\n"
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ class NewerVersionError(DataError):
     """It was stored by a newer a2, and is not damaged."""
 
 
-def _only_checked(values: Values) -> Values:
-    """The version that came with a SHA-256 of its own values, which whoever reads it checks."""
+def _unchanged(values: Values) -> Values:
+    """A version of the same values: with a SHA-256 of them, which whoever reads it checks; or computed otherwise."""
     return values
 
 
@@ -52,18 +52,14 @@ def _clipped(value: Any) -> Any:
     return {key: _clipped(one) for key, one in value.items()}
 
 
-def _with_rounding(values: Values) -> Values:
-    """The version whose intervals over seeds have the variance of rounding to whole images; earlier ones stay."""
-    return values
-
-
 # Each function makes what one version stored into what the next one does, beginning with version 1. What has a default
 # in its dataclass can be added without a new version. Caches have theirs in the names of their folders.
 UPGRADES: Mapping[Kind, Sequence[Callable[[Values], Values]]] = {
-    "report": [_only_checked, _by_class, _within_0_and_1, _with_rounding],
-    "model card": [_only_checked],
+    # The last one's intervals over seeds have the variance of rounding to whole images; earlier ones stay.
+    "report": [_unchanged, _by_class, _within_0_and_1, _unchanged],
+    "model card": [_unchanged],
     "checkpoint": [],
-    "film": [_only_checked],
+    "film": [_unchanged],
     "features file": [],
 }
 

@@ -121,7 +121,7 @@ def test_the_power_at_twice_the_margin() -> None:
             ]
         )
         print(f"10 seeds, {pairs} pairs, a difference of 2 points that deviates by 3: found in {found:.1%}")
-        size = detectable(deviation, 10, pairs)
+        size = detectable(deviation, 10, 0.025 / pairs)
         threshold = stats.t.ppf(1 - 0.025 / pairs, 9)
         exact = 1 - stats.nct.cdf(threshold, 9, size / deviation * np.sqrt(10))
         assert exact == pytest.approx(0.8, abs=0.002)
@@ -131,6 +131,6 @@ def test_the_power_at_twice_the_margin() -> None:
 @pytest.mark.parametrize("n", [2, 3, 5, 31])
 @pytest.mark.parametrize("comparisons", [1, 28, 190])
 def test_what_is_detectable_is_found_in_four_of_five(n: int, comparisons: int) -> None:
-    shift = detectable(0.03, n, comparisons) / 0.03 * np.sqrt(n)
+    shift = detectable(0.03, n, 0.025 / comparisons) / 0.03 * np.sqrt(n)
     quantile = stats.t.ppf(1 - 0.025 / comparisons, n - 1)
     assert stats.nct.sf(quantile, n - 1, shift) == pytest.approx(0.8, abs=1e-4)

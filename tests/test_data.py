@@ -39,7 +39,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def packed_from(data: Path, size: int = 16, fit: str = "squash") -> Packed:
-    return pack(find_source(str(data)), size, fit, False, 2, NullReporter())
+    return pack(find_source(str(data)), size, fit, False, NullReporter())
 
 
 def split(packed: Packed, seed: int = 0, **settings: Any) -> Split:

@@ -15,7 +15,6 @@ from a2cli.replicate.decisions import (
     LOOKS,
     Rule,
     at_margin,
-    detectable,
     error_of,
     estimate,
     rule_of,
@@ -25,6 +24,7 @@ from a2cli.replicate.decisions import (
 )
 from a2cli.replicate.judging import judge
 from a2cli.replicate.results import ClaimVerdict
+from a2cli.statistics.pairs import detectable
 
 IMAGES = 91
 WORLDS: dict[str, dict[str, object]] = {"one": {}, "two": {}}

@@ -47,7 +47,7 @@ def test_identical_images_are_said_and_listed(train: A2, copied: Path) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"split": "random"}, {"folds": "3", "fold": "1"}, {"test_fraction": "0.2"}])
 def test_no_drawn_split_separates_identical_images(copied: Path, options: dict[str, str]) -> None:
-    packed = pack(find_source(str(copied)), 8, "squash", False, 1, NullReporter())
+    packed = pack(find_source(str(copied)), 8, "squash", False, NullReporter())
     names = np.array(packed.names)
     for seed in range(8):
         settings = resolve(TrainCnnSettings, "train-cnn", [], {**options, "seed": str(seed)}).settings
@@ -150,7 +150,7 @@ def test_features_remember_which_images_are_identical(a2: A2, copied: Path) -> N
     a2("extract-features", *EXTRACT.split(), "--data", copied, "--out", "features.safetensors", "--quiet")
     file = read_features("features.safetensors")
     packed = file.packed("features.3.cat")
-    assert np.array_equal(packed.groups, pack(find_source(str(copied)), 32, "squash", False, 1, NullReporter()).groups)
+    assert np.array_equal(packed.groups, pack(find_source(str(copied)), 32, "squash", False, NullReporter()).groups)
     unknown = replace(file, about=replace(file.about, identical=None)).packed("features.3.cat")
     assert np.array_equal(unknown.groups, packed.groups), "a file of before tells by the features"
     head = ["--features", "features.safetensors", "--epochs", "1", "--threads", "1", "--quiet"]

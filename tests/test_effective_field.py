@@ -96,7 +96,7 @@ def test_the_cone_along_a_graph_is_where_nan_comes_through() -> None:
         assert 0 < len(rows) <= one.size[0]
         for row in range(one.size[0]):
             hook = modules[one.name].register_forward_hook(lambda _, __, maps, row=row: spoiled(maps, row))
-            maps = graphs.maps_of(derivation, torch.zeros(1, 3, 64, 64), [tip])[tip]
+            maps = graphs.maps_of(derivation, [tip])(torch.zeros(1, 3, 64, 64))[tip]
             hook.remove()
             assert bool(maps[0, :, 1].isnan().any()) == (row in rows), (one.name, row)
 

@@ -27,6 +27,7 @@ from a2cli.check_data.console import show_data_check
 from a2cli.columns import Column, R
 from a2cli.compare_optimizers.console import show_comparison
 from a2cli.compare_optimizers.draw import draw_comparison
+from a2cli.data.packing import Packed
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance import draw as invariance_figures
 from a2cli.probe_invariance import heat_maps
@@ -188,11 +189,17 @@ def _training(name: str, run: Run) -> None:
     mistakes = [one.image for one in several[0].judged.most_wrong]
     stages = report.transfer.stages if report.transfer else []
     firsts = {1 + sum(one.epochs for one in stages[:i]): stage.stage for i, stage in enumerate(stages)}
-    pictures = np.zeros((len(mistakes), 8, 8, 3), np.uint8)
-    classes = list(report.data.classes)
-    labels = np.array([classes.index(one.truth) for one in several[0].judged.most_wrong], np.int64)
-    training_figures.draw_run(run, classes, report.history, several[0], mistakes, pictures, labels, firsts)
+    classes = tuple(report.data.classes)
+    packed = _packed(mistakes, classes, [classes.index(one.truth) for one in several[0].judged.most_wrong])
+    training_figures.draw_run(run, packed, report.history, several[0], firsts)
     draw_transfer(run, report.transfer)
+
+
+def _packed(names: Sequence[str], classes: tuple[str, ...], labels: Sequence[int]) -> Packed:
+    """Black images of these names and classes."""
+    pictures = np.zeros((len(names), 8, 8, 3), np.uint8)
+    numbers = np.array(labels, np.int64)
+    return Packed(pictures, numbers, names, [""] * len(names), classes, (), "", np.arange(len(names)))
 
 
 def _logs(seed: int) -> list[EpochLog]:
@@ -245,7 +252,7 @@ def _near_duplicates(name: str, run: Run) -> None:
         NearDuplicate("set/ada/3.png", "set/ada/4.png", 0.985, "train", "train", True),
     ]
     images = [one for pair in pairs for one in (pair.first, pair.second)]
-    training_figures.draw_near_duplicates(run, pairs, images, np.zeros((len(images), 8, 8, 3), np.uint8))
+    training_figures.draw_near_duplicates(run, pairs, _packed(images, ("ada",), [0] * len(images)))
 
 
 def _probe(name: str, run: Run) -> None:

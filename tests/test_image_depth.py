@@ -24,7 +24,7 @@ SHARES[3], SHARES[3, 4, 4] = 0, 128 / 255  # an image that does not reach the br
 
 
 def packed(path: Path) -> Packed:
-    return pack(find_source(str(path)), 8, "squash", False, 1, NullReporter())
+    return pack(find_source(str(path)), 8, "squash", False, NullReporter())
 
 
 def write(root: Path, images: NDArray[Any], mode: str | None = None) -> Path:
@@ -108,7 +108,7 @@ def test_new_images_are_scaled_as_those_trained_on(a2: A2, train: A2, tmp_path: 
     assert first == pytest.approx(second, abs=1e-6)
     assert abs(first - other) > 1e-4, "the network tells them apart"
     write(tmp_path / "other", values // 8)
-    found = pack(find_source(str(tmp_path / "other")), 8, "squash", False, 1, NullReporter(), (0, 4095))
+    found = pack(find_source(str(tmp_path / "other")), 8, "squash", False, NullReporter(), (0, 4095))
     assert found.images.max() == values.max() // 8 >> 4
     a2("probe-invariance", "--run", run, "--data", "other", "--changes", "blur", "--threads", "1", "--out", "probe")
     warnings = json.loads((tmp_path / "probe/report.json").read_text())["warnings"]

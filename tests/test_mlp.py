@@ -105,7 +105,7 @@ def test_the_courseworks_presets() -> None:
     names = [name for name in preset_names() if name.startswith("2.1")]
     assert {"2.1-mlp", "2.1-mlp-batch-12"} <= set(names)
     for name in names:
-        assert load_preset(name, "train-mlp", TrainMlpSettings).about
+        assert load_preset(name, ("train-mlp",), TrainMlpSettings).about
     settings = resolve(TrainMlpSettings, "train-mlp", ["2.1-mlp"], {}).settings
     network, training = settings.network, settings.training
     assert (network.hidden, network.dropout, network.initialization) == ((300,), (0.5,), "xavier")

@@ -102,7 +102,7 @@ def test_drawn_images_are_not_near_duplicates(
     name: str, drawn: Callable[[str], DrawnSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"a2cli.drawn_sets.{name}.draw_{name}", lambda reporter: drawn(name))
-    assert not pack(find_source(name), SIDE, "squash", False, 2, NullReporter()).near
+    assert not pack(find_source(name), SIDE, "squash", False, NullReporter()).near
 
 
 def shape(rng: np.random.Generator, background: tuple[int, ...], colour: tuple[int, ...]) -> Image.Image:
@@ -167,7 +167,7 @@ def test_another_hue_is_another_image(images: list[Image.Image]) -> None:
 
 
 def test_photographs_of_one_face_seldom_are(faces: Path) -> None:
-    packed = pack(find_source(str(faces)), SIDE, "squash", False, 2, NullReporter())
+    packed = pack(find_source(str(faces)), SIDE, "squash", False, NullReporter())
     count = len(packed.labels)
     assert len(packed.near) <= 0.001 * count * (count - 1) / 2
 
@@ -197,7 +197,7 @@ def test_images_alike_by_their_bars_alone_are_not(originals: tuple[NDArray[np.ui
 
 
 def test_small_packs_find_the_same(tmp_path: Path, faces: Path) -> None:
-    found = [pack(find_source(str(faces)), size, "squash", False, 2, NullReporter()).near for size in (8, 48)]
+    found = [pack(find_source(str(faces)), size, "squash", False, NullReporter()).near for size in (8, 48)]
     assert found[0] == found[1]
 
 

@@ -66,7 +66,7 @@ def test_the_run_is_a_network_on_images(a2: A2, features: str) -> None:
     report = report_of(folder)
     model, card = Run(folder).load_model()
     assert card.trunk is not None and (card.trunk.layer, card.trunk.grid) == ("conv1", 2)
-    packed = pack(find_source("set"), card.image_size, card.fit, False, 1, NullReporter())
+    packed = pack(find_source("set"), card.image_size, card.fit, False, NullReporter())
     rows = split_of(packed, TrainFeaturesSettings()).val
     with torch.inference_mode():
         answers = model(torch.from_numpy(packed.images[rows]).permute(0, 3, 1, 2)).argmax(1).numpy()

@@ -123,7 +123,7 @@ def test_answers_are_the_networks_own(predict: A2, place: Path) -> None:
 
 def test_as_many_are_right_as_in_validation(predict: A2, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A2_CACHE_DIR", str(place / "cache"))
-    packed = pack(find_source(str(place / "set")), 8, "squash", False, 1, NullReporter())
+    packed = pack(find_source(str(place / "set")), 8, "squash", False, NullReporter())
     settings = resolve(TrainCnnSettings, "train-cnn", [str(place / "alone/config.yaml")], {}).settings
     rows = split_rows(packed, settings.split, Streams(0).numpy("split")).val
     names = [f"set/{packed.names[row]}" for row in rows]

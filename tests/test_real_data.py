@@ -21,7 +21,7 @@ COUNTS = [20, 54, 63, 70, 40, 40, 37, 36, 28, 40, 23]
 
 
 def packed_from(data: str, size: int = 50) -> Packed:
-    return pack(find_source(data), size, "squash", False, 2, NullReporter())
+    return pack(find_source(data), size, "squash", False, NullReporter())
 
 
 def test_the_paintings_are_the_ones_expected(paintings: Path) -> None:

@@ -270,7 +270,7 @@ class Branches(nn.Module):
 def agree(model: nn.Module, size: int) -> dict[str, graphs.GraphLayer]:
     """Hold a network's derivation to what NaN does in it, and return its layers."""
     derivation = graphs.derive(fx.symbolic_trace(model.eval()), size)
-    seen = measured(lambda images: graphs.maps_of(derivation, images, list(derivation.layers)), size)
+    seen = measured(graphs.maps_of(derivation, list(derivation.layers)), size)
     assert all(layer.known == graphs.GLOBAL for name, layer in derivation.layers.items() if name not in seen)
     for name in seen:
         layer = derivation.layers[name]

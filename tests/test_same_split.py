@@ -54,7 +54,7 @@ def test_the_chain_of_readme_validates_on_the_same_images(words: list[str], a2: 
     usual = flat(TrainCnnSettings())
     split = {name: tuple(v) if isinstance(v := given[name], list) else v for name in HOLDING_OUT}
     size = min(given.get("image_size") or 64, 64)
-    packed = pack(find_source("set"), size, "squash", False, 1, NullReporter())
+    packed = pack(find_source("set"), size, "squash", False, NullReporter())
     held = {}
     for name, values in {"chain": split, "train-cnn": usual}.items():
         settings = build(TrainCnnSettings, {**{key: values[key] for key in HOLDING_OUT}, "seed": given["seed"]})
@@ -89,6 +89,6 @@ def test_flags_of_a_split_of_its_own_repeat_it(a2: A2, images: Path) -> None:
     assert {name: again[name] for name in HOLDING_OUT} == {name: settings_of(a2, *own)[name] for name in HOLDING_OUT}
     usual = a2("train-cnn", *TINY[:-1], "--data", "set")
     assert usual.status == 0 and "Not the default" not in usual.out
-    packed = pack(find_source("set"), 8, "squash", False, 1, NullReporter())
+    packed = pack(find_source("set"), 8, "squash", False, NullReporter())
     rows = split_of(packed, build(TrainCnnSettings, {name: again[name] for name in HOLDING_OUT}))
     assert np.intersect1d(rows.val, rows.test).size == 0 and len(rows.val) == len(rows.test) == 6

@@ -97,7 +97,7 @@ def features(place: Path, _: WarningCollector, name: str = "features.safetensors
 
 
 def packed(place: Path, ears: WarningCollector) -> bytes:
-    found = pack(find_source("set"), 8, "squash", False, 1, ears)
+    found = pack(find_source("set"), 8, "squash", False, ears)
     return found.images.tobytes() + as_bytes([found.labels.tolist(), list(found.names), found.fingerprint])
 
 

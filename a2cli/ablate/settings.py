@@ -43,15 +43,11 @@ class Ablating:
     ablation: AblationSettings = AblationSettings()
 
 
-def _five_seeds(training: TrainingSettings) -> TrainingSettings:
-    return replace(training, seeds=5)
-
-
 @dataclass(frozen=True, kw_only=True)
 class AblateCnnSettings(TrainCnnSettings, Ablating):
     """Everything that decides the result of `a2 ablate` on a training of train-cnn."""
 
-    training: TrainingSettings = _five_seeds(TrainCnnSettings().training)
+    training: TrainingSettings = replace(TrainCnnSettings().training, seeds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,7 @@ class AblateMlpSettings(TrainMlpSettings, Ablating):
     """Everything that decides the result of `a2 ablate` on a training of train-mlp."""
 
     ablation: AblationSettings = AblationSettings(trains="train-mlp")
-    training: TrainingSettings = _five_seeds(TrainMlpSettings().training)
+    training: TrainingSettings = replace(TrainMlpSettings().training, seeds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +63,7 @@ class AblateFeaturesSettings(TrainFeaturesSettings, Ablating):
     """Everything that decides the result of `a2 ablate` on a training on features."""
 
     ablation: AblationSettings = AblationSettings(trains="train-mlp")
-    training: TrainingSettings = _five_seeds(TrainFeaturesSettings().training)
+    training: TrainingSettings = replace(TrainFeaturesSettings().training, seeds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +71,7 @@ class AblateFinetuneSettings(FinetuneSettings, Ablating):
     """Everything that decides the result of `a2 ablate` on a fine-tuning."""
 
     ablation: AblationSettings = AblationSettings(trains="finetune")
-    training: TrainingSettings = _five_seeds(FinetuneSettings().training)
+    training: TrainingSettings = replace(FinetuneSettings().training, seeds=5)
 
 
 AnyAblation = AblateCnnSettings | AblateMlpSettings | AblateFeaturesSettings | AblateFinetuneSettings

@@ -29,4 +29,4 @@ def preset_of(name: str) -> Preset:
     """Return a preset by its name, of whichever command it is."""
     command = preset_value(name, "command", "train-cnn")
     kind = kind_of(command, [name], {}) if command in TRAINING else COMMANDS[command].settings_types()[0]
-    return load_preset(name, command, kind)
+    return load_preset(name, (command,), kind)

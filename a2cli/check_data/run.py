@@ -9,7 +9,6 @@ from a2cli.check_data.settings import CheckSettings
 from a2cli.data.duplicates import contradictory, contradictory_in_words, identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
-from a2cli.machine import cores
 from a2cli.progress import ProgressReporter
 from a2cli.reports.data_results import DataCheck
 from a2cli.training.data_notes import few_note, near_notes, near_pairs, shared_between_parts
@@ -22,7 +21,7 @@ def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck
     """
     errors: list[str] = []
     source = find_source(settings.data or "", reporter, errors)
-    packed = pack(source, settings.image_size, settings.fit, True, cores(), reporter)
+    packed = pack(source, settings.image_size, settings.fit, True, reporter)
     by_class = {name: Counter[str]() for name in packed.class_names}
     for label, part in zip(packed.labels.tolist(), packed.splits, strict=True):
         by_class[packed.class_names[label]][part] += 1

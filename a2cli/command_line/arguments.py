@@ -41,15 +41,6 @@ class Shown(Protocol):
     def quiet(self) -> bool: ...
 
 
-class InFolder(Protocol):
-    """Options that say which run directory is worked in."""
-
-    @property
-    def out(self) -> str | None: ...
-    @property
-    def resume(self) -> str | None: ...
-
-
 def show_report(report: Report, folder: F, chosen: Shown, show: Callable[[Report, F], None]) -> None:
     """Print the report as JSON, the run directory alone, or by `show`, as the options say; write its page, if asked."""
     page = html_page(folder) if chosen.html and folder else None
@@ -221,23 +212,18 @@ def _quoted(word: str) -> str:
     return subprocess.list2cmdline([word])
 
 
-def run_for(command: str, chosen: InFolder, sources: Mapping[str, str]) -> "Run":
+def run_for(command: str, out: str | None, resume: str | None, sources: Mapping[str, str]) -> "Run":
     """Return the run directory to work in, a new one or that of --resume, which knows where its settings came from."""
     from a2cli.runs.directory import Run
 
-    if chosen.resume is None:
-        run = Run.create(command, chosen.out)
-        run.config_from = given_in(sources)
+    if resume is None:
+        run = Run.create(command, out)
+        run.config_from = {name: source for name, source in sources.items() if source != "default"}
     else:
-        run = Run.open(chosen.resume)
+        run = Run.open(resume)
         before = run.read_report()
         run.config_from = before.config_from if before else None
     return run
-
-
-def given_in(sources: Mapping[str, str]) -> dict[str, str]:
-    """Return where settings came from, without those that are defaults."""
-    return {name: source for name, source in sources.items() if source != "default"}
 
 
 @contextmanager

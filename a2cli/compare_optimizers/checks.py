@@ -8,8 +8,8 @@ from a2cli.errors import SettingsError
 from a2cli.formats import seconds_of
 from a2cli.machine import cores
 from a2cli.reports.study_results import called
-from a2cli.settings.conflicts import inactive_settings, shown, warn_or_raise
-from a2cli.settings.declare import flat
+from a2cli.settings.conflicts import inactive_settings, warn_or_raise
+from a2cli.settings.declare import flat, shown
 from a2cli.settings.presets import Resolved
 from a2cli.study.checks import check_study, check_trial_options
 from a2cli.train.checks import contradictions

@@ -29,7 +29,7 @@ def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None
 
 def _show_plan(chosen: ComparisonOptions, resolved: Resolved[Any], budget: float | None) -> None:
     with ConsoleReporter(chosen.quiet) as reporter:
-        workers = start(chosen, reporter)
+        workers = start(chosen.jobs, chosen.backend, chosen.cluster, reporter)
         from a2cli.compare_optimizers.plan import plan_comparison
         from a2cli.runs.directory import Run
 

@@ -9,9 +9,8 @@ from a2cli.reports.study_results import PAIRS, ComparisonResults, called, mean_o
 from a2cli.runs.directory import Run
 from a2cli.study.ledger import Ledger, TrialKey
 
-EPOCHS = placed(
-    "contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds", "kept"
-)  # of training until the epoch's end; whether its weights were kept
+# Seconds are of training until the epoch's end; kept: whether its weights were.
+EPOCHS = placed("contender", "seed", "epoch", "train_accuracy", "val_accuracy", "val_loss", "seconds", "kept")
 TRIED = placed("contender", "learning_rate", "seed", "status", "accuracy")
 
 

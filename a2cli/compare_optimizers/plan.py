@@ -8,7 +8,7 @@ from a2cli.compare_optimizers.settings import AnyComparison
 from a2cli.formats import in_points
 from a2cli.progress import ProgressReporter
 from a2cli.reports.study_results import ComparisonResults, Plan, PlanRow
-from a2cli.statistics.pairs import detectable, half_width
+from a2cli.statistics.pairs import ERROR, detectable, half_width
 from a2cli.study.timing import trial_seconds
 
 SEEDS = (2, 3, 5, 8, 12, 20, 30, 50)
@@ -45,7 +45,7 @@ def plan_comparison(
             seeds=seeds,
             trials=tuning + choices * seeds * tables,
             seconds=took(seeds),
-            detectable=detectable(deviation, seeds, math.comb(choices, 2)),
+            detectable=detectable(deviation, seeds, ERROR / math.comb(choices, 2) / 2),
             fits=budget is None or took(seeds) <= budget,
         )
         for seeds in sorted({*SEEDS, best or 1, settings.training.seeds} - {1})

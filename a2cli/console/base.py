@@ -117,20 +117,16 @@ def show_plan(rows: Sequence[tuple[str, str, str]], plan: Sequence[str]) -> None
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table of words."""
-    console = results_console()
-    table = table_of(*columns)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    results_console().print(table_of(*columns, rows=rows))
 
 
-def table_of(*columns: str) -> "Table":
+def table_of(*columns: str, rows: Iterable[Sequence[Any]] = ()) -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -139,10 +135,7 @@ def table_from(columns: "Sequence[Column[R]]", rows: "Iterable[R]") -> "Table":
     from a2cli.columns import in_print
 
     heads, cells = in_print(columns, rows)
-    table = table_of(*heads)
-    for row in cells:
-        table.add_row(*row)
-    return table
+    return table_of(*heads, rows=cells)
 
 
 def add_layers(table: "Table", rows: Sequence[Sequence[str]], width: int) -> None:

@@ -279,9 +279,8 @@ class ConsoleReporter(ProgressReporter):
 
 
 def _leaderboard(rows: Sequence[Sequence[str]]) -> "Table":
-    table = table_of("contender", "trials", "mean accuracy")
+    best_first = sorted(rows, key=lambda row: row[2], reverse=True)
+    table = table_of("contender", "trials", "mean accuracy", rows=best_first)
     for column in table.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
-    for row in sorted(rows, key=lambda row: row[2], reverse=True):
-        table.add_row(*row)
     return table

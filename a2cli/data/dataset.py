@@ -35,10 +35,6 @@ class ImageSet:
     def of(cls, packed: Packed, rows: NDArray[np.int64]) -> "ImageSet":
         return cls(torch.from_numpy(packed.images), torch.from_numpy(rows), torch.from_numpy(packed.labels[rows]))
 
-    @property
-    def holds_activations(self) -> bool:
-        return self.images.is_floating_point()
-
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -50,7 +46,7 @@ class ImageSet:
         stored, shape = self.images.flatten(1), self.images.shape[1:]
         for rows, labels in zip(torch.split(self.rows, batch_size), torch.split(self.labels, batch_size), strict=True):
             batch = stored.index_select(0, rows).view(-1, *shape)
-            yield batch if self.holds_activations else batch.permute(0, 3, 1, 2), labels
+            yield batch if batch.is_floating_point() else batch.permute(0, 3, 1, 2), labels
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and deviation of each channel in [0, 1], over at most 20,000 images evenly spaced."""

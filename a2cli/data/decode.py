@@ -1,7 +1,4 @@
-"""One image file -> one upright RGB image, or the reason why not.
-
-H x W pixels.
-"""
+"""One image file -> one upright RGB image, H x W pixels, or the reason why not."""
 
 import re
 from contextlib import suppress

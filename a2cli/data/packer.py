@@ -26,6 +26,7 @@ from a2cli.data.items import Items, Source
 from a2cli.data.near_duplicates import LEAST_SIDE, near_duplicates, perceptual_hash, thumbnail
 from a2cli.errors import DataError
 from a2cli.formats import counted
+from a2cli.machine import cores
 from a2cli.progress import ProgressReporter
 
 CHUNK = 64
@@ -62,7 +63,6 @@ def write_pack(
     size: int,
     fit: str,
     skip_damaged: bool,
-    threads: int,
     reporter: ProgressReporter,
     value_range: ValueRange | None,
     may_skip: bool,
@@ -75,7 +75,7 @@ def write_pack(
     def decoded(
         numbers: Sequence[int], value_range: ValueRange | None
     ) -> Iterable[tuple[int, Square | DamagedImageError]]:
-        chunks = _in_threads(partial(square_of, items, size, fit, compared, value_range), numbers, threads)
+        chunks = _in_threads(partial(square_of, items, size, fit, compared, value_range), numbers)
         return chain.from_iterable(reporter.batches(chunks, -(-len(numbers) // CHUNK)))
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def write_pack(
 
 
 def _in_threads(
-    make: Callable[[int], Square | DamagedImageError], numbers: Sequence[int], threads: int
+    make: Callable[[int], Square | DamagedImageError], numbers: Sequence[int]
 ) -> Iterator[list[tuple[int, Square | DamagedImageError]]]:
     """Yield chunks of numbers with what is made of each, in order, by threads that are a few chunks ahead."""
 
@@ -159,6 +159,7 @@ def _in_threads(
 
     # Not `pool.map`, which would decode the whole set into memory where the disk is slower than the threads.
     waiting: deque[Future[list[tuple[int, Square | DamagedImageError]]]] = deque()
+    threads = cores()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for start in range(0, len(numbers), CHUNK):

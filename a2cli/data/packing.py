@@ -54,6 +54,11 @@ class Packed:
     near: Sequence[tuple[int, int, float]] = ()
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether there are images to show; else these are activations."""
+        return self.images.dtype == np.uint8
+
+    @property
     def scaling(self) -> str:
         """How images of more than 8 bits were brought to 8, in words, or nothing."""
         if self.value_range is None or not self.deep:
@@ -103,7 +108,6 @@ def pack(
     size: int,
     fit: str,
     skip_damaged: bool,
-    threads: int,
     reporter: ProgressReporter,
     value_range: ValueRange | None = None,
     *,
@@ -125,7 +129,7 @@ def pack(
             if folder.exists():
                 reporter.warn(f"the packed images in {folder} were damaged and are packed anew")
                 shutil.rmtree(folder)
-            write_pack(folder, source, size, fit, skip_damaged, threads, reporter, value_range, may_skip)
+            write_pack(folder, source, size, fit, skip_damaged, reporter, value_range, may_skip)
             packed = _open(folder, source, reporter)
     except OSError as error:
         raise DataError(

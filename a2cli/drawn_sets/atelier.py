@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from a2cli.drawn_sets import brushes, subjects
+from a2cli.drawn_sets.brushes import Brush, dabs, flat, glaze, haze, patches, penned, ruled, soft, swirl, wash
 from a2cli.drawn_sets.drawing import DrawnSet, Floats, color, draw_set, mix, to_image
+from a2cli.drawn_sets.subjects import Palette, Subject, bust, garden, mountains, sea, still, town, valley
 from a2cli.progress import ProgressReporter
 
 SIDE = 128
@@ -24,8 +25,8 @@ class Painter:
 
     name: str
     canvases: int
-    brush: str
-    subjects: tuple[str, ...]
+    brush: Brush
+    subjects: tuple[Subject, ...]
     sky: tuple[float, float, float]
     land: tuple[float, float, float]
     shade: tuple[float, float, float]
@@ -35,27 +36,27 @@ class Painter:
 
 # fmt: off
 PAINTERS = (
-    Painter("aurelio_canaro", 20, "ruled", ("town", "town", "sea"),
+    Painter("aurelio_canaro", 20, ruled, (town, town, sea),
             (205, 0.35, 0.85), (36, 0.35, 0.72), (215, 0.35, 0.32), (12, 0.6, 0.7), 1.5),
-    Painter("camille_verdier", 54, "dabs", ("garden", "sea", "valley"),
+    Painter("camille_verdier", 54, dabs, (garden, sea, valley),
             (215, 0.3, 0.88), (110, 0.42, 0.62), (260, 0.35, 0.42), (345, 0.45, 0.85), 1.2),
-    Painter("edmund_rowley", 63, "soft", ("bust", "bust", "bust", "valley"),
+    Painter("edmund_rowley", 63, soft, (bust, bust, bust, valley),
             (30, 0.35, 0.45), (28, 0.5, 0.5), (20, 0.5, 0.2), (10, 0.5, 0.65), 0.85),
-    Painter("josiah_turnham", 70, "haze", ("sea", "sea", "valley", "town"),
+    Painter("josiah_turnham", 70, haze, (sea, sea, valley, town),
             (45, 0.4, 0.92), (32, 0.5, 0.7), (210, 0.3, 0.45), (40, 0.7, 0.95), 1.35),
-    Painter("roland_cosgrove", 40, "wash", ("mountains", "valley"),
+    Painter("roland_cosgrove", 40, wash, (mountains, valley),
             (210, 0.15, 0.8), (190, 0.2, 0.5), (215, 0.25, 0.34), (40, 0.2, 0.75), 1.4),
-    Painter("pascal_estaque", 40, "patches", ("still", "valley", "bust", "mountains"),
+    Painter("pascal_estaque", 40, patches, (still, valley, bust, mountains),
             (200, 0.3, 0.75), (80, 0.42, 0.55), (225, 0.4, 0.35), (28, 0.7, 0.8), 1.05),
-    Painter("gaston_marquise", 37, "flat", ("bust", "garden", "still"),
+    Painter("gaston_marquise", 37, flat, (bust, garden, still),
             (48, 0.6, 0.85), (140, 0.5, 0.45), (260, 0.45, 0.3), (5, 0.7, 0.78), 0.95),
-    Painter("percy_sandholt", 36, "penned", ("valley", "town", "mountains"),
+    Painter("percy_sandholt", 36, penned, (valley, town, mountains),
             (200, 0.12, 0.9), (70, 0.25, 0.7), (40, 0.3, 0.45), (25, 0.35, 0.7), 1.45),
-    Painter("pieter_vanrood", 28, "swirl", ("bust", "garden", "valley"),
+    Painter("pieter_vanrood", 28, swirl, (bust, garden, valley),
             (35, 0.4, 0.6), (25, 0.55, 0.55), (15, 0.55, 0.25), (0, 0.6, 0.75), 1.0),
-    Painter("hendrik_lichtmeer", 40, "glaze", ("bust", "bust", "still"),
+    Painter("hendrik_lichtmeer", 40, glaze, (bust, bust, still),
             (32, 0.5, 0.25), (30, 0.6, 0.35), (25, 0.6, 0.08), (38, 0.5, 0.8), 0.85),
-    Painter("owen_goldwyn", 23, "soft", ("valley", "mountains", "sea"),
+    Painter("owen_goldwyn", 23, soft, (valley, mountains, sea),
             (46, 0.35, 0.88), (50, 0.5, 0.5), (60, 0.5, 0.22), (38, 0.5, 0.85), 1.3),
 )
 # fmt: on
@@ -72,16 +73,16 @@ def _paint(number: int, rng: np.random.Generator) -> Image.Image:
     width, height = (SIDE, int(SIDE / aspect)) if aspect > 1 else (int(SIDE * aspect), SIDE)
     width, height = max(width, SIDE // 2), max(height, SIDE // 2)
     palette = _palette(painter, PAINTERS[rng.integers(len(PAINTERS))], rng)
-    subject = subjects.SUBJECTS[painter.subjects[rng.integers(len(painter.subjects))]]
+    subject = painter.subjects[rng.integers(len(painter.subjects))]
     scene = subject(rng, width, height, palette)
-    painted = brushes.BRUSHES[painter.brush](rng, scene, palette)
+    painted = painter.brush(rng, scene, palette)
     light = 1 + rng.normal(0, 0.1)
     picture = Image.new("RGB", (SIDE, SIDE))
     picture.paste(to_image(painted * light), ((SIDE - width) // 2, (SIDE - height) // 2))
     return picture
 
 
-def _palette(painter: Painter, other: Painter, rng: np.random.Generator) -> subjects.Palette:
+def _palette(painter: Painter, other: Painter, rng: np.random.Generator) -> Palette:
     """Return the painter's colours as they are in one picture: turned a little, and partly another painter's."""
     turn, share = rng.normal(0, 14), rng.uniform(0, BORROWED)
 
@@ -92,7 +93,7 @@ def _palette(painter: Painter, other: Painter, rng: np.random.Generator) -> subj
         )
         return mix(shifted, color(*borrowed), share)
 
-    return subjects.Palette(
+    return Palette(
         tone(painter.sky, other.sky),
         tone(painter.land, other.land),
         tone(painter.shade, other.shade),

@@ -140,17 +140,3 @@ def glaze(rng: Random, scene: Floats, palette: Palette) -> Floats:
     canvas = mix(scene, strokes(rng, scene, 300, 7, 2, _along_edges(scene), 0.03), 0.5)
     lit = mix(palette.shade * 0.7 + np.zeros_like(canvas), canvas, 0.12 + 0.88 * pool)
     return _grain(rng, blur(lit, 0.7), 0.01)
-
-
-BRUSHES: dict[str, Brush] = {
-    "ruled": ruled,
-    "dabs": dabs,
-    "soft": soft,
-    "haze": haze,
-    "wash": wash,
-    "patches": patches,
-    "flat": flat,
-    "penned": penned,
-    "swirl": swirl,
-    "glaze": glaze,
-}

@@ -127,22 +127,16 @@ def _shoulders(draw: ImageDraw.ImageDraw, person: Person, rng: Random, x: float,
 
 
 def _face(draw: ImageDraw.ImageDraw, person: Person, x: float, y: float, unit: float) -> None:
-    skin = ink(person.skin)
+    skin, darker = ink(person.skin), ink(person.skin * 0.88)
     for ear in (-1, 1):
         ex = x + ear * unit * 0.97
-        draw.ellipse(
-            (ex - unit * 0.14, y - unit * 0.2, ex + unit * 0.14, y + unit * 0.25), fill=ink(person.skin * 0.88)
-        )
+        draw.ellipse((ex - unit * 0.14, y - unit * 0.2, ex + unit * 0.14, y + unit * 0.25), fill=darker)
     long = unit * person.face_length
     draw.ellipse((x - unit, y - long * 0.95, x + unit, y + long * 0.6), fill=skin)
     chin, jaw = y + long, unit * person.jaw
-    corners = [
-        (x - unit, y - unit * 0.1),
-        (x + unit, y - unit * 0.1),
-        (x + jaw, y + long * 0.6),
-        (x + jaw * 0.5, chin - unit * 0.06),
-    ]
-    draw.polygon([*corners, (x - jaw * 0.5, chin - unit * 0.06), (x - jaw, y + long * 0.6)], fill=skin)
+    brow, cheek, low = y - unit * 0.1, y + long * 0.6, chin - unit * 0.06
+    left, right = [(x - jaw * 0.5, low), (x - jaw, cheek)], [(x + jaw, cheek), (x + jaw * 0.5, low)]
+    draw.polygon([(x - unit, brow), (x + unit, brow), *right, *left], fill=skin)
     draw.ellipse((x - jaw * 0.62, y + long * 0.45, x + jaw * 0.62, chin), fill=skin)
     if person.beard:
         stubble = ink(mix(person.skin, person.hair, person.beard))
@@ -157,49 +151,29 @@ def _features(draw: ImageDraw.ImageDraw, person: Person, rng: Random, x: float, 
     for eye in (-1, 1):
         ex, ey, r = x + eye * unit * person.eye_distance, y - unit * 0.12, unit * person.eye_size
         draw.ellipse((ex - r, ey - r * 0.62 * opened, ex + r, ey + r * 0.62 * opened), fill=(244, 240, 234))
-        iris = r * 0.56
-        draw.ellipse(
-            (ex + look - iris, ey - iris * opened, ex + look + iris, ey + iris * opened), fill=ink(person.iris)
-        )
-        draw.ellipse(
-            (ex + look - iris / 2, ey - iris * opened / 2, ex + look + iris / 2, ey + iris * opened / 2),
-            fill=(18, 14, 14),
-        )
+        wide, tall, sight = r * 0.56, r * 0.56 * opened, ex + look
+        draw.ellipse((sight - wide, ey - tall, sight + wide, ey + tall), fill=ink(person.iris))
+        draw.ellipse((sight - wide / 2, ey - tall / 2, sight + wide / 2, ey + tall / 2), fill=(18, 14, 14))
         draw.arc((ex - r, ey - r * 0.75, ex + r, ey + r * 0.75), 190, 350, fill=dark, width=SCALE)
         lift = ey - unit * (0.26 + raised)
-        thick = max(SCALE, int(unit * person.brow))
-        draw.line(
-            (ex - r * 1.2, lift + unit * 0.03, ex, lift - unit * 0.04, ex + r * 1.2, lift + unit * 0.03),
-            fill=dark,
-            width=thick,
-        )
+        brow, thick = lift + unit * 0.03, max(SCALE, int(unit * person.brow))
+        draw.line((ex - r * 1.2, brow, ex, lift - unit * 0.04, ex + r * 1.2, brow), fill=dark, width=thick)
         if person.glasses:
             lens = (ex - r * 1.55, ey - r * 1.15, ex + r * 1.55, ey + r * 1.25)
             draw.rounded_rectangle(lens, radius=r * 0.6, outline=(40, 36, 40), width=SCALE)
     if person.glasses:
         draw.line((x - unit * 0.14, y - unit * 0.14, x + unit * 0.14, y - unit * 0.14), fill=(40, 36, 40), width=SCALE)
-    tip = y + unit * person.nose
-    shadow = ink(person.skin * 0.8)
-    draw.line(
-        (x - unit * 0.05, y - unit * 0.05, x - unit * 0.12, tip, x + unit * 0.1, tip), fill=shadow, width=SCALE + 1
-    )
+    tip, shadow = y + unit * person.nose, ink(person.skin * 0.8)
+    nose = (x - unit * 0.05, y - unit * 0.05, x - unit * 0.12, tip, x + unit * 0.1, tip)
+    draw.line(nose, fill=shadow, width=SCALE + 1)
     lips, wide, my = ink(mix(person.skin, color(355, 0.75, 0.6), 0.6)), unit * person.mouth, tip + unit * 0.32
     curve = unit * smile
-    draw.polygon(
-        [
-            (x - wide, my - curve),
-            (x, my + curve * 0.4 - unit * 0.05),
-            (x + wide, my - curve),
-            (x, my + curve + unit * 0.1),
-        ],
-        fill=lips,
-    )
+    upper, lower = (x, my + curve * 0.4 - unit * 0.05), (x, my + curve + unit * 0.1)
+    draw.polygon([(x - wide, my - curve), upper, (x + wide, my - curve), lower], fill=lips)
     if person.freckles:
         for fx, fy in rng.uniform(-0.6, 0.6, (24, 2)):
-            draw.ellipse(
-                (x + fx * unit, y + (0.25 + fy * 0.35) * unit, x + fx * unit + 2, y + (0.25 + fy * 0.35) * unit + 2),
-                fill=shadow,
-            )
+            left, top = x + fx * unit, y + (0.25 + fy * 0.35) * unit
+            draw.ellipse((left, top, left + 2, top + 2), fill=shadow)
 
 
 def _hair_before(draw: ImageDraw.ImageDraw, person: Person, x: float, y: float, unit: float, turn: float) -> None:

@@ -36,20 +36,14 @@ def _sky(rng: Random, width: int, height: int, palette: Palette, horizon: float)
     return mix(canvas, mix(palette.accent, np.ones(3, np.float32), 0.5), 0.5 * near)
 
 
-def _ridge(rng: Random, width: int, cells: int) -> Floats:
-    ridge: Floats = noise(rng, width, 8, cells, 4)[4]
-    return ridge
-
-
 def _hills(rng: Random, canvas: Floats, palette: Palette, top: float, bottom: float, layers: int, rough: int) -> Floats:
     """Lay ridges over a canvas from `top` to `bottom` (shares of the height), each nearer, darker and warmer."""
     height, width, _ = canvas.shape
     y = np.arange(height, dtype=np.float32)[:, None]
     for layer in range(layers):
         near = (layer + 1) / layers
-        crest = (top + (bottom - top) * layer / layers) * height - _ridge(rng, width, rough) * 0.22 * height * (
-            1.2 - near
-        )
+        ridge = noise(rng, width, 8, rough, 4)[4]
+        crest = (top + (bottom - top) * layer / layers) * height - ridge * 0.22 * height * (1.2 - near)
         tone = mix(mix(palette.sky, palette.land, 0.35 + 0.65 * near), palette.shade, rng.uniform(0.1, 0.55) * near)
         texture = 0.85 + 0.3 * noise(rng, width, height, 6)[..., None]
         canvas = mix(canvas, tone * texture, smoothstep(y - crest, -1, 1.5))
@@ -111,19 +105,12 @@ def sea(rng: Random, width: int, height: int, palette: Palette) -> Floats:
     image, draw = _drawn(canvas)
     for _ in range(rng.integers(1, 6)):
         near = rng.uniform(0.05, 0.8)
-        x, base, size = (
-            rng.uniform(0.08, 0.92) * width,
-            line + near * (height - line) * 0.8,
-            height * (0.07 + 0.2 * near),
-        )
-        draw.ellipse(
-            (x - size * 0.6, base - size * 0.1, x + size * 0.6, base + size * 0.12), fill=ink(palette.shade * 0.6)
-        )
+        x, base = rng.uniform(0.08, 0.92) * width, line + near * (height - line) * 0.8
+        size, hull = height * (0.07 + 0.2 * near), ink(palette.shade * 0.6)
+        draw.ellipse((x - size * 0.6, base - size * 0.1, x + size * 0.6, base + size * 0.12), fill=hull)
         sail = ink(mix(palette.accent, np.ones(3, np.float32), rng.uniform(0.0, 0.7)))
-        draw.polygon(
-            [(x, base - size * 0.1), (x, base - size), (x + rng.choice([-1, 1]) * size * 0.5, base - size * 0.15)],
-            fill=sail,
-        )
+        leech = (x + rng.choice([-1, 1]) * size * 0.5, base - size * 0.15)
+        draw.polygon([(x, base - size * 0.1), (x, base - size), leech], fill=sail)
     return blur(to_canvas(image), 0.6)
 
 
@@ -141,14 +128,8 @@ def town(rng: Random, width: int, height: int, palette: Palette) -> Floats:
         draw.rectangle((x, line - tall, x + wide, line + 1), fill=ink(wall))
         draw.rectangle((x + wide * 0.7, line - tall, x + wide, line + 1), fill=ink(mix(wall, palette.shade, 0.45)))
         roof = ink(palette.accent * rng.uniform(0.7, 1.0))
-        draw.polygon(
-            [
-                (x - 1, line - tall),
-                (x + wide / 2, line - tall - wide * rng.uniform(0.2, 0.7)),
-                (x + wide + 1, line - tall),
-            ],
-            fill=roof,
-        )
+        top = (x + wide / 2, line - tall - wide * rng.uniform(0.2, 0.7))
+        draw.polygon([(x - 1, line - tall), top, (x + wide + 1, line - tall)], fill=roof)
         for row in np.arange(line - tall + 3, line - 3, 5):
             for column in np.arange(x + 2, x + wide * 0.65, 4):
                 draw.rectangle((column, row, column + 1, row + 2), fill=ink(palette.shade))
@@ -169,24 +150,11 @@ def garden(rng: Random, width: int, height: int, palette: Palette) -> Floats:
     image, draw = _drawn(canvas)
     x, bend = rng.uniform(0.3, 0.7) * width, rng.normal(0, 0.25) * width
     path = mix(palette.land, np.ones(3, np.float32), 0.45)
-    draw.polygon(
-        [
-            (x - 3, 0.35 * height),
-            (x + 3, 0.35 * height),
-            (x + bend + 0.22 * width, height),
-            (x + bend - 0.22 * width, height),
-        ],
-        fill=ink(path),
-    )
+    far, near, half = 0.35 * height, x + bend, 0.22 * width
+    draw.polygon([(x - 3, far), (x + 3, far), (near + half, height), (near - half, height)], fill=ink(path))
     for _ in range(rng.integers(2, 5)):
-        _tree(
-            rng,
-            draw,
-            rng.uniform(0, 1) * width,
-            rng.uniform(0.45, 0.95) * height,
-            rng.uniform(0.25, 0.5) * height,
-            palette,
-        )
+        x, base, size = rng.uniform(0, 1) * width, rng.uniform(0.45, 0.95) * height, rng.uniform(0.25, 0.5) * height
+        _tree(rng, draw, x, base, size, palette)
     for _ in range(rng.integers(30, 90)):
         fx, fy = rng.uniform(0, width), height * (0.4 + 0.6 * rng.random() ** 0.7)
         bloom = mix(palette.accent, np.ones(3, np.float32), rng.uniform(0, 0.6))
@@ -196,42 +164,30 @@ def garden(rng: Random, width: int, height: int, palette: Palette) -> Floats:
 
 def bust(rng: Random, width: int, height: int, palette: Palette) -> Floats:
     """A sitter, head and shoulders, lit from one side."""
-    ground = mix(
-        palette.shade + np.zeros((height, width, 3), np.float32), palette.sky, 0.6 * noise(rng, width, height, 2)
-    )
-    image, draw = _drawn(ground)
+    dark = palette.shade + np.zeros((height, width, 3), np.float32)
+    image, draw = _drawn(mix(dark, palette.sky, 0.6 * noise(rng, width, height, 2)))
     x, head = rng.uniform(0.42, 0.58) * width, min(width, height) * rng.uniform(0.15, 0.2)
-    y, skin = (
-        rng.uniform(0.33, 0.42) * height,
-        color(rng.uniform(15, 32), rng.uniform(0.25, 0.55), rng.uniform(0.6, 0.95)),
-    )
+    y = rng.uniform(0.33, 0.42) * height
+    skin = color(rng.uniform(15, 32), rng.uniform(0.25, 0.55), rng.uniform(0.6, 0.95))
     skin = mix(skin, palette.accent, 0.25)
     hair = ink(mix(palette.shade, palette.land, rng.uniform(0, 0.7)) * rng.uniform(0.4, 1.1))
     coat = mix(palette.accent, palette.shade, rng.uniform(0.1, 0.9))
     draw.ellipse((x - head * 1.25, y - head * 1.5, x + head * 1.25, y + head * rng.uniform(0.9, 1.9)), fill=hair)
     draw.ellipse((x - head * 2.7, y + head * 1.6, x + head * 2.7, y + head * 7), fill=ink(coat))
-    draw.polygon(
-        [(x - head * 0.9, y + head * 1.6), (x + head * 0.9, y + head * 1.6), (x, y + head * 3)],
-        fill=ink(mix(skin, np.ones(3, np.float32), 0.5)),
-    )
+    collar = [(x - head * 0.9, y + head * 1.6), (x + head * 0.9, y + head * 1.6), (x, y + head * 3)]
+    draw.polygon(collar, fill=ink(mix(skin, np.ones(3, np.float32), 0.5)))
     draw.rectangle((x - head * 0.4, y + head * 0.6, x + head * 0.4, y + head * 1.9), fill=ink(skin * 0.8))
     draw.ellipse((x - head, y - head * 1.25, x + head, y + head * 1.3), fill=ink(skin))
     turn = rng.normal(0, 0.2) * head
     for eye in (-0.4, 0.4):
-        ex = x + turn + eye * head
-        draw.ellipse(
-            (ex - head * 0.16, y - head * 0.2, ex + head * 0.16, y - head * 0.05), fill=ink(palette.shade * 0.5)
-        )
-    draw.line((x + turn, y, x + turn * 1.5, y + head * 0.35), fill=ink(skin * 0.75), width=max(1, int(head / 8)))
-    draw.line(
-        (x + turn - head * 0.25, y + head * 0.68, x + turn + head * 0.25, y + head * 0.68),
-        fill=ink(mix(skin, color(0, 0.7, 0.6), 0.6)),
-        width=max(1, int(head / 8)),
-    )
+        ex, iris = x + turn + eye * head, ink(palette.shade * 0.5)
+        draw.ellipse((ex - head * 0.16, y - head * 0.2, ex + head * 0.16, y - head * 0.05), fill=iris)
+    thick, mouth, lips = max(1, int(head / 8)), y + head * 0.68, ink(mix(skin, color(0, 0.7, 0.6), 0.6))
+    draw.line((x + turn, y, x + turn * 1.5, y + head * 0.35), fill=ink(skin * 0.75), width=thick)
+    draw.line((x + turn - head * 0.25, mouth, x + turn + head * 0.25, mouth), fill=lips, width=thick)
     canvas = blur(to_canvas(image), 0.9)
-    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * rng.choice([-1, 1]) + np.zeros(
-        (height, 1), np.float32
-    )
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * rng.choice([-1, 1])
+    across = across + np.zeros((height, 1), np.float32)
     return canvas * (1 - 0.45 * smoothstep(across, -0.1, 0.7))[..., None]
 
 
@@ -251,20 +207,8 @@ def still(rng: Random, width: int, height: int, palette: Palette) -> Floats:
         x, r = rng.uniform(0.12, 0.88) * width, rng.uniform(0.05, 0.1) * height
         base = edge + rng.uniform(0.06, 0.3) * height
         tone = mix(palette.accent, color(rng.uniform(0, 110), 0.7, 0.8), rng.uniform(0, 0.6))
-        draw.ellipse(
-            (x - r, base - r * 0.1, x + r * 1.7, base + r * 0.9), fill=ink(mix(palette.land, palette.shade, 0.6))
-        )
+        shadow = ink(mix(palette.land, palette.shade, 0.6))
+        draw.ellipse((x - r, base - r * 0.1, x + r * 1.7, base + r * 0.9), fill=shadow)
         draw.ellipse((x - r, base - r, x + r, base + r * 0.8), fill=ink(tone * 0.75))
         draw.ellipse((x - r * 0.8, base - r * 0.9, x + r * 0.5, base + r * 0.4), fill=ink(tone * 1.05))
     return blur(to_canvas(image), 0.8)
-
-
-SUBJECTS: dict[str, Subject] = {
-    "valley": valley,
-    "mountains": mountains,
-    "sea": sea,
-    "town": town,
-    "garden": garden,
-    "bust": bust,
-    "still": still,
-}

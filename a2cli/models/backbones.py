@@ -26,19 +26,15 @@ ACTIVE_NAMES = {"relu", "relu_", "relu6", "leaky_relu", "elu", "gelu", "silu", "
 LEAVES = (Normalize, Flatten, Moments, Statistics, WeightNorm, Preprocess, GridPooling)
 
 
-class _Tracer(fx.Tracer):
-    """Sees our own layers as one step each, as torch's are."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
-
-
 def graph_of(model: nn.Module, where: str) -> fx.GraphModule:
     """Return a network's graph, each node named as torchvision names it; raises SettingsError where it has none."""
     from torchvision.models.feature_extraction import NodePathTracer
 
-    class Tracer(_Tracer, NodePathTracer):  # type: ignore[misc]
-        pass
+    class Tracer(NodePathTracer):  # type: ignore[misc]
+        """Sees our own layers as one step each, as torch's are."""
+
+        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+            return isinstance(m, LEAVES) or bool(super().is_leaf_module(m, module_qualified_name))
 
     tracer = Tracer()
     try:

@@ -79,9 +79,7 @@ def build_convnet(
     features = features_of(network, maps[-1], image_size)
     for i, units in enumerate(network.hidden, start=1):
         layers[f"hidden{i}"] = nn.Linear(features, units)
-        layers[f"hidden{i}_{network.activation}"] = ACTIVATIONS[network.activation]()
-        if rate := dropout[f"hidden{i}"]:
-            layers[f"hidden{i}_dropout"] = nn.Dropout(rate)
+        _add_activation(layers, f"hidden{i}", network, dropout)
         features = units
     layers["output"] = nn.Linear(features, classes)
     model = ConvNet(layers) if network.statistics else nn.Sequential(layers)

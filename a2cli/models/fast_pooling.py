@@ -1,7 +1,4 @@
-"""A frozen network's forward, made quicker on a processor.
-
-N images, C channels, H x W a map.
-"""
+"""A frozen network's forward, made quicker on a processor. N images, C channels, H x W a map."""
 
 from functools import reduce
 

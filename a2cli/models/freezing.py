@@ -1,6 +1,7 @@
 """A trunk taken apart for fine-tuning: where it is cut, what learns behind the cut, how fast each layer moves."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from torch import Tensor, fx, nn
 
@@ -101,15 +102,13 @@ def cut_before(graph: fx.GraphModule, layer: str) -> str | None:
 
 def layers_of(graph: fx.GraphModule) -> Iterator[tuple[str, dict[str, nn.Parameter]]]:
     """Yield the layers that have weights, from the image upward: a name, and its weights with its norms'."""
-    modules, friendly = dict(graph.named_modules()), {}
-    for name, (node, _) in friendly_names(graph).items():
-        friendly[node] = name
+    modules, friendly = dict(graph.named_modules()), {node: name for name, (node, _) in friendly_names(graph).items()}
     layer, weights = "", dict[str, nn.Parameter]()
     for node in graph.graph.nodes:
         target = str(node.target)
         if node.op == "call_module":
             parameters = {f"{target}.{name}": p for name, p in modules[target].named_parameters()}
-        elif node.op == "get_attr" and isinstance(p := _attribute(graph, target), nn.Parameter):
+        elif node.op == "get_attr" and isinstance(p := attrgetter(target)(graph), nn.Parameter):
             parameters = {target: p}
         else:
             continue
@@ -121,13 +120,6 @@ def layers_of(graph: fx.GraphModule) -> Iterator[tuple[str, dict[str, nn.Paramet
         weights |= parameters
     if weights:
         yield friendly.get(layer, layer), weights
-
-
-def _attribute(graph: fx.GraphModule, target: str) -> object:
-    value: object = graph
-    for name in target.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def behind_cut(whole: Transfer, cut: str, *, cached: bool = False) -> nn.Module:

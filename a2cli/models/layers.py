@@ -1,7 +1,4 @@
-"""Layers shared by the networks, and how their weights begin.
-
-N images, C channels, H x W pixels.
-"""
+"""Layers shared by the networks, and how their weights begin. N images, C channels, H x W pixels."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -103,7 +100,7 @@ class Standardize(nn.Module):
 
 
 @lru_cache(maxsize=8)
-@torch.inference_mode(False)
+@torch.inference_mode(False)  # or what an evaluation leaves here could not be part of a training's gradient
 def _affine_rows(
     mean: tuple[float, ...], std: tuple[float, ...], white: int, pixels: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,18 +26,6 @@ NO_PLACE = "no place for it"
 UNTRACKED = "num_batches_tracked"  # of a batch norm, which counts with it and computes without
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What a file holds for a network: `tensors` by the network's names, in float32.
-
-    `misfits` says of each name that has no place, or another shape, what is wrong; `notes` what was changed to fit.
-    """
-
-    tensors: Tensors
-    misfits: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-
-
 def state_dicts(content: Any, where: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensors]]:
     """Yield the tensors by name in what a file holds, with the key they lie under: those most likely meant first."""
     if not isinstance(content, Mapping) or not depth:
@@ -54,9 +41,12 @@ def state_dicts(content: Any, where: str = "", depth: int = DEPTH) -> Iterator[t
         yield from state_dicts(content[key], f"{where}.{key}" if where else key, depth - 1)
 
 
-def fitted(model: nn.Module, candidates: Iterable[tuple[str, Tensors]], where: str) -> Fitted:
+def fitted(
+    model: nn.Module, candidates: Iterable[tuple[str, Tensors]], where: str
+) -> tuple[Tensors, dict[str, str], list[str]]:
     """Return the one of a file's state dicts that fits a network best, the first among equals, under its names.
 
+    In float32; then what is wrong with each name that has no place, or another shape; then what was changed to fit.
     Raises DataError for values that are no weights: NaN, infinity, complex or quantized numbers.
     """
     state = model.state_dict()
@@ -78,7 +68,7 @@ def fitted(model: nn.Module, candidates: Iterable[tuple[str, Tensors]], where: s
     if other := sorted(kinds - {"float32"}):
         notes.append(f"converted from {' and '.join(other)} to float32")
     whole = {name: value.float() if value.is_floating_point() else value for name, value in fitting.items()}
-    return Fitted(whole, misfits, notes)
+    return whole, misfits, notes
 
 
 def renamed(tensors: Tensors, state: Tensors) -> tuple[Tensors, list[str]]:

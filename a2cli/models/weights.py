@@ -75,9 +75,9 @@ def fit(model: nn.Module, file: WeightsFile) -> Weights:
     """Return a file's weights under the names of one of torchvision's networks; raises DataError for NaN in them."""
     if not file.state_dicts:
         return Weights(None, file.source, file.sha256)
-    fitting = fitted(model, file.state_dicts, f"--weights {file.source}")
-    notes = () if file.published else fitting.notes  # torchvision changes its own old names as well
-    return Weights(fitting.tensors, file.source, file.sha256, fitting.misfits, notes)
+    tensors, misfits, notes = fitted(model, file.state_dicts, f"--weights {file.source}")
+    # torchvision changes its own old names as well
+    return Weights(tensors, file.source, file.sha256, misfits, () if file.published else notes)
 
 
 def patches_side(file: WeightsFile) -> int | None:

@@ -56,14 +56,11 @@ class TrunkCard:
     def graph(self) -> fx.GraphModule:
         """Return the whole backbone's graph, with random weights."""
         if self.network is None:
-            return graph_of(self.torchvision(), f"--backbone {self.backbone}")
+            model = build_torchvision(self.backbone, transform_input=self.transform_input, image_size=self.image_size)
+            return graph_of(model, f"--backbone {self.backbone}")
         builder = BUILDERS[self.backbone]
         model = builder(self.network, self.image_size, self.classes, self.mean, self.std, Streams(0))
         return graph_of(model.eval(), f"--backbone {self.backbone}")
-
-    def torchvision(self) -> nn.Module:
-        """Return torchvision's network, with random weights."""
-        return build_torchvision(self.backbone, transform_input=self.transform_input, image_size=self.image_size)
 
     def build(self) -> Trunk:
         """Return the trunk, its weights yet to be loaded; raises SettingsError for what torchvision does not have."""

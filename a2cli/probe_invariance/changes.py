@@ -69,10 +69,7 @@ def translate(around: PerturbationContext, shift: Tensor) -> Tensor:
         columns, rows = (_reflected(each, torch.tensor(side)) for each in (columns, rows))
     elif around.border == "zero":
         columns, rows = columns.clamp(0, side - 1), rows.clamp(0, side - 1)
-    batch = torch.arange(len(images))[:, None, None]
-    moved = images.permute(0, 2, 3, 1)[batch, margin + rows[:, :, None], margin + columns[:, None, :]].permute(
-        0, 3, 1, 2
-    )
+    moved = _taken(images, margin + rows, margin + columns)
     return moved * inside if around.border == "zero" else moved
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli.command_line.arguments import given_in, show_dry_run, show_report
+from a2cli.command_line.arguments import run_for, show_dry_run, show_report
 from a2cli.command_line.chosen_runs import chosen_trainings
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError
@@ -31,11 +31,10 @@ def probe_invariance(chosen: ProbeOptions, flags: dict[str, Any]) -> None:
         from a2cli.probe_invariance.results import InvarianceResults
         from a2cli.probe_invariance.run import probe_invariance as run_experiment
         from a2cli.probe_invariance.targets import TrainingRun
-        from a2cli.runs.directory import Run
 
         runs: list[TrainingRun] = [TrainingRun(name, settings) for name, settings in trained.items()]
-        run = Run.create(COMMAND, chosen.out)
-        run.chosen, run.config_from = chosen_runs, given_in(resolved.sources)
+        run = run_for(COMMAND, chosen.out, None, resolved.sources)
+        run.chosen = chosen_runs
         try:
             report = run_experiment(settings, runs, run, show)
         finally:

@@ -199,9 +199,8 @@ def compared(
     shared = sorted(falls[0].keys() & falls[1].keys())
     differences = np.array([falls[1][image] - falls[0][image] for image in shared])
     mean, half = float(differences.mean()), half_width(float(differences.std(ddof=1)), len(shared), changes)
-    if (
-        differences.min() == differences.max()
-    ):  # alike on every image, which few images are by chance: as wide as where none of so many changed
+    if differences.min() == differences.max():
+        # Alike on every image, which few images are by chance: as wide as where none of so many changed.
         half = score_interval(0.0, 0.0, len(shared), 1 - ERROR / changes)[1]
     verdict = judged(mean, half, margin)
     return RunComparison(change, first, second, len(shared), mean, mean - half, mean + half, verdict)

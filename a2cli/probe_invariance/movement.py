@@ -4,9 +4,10 @@ B images, S x S pixels; an activation is (B, C, H, W) or (B, units). For two ima
 distance of their activations is twice the sum of the units' variances, which is what distances are divided by.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -65,14 +66,13 @@ def caught(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Give a dictionary that each forward fills with the layers' activations."""
     activations: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def hook(_: nn.Module, __: object, output: Tensor) -> None:
-            activations[name] = output.float()
-
-        return hook
+    def keep(name: str, _: nn.Module, __: object, output: Tensor) -> None:
+        activations[name] = output.float()
 
     hooks = [
-        module.register_forward_hook(keep(name)) for name, module in steps(model) if not isinstance(module, UNMOVED)
+        module.register_forward_hook(partial(keep, name))
+        for name, module in steps(model)
+        if not isinstance(module, UNMOVED)
     ]
     try:
         yield activations

@@ -70,14 +70,12 @@ def probe_invariance(
         trunks = [network.card.trunk for subject in subjects for network in subject.networks]
         notes = [] if all(trunk is None or trunk.pretrained for trunk in trunks) else [NOT_PRETRAINED]
         run.stamp = "".join(notes)
-        for note in notes:
-            reporter.warn(note)
+        reporter.warn_all(notes)
         parts = reporter.parts([subject.name for subject in subjects], by_batches=True)
         outcomes = [probe_subject(subject, probe, device, reporter) for subject, _ in zip(subjects, parts, strict=True)]
         pairs = list(combinations(outcomes, 2))
         apart = [note for pair in pairs if (note := _apart(*pair))]
-        for note in apart:
-            reporter.warn(note)
+        reporter.warn_all(apart)
         results = InvarianceResults(
             margin=probe.margin / 100,
             border=probe.border,

@@ -1,6 +1,6 @@
 """The networks that are probed, each with the images that it is probed on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
-from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.changes import padding
 from a2cli.progress import ProgressReporter
@@ -26,6 +25,7 @@ from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.train.recheck_files import metrics_gone
 from a2cli.training.images import data_summary
+from a2cli.transfer.backbone import is_grey
 
 CHUNK = 256
 Margin = Callable[[int], int]
@@ -148,16 +148,14 @@ def find_target(
             )
         )
     assert packed is not None and report is not None and report.data is not None, "a run has a network"
-    for warning in metrics_gone(trained.networks):
-        reporter.warn(warning)
+    reporter.warn_all(metrics_gone(trained.networks))
     if data is not None and is_own:
         reporter.warn(f"--data {data}: has the images that {name} was trained on, so those held out serve")
     notes = [] if is_own else list(packed.warnings)  # of its own images the training's report says it
     if not is_own and not _is_there(own := trained.images(report)[0]):
         found = f"is not the set that {name} was trained on, and {own} is not there"
         notes.append(f"--data {data}: {found}; all its images serve, though some may have been trained on")
-    for note in notes:
-        reporter.warn(note)
+    reporter.warn_all(notes)
     source = data or trained.images(report)[0]
     used = np.unique(np.concatenate([network.images.rows.numpy() for network in networks]))
     return ProbeTarget(
@@ -169,9 +167,10 @@ def find_target(
         data=report.data if is_own else data_summary(packed, source, len(packed.labels), 0, 0),
         names=packed.names,
         classes=networks[0].card.class_names,
-        is_grey=is_grey(packed.images, used),
+        is_grey=all(is_grey(packed.images[row]) for row in used),
         is_padded=any(
-            bool(padding(torch.from_numpy(chunk).permute(0, 3, 1, 2)).any()) for chunk in _chunks(packed.images, used)
+            bool(padding(torch.from_numpy(packed.images[used[first : first + CHUNK]]).permute(0, 3, 1, 2)).any())
+            for first in range(0, len(used), CHUNK)
         ),
         notes=notes,
     )
@@ -197,7 +196,7 @@ def _packed(
         ) from None
     value_range = None if data is None else card.value_range  # its own images give the same once more
     packed, wide = (
-        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, cores(), reporter, value_range, may_skip=False)
+        pack(source, card.image_size + 2 * more, card.fit, skip_damaged, reporter, value_range, may_skip=False)
         for more in (0, margin)
     )
     if data is None and packed.fingerprint != fingerprint:
@@ -237,12 +236,3 @@ def _known(packed: Packed, card: ModelCard, run: str) -> NDArray[np.int64]:
     numbers = np.array([card.class_names.index(name) for name in packed.class_names])
     labels: NDArray[np.int64] = numbers[packed.labels]
     return labels
-
-
-def _chunks(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    return (images[rows[first : first + CHUNK]] for first in range(0, len(rows), CHUNK))
-
-
-def is_grey(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> bool:
-    """Return whether all these images have three equal channels."""
-    return all(bool((chunk[..., :1] == chunk).all()) for chunk in _chunks(images, rows))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from a2cli.command_line.arguments import given_in, saved_config, saved_settings, show_report
+from a2cli.command_line.arguments import run_for, saved_config, saved_settings, show_report
 from a2cli.command_line.chosen_runs import chosen_run
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import RefutedError, SettingsError
@@ -28,12 +28,9 @@ def receptive_field(chosen: LookOptions, flags: dict[str, Any]) -> None:
     from a2cli.receptive_field.results import FieldResults
     from a2cli.receptive_field.run import receptive_field as run_experiment
 
-    run = None
-    if drawn:
-        from a2cli.runs.directory import Run
-
-        run = Run.create(COMMAND, chosen.out)
-        run.chosen, run.config_from = used, given_in(sources)
+    run = run_for(COMMAND, chosen.out, None, sources) if drawn else None
+    if run:
+        run.chosen = used
     try:
         with ConsoleReporter(chosen.quiet) as show:
             report = run_experiment(settings, sample, run, show)

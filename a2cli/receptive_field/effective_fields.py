@@ -1,12 +1,12 @@
 """Effective receptive fields: a network's, with the weights it began with and, where there are any, trained ones."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from a2cli.data.dataset import FIXED
 from a2cli.data.packing import pack
@@ -14,7 +14,6 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
 from a2cli.errors import DataError
 from a2cli.formats import counted, in_percent
-from a2cli.machine import cores
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
@@ -24,7 +23,7 @@ from a2cli.progress import ProgressReporter
 from a2cli.receptive_field import effective_field, graphs, nan_proof
 from a2cli.receptive_field.effective_field import Influence, MapOf
 from a2cli.receptive_field.fields import parse_layers
-from a2cli.receptive_field.model_fields import WINDOWED, traced
+from a2cli.receptive_field.model_fields import traced
 from a2cli.receptive_field.results import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.receptive_field.settings import ReceptiveFieldSettings
 from a2cli.runs.directory import Run
@@ -37,24 +36,14 @@ MapsOf = Callable[[str], MapOf]
 Influences = dict[str, dict[str, Influence]]
 
 
-@dataclass(frozen=True)
-class Networks:
-    """One network as functions from a layer's name to one from images (N, 3, H, W) in [0, 1] to the map it leaves."""
-
-    untrained: MapsOf
-    trained: MapsOf | None
-    warnings: Sequence[str] = ()
-
-
 def sample_images(
     sample: TrainCnnSettings, side: int, count: int, reporter: ProgressReporter
 ) -> tuple[NDArray[np.uint8], Sequence[str]]:
     """Return validation images, evenly spaced, at most `count`: (N, H, W, 3), and warnings on the data."""
     dataset, seed = sample.dataset, sample.training.seed
     source = find_source(dataset.data, reporter)
-    packed = pack(source, side, dataset.fit, dataset.skip_damaged, cores(), reporter, may_skip=False)
-    for note in packed.warnings:
-        reporter.warn(note)
+    packed = pack(source, side, dataset.fit, dataset.skip_damaged, reporter, may_skip=False)
+    reporter.warn_all(packed.warnings)
     rows = split_rows(packed, sample.split, Streams(seed).numpy("split")).val
     chosen = rows[np.arange(min(count, len(rows))) * len(rows) // min(count, len(rows))]
     return np.asarray(packed.images[chosen]), packed.warnings
@@ -72,9 +61,9 @@ def measure(
     Measured are the middle units of all layers; of one of torchvision's networks, only of the last layer; and the unit
     that was asked for in place of its layer's middle one. Raises DataError for weights that do not fit.
     """
-    networks = _networks(settings, results.image_size, seed, reporter)
+    kinds, warnings = _networks(settings, results.image_size, seed, reporter)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    kinds = {"untrained": networks.untrained, **({"trained": networks.trained} if networks.trained else {})}
+    batches = torch.split(pixels, max(1, BATCH_PIXELS // pixels[0, 0].numel()))
     units = {field.layer: field for field in [*results.middle, *([results.unit] if results.unit else [])]}
     fields, influences = [], Influences()
     places = _places(settings, results)
@@ -82,12 +71,12 @@ def measure(
         unit = places[name]
         for kind, map_of in kinds.items():
             reporter.phase(f"the gradient of {name}, {kind}", "measuring")
-            batches = _batches(pixels, reporter)
-            spread, outputs = effective_field.influence(map_of(name), batches, unit, settings.effective.outputs)
+            told = reporter.batches(batches, len(batches))
+            spread, outputs = effective_field.influence(map_of(name), told, unit, settings.effective.outputs)
             influences.setdefault(name, {})[kind] = spread
             fields.append(_described(name, unit, kind, spread, units.get(name), len(images), outputs))
     verdict = f"{results.verdict} {_in_words(fields[-len(kinds) :])}".strip()
-    return replace(results, effective=fields, verdict=verdict), influences, networks.warnings
+    return replace(results, effective=fields, verdict=verdict), influences, warnings
 
 
 def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str, Pair]:
@@ -98,12 +87,6 @@ def _places(settings: ReceptiveFieldSettings, results: FieldResults) -> dict[str
         last = results.layers[-1].name
         return asked or {last: middle[last]}
     return {name: asked.get(name, unit) for name, unit in middle.items()}
-
-
-def _batches(pixels: Tensor, reporter: ProgressReporter) -> Iterator[Tensor]:
-    size = max(1, BATCH_PIXELS // pixels[0, 0].numel())
-    parts = torch.split(pixels, size)
-    yield from reporter.batches(parts, len(parts))
 
 
 def _described(
@@ -159,28 +142,33 @@ def _in_words(fields: Sequence[EffectiveField]) -> str:
 # Networks
 
 
-def _networks(settings: ReceptiveFieldSettings, side: int | None, seed: int, reporter: ProgressReporter) -> Networks:
+def _networks(
+    settings: ReceptiveFieldSettings, side: int | None, seed: int, reporter: ProgressReporter
+) -> tuple[dict[str, MapsOf], list[str]]:
+    """Return the network untrained and, where it has weights, trained, and warnings on these.
+
+    Each is a function from a layer's name to one from images (N, 3, H, W) in [0, 1] to the map that it leaves.
+    """
     assert side is not None, "whoever has images knows their size"
     stack = settings.stack
     if stack.model:
         if settings.effective.weights is None:
-            return Networks(_of_model(stack.model, side), None)
+            return {"untrained": _of_model(stack.model, side)}, []
         file = WeightsFile(read_weights(settings.effective.weights), settings.effective.weights, "")
         notes: list[str] = []
-        trained = _of_model(stack.model, side, file, notes)
-        for note in notes:
-            reporter.warn(note)
-        return Networks(_of_model(stack.model, side), trained, notes)
+        of_weights = _of_model(stack.model, side, file, notes)
+        reporter.warn_all(notes)
+        return {"untrained": _of_model(stack.model, side), "trained": of_weights}, notes
     if stack.run:
         trained, card = Run.open(stack.run).load_model()
-        return Networks(_of_sequence(card.build(Streams(seed))), _of_sequence(trained))
+        return {"untrained": _of_sequence(card.build(Streams(seed))), "trained": _of_sequence(trained)}, []
     model: nn.Module
     if stack.layers:
         model = nan_proof.built(parse_layers(stack.layers))
         initialize(model, Streams(seed))
     else:
         model = build_convnet(settings.network, side, 2, (0.5,) * 3, (0.5,) * 3, Streams(seed))
-    return Networks(_of_sequence(model), None)
+    return {"untrained": _of_sequence(model)}, []
 
 
 def _of_sequence(model: nn.Module) -> MapsOf:
@@ -198,9 +186,9 @@ def _of_model(name: str, side: int, file: WeightsFile | None = None, notes: list
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in FIXED["imagenet"])
     graph = traced(model)
     if graph is None:
-        return lambda layer: lambda images: nan_proof.of_modules(model, WINDOWED)((images - mean) / std)[layer]
+        return lambda layer: lambda images: nan_proof.of_modules(model)((images - mean) / std)[layer]
     derivation = graphs.derive(graph, side)
-    return lambda layer: lambda images: graphs.maps_of(derivation, (images - mean) / std, [layer])[layer]
+    return lambda layer: lambda images: graphs.maps_of(derivation, [layer])((images - mean) / std)[layer]
 
 
 def _fill(model: nn.Module, weights: Weights) -> None:

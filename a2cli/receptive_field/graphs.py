@@ -8,8 +8,7 @@ Every value of the graph (torch.fx) is run once for its shape, and said to see o
 - None: nothing of the image: weights, sizes.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from a2cli.models.inplace import any_in_place, snapshot
+from a2cli.models.backbones import name_of, truncate
 from a2cli.receptive_field.fields import View, Window
 
 POINTWISE = {
@@ -93,50 +92,24 @@ class Derivation(fx.Interpreter):
             self.known[n] = None
         elif window := window_of(target, args, kwargs):
             word, rows, columns = window
-            name = self._add(n, word, (rows, columns), result)
-            self.known[n] = _itself(result) if name == self.of else _through(inputs[0], rows, columns)
-            self.layers[name] = replace(self.layers[name], known=self.known[n])
+            self._add(n, word, (rows, columns), result, _through(inputs[0], rows, columns))
         else:
             self.known[n] = _after(target, inputs, args, result)
             if _name(target) in POOLINGS | WHOLE_MAP and (self.of or self.known[n]):
-                name = self._add(n, _name(target), None, result)
-                self.known[n] = _itself(result) if name == self.of else self.known[n]
-                self.layers[name] = replace(self.layers[name], known=self.known[n])
+                self._add(n, _name(target), None, result, self.known[n])
         return result
 
-    def _add(self, n: fx.Node, word: str, window: tuple[Window, Window] | None, result: Any) -> str:
-        """Put a node among the layers, and return its name: the module's path, with `#2` the second time."""
+    def _add(self, n: fx.Node, word: str, window: tuple[Window, Window] | None, result: Any, known: Known) -> None:
+        """Put a node among the layers, with what it sees; its name is the module's path, with `#2` the second time."""
         own = str(n.target) if n.op == "call_module" else n.name
         uses = sum(name.partition("#")[0] == own for name in self.layers)
         name = f"{own}#{uses + 1}" if uses else own
         is_map = isinstance(result, Tensor) and result.dim() == 4
         if is_map:
             self.names[n] = name
-        self.layers[name] = GraphLayer(name, word, window, tuple(result.shape[-2:]) if is_map else None, None)
-        return name
-
-
-class _EnoughError(Exception):
-    """All maps are there; what is left of the network would only take time."""
-
-
-class _Maps(fx.Interpreter):
-    """Runs a traced network up to its last layer, and keeps the maps that the layers leave."""
-
-    extra_traceback = False
-
-    def __init__(self, graph: fx.GraphModule, names: dict[fx.Node, str]) -> None:
-        super().__init__(graph)
-        self.names, self.in_place = names, any_in_place(graph)
-        self.maps: dict[str, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if n in self.names:
-            self.maps[self.names[n]] = snapshot(result) if self.in_place else result
-            if len(self.maps) == len(self.names):
-                raise _EnoughError
-        return result
+        self.known[n] = _itself(result) if name == self.of else known
+        size = tuple(result.shape[-2:]) if is_map else None
+        self.layers[name] = GraphLayer(name, word, window, size, self.known[n])
 
 
 def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Derivation:
@@ -149,14 +122,12 @@ def derive(graph: fx.GraphModule, image_size: int, of: str | None = None) -> Der
     return derivation
 
 
-def maps_of(derivation: Derivation, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-    """Return the maps that these layers leave of these images."""
+def maps_of(derivation: Derivation, layers: Collection[str]) -> Callable[[Tensor], dict[str, Tensor]]:
+    """Return the function from images to the maps that these layers leave."""
     assert isinstance(derivation.module, fx.GraphModule)
-    names = {node: name for node, name in derivation.names.items() if name in layers}
-    interpreter = _Maps(derivation.module, names)
-    with suppress(_EnoughError):
-        interpreter.run(images)
-    return interpreter.maps
+    names = {name_of(node): name for node, name in derivation.names.items() if name in layers}
+    part = truncate(derivation.module, list(names))
+    return lambda images: {names[node]: maps for node, maps in part(images).items()}
 
 
 def _itself(maps: Tensor) -> Spatial:

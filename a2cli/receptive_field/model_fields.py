@@ -15,18 +15,14 @@ from a2cli.receptive_field.fields import Layer, View, Window
 from a2cli.receptive_field.report import (
     Measured,
     Views,
+    field_results,
     layer_field,
     map_cone,
-    middle_units,
-    pixel_units,
     status_of,
-    unit_field,
-    verdict,
 )
 from a2cli.receptive_field.results import FieldResults, LayerField, MapCone, UnitField
 from a2cli.receptive_field.stack_fields import PROVING
 
-WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 MOST_MAPS = 10  # in a drawing, the image among them
 USUAL_SIZE = {"inception_v3": 299}
 
@@ -56,20 +52,10 @@ def model_fields(
         else _measured_only(name, model, side, reporter)
     )
     sees = {"image": last} if (last := next((layer.field for layer in reversed(fields) if layer.field), None)) else {}
-    tip = unit_field(unit, fields, seen) if unit else None
-    middle = middle_units(fields, seen)
-    return FieldResults(
-        image_size=side,
-        layers=fields,
-        last_sees=sees,
-        middle=middle,
-        unit=tip,
-        pixel=pixel_units(pixel, fields, seen, side) if pixel else [],
-        derivation=[],
-        cone=_cone(graph, side, fields, seen, tip or middle[-1]) if graph and middle else [],
-        effective=[],
-        verdict=verdict(fields, sees, side),
-    )
+    found = field_results(fields, seen, sees, side, unit, pixel)
+    if graph is None or not found.middle:
+        return found
+    return replace(found, cone=_cone(graph, side, fields, seen, found.unit or found.middle[-1]))
 
 
 def traced(model: nn.Module) -> fx.GraphModule | None:
@@ -94,7 +80,7 @@ def _derived(
     measured: Measured = {}
     if prove:
         reporter.step(PROVING)
-        measured = nan_proof.trusted(graph, lambda images: graphs.maps_of(derivation, images, names), side, reporter)
+        measured = nan_proof.trusted(graph, graphs.maps_of(derivation, names), side, reporter)
     fields, seen = [], []
     for layer_name, layer_of_graph in derivation.layers.items():
         spatial = layer_of_graph.known if isinstance(layer_of_graph.known, graphs.Spatial) else None
@@ -135,7 +121,7 @@ def _measured_only(
     """Return the layers of a network that cannot be traced, each with the widest field that NaN found in its map."""
     with _taking(name, side):
         reporter.phase(PROVING, "measuring", brief=True)
-        measured = nan_proof.trusted(model, nan_proof.of_modules(model, WINDOWED), side, reporter)
+        measured = nan_proof.trusted(model, nan_proof.of_modules(model), side, reporter)
     modules = dict(model.named_modules())
     fields = []
     for layer_name, (rows, columns) in measured.items():

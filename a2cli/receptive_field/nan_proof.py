@@ -103,21 +103,17 @@ def _run_watched(model: nn.Module, images: Tensor, kinds: Any, saw: Callable[[st
 
 def of_sequence(model: nn.Sequential, names: Sequence[str]) -> MapsOf:
     """Return the function from images to the maps that these convolutions and poolings leave, blocks opened."""
+    maps_of = of_modules(model)
 
-    def maps_of(images: Tensor) -> Mapping[str, Tensor]:
-        maps_by_name: dict[str, Tensor] = {}
-
-        def keep(path: str, _: nn.Module, __: Tensor, maps: Tensor) -> None:
-            maps_by_name[path.rpartition(".")[2]] = maps
-
-        _run_watched(model, images, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), keep)
+    def named(images: Tensor) -> Mapping[str, Tensor]:
+        maps_by_name = {path.rpartition(".")[2]: maps for path, maps in maps_of(images).items()}
         return {name: maps_by_name[name] for name in names}
 
-    return maps_of
+    return named
 
 
-def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
-    """Return the function from images to the maps that modules of these kinds leave, by path, `#2` the second time.
+def of_modules(model: nn.Module) -> MapsOf:
+    """Return the function from images to the maps that convolutions and poolings leave, by path, `#2` the second time.
 
     It asks nothing of the network's code, as what is run is watched from outside.
     """
@@ -129,7 +125,7 @@ def of_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> MapsOf:
             uses = sum(name.partition("#")[0] == path for name in maps_by_name)
             maps_by_name[f"{path}#{uses + 1}" if uses else path] = maps.clone()  # before a step in place
 
-        _run_watched(model, images, kinds, keep)
+        _run_watched(model, images, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), keep)
         return maps_by_name
 
     return maps_of

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.receptive_field.fields import Layer, View, runs
-from a2cli.receptive_field.results import PART, LayerField, MapCone, Pair, PixelUnits, Status, UnitField
+from a2cli.receptive_field.results import (
+    PART,
+    FieldResults,
+    LayerField,
+    MapCone,
+    Pair,
+    PixelUnits,
+    Status,
+    UnitField,
+)
 
 Views = tuple[View, View]
 Bits = tuple[int, ...]
@@ -65,6 +74,29 @@ def layer_field(
         beyond_image=beyond,
         misaligned=misaligned,
         status=status,
+    )
+
+
+def field_results(
+    fields: list[LayerField],
+    views: Sequence[Views | None],
+    last_sees: dict[str, Pair],
+    image_size: int | None,
+    unit: str | None,
+    pixel: str | None,
+) -> FieldResults:
+    """Return all that follows from the layers' fields; raises SettingsError for a unit or pixel that is not there."""
+    return FieldResults(
+        image_size=image_size,
+        layers=fields,
+        last_sees=last_sees,
+        middle=middle_units(fields, views),
+        unit=unit_field(unit, fields, views) if unit else None,
+        pixel=pixel_units(pixel, fields, views, image_size) if pixel else [],
+        derivation=[],
+        cone=[],
+        effective=[],
+        verdict=verdict(fields, last_sees, image_size),
     )
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from a2cli.columns import Column, placed
+from a2cli.columns import placed
 from a2cli.errors import SettingsError
 from a2cli.machine import machine
 from a2cli.progress import ProgressReporter
 from a2cli.receptive_field.fields import layers_of, parse_layers
-from a2cli.receptive_field.results import FieldResults, LayerField, MapCone, UnitField
+from a2cli.receptive_field.results import FieldResults, UnitField
 from a2cli.receptive_field.settings import ReceptiveFieldSettings
 from a2cli.receptive_field.stack_fields import stack_fields
 from a2cli.reports.report import Report, new_report
@@ -91,33 +91,18 @@ def _derived(settings: ReceptiveFieldSettings, reporter: ProgressReporter) -> Fi
             stack.model, stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
         )
     if stack.layers is not None:
-        return stack_fields(
-            parse_layers(stack.layers), stack.image_size, stack.unit, stack.pixel, prove=stack.prove, reporter=reporter
-        )
-    assert stack.image_size is not None, "the ConvNet has its image size"
-    layers = layers_of(settings.network, stack.image_size)
+        layers, network = parse_layers(stack.layers), None
+    else:
+        assert stack.image_size is not None, "the ConvNet has its image size"
+        layers, network = layers_of(settings.network, stack.image_size), settings.network
     return stack_fields(
-        layers, stack.image_size, stack.unit, stack.pixel, settings.network, prove=stack.prove, reporter=reporter
+        layers, stack.image_size, stack.unit, stack.pixel, network, prove=stack.prove, reporter=reporter
     )
 
 
-MAPS: list[Column[MapCone]] = [
-    Column("map", lambda row: row.name),
-    Column("height", lambda row: row.size[0]),
-    Column("width", lambda row: row.size[1]),
-    Column("rows", lambda row: _words(row.rows)),
-    Column("columns", lambda row: _words(row.columns)),
-]
-UNITS: list[Column[UnitField]] = [
-    Column("layer", lambda row: row.layer),
-    Column("row", lambda row: row.unit[0]),
-    Column("column", lambda row: row.unit[1]),
-    Column("first_row", lambda row: row.rows[0]),
-    Column("last_row", lambda row: row.rows[1]),
-    Column("first_column", lambda row: row.columns[0]),
-    Column("last_column", lambda row: row.columns[1]),
-    Column("pixels", lambda row: row.pixels),
-]
+MAPS = placed("map", "height", "width", "rows", "columns")
+DEPTH = placed("layer", "field_rows", "field_columns", "effective_90_untrained", "effective_90_trained")
+UNITS = placed("layer", "row", "column", "first_row", "last_row", "first_column", "last_column", "pixels")
 
 
 def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "NDArray[np.uint8] | None") -> None:
@@ -126,32 +111,31 @@ def _draw(run: "Run", results: FieldResults, influences: "Influences", images: "
 
     image = None if images is None else images[0]
     if results.cone:
-        run.save_figure("maps", partial(plots.maps, results.cone, image), MAPS, results.cone)
+        cells = [(cone.name, *cone.size, _words(cone.rows), _words(cone.columns)) for cone in results.cone]
+        run.save_figure("maps", partial(plots.maps, results.cone, image), MAPS, cells)
     sides = {(entry.layer, entry.weights): entry.holding["90"] ** 0.5 for entry in results.effective if entry.holding}
-    columns: list[Column[LayerField]] = [
-        Column("layer", lambda entry: entry.name),
-        Column("field_rows", lambda entry: entry.field[0] if entry.field else ""),
-        Column("field_columns", lambda entry: entry.field[1] if entry.field else ""),
-        Column("effective_90_untrained", lambda entry: sides.get((entry.name, "untrained"), "")),
-        Column("effective_90_trained", lambda entry: sides.get((entry.name, "trained"), "")),
+    depths = [
+        (one.name, *(one.field or ("", "")), *(sides.get((one.name, kind), "") for kind in ("untrained", "trained")))
+        for one in results.layers
     ]
     depth = partial(plots.depth, results.layers, results.effective, results.image_size)
-    run.save_figure("depth", depth, columns, results.layers)
+    run.save_figure("depth", depth, DEPTH, depths)
     units = _nested(results)
     if image is not None and units:
-        run.save_figure("box", partial(plots.boxes, image, units, support(units[-1], image.shape[:2])), UNITS, units)
+        boxes = [(unit.layer, *unit.unit, *unit.rows, *unit.columns, unit.pixels) for unit in units]
+        run.save_figure("box", partial(plots.boxes, image, units, support(units[-1], image.shape[:2])), UNITS, boxes)
     if influences:
         name, spreads = list(influences.items())[-1]  # the deepest layer's
         fields_of_layer = [entry for entry in results.effective if entry.layer == name]
         units = [*([results.unit] if results.unit else []), *results.middle]
         derived = next((unit for unit in units if unit.layer == name), None)
-        cells = [
+        spread_cells = [
             (kind, row, column, spread[row, column])
             for kind, spread in spreads.items()
             for row, column in zip(*spread.nonzero(), strict=True)
         ]
         figure = partial(plots.effective, name, spreads, fields_of_layer, derived)
-        run.save_figure("effective", figure, placed("weights", "row", "column", "share"), cells)
+        run.save_figure("effective", figure, placed("weights", "row", "column", "share"), spread_cells)
 
 
 def _nested(results: FieldResults) -> list[UnitField]:

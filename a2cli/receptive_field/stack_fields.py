@@ -1,6 +1,7 @@
 """What each layer's units see, step by step, for a stack of layers in words or the ConvNet; without torch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from a2cli.errors import SettingsError
 from a2cli.progress import NullReporter, ProgressReporter
@@ -9,13 +10,10 @@ from a2cli.receptive_field.report import (
     Measured,
     Views,
     field_of,
+    field_results,
     layer_field,
     map_cone,
-    middle_units,
-    pixel_units,
     status_of,
-    unit_field,
-    verdict,
 )
 from a2cli.receptive_field.results import FieldResults, MapCone, UnitField
 from a2cli.settings.training import NetworkSettings
@@ -53,19 +51,9 @@ def stack_fields(
         seen.append(view if i < global_from else None)
         status = status_of(seen[-1], i >= global_from, measured[layer.name] if measured else None)
         fields.append(layer_field(layer, seen[-1], size, image_size, status, formula))
-    tip = unit_field(unit, fields, seen) if unit else None
-    return FieldResults(
-        image_size=image_size,
-        layers=fields,
-        last_sees=last_sees,
-        middle=middle_units(fields, seen),
-        unit=tip,
-        pixel=pixel_units(pixel, fields, seen, image_size) if pixel else [],
-        derivation=derivation(layers, image_size),
-        cone=_cone(layers, image_size, tip),
-        effective=[],
-        verdict=verdict(fields, last_sees, image_size),
-    )
+    found = field_results(fields, seen, last_sees, image_size, unit, pixel)
+    cone = _cone(layers, image_size, found.unit)
+    return replace(found, derivation=derivation(layers, image_size), cone=cone)
 
 
 def _measured(

@@ -7,12 +7,13 @@ from a2cli.errors import SettingsError, nearest
 from a2cli.formats import counted
 from a2cli.machine import cores
 from a2cli.replicate.claims import STATED, Claim, ClaimLedger
-from a2cli.replicate.decisions import ERROR, LOOKS, detectable, error_of
+from a2cli.replicate.decisions import ERROR, LOOKS, error_of
 from a2cli.replicate.evidence import Evidence, shared
 from a2cli.replicate.results import PlanRow
 from a2cli.replicate.schedule import budget_of
 from a2cli.replicate.settings import ClaimSettings, ReplicateOptions
 from a2cli.settings.kinds import AnyTraining
+from a2cli.statistics.pairs import detectable
 
 COMMAND = "replicate"
 DEVIATION = 0.05  # of a difference of two accuracies on 91 paintings over seeds, about

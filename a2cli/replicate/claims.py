@@ -4,7 +4,7 @@ It is data alone: a run is a command of `a2` with presets and flags, a claim nam
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,11 +23,9 @@ LEDGER_BYTES = 400_000
 LEDGER_DEPTH = 6
 TRAININGS = ("train-cnn", "train-mlp", "finetune")
 AFTER_TRAINING = ("probe-invariance", "visualize-weights", "predict")  # of a network that another run trains
-ALONE = ("receptive-field", "extract-features")
 
 Input = Literal["data", "faces", "weights"]
 Kind = Literal["number", "higher", "lower", "alike", "above", "below", "derived", "learned", "works"]
-PAIRED = ("higher", "lower")
 STATED = ("derived", "learned", "works")  # what a run's report states, not what it measures
 Measure = Literal[
     "validation", "training", "gap", "highest-validation", "early-rise", "epochs", "speed", "fall", "changed"
@@ -141,9 +139,6 @@ class ClaimLedger:
     claims: Annotated[tuple[Claim, ...], Len(1, 1000)]
     pages: dict[str, Page] = field(default_factory=dict)
     schema_version: Annotated[int, Ge(1), Le(1)] = 1
-
-    def claims_in(self, world: str) -> Iterator[Claim]:
-        return (claim for claim in self.claims if not claim.worlds or world in claim.worlds)
 
 
 def ledger_names() -> list[str]:

@@ -77,10 +77,10 @@ def _plan(chosen: ReplicateOptions, settings: ClaimSettings, evidence: Evidence,
 
 def _run(chosen: ReplicateOptions, resolved: Resolved[ReplicateSettings], ledger: ClaimLedger) -> None:
     with ConsoleReporter(chosen.quiet) as reporter:
-        workers = start(chosen, reporter)
+        workers = start(chosen.jobs, chosen.backend, chosen.cluster, reporter)
         from a2cli.replicate.run import replicate as run_experiment
 
-        run = run_for(COMMAND, chosen, resolved.sources)
+        run = run_for(COMMAND, chosen.out, chosen.resume, resolved.sources)
         with resumable(run, reporter, COMMAND):
             report = run_experiment(resolved.settings, ledger, run, workers, reporter)
     show_report(report, run.folder, chosen, show_replication)

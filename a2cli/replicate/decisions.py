@@ -19,7 +19,6 @@ from statistics import fmean, stdev
 from a2cli.replicate.claims import STATED, Claim, ClaimLedger
 from a2cli.replicate.results import ClaimVerdict, Estimate
 from a2cli.statistics.intervals import t_quantile
-from a2cli.statistics.pairs import POWER
 
 ERROR = 0.05
 LOOKS = (6, 10, 16, 24, 36, 54)
@@ -47,8 +46,8 @@ def error_of(claim: Claim, ledger: ClaimLedger, looks: int) -> float:
 
     Claims on what a report states are not judged by intervals, and have no share.
     """
-    judged = (other for world in ledger.worlds for other in ledger.claims_in(world) if other.kind not in STATED)
-    whole = sum(other.weight for other in judged)
+    judged = [one for one in ledger.claims if one.kind not in STATED]
+    whole = sum(one.weight for world in ledger.worlds for one in judged if not one.worlds or world in one.worlds)
     return ERROR * claim.weight / whole / looks
 
 
@@ -132,10 +131,3 @@ def seeds_to_decide(estimates: Sequence[Estimate], rule: Rule) -> int | None:
     seeds = range(min(one.seeds for one in estimates), MOST_SEEDS + 1)
     place = bisect_left(seeds, True, key=decided)  # intervals only get narrower
     return seeds[place] if place < len(seeds) else None
-
-
-def detectable(deviation: float, seeds: int, error: float) -> float:
-    """Return the difference that so many seeds show with a power of 0.8, its deviation given: by the noncentral t."""
-    from scipy.special import nctdtrinc  # scipy.stats has it as well, and takes 0.3 s more to import
-
-    return float(nctdtrinc(seeds - 1, 1 - POWER, quantile(1 - error, seeds - 1))) * deviation / math.sqrt(seeds)

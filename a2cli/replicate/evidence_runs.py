@@ -143,10 +143,10 @@ class EvidenceRuns:
 
     # Values
 
-    def values(self, claim: Claim, world: str, name: str, seeds: Iterable[int], choice: str = "") -> dict[int, float]:
+    def values(self, claim: Claim, world: str, seeds: Iterable[int], choice: str, name: str) -> dict[int, float]:
         """Return a claim's measure of one run by seed; seeds that have none, as they diverged or failed, are left out.
 
-        `choice` is one of EPOCHS, for another epoch's weights.
+        `choice` is one of EPOCHS, for another epoch's weights, or ''.
         """
         found = {}
         for seed in seeds:

@@ -1,6 +1,8 @@
 """Pages of the docs, in Markdown, made from a replication's report and its ledger alone."""
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from a2cli import storage
@@ -9,7 +11,7 @@ from a2cli.formats import counted
 from a2cli.replicate.claims import ClaimLedger, Page
 from a2cli.replicate.console import remarks
 from a2cli.replicate.evidence import words_of
-from a2cli.replicate.results import VERDICTS, ClaimResult, Judged, MeasuredRun, ReplicationResults
+from a2cli.replicate.results import VERDICTS, ClaimResult, ClaimVerdict, Judged, MeasuredRun, ReplicationResults
 from a2cli.reports.report import Report
 
 READING = """*Supported* and *contradicted* are decided at looks that are paid for, so that with 95% no verdict on a \
@@ -74,25 +76,23 @@ def page(results: ReplicationResults, ledger: ClaimLedger, one: Page, others: di
 
 
 def _counts(results: ReplicationResults, claims: Sequence[ClaimResult]) -> list[str]:
-    judged = [one for claim in claims for one in claim.judged]
-    lines = ["| verdict | " + " | ".join(map(_cell, results.worlds)) + " |", "|---|" + "---|" * len(results.worlds)]
-    for verdict in VERDICTS:
-        counts = [sum((one.world, one.verdict) == (world, verdict) for one in judged) for world in results.worlds]
-        lines.append(f"| {verdict} | " + " | ".join(map(str, counts)) + " |")
-    return lines
+    counts = Counter((one.world, one.verdict) for claim in claims for one in claim.judged)
+
+    def counted_in(world: str, verdict: ClaimVerdict) -> str:
+        return str(counts[world, verdict])
+
+    worlds = [Column(_cell(world), text=partial(counted_in, world)) for world in results.worlds]
+    return in_markdown([Column("verdict", text=str), *worlds], VERDICTS)
 
 
 def _table(results: ReplicationResults, section: str) -> list[str]:
     claims = [claim for claim in results.claims if claim.section == section]
     worlds = [world for world in results.worlds if any(one.world == world for c in claims for one in c.judged)]
-    lines = ["| claim | " + " | ".join(map(_cell, worlds)) + " |", "|---|" + "---|" * len(worlds)]
-    for claim in claims:
-        cells = [_judged(claim, world) for world in worlds]
-        lines.append(f"| {_cell(claim.claim)} | " + " | ".join(cells) + " |")
-    return lines
+    judged = [Column(_cell(world), text=partial(_judged, world)) for world in worlds]
+    return in_markdown([Column("claim", text=lambda claim: _cell(claim.claim)), *judged], claims)
 
 
-def _judged(claim: ClaimResult, world: str) -> str:
+def _judged(world: str, claim: ClaimResult) -> str:
     one: Judged | None = next((each for each in claim.judged if each.world == world), None)
     if one is None:
         return ""

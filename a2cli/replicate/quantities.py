@@ -49,7 +49,8 @@ def value_at(results: Mapping[str, Any] | Sequence[Any], path: str) -> Any:
     found: Any = results
     for part in path.split("."):
         if isinstance(found, list):
-            named = next((item for item in found if isinstance(item, dict) and part in _names(item)), None)
+            entries = [item for item in found if isinstance(item, dict)]
+            named = next((item for item in entries if part in map(item.get, ("name", "layer", "title"))), None)
             if named is None and not (part.isdigit() and int(part) < len(found)):
                 raise KeyError(path)
             found = named if named is not None else found[int(part)]
@@ -58,7 +59,3 @@ def value_at(results: Mapping[str, Any] | Sequence[Any], path: str) -> Any:
         else:
             raise KeyError(path)
     return found
-
-
-def _names(item: Mapping[str, Any]) -> list[Any]:
-    return [item.get(key) for key in ("name", "layer", "title")]

@@ -14,7 +14,7 @@ from a2cli.errors import DataError, SettingsError, naming
 from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
 from a2cli.replicate.checks import COMMAND, chosen_claims
-from a2cli.replicate.claims import LEDGER_FILE, STATED, Claim, ClaimLedger, ledger_path
+from a2cli.replicate.claims import LEDGER_FILE, STATED, ClaimLedger, ledger_path
 from a2cli.replicate.decisions import LOOKS
 from a2cli.replicate.evidence import Evidence, Inputs
 from a2cli.replicate.evidence_runs import EvidenceRuns, feature_file, named_before
@@ -168,8 +168,7 @@ class Replication:
                 if entry.input not in self.data and not entry.features:
                     self.data[entry.input] = summary_of(task.packed, split, task.source)
                     self.warnings += [note for note in task.warnings if note not in self.warnings]
-        for note in self.warnings[known:]:
-            self.reporter.warn(note)
+        self.reporter.warn_all(self.warnings[known:])
 
     def _pass_over_numbers(self) -> None:
         """Attempt nothing that the report printed as a number of its own data, where these are others."""
@@ -198,7 +197,7 @@ class Replication:
                 break
             if budget_trainings is not None and trainings >= budget_trainings:
                 break
-            chosen = next_claims(open_questions, self._cost, self._wanted_next)
+            chosen = next_claims(open_questions, self._cost, lambda one: self._lacking(one, one.look + 1))
             for one in chosen:
                 one.look += 1
             decided = sum(not one.is_open and one.finding is not None for one in self.questions)
@@ -213,9 +212,6 @@ class Replication:
     def _lacking(self, one: Question, look: int) -> set[Any]:
         return self.runs.lacking([(name, one.world) for name in one.claim.runs], one.seeds(self.settings.seed, look))
 
-    def _wanted_next(self, one: Question) -> set[Any]:
-        return self._lacking(one, one.look + 1)
-
     def _cost(self, one: Question) -> float | None:
         """Return the work that deciding a claim would take, as far as its seeds so far tell; None: it would not."""
         look = one.look + 1
@@ -229,14 +225,7 @@ class Replication:
 
     def _judge(self, one: Question) -> Finding:
         claim, seeds = one.claim, one.seeds(self.settings.seed, one.look)
-        values_of = {choice: partial(self._values, one, seeds, choice) for choice in ("", *epochs_of(claim))}
-        return judge(claim, self.ledger, len(LOOKS), self._image(claim), values_of)
-
-    def _values(self, one: Question, seeds: Sequence[int], choice: str, name: str) -> dict[int, float]:
-        return self.runs.values(one.claim, one.world, name, seeds, choice)
-
-    def _image(self, claim: Claim) -> float:
-        """Return the share of one validation image."""
-        entry = self.ledger.runs[self.evidence.of(claim.run)]
-        data = self.data.get(entry.input)
-        return 1 / data.val if data else 0.0
+        values_of = {choice: partial(self.runs.values, claim, one.world, seeds, choice)
+                     for choice in ("", *epochs_of(claim))}  # fmt: skip
+        data = self.data.get(self.ledger.runs[self.evidence.of(claim.run)].input)
+        return judge(claim, self.ledger, len(LOOKS), 1 / data.val if data else 0.0, values_of)

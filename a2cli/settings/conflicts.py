@@ -6,7 +6,7 @@ from typing import Any
 
 from a2cli.errors import SettingsError
 from a2cli.formats import counted
-from a2cli.settings.declare import declared, flat
+from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.presets import Resolved
 from a2cli.settings.training import SplitSettings, TrainingSettings, is_drawn, split_flags
@@ -82,11 +82,6 @@ def check_schedule(settings: AnyTraining) -> list[str]:
     if training.early_stopping >= training.epochs:
         warnings.append(f"early_stopping {training.early_stopping} cannot act in {counted(training.epochs, 'epoch')}")
     return warnings
-
-
-def shown(value: object) -> str:
-    """Return a value as on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def threads_in_words(threads: int, auto: tuple[int, str]) -> str:

@@ -8,91 +8,64 @@ from a2cli.errors import nearest
 if TYPE_CHECKING:
     from a2cli.settings.declare import Declared
 
-# These mean the same wherever they are used.
-UNDERSTOOD = {
-    "lr": "learning_rate",
-    "min-lr": "min_learning_rate",
-    "wd": "weight_decay",
-    "bs": "batch_size",
-    "batch": "batch_size",
-    "num-epochs": "epochs",
-    "n-epochs": "epochs",
-    "max-epochs": "epochs",
-    "optim": "optimizer",
-    "opt": "optimizer",
-    "sched": "scheduler",
-    "lr-scheduler": "scheduler",
-    "img-size": "image_size",
-    "input-size": "image_size",
-    "imgsz": "image_size",
-    "dataset": "data",
-    "data-dir": "data",
-    "data-path": "data",
-    "aug": "augment",
-    "augmentation": "augment",
-    "val-split": "val_fraction",
-    "validation-split": "val_fraction",
-    "val-ratio": "val_fraction",
-    "test-split": "test_fraction",
-    "test-ratio": "test_fraction",
-    "k-folds": "folds",
-    "act": "activation",
-    "filters": "channels",
-    "hidden-size": "hidden",
-    "hidden-units": "hidden",
-    "smoothing": "label_smoothing",
-    "random-seed": "seed",
-    "manual-seed": "seed",
-    "arch": "backbone",
-    "output": "out",
-    "output-dir": "out",
-    "out-dir": "out",
-    "config": "preset",
+# These mean the same wherever they are used: by setting, its other names.
+OTHER_NAMES = {
+    "learning_rate": ("lr",),
+    "min_learning_rate": ("min-lr",),
+    "weight_decay": ("wd",),
+    "batch_size": ("bs", "batch"),
+    "epochs": ("num-epochs", "n-epochs", "max-epochs"),
+    "optimizer": ("optim", "opt"),
+    "scheduler": ("sched", "lr-scheduler"),
+    "image_size": ("img-size", "input-size", "imgsz"),
+    "data": ("dataset", "data-dir", "data-path"),
+    "augment": ("aug", "augmentation"),
+    "val_fraction": ("val-split", "validation-split", "val-ratio"),
+    "test_fraction": ("test-split", "test-ratio"),
+    "folds": ("k-folds",),
+    "activation": ("act",),
+    "channels": ("filters",),
+    "hidden": ("hidden-size", "hidden-units"),
+    "label_smoothing": ("smoothing",),
+    "seed": ("random-seed", "manual-seed"),
+    "backbone": ("arch",),
+    "out": ("output", "output-dir", "out-dir"),
+    "preset": ("config",),
 }
+UNDERSTOOD = {word: name for name, words in OTHER_NAMES.items() for word in words}
 
-# These could mean several things, or take another value than here: what to write instead, each a setting's name and
+# These could mean several things, or take another value than here: by what to write instead, each a setting's name and
 # what follows its flag. Those that the command has are named.
-ANSWERED = {
-    "gpu": ("device cuda",),
-    "gpus": ("device cuda",),
-    "cuda": ("device cuda",),
-    "use-cuda": ("device cuda",),
-    "mps": ("device mps",),
-    "cpu": ("device cpu",),
-    "no-cuda": ("device cpu",),
-    "workers": ("threads",),
-    "num-workers": ("threads",),
-    "j": ("jobs", "threads"),
-    "n-jobs": ("jobs", "threads"),
-    "patience": ("early_stopping", "plateau_patience"),
-    "val-size": ("val_fraction", "val_count"),
-    "test-size": ("test_fraction",),
-    "warmup": ("warmup_epochs",),
-    "model": ("backbone",),
-    "backbone": ("model",),
-    "pretrained": ("weights imagenet",),
-    "checkpoint": ("resume", "run"),
-    "ckpt": ("resume", "run"),
-    "layers": ("channels",),
-    "num-layers": ("channels",),
-    "l2": ("weight_decay",),
-    "ema": ("average_weights 0.99",),
-    "model-ema": ("average_weights 0.99",),
-    "amp": ("precision bf16",),
-    "fp16": ("precision bf16",),
-    "test": ("final",),
-    "eval": ("final",),
-    "verbose": ("debug",),
-    "v": ("debug",),
-    "q": ("quiet",),
-    "o": ("out",),
-    "e": ("epochs",),
-    "b": ("batch_size",),
-    "d": ("data",),
-    "s": ("seed",),
-    "n": ("dry_run",),
-    "c": ("preset",),
+INSTEAD = {
+    ("device cuda",): ("gpu", "gpus", "cuda", "use-cuda"),
+    ("device mps",): ("mps",),
+    ("device cpu",): ("cpu", "no-cuda"),
+    ("threads",): ("workers", "num-workers"),
+    ("jobs", "threads"): ("j", "n-jobs"),
+    ("early_stopping", "plateau_patience"): ("patience",),
+    ("val_fraction", "val_count"): ("val-size",),
+    ("test_fraction",): ("test-size",),
+    ("warmup_epochs",): ("warmup",),
+    ("backbone",): ("model",),
+    ("model",): ("backbone",),
+    ("weights imagenet",): ("pretrained",),
+    ("resume", "run"): ("checkpoint", "ckpt"),
+    ("channels",): ("layers", "num-layers"),
+    ("weight_decay",): ("l2",),
+    ("average_weights 0.99",): ("ema", "model-ema"),
+    ("precision bf16",): ("amp", "fp16"),
+    ("final",): ("test", "eval"),
+    ("debug",): ("verbose", "v"),
+    ("quiet",): ("q",),
+    ("out",): ("o",),
+    ("epochs",): ("e",),
+    ("batch_size",): ("b",),
+    ("data",): ("d",),
+    ("seed",): ("s",),
+    ("dry_run",): ("n",),
+    ("preset",): ("c",),
 }
+ANSWERED = {word: instead for instead, words in INSTEAD.items() for word in words}
 
 
 def hyphenated(name: str) -> str:
@@ -103,12 +76,8 @@ def hyphenated(name: str) -> str:
 def also_understood(items: "Sequence[Declared]") -> dict[str, list[str]]:
     """Return the other flags of a command's settings, by setting; none that is already a flag of the command."""
     own = {item.flag for item in items}
-    with_flag = {item.name for item in items if not item.positional}
-    others: dict[str, list[str]] = {}
-    for word, name in UNDERSTOOD.items():
-        if f"--{word}" not in own and name in with_flag:
-            others.setdefault(name, []).append(f"--{word}")
-    return others
+    others = {item.name: OTHER_NAMES.get(item.name, ()) for item in items if not item.positional}
+    return {name: [f"--{word}" for word in words if f"--{word}" not in own] for name, words in others.items()}
 
 
 def setting_like(word: str, known: Iterable[str]) -> str:

@@ -64,15 +64,12 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in presets_folder().glob("*.yaml"))
 
 
-def load_preset(name: str, command: str, settings: type, also: Sequence[str] = ()) -> Preset:
-    """Read a preset by its name or its file's path, with those that it extends; those of the commands `also` serve too.
+def load_preset(name: str, commands: Sequence[str], settings: type, extending: tuple[str, ...] = ()) -> Preset:
+    """Read a preset by its name or its file's path, with those that it extends; of the first command, or the others.
 
-    Raises SettingsError for an unknown name, a file that is not a preset of this command, or an unknown setting.
+    `extending` are the presets that extend it. Raises SettingsError for an unknown name, a file that is not a preset of
+    these commands, or an unknown setting.
     """
-    return _load_preset(name, (command, *also), settings, ())
-
-
-def _load_preset(name: str, commands: Sequence[str], settings: type, extending: tuple[str, ...]) -> Preset:
     if name in extending:
         raise SettingsError(f"preset {name!r} extends itself: {' -> '.join((*extending, name))}")
     path = _preset_path(name)
@@ -84,7 +81,7 @@ def _load_preset(name: str, commands: Sequence[str], settings: type, extending: 
     values: dict[str, Any] = {}
     if extends is not None:
         try:
-            values |= _load_preset(str(extends), commands, settings, (*extending, name)).values
+            values |= load_preset(str(extends), commands, settings, (*extending, name)).values
         except SettingsError as error:
             raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
     settings_by_name = {item.name: item for item in declared(settings)}
@@ -228,15 +225,13 @@ def resolve(
 ) -> Resolved[S]:
     """Settle every setting of a command: its default, then each preset, then the flags given (not None).
 
-    Presets may also be of the commands `also`.
-
-    Raises SettingsError.
+    Presets may also be of the commands `also`. Raises SettingsError.
     """
     settings_by_name = {item.name: item for item in declared(settings)}
     values: dict[str, Any] = {name: item.default for name, item in settings_by_name.items()}
     sources = dict.fromkeys(settings_by_name, "default")
     for name in presets:
-        preset = load_preset(name, command, settings, also)
+        preset = load_preset(name, (command, *also), settings)
         values |= preset.values
         sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
         sources |= dict.fromkeys(preset.added, f"preset {preset.name}, from before there was this setting")

@@ -79,9 +79,11 @@ def seeds_needed(mean: float, deviation: float, margin: float, comparisons: int,
     return more if n + more <= MOST_SEEDS else None
 
 
-def detectable(deviation: float, n: int, comparisons: int) -> float:
-    """Return the difference that n seeds find with that power, its deviation over seeds given: by the noncentral t."""
+def detectable(deviation: float, n: int, error: float) -> float:
+    """Return the difference that n seeds find with that power and one-sided error, its deviation over seeds given.
+
+    By the noncentral t.
+    """
     from scipy.special import nctdtrinc  # scipy.stats has it as well, and takes 0.3 s more to import
 
-    quantile = t_quantile(1 - ERROR / comparisons / 2, n - 1)
-    return float(nctdtrinc(n - 1, 1 - POWER, quantile)) * deviation / math.sqrt(n)
+    return float(nctdtrinc(n - 1, 1 - POWER, t_quantile(1 - error, n - 1))) * deviation / math.sqrt(n)

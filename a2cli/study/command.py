@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from a2cli.command_line.arguments import resumable, run_for, show_dry_run
 from a2cli.command_line.chosen_runs import is_finished, show_best, show_trials
@@ -16,17 +16,6 @@ from a2cli.settings.run_options import TrialOptions
 if TYPE_CHECKING:
     from a2cli.reports.best_results import ChosenRun
     from a2cli.train.workers import Workers
-
-
-class Parallel(Protocol):
-    """Options that say where trials run."""
-
-    @property
-    def jobs(self) -> int: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def cluster(self) -> str | None: ...
 
 
 def do_study(
@@ -50,23 +39,22 @@ def do_study(
         show_best(chosen.resume)
         return
     with ConsoleReporter(chosen.quiet or chosen.best) as reporter:
-        workers = start(chosen, reporter)
+        workers = start(chosen.jobs, chosen.backend, chosen.cluster, reporter)
         from a2cli.study.study import run_study
 
-        run = run_for(command, chosen, resolved.sources)
+        run = run_for(command, chosen.out, chosen.resume, resolved.sources)
         run.chosen = backbone
-        for warning in warnings:
-            reporter.warn(warning)
+        reporter.warn_all(warnings)
         with resumable(run, reporter, command):
             report = run_study(resolve_name(f"a2cli.{study}"), resolved.settings, run, workers, reporter, warnings)
     show_trials(report, run.folder, chosen, show)
 
 
-def start(chosen: Parallel, reporter: ConsoleReporter) -> "Workers":
+def start(jobs: int, backend: str, cluster: str | None, reporter: ConsoleReporter) -> "Workers":
     """Say that PyTorch is loaded, and return where trials run; raises SettingsError for a backend that is not known."""
     reporter.phase("loading PyTorch", "starting")
     from a2cli.train.workers import Workers
 
-    workers = Workers(chosen.jobs or cores(), chosen.backend, chosen.cluster)
+    workers = Workers(jobs or cores(), backend, cluster)
     workers.check()
     return workers

@@ -13,7 +13,6 @@ from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
-from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.study.ledger import Ledger
 from a2cli.study.recheck import check_results, trials_stated
 from a2cli.train.run import TrainingTask, task_for
@@ -62,8 +61,7 @@ def run_study(
         ledger = Ledger(run.folder / "trials", workers, reporter, kind.folders, stated)
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
-        for note in task.warnings[len(warnings) :]:
-            reporter.warn(note)
+        reporter.warn_all(task.warnings[len(warnings) :])
         _check(study, task, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))
@@ -83,9 +81,8 @@ def run_study(
 
         def draw() -> None:
             study.draw(run, results)
-            packed = task.packed
-            if not isinstance(study.first, TrainFeaturesSettings):  # of which there are no images
-                draw_samples(run, packed.class_names, packed.names, packed.images, packed.labels)
+            if task.packed.has_pictures:
+                draw_samples(run, task.packed)
 
         return run.finish(report, reporter, draw)
 

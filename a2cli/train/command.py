@@ -1,6 +1,7 @@
 """`a2 train-cnn`, `a2 train-mlp` and `a2 finetune`."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from a2cli.command_line.arguments import (
@@ -22,21 +23,6 @@ from a2cli.settings.presets import Resolved
 from a2cli.settings.run_options import RunOptions
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.train.checks import check_training, plan_training
-
-
-def train_cnn(chosen: RunOptions, flags: dict[str, Any]) -> None:
-    """Train the ConvNet: pooling, dropout, schedulers, optimizers, decay, early stopping, norms, augmentation."""
-    _train("train-cnn", chosen, flags)
-
-
-def train_mlp(chosen: RunOptions, flags: dict[str, Any]) -> None:
-    """Train a multilayer perceptron on images, or a head on a file of extracted features, with the usual probes."""
-    _train("train-mlp", chosen, flags)
-
-
-def finetune(chosen: RunOptions, flags: dict[str, Any]) -> None:
-    """Put a new head on a pretrained network and train it in stages: the head, then more and more of what is below."""
-    _train("finetune", chosen, flags)
 
 
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
@@ -64,13 +50,16 @@ def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -
         from a2cli.train.console import show_training
         from a2cli.train.run import train_network
 
-        run = run_for(command, chosen, resolved.sources)
+        run = run_for(command, chosen.out, chosen.resume, resolved.sources)
         run.chosen = backbone
         with resumable(run, show, command, " --final" * chosen.final):
             report = train_network(
                 resolved.settings, run, show, final=chosen.final, warnings=warnings, jobs=chosen.jobs
             )
     show_report(report, run.folder, chosen, show_training)
+
+
+train_cnn, train_mlp, finetune = (partial(_train, command) for command in ("train-cnn", "train-mlp", "finetune"))
 
 
 def _resolve(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> Resolved[Any]:

@@ -41,10 +41,7 @@ def show_training(report: Report, folder: Path) -> None:
     only = results.runs[0] if len(results.runs) == 1 else None
     rows = _rows_of_one(only, read, len(data.classes)) if only else _rows_of_several(results, read)
     several = ("", results.repeated, "mean ± deviation", "95% interval of the mean")
-    table = table_of(*(("images", "correct", "accuracy", "95% interval") if only else several))
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    console.print(table_of(*(("images", "correct", "accuracy", "95% interval") if only else several), rows=rows))
     if only:
         show_classes(console, only.judged)
     if report.transfer:

@@ -54,8 +54,7 @@ def check_training(run: Run, settings: AnyTraining, reporter: ProgressReporter |
     if report and report.status == "done" and not has_digest(file):
         reporter.warn(NO_DIGEST.format(file))
     folders = [run.folder / folder for folder in split_into_runs(settings)]
-    for warning in [*metrics_gone(folders), *checkpoints_gone(folders)]:
-        reporter.warn(warning)
+    reporter.warn_all([*metrics_gone(folders), *checkpoints_gone(folders)])
 
 
 def differences(run: Run, settings: AnyTraining) -> Iterator[Difference]:

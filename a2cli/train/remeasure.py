@@ -54,13 +54,9 @@ class JudgedOn:
     card: ModelCard
     summary: DataSummary
 
-    @property
-    def by_file_name(self) -> bool:
-        """Whether images' names may begin otherwise than they did: a manifest's are relative to where it lies."""
-        return self.summary.source.lower().endswith(".csv")
-
     def name(self, image: str) -> str:
-        return image.rpartition("/")[2] if self.by_file_name else image
+        """Return what of an image's name stays as it was: a manifest's begins by where that lies, which may change."""
+        return image.rpartition("/")[2] if self.summary.source.lower().endswith(".csv") else image
 
 
 def check_again(run: Run, settings: AnyTraining, on: JudgedOn, reporter: ProgressReporter) -> None:

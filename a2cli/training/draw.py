@@ -5,9 +5,9 @@ from functools import partial
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from a2cli.columns import Column, fields_of, of, placed
+from a2cli.data.packing import Packed
 from a2cli.reports.data_results import NearDuplicate
 from a2cli.reports.training_results import CLASSES, CalibrationBin, EpochLog, Mistake, TrainingResult
 from a2cli.runs.directory import Run
@@ -18,65 +18,54 @@ History = Mapping[str, list[EpochLog]]
 
 
 def draw_run(
-    run: Run,
-    names: Sequence[str],
-    history: History,
-    result: TrainingResult,
-    images: Sequence[str],
-    pictures: NDArray[np.uint8] | None,
-    labels: NDArray[np.int64],
-    stages: Mapping[int, str] | None = None,
+    run: Run, packed: Packed, history: History, result: TrainingResult, stages: Mapping[int, str] | None = None
 ) -> None:
     """Write the figures of one run: its curves, who is taken for whom, images of each class, and the worst mistakes.
 
-    `names` are the classes', `images` those of `pictures` (M, H, W, 3), whose classes are `labels`; `stages` are the
-    stages' names by their first epoch.
+    `stages` are the stages' names by their first epoch.
     """
     from a2cli.training import figures as plots  # and with it matplotlib, which takes 0.4 s
 
     draw_training(run, history, [result], stages)
-    judged, matrix = result.judged, result.judged.matrix
+    judged, matrix, names = result.judged, result.judged.matrix, packed.class_names
     cells = ([name, *row] for name, row in zip(names, matrix, strict=True))
     confusion = partial(plots.confusion, np.array(matrix), names, judged.part)
     run.save_figure("confusion", confusion, placed("truth", *names), cells)
     run.save_figure("classes", partial(plots.class_scores, judged), CLASSES, judged.classes)
     run.save_figure("reliability", partial(plots.reliability, judged), fields_of(CalibrationBin), judged.calibration)
-    if pictures is None:
+    if not packed.has_pictures:
         return
-    row_of = {name: row for row, name in enumerate(images)}
-    shown = pictures[[row_of[mistake.image] for mistake in judged.most_wrong]]
+    row_of = {name: row for row, name in enumerate(packed.names)}
+    shown = packed.images[[row_of[mistake.image] for mistake in judged.most_wrong]]
     sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
-    draw_samples(run, names, images, pictures, labels)
+    draw_samples(run, packed)
 
 
-def draw_samples(
-    run: Run, classes: Sequence[str], images: Sequence[str], pictures: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> None:
+def draw_samples(run: Run, packed: Packed) -> None:
     """Write the figure of a few images of each class, evenly spaced in the order of their names."""
     from a2cli.training import figures as plots
 
-    rows = [np.flatnonzero(labels == label) for label in range(len(classes))]
+    classes = packed.class_names
+    rows = [np.flatnonzero(packed.labels == label) for label in range(len(classes))]
     shown = [
         own[np.unique(np.linspace(0, len(own) - 1, MOST_SAMPLES).astype(int))] if len(own) else own for own in rows
     ]
-    cells = [(name, images[row]) for name, own in zip(classes, shown, strict=True) for row in own.tolist()]
+    cells = [(name, packed.names[row]) for name, own in zip(classes, shown, strict=True) for row in own.tolist()]
     counts = {name: len(own) for name, own in zip(classes, rows, strict=True)}
-    sheet = partial(plots.samples, [pictures[own] for own in shown], counts)
+    sheet = partial(plots.samples, [packed.images[own] for own in shown], counts)
     run.save_figure("samples", sheet, placed("class", "image"), cells)
 
 
-def draw_near_duplicates(
-    run: Run, pairs: Sequence[NearDuplicate], images: Sequence[str], pictures: NDArray[np.uint8] | None
-) -> None:
+def draw_near_duplicates(run: Run, pairs: Sequence[NearDuplicate], packed: Packed) -> None:
     """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
     from a2cli.training import figures as plots
 
     shown = pairs[:MOST_SHOWN]
-    if not shown or pictures is None:
+    if not shown or not packed.has_pictures:
         return
-    row_of = {name: row for row, name in enumerate(images)}
-    drawn = np.stack([[pictures[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
+    row_of = {name: row for row, name in enumerate(packed.names)}
+    drawn = np.stack([[packed.images[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
     run.save_figure("near-duplicates", partial(plots.near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
 
 

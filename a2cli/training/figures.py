@@ -63,9 +63,8 @@ def learning_curves(history: History, results: Sequence[TrainingResult], stages:
         for part in ("train", "val"):
             _draw_runs(axes, [[getattr(log, f"{part}_{quantity}") for log in logs] for logs in history.values()], part)
         tests = [[log.test_accuracy for log in logs if log.test_accuracy is not None] for logs in history.values()]
-        if quantity == "accuracy" and all(
-            len(test) == len(logs) for test, logs in zip(tests, history.values(), strict=True)
-        ):
+        is_whole = all(len(test) == len(logs) for test, logs in zip(tests, history.values(), strict=True))
+        if quantity == "accuracy" and is_whole:
             _draw_runs(axes, tests, "test")
         if not several:
             kept = results[0].kept_epoch
@@ -113,9 +112,8 @@ def _draw_stages(axes: Axes, firsts: Sequence[int], last: int) -> None:
 def learning_rate(history: History) -> Figure:
     """The learning rate of each epoch; logarithmic where it spans more than a decade."""
     several = len(history) > 1
-    figure, head = titled(
-        5, 2.9, "Learning rate of each epoch" + (f", {counted(len(history), 'run')}" if several else "")
-    )
+    title = "Learning rate of each epoch" + (f", {counted(len(history), 'run')}" if several else "")
+    figure, head = titled(5, 2.9, title)
     axes = new_axes(figure, 0.85, 0.5, 0.15, head + 0.05)
     for logs in history.values():
         rates = [log.learning_rate for log in logs]
@@ -142,9 +140,8 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str], part: str) 
     words = max(width_of(name, size) for name in names) + 0.45
     side = max(3.2, cell * count)
     some = f": the {count} most confused of {len(class_names)} classes" if count < len(class_names) else ""
-    figure, head = titled(
-        words + side + 1.0, side + words + 0.1, f"{CALLED[part].capitalize()} images by truth and answer{some}"
-    )
+    title = f"{CALLED[part].capitalize()} images by truth and answer{some}"
+    figure, head = titled(words + side + 1.0, side + words + 0.1, title)
     axes = new_axes(figure, words, words, 1.0, head + 0.1)
     of_each = np.maximum(matrix[shown].sum(axis=1, keepdims=True), 1)  # those answered with other classes as well
     matrix = matrix[np.ix_(shown, shown)]

@@ -10,7 +10,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.geometry import check_norm
-from a2cli.machine import cores
 from a2cli.models.zoo import ModelCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
@@ -36,7 +35,7 @@ class Images:
     def find(cls, settings: ImageTraining, warnings: Sequence[str], reporter: ProgressReporter) -> "Images":
         """Return the packed images; raises DataError."""
         dataset, source = settings.dataset, find_source(settings.dataset.data, reporter)
-        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, cores(), reporter)
+        packed = pack(source, dataset.image_size, dataset.fit, dataset.skip_damaged, reporter)
         return cls(packed, source.label, [*warnings, *notes_on(packed, settings)])
 
     def check(self, alone: ImageTraining) -> Split:
@@ -76,14 +75,11 @@ def make_job(settings: ImageTraining, images: Images) -> RunSpec:
         settings=settings,
         card=card,
         training=settings.training,
+        packed=packed,
+        split=split,
         train=Augmented(train, augmentations(dataset.augment), len(packed.class_names)),
         val=ImageSet.of(packed, split.val),
         test=ImageSet.of(packed, split.test),
-        names=packed.names,
-        held_out=(split.val, split.test),
-        repeated=split.repeated(packed.groups),
-        pictures=packed.images,
-        labels=packed.labels,
         summary=summary_of(packed, split, images.source),
         warnings=images.warnings,
         learner=learner,

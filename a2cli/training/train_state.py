@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.data.packing import Packed
+from a2cli.data.splits import Split
 from a2cli.errors import DataError
 from a2cli.models.layers import first_layer
 from a2cli.models.zoo import ModelCard
@@ -42,27 +42,22 @@ class Learner:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What one training run is made of: the network's card, the split images with their file names, the settings.
+    """What one training run is made of: the network's card, the images and their split, the settings.
 
     `settings` are the run's, `training` what this training of them has.
     `learner` makes the network; `train`, `val` and `test` are what its learning part takes, images or activations.
-    `held_out` are the rows of the validation and of the test images in the data set, `repeated` tells which of them
-    are seen before (`Split.repeated`); `pictures` (M, H, W, 3) uint8 are all images, where
-    there are any to show, and `labels` their classes. `epochs_before` are those of stages before this one.
+    `epochs_before` are those of stages before this one.
     """
 
     title: str
     settings: AnyTraining
     card: ModelCard
     training: TrainingSettings
+    packed: Packed
+    split: Split
     train: Augmented
     val: ImageSet
     test: ImageSet
-    names: Sequence[str]
-    held_out: tuple[NDArray[np.int64], NDArray[np.int64]]
-    repeated: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    pictures: NDArray[np.uint8] | None
-    labels: NDArray[np.int64]
     summary: DataSummary
     warnings: Sequence[str]
     learner: Callable[[], Learner]

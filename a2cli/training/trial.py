@@ -4,16 +4,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from a2cli.data.packing import Packed
+from a2cli.data.splits import Split
 from a2cli.errors import DataError, DivergedError
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report, new_report
-from a2cli.reports.training_results import Accuracy, TrainingResult, TrainingResults
+from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs.checkpoints import save_frame
 from a2cli.runs.directory import Run
 from a2cli.runtime import Streams, environment, repeats
@@ -80,8 +83,8 @@ def run_trial(
         )
 
         def draw() -> None:
-            draw_run(run, job.card.class_names, history, result, job.names, job.pictures, job.labels)
-            draw_near_duplicates(run, job.summary.near_duplicates, job.names, job.pictures)
+            draw_run(run, job.packed, history, result)
+            draw_near_duplicates(run, job.summary.near_duplicates, job.packed)
 
         return run.finish(report, reporter, draw if figures else None)
 
@@ -153,14 +156,15 @@ def _train(state: TrainState, run: Run, reporter: ProgressReporter) -> None:
             state.save(run)
             saved = time.perf_counter()
     state.save(run)
-    for warning in repeats():
-        reporter.warn(warning)
+    reporter.warn_all(repeats())
 
 
 def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluation | None) -> TrainingResult:
-    job, names = state.job, state.job.card.class_names
-    largest = largest_class(job.train.data.labels, len(names))
-    rows = job.held_out[1 if test else 0]
+    job = state.job
+    val_accuracy, val_alone, judged = judged_on(job.packed, job.split, "val", val)
+    majority, test_accuracy, test_alone = judged.majority, None, None
+    if test:
+        test_accuracy, test_alone, judged = judged_on(job.packed, job.split, "test", test)
     return TrainingResult(
         seed=job.training.seed,
         parameters=sum(p.numel() for p in state.whole.parameters()),
@@ -169,17 +173,28 @@ def _result(state: TrainState, train: Evaluation, val: Evaluation, test: Evaluat
         best_epoch=state.best_epoch,
         stopped_early=state.stopped_early,
         train=wilson(train.correct, len(train.labels)),
-        val=wilson(val.correct, len(val.labels)),
+        val=val_accuracy,
         val_loss=val.loss,
         last_train_accuracy=state.history[-1].train_accuracy,
         last_val_accuracy=state.history[-1].val_accuracy,
-        majority=wilson(int((val.labels == largest).sum()), len(val.labels)),
-        test=wilson(test.correct, len(test.labels)) if test else None,
-        judged=judged_part("test" if test else "val", test or val, largest, names, [job.names[row] for row in rows]),
+        majority=majority,
+        test=test_accuracy,
+        judged=judged,
         folder=".",
-        val_without_duplicates=without_duplicates(val, job.repeated[0]),
-        test_without_duplicates=without_duplicates(test, job.repeated[1]) if test else None,
+        val_without_duplicates=val_alone,
+        test_without_duplicates=test_alone,
     )
+
+
+def judged_on(
+    packed: Packed, split: Split, part: Literal["val", "test"], evaluation: Evaluation
+) -> tuple[Accuracy, Accuracy | None, JudgedPart]:
+    """Return a network's accuracy on a part's images, that without those seen before, and the results by class."""
+    val_repeated, test_repeated = split.repeated(packed.groups)
+    rows, repeated = (split.val, val_repeated) if part == "val" else (split.test, test_repeated)
+    largest = largest_class(torch.from_numpy(packed.labels[split.train]), len(packed.class_names))
+    judged = judged_part(part, evaluation, largest, packed.class_names, [packed.names[row] for row in rows])
+    return wilson(evaluation.correct, len(evaluation.labels)), without_duplicates(evaluation, repeated), judged
 
 
 def largest_class(labels: Tensor, classes: int) -> int:

@@ -76,8 +76,7 @@ class Backbone:
             return list(trunks)
         needed = parameters_of(truncate(self.graph, [trunk.node for trunk in trunks]))
         missing = fill(self.model, self.weights, needed, partial=partial)
-        for note in [*self.notes, *([random_in_words(self.model, missing)] if missing else [])]:
-            reporter.warn(note)
+        reporter.warn_all([*self.notes, *([random_in_words(self.model, missing)] if missing else [])])
         return [replace(trunk, random=tuple(missing)) for trunk in trunks]
 
 
@@ -236,7 +235,7 @@ def network_on(card: ModelCard, seed: int, weights: Mapping[str, Tensor], source
 
 def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> list[str]:
     """Say how many images are grey, which a network for colours sees as three equal channels."""
-    count, grey = len(packed.labels), sum(map(_is_grey, packed.images))
+    count, grey = len(packed.labels), sum(map(is_grey, packed.images))
     if not grey:
         return []
     note = f"{source}: all images are grey; converted to colour, {CHANNELS}"
@@ -246,6 +245,7 @@ def warn_grayscale(packed: Packed, source: str, reporter: ProgressReporter) -> l
     return [note]
 
 
-def _is_grey(image: NDArray[np.uint8]) -> bool:
+def is_grey(image: NDArray[np.uint8]) -> bool:
+    """Return whether an image (H, W, 3) has three equal channels."""
     sample = image[::16, ::16]  # which settles it for nearly all others, at a hundredth of the cost
     return bool((sample[..., :1] == sample).all() and (image[..., :1] == image).all())

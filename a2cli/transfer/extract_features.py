@@ -1,20 +1,18 @@
 """`a2 extract-features`: the activations of some layers of a network, for all images of a data set, in one file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import fx, nn
 
 from a2cli.data.duplicates import identical, identical_in_words
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
-from a2cli.machine import cores
 from a2cli.models.backbones import parameters_of, truncate
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.freezing import usual_layer
@@ -73,13 +71,12 @@ def extract_features(
 
     def packed_as(size: int, fit: str) -> Packed:
         source = find_source(dataset.data, reporter)
-        return pack(source, size, fit, dataset.skip_damaged, cores(), reporter, backbone.value_range)
+        return pack(source, size, fit, dataset.skip_damaged, reporter, backbone.value_range)
 
     packed = packed_as(first.image_size, first.fit)
     notes = [] if first.pretrained else [NOT_PRETRAINED]
     notes += [*backbone.notes, *(f"random weights: {name}" for name in first.random)]
-    for note in packed.warnings:
-        reporter.warn(note)
+    reporter.warn_all(packed.warnings)
     notes += [*packed.warnings, *warn_grayscale(packed, dataset.data, reporter)]
     is_slow = chosen.precision == "bf16" and device.type == "cpu" and not has_bf16()
     for note in filter(None, (identical_in_words(packed.groups, packed.names), NO_BF16 if is_slow else "")):
@@ -93,7 +90,9 @@ def extract_features(
         layers |= baselines
         computed = max(computed, computed_again)  # of the same images
         pixels = packed_as(PIXELS_SIDE, "squash").images
-        layers[PIXELS] = (len(pixels), 3, PIXELS_SIDE, PIXELS_SIDE), np.dtype(np.float32), _in_unit_range(pixels)
+        in_unit_range = (chunk.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+                         for chunk in chunks_of(pixels, range(len(pixels))))  # fmt: skip
+        layers[PIXELS] = (len(pixels), 3, PIXELS_SIDE, PIXELS_SIDE), np.dtype(np.float32), in_unit_range
     about = About(
         layers_apart=True,
         source=dataset.data,
@@ -151,8 +150,3 @@ def _activations(
         name: ((len(places), *values.shape[1:]), values.dtype, chunks_of(values, places))
         for name, (values, places) in activations.items()
     }, computed
-
-
-def _in_unit_range(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
-    for chunk in chunks_of(images, np.arange(len(images))):
-        yield chunk.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)

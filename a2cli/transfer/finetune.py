@@ -12,7 +12,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
-from a2cli.machine import cores
 from a2cli.models.transfer import Transfer
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
@@ -23,13 +22,11 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import flat
 from a2cli.settings.training import augmentations
 from a2cli.settings.transfer import FinetuneSettings, stages_of
-from a2cli.statistics.intervals import wilson
-from a2cli.training.by_class import judged_part
 from a2cli.training.draw import draw_near_duplicates, draw_run
 from a2cli.training.images import notes_on, summary_of, title_of
 from a2cli.training.loop import evaluate
 from a2cli.training.train_state import Learner, RunSpec
-from a2cli.training.trial import largest_class, run_trial, under_way, without_duplicates
+from a2cli.training.trial import judged_on, run_trial, under_way
 from a2cli.training.verdict import training_verdict
 from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import (
@@ -80,7 +77,7 @@ class Finetuning:
         (trunk,) = backbone.filled([trunk], NullReporter(), partial=partial)
         source = find_source(dataset.data, reporter)
         size, fit, skip = trunk.image_size, trunk.fit, dataset.skip_damaged
-        packed = pack(source, size, fit, skip, cores(), reporter, backbone.value_range)
+        packed = pack(source, size, fit, skip, reporter, backbone.value_range)
         notes = [*warnings, *notes_on(packed, settings)]
         notes += seen_before(frozenset(backbone.learned_from(packed)), packed, settings)
         notes += backbone.notes if trunk.pretrained else [NOT_PRETRAINED]
@@ -144,8 +141,8 @@ class Finetuning:
 
             def draw() -> None:
                 firsts = {logs[0].epoch: stage.result.stage for logs, stage in zip(epochs, stages, strict=True)}
-                draw_run(run, packed.class_names, history, result, packed.names, packed.images, packed.labels, firsts)
-                draw_near_duplicates(run, summary.near_duplicates, packed.names, packed.images)
+                draw_run(run, packed, history, result, firsts)
+                draw_near_duplicates(run, summary.near_duplicates, packed)
 
             return run.finish(report, reporter, draw if figures else None)
 
@@ -161,18 +158,10 @@ class Finetuning:
     ) -> TrainingResult:
         """Return the result with the test's: its accuracy, on all of its images and without those seen before."""
         reporter.phase("reading the sealed test images", "evaluating")
-        packed, split = self.packed, split_of(self.packed, alone)
-        device, test = torch.device(alone.training.device), ImageSet.of(packed, split.test)
-        evaluation = evaluate(network, test, alone.training, device, reporter)
-        largest = largest_class(torch.from_numpy(packed.labels[split.train]), len(packed.class_names))
-        return replace(
-            result,
-            test=wilson(evaluation.correct, len(evaluation.labels)),
-            test_without_duplicates=without_duplicates(evaluation, split.repeated(packed.groups)[1]),
-            judged=judged_part(
-                "test", evaluation, largest, packed.class_names, [packed.names[row] for row in split.test]
-            ),
-        )
+        split, device = split_of(self.packed, alone), torch.device(alone.training.device)
+        evaluation = evaluate(network, ImageSet.of(self.packed, split.test), alone.training, device, reporter)
+        accuracy, test_alone, judged = judged_on(self.packed, split, "test", evaluation)
+        return replace(result, test=accuracy, test_without_duplicates=test_alone, judged=judged)
 
     def _card(self, alone: FinetuneSettings) -> ModelCard:
         head = replace(alone.network, head_grid=0)  # the trunk pools, so that its activations are cached pooled
@@ -259,14 +248,11 @@ class Finetuning:
             settings=config,
             card=card,
             training=replace(training, epochs=plan.stage.epochs, learning_rate=plan.stage.learning_rate),
+            packed=packed,
+            split=split,
             train=Augmented(train, augmentations(config.stages.augment), len(packed.class_names)),
             val=val,
             test=ImageSet.of(packed, split.test[:0]),  # the run reads it, once, after its last stage
-            names=packed.names,
-            held_out=(split.val, split.test),
-            repeated=split.repeated(packed.groups),
-            pictures=packed.images,
-            labels=packed.labels,
             summary=summary,
             warnings=self.warnings,
             learner=learner,

@@ -13,7 +13,6 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError, nearest
-from a2cli.machine import cores
 from a2cli.models.backbones import nodes_of
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
@@ -124,14 +123,11 @@ class Features:
             settings=alone,
             card=card,
             training=alone.training,
+            packed=packed,
+            split=split,
             train=Augmented(ImageSet.of(packed, split.train), {}),
             val=ImageSet.of(packed, split.val),
             test=ImageSet.of(packed, split.test),
-            names=packed.names,
-            held_out=(split.val, split.test),
-            repeated=split.repeated(packed.groups),
-            pictures=None,
-            labels=packed.labels,
             summary=summary_of(packed, split, self.source),
             warnings=self.warnings,
             learner=learner,
@@ -208,8 +204,8 @@ def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
 def _check_images(file: FeatureFile, data: str, card: TrunkCard, reporter: ProgressReporter) -> None:
     """Raise DataError where a features file is not of these images with these labels."""
     about, source = file.about, find_source(data, reporter)
-    skip, threads = bool(about.skipped), cores()
-    packed = pack(source, card.image_size, card.fit, skip, threads, reporter, about.value_range, may_skip=False)
+    skip = bool(about.skipped)
+    packed = pack(source, card.image_size, card.fit, skip, reporter, about.value_range, may_skip=False)
     if packed.fingerprint != about.fingerprint:
         ours, theirs = packed.fingerprint[:12], about.fingerprint[:12]
         raise DataError(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from a2cli.command_line.arguments import given_in, show_dry_run, show_report
+from a2cli.command_line.arguments import run_for, show_dry_run, show_report
 from a2cli.command_line.chosen_runs import chosen_trainings
 from a2cli.console.progress import ConsoleReporter
 from a2cli.settings.presets import resolve
@@ -27,13 +27,12 @@ def visualize_weights(chosen: ViewOptions, flags: dict[str, Any]) -> None:
     with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")
         from a2cli.probe_invariance.targets import TrainingRun
-        from a2cli.runs.directory import Run
         from a2cli.visualize_weights.console import show_weights
         from a2cli.visualize_weights.run import visualize_weights as run_experiment
 
         runs = [TrainingRun(name, settings) for name, settings in trained.items()]
-        run = Run.create(COMMAND, chosen.out)
-        run.chosen, run.config_from = chosen_runs, given_in(resolved.sources)
+        run = run_for(COMMAND, chosen.out, None, resolved.sources)
+        run.chosen = chosen_runs
         run.formats = chosen.format
         try:
             report = run_experiment(settings, runs, run, show, animate=chosen.animate)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from a2cli.columns import Column, placed
+from a2cli.columns import placed
 from a2cli.runs.directory import Run
 from a2cli.visualize_weights import figures as plots
 from a2cli.visualize_weights import image_figures as image_plots
-from a2cli.visualize_weights.results import LayerWeights, Patch
+from a2cli.visualize_weights.results import LayerWeights
 from a2cli.visualize_weights.run import NetworkFindings
 from a2cli.visualize_weights.saliency import SaliencyMaps
 from a2cli.visualize_weights.settings import ViewSettings
@@ -81,17 +81,9 @@ def _draw_units(run: Run, name: str, banks: Sequence[plots.Bank], settings: View
     run.save_pictures(name, partial(plots.units, banks, settings.class_, note), arrays)
 
 
-PLACES: list[Column[tuple[int, int, Patch]]] = [
-    Column("unit", lambda row: row[0]),
-    Column("place", lambda row: row[1]),
-    Column("image", lambda row: row[2].image),
-    Column("truth", lambda row: row[2].truth),
-    Column("answer", lambda row: row[2].value),
-    Column("first_row", lambda row: row[2].rows[0]),
-    Column("last_row", lambda row: row[2].rows[1]),
-    Column("first_column", lambda row: row[2].columns[0]),
-    Column("last_column", lambda row: row[2].columns[1]),
-]
+PLACES = placed(
+    "unit", "place", "image", "truth", "answer", "first_row", "last_row", "first_column", "last_column"
+)  # fmt: skip
 
 
 def _draw_excited(run: Run, name: str, found: NetworkFindings, layer: Excited, settings: ViewSettings) -> None:
@@ -112,7 +104,11 @@ def _draw_excited(run: Run, name: str, found: NetworkFindings, layer: Excited, s
         f"images-{name}",
         partial(image_plots.places, layer.layer, viewed.name, layer.views, images),
         PLACES,
-        [(view.unit, place, patch) for view in layer.views for place, patch in enumerate(view.patches, start=1)],
+        [
+            (view.unit, place, patch.image, patch.truth, patch.value, *patch.rows, *patch.columns)
+            for view in layer.views
+            for place, patch in enumerate(view.patches, start=1)
+        ],
     )
 
 

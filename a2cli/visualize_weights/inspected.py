@@ -15,7 +15,6 @@ from a2cli.data.dataset import ImageSet
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import SettingsError, nearest
-from a2cli.machine import cores
 from a2cli.models.backbones import friendly_names, graph_of, nodes_of, output_node, parameters_of, truncate
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
@@ -253,9 +252,8 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
     if settings.show == ("filters",):  # which no image excites: reading a set can take minutes
         return network
     source = find_source(data, reporter)
-    packed = pack(source, card.image_size, card.fit, False, cores(), reporter, may_skip=False)
-    for warning in packed.warnings:
-        reporter.warn(warning)
+    packed = pack(source, card.image_size, card.fit, False, reporter, may_skip=False)
+    reporter.warn_all(packed.warnings)
     return replace(
         network,
         images=ImageSet.of(packed, np.arange(len(packed.labels))),
