@@ -307,6 +307,9 @@ def test_pages_name_the_data_and_the_weights_that_results_are_of(rendered: None,
     assert all(f"{name} {digest}" in pages["probe"].text for name, digest in weights.items())
     assert f"images that the network was shown {data['val']}" in pages["view"].text
     assert weights["run"] in pages["view"].texts and weights["run"] in pages["features"].texts
+    assert a2("predict", "--run", "two", "set/ada", "--html", "answers.html").status == 0
+    answers = page_in(place / "answers.html").text
+    assert all(f"two/seeds/{seed} {weights[f'two/seeds/{seed}']}" in answers for seed in (0, 1))
     trials = sorted((place / "compare/trials").iterdir())
     assert len(trials) == 4 and "Images of each class" in pages["compare"].texts
     for trial in trials:

@@ -105,6 +105,7 @@ def contents_of_predictions(results: Predictions, sheet: bytes | None) -> RunCon
         warnings=[f"{one.image}: {one.reason}" for one in results.broken],
         figures=figures,
         provenance=Table(["", ""], [["networks", ", ".join(results.networks)], ["created", now]]),
+        weights=pairs("of", "SHA-256", dict(zip(results.networks, results.weights_sha256, strict=True))),
     )
 
 

@@ -113,6 +113,7 @@ def predict(
         broken=broken,
         warnings=notes,
         picture=picture if thumbnails else None,
+        weights_sha256=ensemble.weights_sha256,
     )
     sheet = None
     if thumbnails:

@@ -1,6 +1,6 @@
 """What `a2 predict` answers; it is no part of a report, as predictions leave no run directory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from a2cli.reports.best_results import ChosenRun
 
@@ -37,7 +37,7 @@ class Predictions:
 
     `image_size` and `fit` are what was done to the images; `pretrained` is null for networks without a backbone, and
     where it is false `warnings` have the stamp. `picture` is the file with the contact sheet, if one was asked for.
-    `chosen` is the run used in the place of one that has several.
+    `chosen` is the run used in the place of one that has several; `weights_sha256` are the networks'.
     """
 
     run: str
@@ -52,3 +52,4 @@ class Predictions:
     warnings: list[str]
     picture: str | None
     chosen: ChosenRun | None = None
+    weights_sha256: list[str] = field(default_factory=list)

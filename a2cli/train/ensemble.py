@@ -13,14 +13,15 @@ from a2cli.errors import DataError
 from a2cli.models.zoo import ModelCard
 from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.reports.training_results import TrainingResults
-from a2cli.runs.directory import Run
+from a2cli.runs.directory import CARD, Run
+from a2cli.storage import DIGEST_KEY, read_json
 from a2cli.training.loop import logits_of
 from a2cli.transfer.backbone import NOT_PRETRAINED
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A run's networks, their folders, and the first one's card; they share classes and preprocessing.
+    """A run's networks, their folders and weights, and the first one's card; they share classes and preprocessing.
 
     `precision` is the arithmetic that they were trained in.
     """
@@ -29,6 +30,7 @@ class Ensemble:
     models: list[nn.Module]
     card: ModelCard
     precision: str
+    weights_sha256: list[str]
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor, device: torch.device) -> Tensor:
@@ -79,4 +81,5 @@ def find_ensemble(folder: str, device: torch.device) -> Ensemble:
     if len({(card.class_names, card.image_size, card.fit, card.value_range) for card in cards}) > 1:
         raise DataError(f"--run {folder}: its networks do not tell the same classes apart on the same kind of images")
     precision = str(report.config.get("precision", "fp32"))
-    return Ensemble([str(inner) for inner in folders], [m.to(device) for m, _ in loaded], cards[0], precision)
+    weights = [read_json(inner / CARD).get(DIGEST_KEY, "") for inner in folders]
+    return Ensemble([str(inner) for inner in folders], [m.to(device) for m, _ in loaded], cards[0], precision, weights)
