@@ -8,6 +8,7 @@ from a2cli.html_report.table import Table, pairs
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import ReplicationResults
 from a2cli.reports.report import DataSummary, Report
+from a2cli.reports.transfer_results import FeatureResults
 from a2cli.settings.declare import declared
 from a2cli.settings.training import SplitSettings
 from a2cli.visualize_weights.results import WeightResults
@@ -66,9 +67,9 @@ def weights_of(report: Report) -> dict[str, str]:
     """Return the SHA-256 of all weights that results are of, by the folder or the name of what has them."""
     found = dict(_weights_in(asdict(report.results))) if report.results else {}
     if report.transfer and report.transfer.backbone.sha256:
-        found[f"{report.transfer.backbone.backbone}, its file"] = report.transfer.backbone.sha256
-    if backbone := getattr(report.results, "sha256", ""):
-        found["the backbone's file"] = backbone
+        found[f"the backbone {report.transfer.backbone.backbone}"] = report.transfer.backbone.sha256
+    if isinstance(report.results, FeatureResults) and not found:
+        found[f"the backbone {report.results.backbone}"] = report.results.sha256
     return found
 
 
@@ -78,7 +79,7 @@ def _weights_in(values: Any) -> Iterator[tuple[str, str]]:
         if isinstance(weights, dict):
             yield from weights.items()
         elif weights:
-            yield values["folder"] or values.get("name", ""), weights
+            yield values.get("folder") or values.get("name") or values["weights"], weights
         values = list(values.values())
     if isinstance(values, list):
         for value in values:

@@ -22,7 +22,8 @@ class FeatureResults:
     """A features file. `computed` images went through the network now, `kept` were in the cache from before;
     identical images are counted once.
 
-    `weights` says where the backbone's are from and `sha256` is their file's; `random` names those that were not in it.
+    `weights` says where the backbone's are from and `sha256` is their file's; of a run's network it is that of the
+    weights by name, and `weights_sha256` their file's. `random` names those that were not in the file.
     """
 
     file: str
@@ -37,6 +38,7 @@ class FeatureResults:
     computed: int
     kept: int
     verdict: str
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)

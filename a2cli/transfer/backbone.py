@@ -16,6 +16,7 @@ from a2cli.data.packing import Packed
 from a2cli.data.splits import split_of
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
+from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
@@ -24,7 +25,7 @@ from a2cli.models.weights import Weights, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import choose, no_network, not_finished
-from a2cli.runs.directory import Run
+from a2cli.runs.directory import CARD, Run
 from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
@@ -40,7 +41,8 @@ class Backbone:
 
     `weights` is None for a run's network, which has its own; `flag` is where it was named; `value_range` is of the
     images that it was trained on; `notes` say what was changed or left out to fit the weights to the network.
-    `training` are the settings that a run's network was trained with, on images of this `fingerprint`.
+    `training` are the settings that a run's network was trained with, on images of this `fingerprint`;
+    `weights_sha256` is that of its weights' file.
     """
 
     model: nn.Module
@@ -52,6 +54,7 @@ class Backbone:
     notes: tuple[str, ...] = ()
     training: AnyTraining | None = None
     fingerprint: str = ""
+    weights_sha256: str = ""
 
     def learned_from(self, packed: Packed) -> tuple[int, ...]:
         """Return the rows of these images that a run's network was trained on; none where it was on other images."""
@@ -183,7 +186,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         mean=card.mean,
         std=card.std,
         weights=folder,
-        sha256=storage.hashed(run.folder / "model/model.safetensors").hexdigest(),
+        sha256=weights_digest(model.state_dict()),
     )
     known = report is not None and report.data is not None
     return Backbone(
@@ -195,6 +198,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         value_range=card.value_range,
         training=training_of("--run", folder) if known else None,
         fingerprint=report.data.fingerprint if report and report.data else "",
+        weights_sha256=str(storage.read_json(run.folder / CARD).get(storage.DIGEST_KEY, "")),
     )
 
 

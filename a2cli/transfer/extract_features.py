@@ -109,6 +109,7 @@ def extract_features(
         near=tuple(packed.near),
         value_range=packed.value_range,
         learned_from=backbone.learned_from(packed),
+        weights_sha256=backbone.weights_sha256,
     )
     reporter.phase(f"writing {out}", "writing")
     state = backbone.graph.state_dict()
@@ -124,7 +125,7 @@ def extract_features(
         environment(device),
         created=created,
         data=data_summary(packed, dataset.data, len(packed.labels), 0, 0),
-        results=feature_results(out, cards, shapes, packed.groups, computed),
+        results=feature_results(out, about, shapes, packed.groups, computed),
         warnings=notes,
         artifacts=[out],
         seconds=reporter.clock.seconds(),

@@ -42,7 +42,8 @@ class About:
     `trunks` has no entry for the pixels; `random` names the layers of the network with random weights; `identical` are
     the rows of each group of identical images (None in files made before they were looked for); `value_range` is
     `ModelCard`'s, `near` `Packed`'s; `layers_apart` says that no later step in place could change a layer, as it could
-    in files from before it. `learned_from` are the rows that the backbone, a run's network, was trained on.
+    in files from before it. `learned_from` are the rows that the backbone, a run's network, was trained on, and
+    `weights_sha256` is that of its weights' file.
     """
 
     source: str
@@ -60,6 +61,7 @@ class About:
     near: tuple[tuple[int, int, float], ...] = ()
     layers_apart: bool = False
     learned_from: tuple[int, ...] = ()
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)

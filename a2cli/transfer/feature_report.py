@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.formats import counted
-from a2cli.models.zoo import TrunkCard
 from a2cli.reports.report import Report, new_report
 from a2cli.reports.transfer_results import FeatureResults, LayerFeatures
 from a2cli.training.images import data_summary
 from a2cli.transfer.backbone import NOT_PRETRAINED
-from a2cli.transfer.feature_file import RANDOM, read_features
+from a2cli.transfer.feature_file import RANDOM, About, read_features
 
 
 def report_of_features(path: Path) -> Report:
@@ -32,14 +31,14 @@ def report_of_features(path: Path) -> Report:
         {},
         created=datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds"),
         data=replace(data_summary(packed, about.source, len(about.names), 0, 0), fingerprint=about.fingerprint),
-        results=feature_results(str(path), about.trunks, shapes, packed.groups, None),
+        results=feature_results(str(path), about, shapes, packed.groups, None),
         warnings=["with which settings and on which machine it was made is not in the file"],
     )
 
 
 def feature_results(
     out: str,
-    cards: Mapping[str, TrunkCard],
+    about: About,
     shapes: Mapping[str, tuple[int, ...]],
     groups: NDArray[np.int64],
     computed: int | None,
@@ -48,6 +47,7 @@ def feature_results(
 
     `groups` are the images' that are identical, `computed` how many went through the network now, if any did.
     """
+    cards = about.trunks
     first, images, distinct = next(iter(cards.values())), len(groups), len(np.unique(groups))
     nodes = {name: card.node for name, card in cards.items()}
     repeated = f", {images - distinct} identical to another" if distinct < images else ""
@@ -63,6 +63,7 @@ def feature_results(
         backbone=first.backbone,
         weights=first.weights,
         sha256=first.sha256,
+        weights_sha256=about.weights_sha256,
         pretrained=first.pretrained,
         random=list(first.random),
         preprocessing=f"{first.image_size}x{first.image_size}, {first.fit}, mean {first.mean}, deviation {first.std}",
