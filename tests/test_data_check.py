@@ -179,3 +179,19 @@ def test_many_sizes_are_given_by_the_smallest_and_the_largest(a2: A2, tmp_path: 
     for side in range(10, 30):
         draw_classes(tmp_path / "many", (f"class {side}",), count=1, side=side)
     assert "10x10 to 29x29, 20 different ones" in a2("data", "check", "many").out
+
+
+def test_a_file_that_is_missing_is_named_with_the_reason(a2: A2, train: A2, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").write_text("path,label\n" + "".join(f"nosuch/{i}.png,class{i % 2}\n" for i in range(6)))
+    reason = "0 usable images for 2 classes: nosuch/0.png: no such file, or a link that leads nowhere (and 5 more)"
+    a2("data", "check", "gone.csv", "--json").refused(3, f"DATA gone.csv: {reason}; mend or remove it\n")
+    for flags in ([], ["--skip-damaged"]):
+        train("--data", "gone.csv", *flags).refused(3, f"--data gone.csv: {reason}; mend or remove it\n")
+
+
+def test_a_training_takes_what_is_said_of_damaged_files(a2: A2, train: A2, data: Path) -> None:
+    (data / "ada/0.png").write_bytes(b"no image")
+    wrong = found_in(a2, data, status=3)["wrong"]
+    assert wrong[0].startswith("1 damaged file, as ada/0.png: ")
+    assert wrong[0].endswith("; mend or remove it, or train with --skip-damaged")
+    train("--data", "set", "--skip-damaged").done("1 damaged file left out")

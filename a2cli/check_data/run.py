@@ -58,7 +58,10 @@ def _errors(packed: Packed) -> list[str]:
     """Return what has to be mended before a result on these images is worth anything."""
     errors = []
     if count := len(packed.skipped):
-        errors.append(f"{count} damaged file{'s' * (count > 1)}, as {packed.skipped[0]}")
+        errors.append(
+            f"{count} damaged file{'s' * (count > 1)}, as {packed.skipped[0]}; mend or remove "
+            f"{'them' if count > 1 else 'it'}, or train with --skip-damaged"
+        )
     if count := len(packed.constant):
         errors.append(f"{count} image{'s' * (count > 1)} of one single value, as {packed.constant[0]}")
     if pairs := contradictory(packed.groups, packed.labels):
