@@ -48,6 +48,25 @@ def _split(root: Path, part: str, *missing: str) -> None:
         shutil.rmtree(root / part / name)
 
 
+def test_a_folder_of_the_classes_folder_is_told_which_one_is_meant(
+    data: Path, train: A2, a2: A2, tmp_path: Path
+) -> None:
+    (tmp_path / "iç bir").mkdir()
+    shutil.move(data, tmp_path / "iç bir/veri")
+    said = "expected at least two classes, found only veri; did you mean"
+    for flags in ([], ["--dry-run"]):
+        train("--data", "iç bir", *flags).refused(3, f"{said} --data 'iç bir/veri', which has 2 folders?\n")
+    a2("data", "check", "iç bir").refused(3, f"DATA iç bir: {said} 'iç bir/veri', which has 2 folders?\n")
+    train("--data", "iç bir/veri").done()
+
+
+def test_images_without_class_folders_are_counted(data: Path, train: A2) -> None:
+    put = "put them into one folder a class, or name them with their classes in a .csv"
+    train("--data", "set/ada").refused(3, f"found none; 5 images lie directly in it: {put}\n")
+    shutil.copytree(data / "ada", data / "ada/inside")
+    train("--data", "set/ada").refused(3, f"found only inside; 5 images lie directly in it: {put}\n")
+
+
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_folders_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_path: Path) -> None:
     break_it, words = FOLDERS[kind]
