@@ -50,7 +50,7 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
         for run in runs:
             console.out(run.folder)
     else:
-        show_runs(runs, len(set(folders)))
+        show_runs(runs, len(set(folders)), settings.folder)
 
 
 def _below(name: str, inner: bool) -> list[Path]:
