@@ -1,13 +1,11 @@
-"""The machine a run is on, and its random streams."""
+"""The machine a run is on."""
 
 import ctypes
-import hashlib
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,31 +14,9 @@ import torch
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
 from a2cli.machine import machine
+from a2cli.random_streams import Streams as Streams
 
-
-@dataclass(frozen=True)
-class Streams:
-    """One seed's separate random streams, each a function of (seed, name, epoch) alone.
-
-    So a draw from one stream moves no other, and a run resumed at epoch k draws what an unbroken one would. Epochs are
-    counted on from `epochs_before`, so that a later stage of a training does not meet the same draws again.
-    """
-
-    seed: int
-    epochs_before: int = 0
-
-    def derive(self, name: str, epoch: int = 0) -> int:
-        """Return the 63-bit seed of one stream at one epoch."""
-        digest = hashlib.blake2b(f"{self.seed}/{name}/{self.epochs_before + epoch}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big") >> 1
-
-    def torch(self, name: str, epoch: int = 0) -> torch.Generator:
-        return torch.Generator().manual_seed(self.derive(name, epoch))
-
-    def numpy(self, name: str, epoch: int = 0) -> np.random.Generator:
-        return np.random.default_rng(self.derive(name, epoch))
-
-
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 _auto_threads = ""  # why auto chose as many threads as this process has, if it did
 _varying_steps = set[str]()  # those that a GPU met and that torch has no way to repeat
 
@@ -66,6 +42,11 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if device.partition(":")[0] not in DEVICES:
+            meant = "; did you mean cuda?" if device.lower().startswith(("gpu", "nvidia")) else ""
+            raise SettingsError(
+                f"--device: {device!r} is no device, as cpu, cuda, cuda:1 and mps are{meant}; try auto or cpu"
+            ) from None
         reason = str(error).splitlines()[0][:200]
         raise SettingsError(f"--device: {device!r} cannot be used here ({reason}); try auto or cpu") from None
     return chosen

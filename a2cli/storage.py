@@ -193,11 +193,23 @@ def no_run(path: Path) -> str:
     try:
         if not path.is_dir():
             return "is a file; expected a run directory"
-        if runs := sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime):
-            return f"holds runs; name one of them, such as the newest, {printable(str(runs[-1].parent))}"
+        inside = [*path.glob("*/config.yaml"), *path.glob("runs/*/config.yaml")]
+        if runs := sorted(inside, key=lambda config: config.stat().st_mtime):
+            done = [config.parent for config in runs if _is_done(config.parent)]
+            newest = f"newest finished one, {done[-1]}" if done else f"newest, {runs[-1].parent}"
+            return f"holds runs; name one of them, such as the {printable(newest)}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "not a run directory (it has no config.yaml)"
+
+
+def _is_done(run: Path) -> bool:
+    """Return whether a run's report says that it is finished."""
+    try:
+        report = json.loads((run / "report.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(report, dict) and report.get("status") == "done"
 
 
 def is_run(folder: Path, command: str = "") -> bool:

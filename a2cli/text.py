@@ -1,6 +1,7 @@
 """Text from outside (class names, paths, tensor names, other libraries' messages), so that it is shown as text."""
 
 import re
+import shlex
 from pathlib import Path
 
 # Control characters (C0, DEL, C1), Unicode's Bidi_Control characters, which reorder a line, and line separators.
@@ -13,6 +14,12 @@ def printable(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     return _UNPRINTABLE.sub(_escaped, text)
+
+
+def shell_word(text: str) -> str:
+    """Return a text as it is written on a command line, in quotes where a shell would take it apart."""
+    shown = printable(text)
+    return shown if re.fullmatch(r"[\w@%+=:,./-]+", shown) else shlex.quote(shown)
 
 
 def _escaped(match: re.Match[str]) -> str:

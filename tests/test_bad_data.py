@@ -48,6 +48,25 @@ def _split(root: Path, part: str, *missing: str) -> None:
         shutil.rmtree(root / part / name)
 
 
+def test_a_folder_of_the_classes_folder_is_told_which_one_is_meant(
+    data: Path, train: A2, a2: A2, tmp_path: Path
+) -> None:
+    (tmp_path / "iç bir").mkdir()
+    shutil.move(data, tmp_path / "iç bir/veri")
+    said = "expected at least two classes, found only veri; did you mean"
+    for flags in ([], ["--dry-run"]):
+        train("--data", "iç bir", *flags).refused(3, f"{said} --data 'iç bir/veri', which has 2 folders?\n")
+    a2("data", "check", "iç bir").refused(3, f"DATA iç bir: {said} 'iç bir/veri', which has 2 folders?\n")
+    train("--data", "iç bir/veri").done()
+
+
+def test_images_without_class_folders_are_counted(data: Path, train: A2) -> None:
+    put = "put them into one folder a class, or name them with their classes in a .csv"
+    train("--data", "set/ada").refused(3, f"found none; 5 images lie directly in it: {put}\n")
+    shutil.copytree(data / "ada", data / "ada/inside")
+    train("--data", "set/ada").refused(3, f"found only inside; 5 images lie directly in it: {put}\n")
+
+
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_folders_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_path: Path) -> None:
     break_it, words = FOLDERS[kind]
@@ -80,12 +99,15 @@ def test_data_that_is_not_there(name: str, words: tuple[str, ...], train: A2, tm
     assert nothing_left(tmp_path)
 
 
-def test_torchvision_without_a_network(train: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvision_without_a_network(train: A2, a2: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unplugged(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(urllib.request, "urlopen", unplugged)
-    train("--data", "fashionmnist").refused(3, "--data FashionMNIST", "torchvision cannot fetch it")
+    folder = tmp_path / "data/torchvision"
+    for command in (train, lambda *flags: a2("data", "check", flags[1], "--json")):
+        said = f"FashionMNIST: torchvision cannot fetch it into {folder} (no connection: no route to host)\n"
+        command("--data", "fashionmnist").refused(3, said)
     assert nothing_left(tmp_path)
 
 
@@ -177,10 +199,24 @@ def test_manifests_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_pat
 ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "pickled": ({"images": IMAGES.astype(object), "labels": LABELS}, "allow_pickle=False"),
     "pickled names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array([{}, 1])}, "allow_pickle=False"),
-    "no images": ({"labels": LABELS}, "images is not a file"),
-    "no labels": ({"images": IMAGES}, "labels is not a file"),
+    "no images": (
+        {"labels": LABELS},
+        "expected arrays 'images' and 'labels', found 'labels'; write images anew with numpy.savez",
+    ),
+    "no labels": (
+        {"images": IMAGES},
+        "found 'images'; write labels anew with numpy.savez(FILE, images=..., labels=...)\n",
+    ),
     "complex": ({"images": IMAGES * 1j, "labels": LABELS}, "complex128"),
     "not numbers": ({"images": IMAGES / 255 * np.nan, "labels": LABELS}, "not finite numbers"),
+    "other names": (
+        {"x_train": IMAGES, "y_train": LABELS},
+        "found 'x_train', 'y_train'; write images and labels anew with numpy.savez(FILE, images=..., labels=...)\n",
+    ),
+    "channels first": (
+        {"images": IMAGES.transpose(0, 3, 1, 2), "labels": LABELS},
+        "got (10, 3, 8, 8) uint8; move the channels last: images.transpose(0, 2, 3, 1)\n",
+    ),
     "shape": ({"images": IMAGES[..., :2], "labels": LABELS}, "(10, 8, 8, 2)"),
     "no height": ({"images": IMAGES[:, :0], "labels": LABELS}, "(10, 0, 8, 3)"),
     "no image": ({"images": IMAGES[:0], "labels": LABELS[:0], "class_names": ["a", "b"]}, "(0, 8, 8, 3)"),

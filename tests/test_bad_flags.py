@@ -22,6 +22,8 @@ USAGE: dict[str, tuple[str, str]] = {
     "--dropuot 0.1": ("No such option: --dropuot", "--dropout"),
     "--epochs": ("--epochs", "requires an argument"),
     "somewhere": ("unexpected extra argument", "somewhere"),
+    "--lr 0,001": ("--learning-rate: expected a valid number, got '0,001'; write 0.001\n",),
+    "--val-fraction 0,25": ("; write 0.25\n",),
     "--skip-damaged=3": ("--skip-damaged", "does not take a value"),
     "--optimizer adm": ("--optimizer", "did you mean 'adam'?"),
     "--pool maxi": ("--pool", "did you mean 'max'?"),
@@ -113,6 +115,11 @@ def test_commands_that_are_not_there(arguments: list[str], words: tuple[str, ...
 def test_a_device_that_is_not_there(device: str, data: Path, train: A2, tmp_path: Path) -> None:
     train("--data", "set", "--device", device).refused(2, "--device", repr(device), "try auto or cpu")
     assert nothing_left(tmp_path)
+
+
+def test_a_device_by_another_name(data: Path, train: A2) -> None:
+    said = "--device: 'gpu' is no device, as cpu, cuda, cuda:1 and mps are; did you mean cuda?; try auto or cpu\n"
+    train("--data", "set", "--device", "gpu").refused(2, said)
 
 
 # Presets

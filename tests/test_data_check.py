@@ -22,6 +22,12 @@ def given(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def plenty(tmp_path: Path) -> Path:
+    """So many images, of so many pixels, that a training at a size of 8 has nothing to warn of."""
+    return draw_classes(tmp_path / "set", count=25)
+
+
 def found_in(a2: A2, *arguments: object, status: int = 0) -> dict[str, Any]:
     ended = a2("data", "check", *arguments, "--json")
     assert ended.status == status, ended.err
@@ -62,7 +68,7 @@ def test_class_folders_without_an_image_hide_nothing_else(a2: A2, given: Path) -
 
 def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ended = a2("data", "check", given)
+    ended = a2("data", "check", given, "--image-size", 8)
     assert ended.status == 0
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["class", "training", "validation", "test"] in lines
@@ -84,20 +90,21 @@ def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.Monk
         ),
     ],
 )
-def test_the_last_line_counts_the_warnings(make: Callable[[Path], object], said: str, a2: A2, data: Path) -> None:
-    make(data)
-    ended = a2("data", "check", data)
+def test_the_last_line_counts_the_warnings(make: Callable[[Path], object], said: str, a2: A2, plenty: Path) -> None:
+    make(plenty)
+    ended = a2("data", "check", plenty, "--image-size", 8)
     assert (ended.status, ended.out.splitlines()[-1]) == (0, said)
     assert ended.err.count("warning: ") == ("2 w" in said) + ("No errors" in said)
 
 
-def test_what_is_damaged_or_blank_is_wrong(a2: A2, data: Path) -> None:
+def test_what_is_damaged_or_blank_is_wrong(a2: A2, plenty: Path) -> None:
+    data = plenty
     (data / "ada/0.png").write_bytes(b"no image")
     Image.new("RGB", (10, 10), "red").save(data / "bea/blank.png")
-    found = found_in(a2, data, status=3)
+    found = found_in(a2, data, "--image-size", 8, status=3)
     assert [name.split(":")[0] for name in found["damaged"]] == ["ada/0.png"]
     assert found["single_valued"] == ["bea/blank.png"]
-    ended = a2("data", "check", data)
+    ended = a2("data", "check", data, "--image-size", 8)
     assert (ended.status, ended.err.count("error: ")) == (3, 2)
     assert "error: 1 damaged file, as ada/0.png" in ended.err
     assert "error: 1 image of one single value, as bea/blank.png" in ended.err
@@ -105,7 +112,7 @@ def test_what_is_damaged_or_blank_is_wrong(a2: A2, data: Path) -> None:
     assert "Nothing is wrong" not in ended.out and "No errors" not in ended.out
     (data / "ada/photo.heic").write_bytes(b"heic")
     (data / "bea/blank.png").unlink()
-    ended = a2("data", "check", data)
+    ended = a2("data", "check", data, "--image-size", 8)
     assert (ended.status, ended.out.splitlines()[-1]) == (3, "1 error below; 1 warning above.")
 
 
@@ -179,3 +186,61 @@ def test_many_sizes_are_given_by_the_smallest_and_the_largest(a2: A2, tmp_path: 
     for side in range(10, 30):
         draw_classes(tmp_path / "many", (f"class {side}",), count=1, side=side)
     assert "10x10 to 29x29, 20 different ones" in a2("data", "check", "many").out
+
+
+def test_a_file_that_is_missing_is_named_with_the_reason(a2: A2, train: A2, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").write_text("path,label\n" + "".join(f"nosuch/{i}.png,class{i % 2}\n" for i in range(6)))
+    reason = "0 usable images for 2 classes: nosuch/0.png: no such file, or a link that leads nowhere (and 5 more)"
+    a2("data", "check", "gone.csv", "--json").refused(3, f"DATA gone.csv: {reason}; mend or remove it\n")
+    for flags in ([], ["--skip-damaged"]):
+        train("--data", "gone.csv", *flags).refused(3, f"--data gone.csv: {reason}; mend or remove it\n")
+
+
+def test_a_training_takes_what_is_said_of_damaged_files(a2: A2, train: A2, data: Path) -> None:
+    (data / "ada/0.png").write_bytes(b"no image")
+    wrong = found_in(a2, data, status=3)["wrong"]
+    assert wrong[0].startswith("1 damaged file, as ada/0.png: ")
+    assert wrong[0].endswith("; mend or remove it, or train with --skip-damaged")
+    train("--data", "set", "--skip-damaged").done("1 damaged file left out")
+
+
+PREFIX = "with the default split (--val-fraction 0.2, --seed 0): "
+
+
+@pytest.mark.parametrize(
+    ("counts", "split", "said"),
+    [
+        ((30, 30), False, []),
+        ((30, 30, 1), False, [f"{PREFIX}validation: no image of c2, so "]),
+        ((30, 10), False, [f"{PREFIX}validation: fewer than 5 images of c1 (2), so "]),
+        ((6, 30), True, ["validation: fewer than 5 images of c0 (1), so "]),
+    ],
+)
+def test_a_default_training_warns_of_the_same(
+    counts: tuple[int, ...], split: bool, said: list[str], a2: A2, train: A2, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (sum(counts), 10, 10, 3), dtype=np.uint8)
+    labels = np.repeat([f"c{i}" for i in range(len(counts))], counts)
+    arrays = {"split": np.where(np.arange(len(images)) % 5 == 4, "val", "train")} if split else {}
+    np.savez(tmp_path / "set.npz", images=images, labels=labels, **arrays)
+    ended = a2("data", "check", "set.npz", "--image-size", "8")
+    assert ended.status == 0
+    warned = [line for line in ended.err.splitlines() if line.startswith("warning: ")]
+    assert [line.startswith(f"warning: {words}") for line, words in zip(warned, said, strict=True)] == [True] * len(
+        said
+    )
+    assert ("Nothing is wrong." in ended.out) == (not said)
+    trained = train("--data", "set.npz").err.splitlines()
+    assert trained == [line.replace(PREFIX, "") for line in warned]
+
+
+def test_images_that_are_enlarged_are_warned_of(a2: A2, plenty: Path) -> None:
+    assert found_in(a2, plenty)["warnings"] == ["50 of 50 images are enlarged to 50x50 pixels, as ada/0.png of 10x10"]
+
+
+def test_a_split_that_cannot_be_drawn_is_warned_of(a2: A2, train: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=1)
+    (warning,) = found_in(a2, "set", "--image-size", "8")["warnings"]
+    assert warning.startswith(PREFIX) and "no image is left for validation" in warning
+    train("--data", "set").refused(3, warning.removeprefix(PREFIX))

@@ -13,15 +13,15 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "a2cli"
 ROOMS = [  # each may import those before it
     "__init__", "text", "errors", "formats", "machine", "versions", "user_folders", "progress", "strict_json",
-    "columns", "storage", "settings", "commands", "geometry", "runtime", "reports", "statistics", "console",
-    "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train", "study",
-    "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict", "replicate",
-    "manage", "html_report", "check_data", "app", "main", "__main__",
+    "columns", "storage", "settings", "commands", "geometry", "random_streams", "runtime", "reports", "statistics",
+    "console", "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train",
+    "study", "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict",
+    "replicate", "manage", "html_report", "check_data", "app", "main", "__main__",
 ]  # fmt: skip
 COMMANDS = ROOMS[ROOMS.index("transfer") : ROOMS.index("app")]
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-LIGHT = [*ROOMS[1 : ROOMS.index("runtime")], "reports", "console", "command_line", "app", "main"]
+LIGHT = [*ROOMS[1 : ROOMS.index("random_streams")], "reports", "console", "command_line", "app", "main"]
 LIGHT += [
     f"{room}.{name}"
     for room in COMMANDS

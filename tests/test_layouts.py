@@ -393,3 +393,18 @@ def test_every_report_says_what_was_passed_over(command: str, a2: A2, tmp_path: 
     said = "passed over: 1 image in .ipynb_checkpoints/"
     assert f"warning: {said}\n" in ended.err
     assert said in json.loads((tmp_path / "out/report.json").read_text())["warnings"]
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_folders_inside_a_class_folder_are_said_to_be_of_that_class(part: str, train: A2, tmp_path: Path) -> None:
+    root = draw_classes(tmp_path / "set" / part, ("ada", "bea", "cleo"), count=10)
+    for name in ("iki", "bir"):
+        (root / "ada" / name).mkdir()
+        for i in range(3):
+            (root / f"ada/{i + 3 * (name == 'iki')}.png").rename(root / f"ada/{name}/{i}.png")
+    (root / "bea").rename(root / "moved")
+    (root / "bea").mkdir()
+    (root / "moved").rename(root / "bea/images")  # alone in its class: nothing is put together
+    train("--data", "set").done(
+        "6 images in folders inside a class folder are read as of that class, as ada/bir and ada/iki as 'ada'"
+    )

@@ -119,10 +119,39 @@ def test_order_and_filters(place: Path, a2: A2) -> None:
     assert names("--where", "command=train-cnn", "--where", "seeds>1") == ["runs/two"]
     assert set(names("--where", "age<1h")) == set(found) and names("--where", "age>1h") == []
     a2("runs", "--where", "optimzer=sgd").refused(2, "--where: unknown 'optimzer'; did you mean 'optimizer'?")
+    a2("runs", "--where", "qwxyz>1").refused(
+        2, "unknown 'qwxyz'; known: folder, command, status, data, val, accuracy, "
+    )
+    statuses = "expected one of running, done, interrupted, diverged, failed, damaged, not finished; got"
+    a2("runs", "--where", "status=finished").refused(2, f"{statuses} 'finished'; did you mean 'done'?\n")
+    a2("runs", "--where", "status=interupted").refused(2, f"{statuses} 'interupted'; did you mean 'interrupted'?\n")
+    assert set(names("--where", "status=done")) == set(found)
+    for word in ("val", "validation", "acc"):
+        assert names("--sort", word) == by_accuracy
     a2("runs", "--where", "epochs").refused(2, "--where: expected conditions such as ", "got 'epochs'")
     a2("runs", "--where", "age>soon").refused(2, "--where age: expected a value such as 30d, got 'soon'")
     a2("runs", "elsewhere").refused(3, "elsewhere: no such folder")
     a2("runs", "--csv", "--json").refused(2, "--csv: give it or --json")
+
+
+def test_where_no_run_was_found_is_said(a2: A2, tmp_path: Path) -> None:
+    assert a2("runs").out == f"no runs in {tmp_path}/runs; look elsewhere with: a2 runs FOLDER\n"
+    (tmp_path / "one").mkdir()
+    assert a2("runs", "one", ".").out.startswith(f"no runs in {tmp_path}/one or {tmp_path}; look ")
+
+
+def test_the_newest_run_that_is_finished_is_named(place: Path, a2: A2) -> None:
+    at = time.time() - 100
+    for age, name in enumerate(("field", "adam", "two")):
+        os.utime(place / "runs" / name / "config.yaml", (at + age, at + age))
+    assert "such as the newest finished one, runs/two\n" in a2("report", ".").err
+    written = (place / "runs/two/report.json").read_text()
+    (place / "runs/two/report.json").write_text(written.replace('"status": "done"', '"status": "interrupted"', 1))
+    for folder in (".", "runs"):
+        a2("report", folder).refused(3, "holds runs; name one of them, such as the newest finished one, runs/adam\n")
+    for name in ("field", "adam"):
+        (place / "runs" / name / "report.json").unlink()
+    a2("report", "runs").refused(3, "such as the newest, runs/two\n")
 
 
 def run_with(**settings: Any) -> RunSummary:
@@ -135,6 +164,8 @@ def run_with(**settings: Any) -> RunSummary:
     ("text", "holds"),
     [
         ("val>0.4", True), ("val>0.5", False), ("val>=0.5", True), ("val<0.5", False), ("val<=0.5", True),
+        ("acc>0.4", True), ("validation>0.5", False), ("lr=0.001", True), ("LR<0.001", False), ("opt=adam", True),
+        ("status=not finished", False), ("status!=failed", True),
         ("accuracy=0.50", True), ("val!=0.5", False), ("test>0", False), ("test<1", False), ("test!=1", False),
         ("age>1h", True), ("age>1d", False), ("age<=2h", True), ("size>1MB", True), ("size>2mb", False),
         ("seconds=90", True), ("seconds>1m", True), ("data=PAINTINGS", True), ("data~paint", True),

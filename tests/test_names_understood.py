@@ -88,6 +88,46 @@ def test_other_names_are_answered(command: str, words: str, a2: A2) -> None:
     a2(*command.split()).refused(2, words)
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "train-cnn --model alexnet",
+            "--model (for a network that is trained already, use a2 finetune --backbone alexnet)",
+        ),
+        ("train-cnn --model=ResNet18", "use a2 finetune --backbone resnet18)"),
+        ("train-mlp --pretrained --epochs 3", "use a2 finetune --backbone alexnet)"),
+        (
+            "train-cnn --channels 16, 32",
+            "'32' (lists are written with commas and without blanks, as --channels 16,32); see ",
+        ),
+        ("train-cnn --filters=16 32 64 --epochs 3", "as --channels 16,32,64); see "),
+        ("compare-optimizers --optimizers adam sgd", "as --optimizers adam,sgd); see "),
+        (
+            "ablate -w hidden=none --without dropout=0 global-pool=none",
+            "as --without dropout=0 --without global-pool=none)",
+        ),
+        ("train-cnn --channels 16 none", "unexpected extra argument 'none'; see "),
+        ("train-cnn PORTRAITS", "(did you mean --data PORTRAITS?); see "),
+        ("train-cnn --data atelier portraits", "unexpected extra argument 'portraits'; see "),
+        ("train-cnn 1.2-baseline", "(did you mean --preset 1.2-baseline?); see "),
+        ("train-cnn nosuch", "unexpected extra argument 'nosuch'; see 'a2 train-cnn --help'"),
+    ],
+)
+def test_other_words_are_answered(command: str, words: str, a2: A2) -> None:
+    a2(*command.split()).refused(2, words)
+
+
+def test_a_path_without_its_flag_is_answered(a2: A2, run: Path, data: Path) -> None:
+    data.rename(data.parent / "el yazısı")
+    a2("train-cnn", "el yazısı").refused(2, "'el yazısı' (did you mean --data 'el yazısı'?); see ")
+    assert a2("train-cnn", "--data", "el yazısı", "--dry-run").status == 0
+    for command in ("probe-invariance", "visualize-weights", "finetune"):
+        a2(command, "run").refused(2, "(did you mean --run run?); see ")
+        assert a2(command, "--run", "run", "--data", "el yazısı", "--dry-run").status == 0
+    a2("visualize-weights", "el yazısı/ada/0.png").refused(2, "(did you mean --image 'el yazısı/ada/0.png'?)")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_flag_is_suggested_that_the_command_does_not_have(command: str) -> None:
     flags = {item.flag for item in COMMANDS[command]}

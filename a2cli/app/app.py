@@ -23,10 +23,19 @@ class Commands(TyperGroup):
 
 
 class OneValue(TyperCommand):
-    """A command whose flags are given once, by whichever of their names; only those that take several come again."""
+    """A command whose flags are given once, by whichever of their names; only those that take several come again.
+
+    `words` are its name in the table of commands.
+    """
+
+    words = ""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        *_, order = self.make_parser(ctx).parse_args(args=list(args))
+        _, extra, order = self.make_parser(ctx).parse_args(args=list(args))
+        if extra:
+            from a2cli.app.extra_words import extra_word
+
+            ctx.fail(extra_word(str(extra[0]), args, COMMANDS[self.words].declared()))
         for option in order:
             names = {*option.opts, *option.secondary_opts}
             given = [name for name in map(_flag_of, args) if name in names]
@@ -52,7 +61,9 @@ def _made(name: str) -> Any:
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     function = with_options(command.settings_types(), command.options_type(), _run(command))
     alone.command(name.split()[-1], cls=OneValue, add_help_option=False)(function)
-    return typer.main.get_command(alone)
+    made: Any = typer.main.get_command(alone)
+    made.words = name
+    return made
 
 
 def _run(command: Command) -> Any:

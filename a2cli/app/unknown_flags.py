@@ -1,17 +1,21 @@
 """What to write instead of a flag that a command does not have."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 from a2cli.commands import COMMANDS
 from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import ANSWERED, UNDERSTOOD, hyphenated
+from a2cli.settings.kinds import TRAINING
 from a2cli.settings.options import choices_of
 from a2cli.settings.run_options import TrialOptions
 from a2cli.settings.training import AUGMENTATIONS
 from a2cli.study.checks import REFUSED
 
 MOST_NAMED = 3
+PRETRAINED = {"model", "pretrained", "backbone", "arch"}
+BACKBONE = re.compile(r"alexnet|(vgg|resnet|densenet)\d+|squeezenet1_[01]|mobilenet_v2|googlenet")
 
 
 def no_such_option(command: str, flag: str, words: Sequence[str]) -> str:
@@ -19,7 +23,18 @@ def no_such_option(command: str, flag: str, words: Sequence[str]) -> str:
     if not flag.startswith("--"):  # the parser takes -lr for -l and -r
         flag = next((word for word in words if word.startswith(flag)), flag)
     commands = {name: each.declared() for name, each in COMMANDS.items()}
-    return f"No such option: {flag}{instead_of(flag, command, commands)}"
+    hint = _finetune(flag, command, commands, words) or instead_of(flag, command, commands)
+    return f"No such option: {flag}{hint}"
+
+
+def _finetune(flag: str, command: str, commands: Mapping[str, Sequence[Declared]], words: Sequence[str]) -> str:
+    """Return how a network that is trained already is trained on, where a flag of a training from scratch asks so."""
+    has_backbone = any(item.name == "backbone" for item in commands[command])
+    if hyphenated(flag.lstrip("-")) not in PRETRAINED or command not in TRAINING or has_backbone:
+        return ""
+    given = [part.lower() for word in words for part in word.split("=")]
+    name = next((part for part in given if BACKBONE.fullmatch(part)), "alexnet")
+    return f" (for a network that is trained already, use a2 finetune --backbone {name})"
 
 
 def instead_of(flag: str, command: str, commands: Mapping[str, Sequence[Declared]]) -> str:

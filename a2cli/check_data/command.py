@@ -26,7 +26,8 @@ def data_check(chosen: CheckOptions, flags: dict[str, Any]) -> None:
         try:
             check = check_data(settings, show)
         except DataError as error:
-            raise DataError(str(error).replace("--data", "DATA", 1)) from None
+            said = str(error).replace("did you mean --data ", "did you mean ")
+            raise DataError(said.replace("--data", "DATA", 1)) from None
         for warning in check.warnings:
             show.warn(warning)
     if chosen.json:

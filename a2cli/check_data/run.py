@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import numpy as np
-
 from a2cli.check_data.settings import CheckSettings
 from a2cli.data.duplicates import contradictory, contradictory_in_words, identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.progress import ProgressReporter
 from a2cli.reports.data_results import DataCheck
-from a2cli.training.data_notes import few_note, near_notes, near_pairs, shared_between_parts
+from a2cli.training.data_notes import near_pairs, notes_on_default_split, shared_between_parts
 
 
 def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck:
@@ -27,7 +25,7 @@ def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck
         by_class[packed.class_names[label]][part] += 1
     groups = [[packed.names[row] for row in rows] for rows in identical(packed.groups)]
     near = near_pairs(packed, packed.splits)
-    warnings = packed.source_warnings
+    warnings = packed.warnings_but_damage
     if groups:
         warnings.append(f"{sum(map(len, groups))} identical images, as {' and '.join(groups[0][:2])}")
     return DataCheck(
@@ -45,7 +43,7 @@ def check_data(settings: CheckSettings, reporter: ProgressReporter) -> DataCheck
         identical=groups,
         near_duplicates=near,
         wrong=[*(error.removeprefix("--data ") for error in errors), *_errors(packed)],
-        warnings=[*warnings, *near_notes(near), *_few(packed)],
+        warnings=[*warnings, *notes_on_default_split(packed)],
     )
 
 
@@ -57,17 +55,12 @@ def _errors(packed: Packed) -> list[str]:
     """Return what has to be mended before a result on these images is worth anything."""
     errors = []
     if count := len(packed.skipped):
-        errors.append(f"{count} damaged file{'s' * (count > 1)}, as {packed.skipped[0]}")
+        errors.append(
+            f"{count} damaged file{'s' * (count > 1)}, as {packed.skipped[0]}; mend or remove "
+            f"{'them' if count > 1 else 'it'}, or train with --skip-damaged"
+        )
     if count := len(packed.constant):
         errors.append(f"{count} image{'s' * (count > 1)} of one single value, as {packed.constant[0]}")
     if pairs := contradictory(packed.groups, packed.labels):
         errors.append(contradictory_in_words(pairs, packed.labels, packed.names, packed.class_names))
     return [*errors, *shared_between_parts(packed, packed.splits)]
-
-
-def _few(packed: Packed) -> list[str]:
-    """Name the classes with few images in a part that came with the data."""
-    parts = np.array(packed.splits)
-    labels = {name: packed.labels[parts == part] for part, name in (("val", "validation"), ("test", "test"))}
-    notes = [few_note(name, labels[name], packed.class_names) for name in labels if len(labels[name])]
-    return [note for note in notes if note]

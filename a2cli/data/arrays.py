@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.data.items import Items, items_of
-from a2cli.data.listing import SPLIT_WORDS, UNDERSTOOD, check_class_names, check_same_classes, split_named, split_note
+from a2cli.data.listing import (
+    SPLIT_WORDS,
+    UNDERSTOOD,
+    check_class_names,
+    check_same_classes,
+    listed,
+    split_named,
+    split_note,
+)
 from a2cli.data.manifests import split_column
 from a2cli.errors import DataError, nearest
 from a2cli.formats import counted
@@ -56,6 +64,12 @@ def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
     """Return the arrays that are used, or may be the split, and the names of the others, which are not read."""
     with zipfile.ZipFile(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+    if lacking := [name for name in ("images", "labels") if name not in members]:
+        there = listed(members) if members else "none"
+        raise DataError(
+            f"{where}: expected arrays 'images' and 'labels', found {there}; write {' and '.join(lacking)} "
+            "anew with numpy.savez(FILE, images=..., labels=...)"
+        )
     wanted = [name for name in members if name in USED or split_column({name: ["train"]}, where, "array")]
     if sum(members[name].file_size for name in wanted) > MOST_BYTES:
         raise DataError(f"{where}: holds more than {MOST_BYTES >> 30} GB")
@@ -79,7 +93,7 @@ def _check(images: NDArray[Any], labels: NDArray[Any], class_names: list[str] | 
     if images.dtype.kind not in "uif" or not good_shape:
         raise DataError(
             f"{where}: expected images (N, H, W) or (N, H, W, 3) of whole or real numbers, "
-            f"got {images.shape} {images.dtype}"
+            f"got {images.shape} {images.dtype}{_channels_first(images)}"
         )
     if labels.shape != (len(images),) or labels.dtype.kind not in "iuU":
         raise DataError(
@@ -87,6 +101,12 @@ def _check(images: NDArray[Any], labels: NDArray[Any], class_names: list[str] | 
         )
     if "" in (class_names or ()) or (labels.dtype.kind == "U" and "" in labels):
         raise DataError(f"{where}: a class without a name; name each")
+
+
+def _channels_first(images: NDArray[Any]) -> str:
+    """Return how to move channels last, where they are the second axis."""
+    is_first = images.ndim == 4 and images.shape[1] in {1, 3} and images.dtype.kind in "uif"
+    return "; move the channels last: images.transpose(0, 2, 3, 1)" if is_first else ""
 
 
 def _splits(arrays: Arrays, count: int, where: str) -> tuple[str | None, list[str]]:

@@ -3,11 +3,12 @@
 Imports nothing heavy: `--dry-run` lists folders too.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from a2cli.data.listing import (
+    NO_CLASS,
     UNDERSTOOD,
     Listing,
     Walk,
@@ -19,7 +20,8 @@ from a2cli.data.listing import (
     split_note,
 )
 from a2cli.errors import DataError
-from a2cli.text import printable
+from a2cli.formats import counted
+from a2cli.text import printable, shell_word
 
 NEITHER = f"a split's parts are understood by any usual name, {UNDERSTOOD}, train among them, and nothing beside them"
 
@@ -55,6 +57,9 @@ def list_folder(root: Path, errors: list[str] | None = None) -> Listing:
         _check_no_splits_inside(folders, files, where)
     if errors and not files:
         raise DataError(errors[0])
+    if not parts:
+        _check_two(str(root), {label for _, label, _ in files}, folders, walk)
+    notes += _merged(str(root), files)
     check_class_names({label for _, label, _ in files}, where, "class folders")
     check_same_classes(files, where)
     return Listing(files, dict(walk.passed_over), notes=notes)
@@ -81,7 +86,7 @@ def _class_files(
     root: str, classes: dict[str, str], walk: Walk, part: str, errors: list[str] | None
 ) -> Iterator[tuple[str, str, str]]:
     if not classes:
-        raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none")
+        raise DataError(f"--data {printable(root)}: expected one sub-folder a class, found none{_outside(root)}")
     for name, folder in classes.items():
         before = walk.passed_over.copy()
         paths = list(walk.images(folder, f"{part}/{name}" if part else name))
@@ -94,6 +99,46 @@ def _class_files(
                 raise DataError(f"--data {printable(folder)}: {without}")
             errors.append(f"--data {printable(folder)}: {without}")
         yield from ((path, name, part) for path in paths)
+
+
+def _check_two(root: str, labels: set[str], folders: Mapping[str, str], walk: Walk) -> None:
+    """Raise DataError for a folder of one class alone; where that holds folders of images, it is the one meant."""
+    if len(labels) != 1:
+        return
+    inner, hint = folders[min(labels)], _outside(root)
+    if len(folders) == 1 and not walk.passed_over[NO_CLASS]:
+        inside = sum(any(True for _ in Walk().images(path)) for path in Walk().subfolders(inner).values())
+        hint = f"; did you mean --data {shell_word(inner)}, which has {inside} folders?" if inside > 1 else ""
+    raise DataError(
+        f"--data {printable(root)}: expected at least two classes, found only {printable(min(labels))}{hint}"
+    )
+
+
+def _outside(folder: str) -> str:
+    """Say how many images lie directly in a folder of classes, and what to do with them; nothing where none do."""
+    walk = Walk()
+    walk.subfolders(folder)
+    if not (count := walk.passed_over[NO_CLASS]):
+        return ""
+    lie, them = ("image lies", "it") if count == 1 else ("images lie", "them")
+    put = f"put {them} into one folder a class, or name {them} with their classes in a .csv"
+    return f"; {count} {lie} directly in it: {put}"
+
+
+def _merged(root: str, files: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Say which images of a class lie in several folders inside its own; they are of one class all the same."""
+    places: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for path, label, part in files:
+        below = path[len(root) + 1 :].split("/")[1 if part else 0 :]
+        places[part, label][below[1] if len(below) > 2 else ""] += 1
+    several = {place: names for place, names in places.items() if len({*names} - {""}) > 1}
+    if not several:
+        return []
+    (_, label), names = min(several.items())
+    images = sum(count for of in several.values() for name, count in of.items() if name)
+    some = " and ".join(printable(f"{label}/{name}") for name in sorted({*names} - {""})[:2])
+    inside = f"{counted(images, 'image')} in folders inside a class folder"
+    return [f"{inside} are read as of that class, as {some} as {printable(label)!r}"]
 
 
 def _check_no_splits_inside(folders: dict[str, str], files: list[tuple[str, str, str]], where: str) -> None:

@@ -96,10 +96,15 @@ def write_pack(
                 else:
                     file.write(image.pixels.tobytes())
                     squares[number] = replace(image, pixels=NO_PIXELS)  # a data set may be larger than memory
-            if damaged and not skip_damaged:
-                advice = "mend or remove it" + ", or use --skip-damaged" * may_skip
-                raise DataError(f"{data}: {damaged[0]}{and_more(len(damaged))}; {advice}")
-            _check_usable(items, squares, data)
+            if len(items.class_names) < 2:
+                raise DataError(f"{data}: expected at least two classes, found only {', '.join(items.class_names)}")
+            lack = _lack(items, squares)
+            if damaged and (lack or not skip_damaged):
+                advice = "mend or remove it" + ", or use --skip-damaged" * (may_skip and not lack)
+                lack = f"{lack}: " * bool(lack)
+                raise DataError(f"{data}: {lack}{damaged[0]}{and_more(len(damaged))}; {advice}")
+            if lack:
+                raise DataError(f"{data}: {lack}")
             # One scale for all, which only the last image completes: the deep ones are decoded twice.
             if unscaled := {number: image.extremes for number, image in squares.items() if image.extremes}:
                 value_range = value_range_of(
@@ -209,14 +214,13 @@ def _near(
     return [(rows[i], rows[j], similarity) for i, j, similarity in pairs]
 
 
-def _check_usable(items: Items, squares: Mapping[int, Square], data: str) -> None:
+def _lack(items: Items, squares: Mapping[int, Square]) -> str:
+    """Return why the images that could be read are too few to learn from, or nothing."""
     classes = items.class_names
-    if len(classes) < 2:
-        raise DataError(f"{data}: expected at least two classes, found only {', '.join(classes)}")
     if len(squares) < len(classes):
-        raise DataError(f"{data}: {counted(len(squares), 'usable image')} for {len(classes)} classes")
-    if missing := set(range(len(classes))) - {items.labels[number] for number in squares}:
-        raise DataError(f"{data}: no usable image of class {classes[min(missing)]!r}")
+        return f"{counted(len(squares), 'usable image')} for {len(classes)} classes"
+    missing = set(range(len(classes))) - {items.labels[number] for number in squares}
+    return f"no usable image of class {classes[min(missing)]!r}" if missing else ""
 
 
 def _sweep(folder: Path) -> None:

@@ -70,19 +70,13 @@ class Packed:
         )
 
     @property
-    def source_warnings(self) -> list[str]:
-        """What the source says of itself: what was decided, what it passed over and what it does not use."""
+    def warnings_but_damage(self) -> list[str]:
+        """What a user should know of how the images were read, but for files that are damaged or of one value."""
         warnings = list(self.notes)
         if passed_over := passed_over_in_words(self.passed_over):
             warnings.append(f"passed over: {passed_over}")
         if self.unused:
             warnings.append(f"not used: {', '.join(self.unused)}")
-        return warnings
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a user should know of how the images were read."""
-        warnings = self.source_warnings
         if self.scaling:
             warnings.append(self.scaling)
         if count := sum(map(is_cut_to_8_bits, self.modes)):
@@ -96,6 +90,12 @@ class Packed:
                 f"{len(enlarged)} of {len(self.names)} images are enlarged to {side}x{side} pixels, as "
                 f"{self.names[enlarged[0]]} of {width}x{height}"
             )
+        return warnings
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know of how the images were read."""
+        warnings = self.warnings_but_damage
         if count := len(self.constant):
             warnings.append(f"{count} image{'s' * (count > 1)} of one single value, as {self.constant[0]}")
         if count := len(self.skipped):

@@ -1,6 +1,8 @@
 """Where images come from, by what `--data` says: folders, manifests, arrays, and sets by name."""
 
 import os
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,8 +92,7 @@ def _torchvision_set(name: str) -> Source:
                 # The defaults are the training parts, of OxfordIIITPet train and val together.
                 train, test = kind(folder, download=True), kind(folder, test_part, download=True)
         except (OSError, RuntimeError, ImportError) as error:  # some sets need SciPy
-            reason = " ".join(str(error).split())[:120]
-            raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({reason})") from None
+            raise DataError(f"--data {name}: torchvision cannot fetch it into {folder} ({_reason(error)})") from None
         parts = {"train": train, "test": test}
         images = [(part, i) for part, data in parts.items() for i in range(len(data))]
         reporter.step("reading the labels")
@@ -108,6 +109,14 @@ def _torchvision_set(name: str) -> Source:
         return Items(tuple(classes), names, labels, [part for part, _ in images], image)
 
     return Source(name, f"torchvision {name}", items)
+
+
+def _reason(error: Exception) -> str:
+    """Return why nothing could be fetched: torchvision puts each mirror's error into a text of many lines."""
+    text = " ".join(str(error).split())
+    if told := re.search(r"<urlopen error (?:\[Errno -?\d+\] )?([^<>]+)>", text):
+        return f"no connection: {told[1]}"
+    return textwrap.shorten(text, 120, placeholder=" ...")
 
 
 def _from_listing(label: Path, root: Path, listing: Listing, notes: Sequence[str] = ()) -> Source:

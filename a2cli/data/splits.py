@@ -10,7 +10,7 @@ from a2cli.data.duplicates import rows_in_use
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError
 from a2cli.formats import counted
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings
 

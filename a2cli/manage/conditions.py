@@ -4,13 +4,15 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from a2cli.commands import COMMANDS
 from a2cli.errors import SettingsError, nearest
 from a2cli.formats import bytes_of, seconds_of
 from a2cli.manage.summaries import RunSummary
+from a2cli.reports.report import Report
 from a2cli.settings.declare import shown
+from a2cli.settings.flag_names import UNDERSTOOD, hyphenated
 
 # What a condition may name besides settings: the attribute of a run's summary, and how a value is written.
 NAMES: Mapping[str, tuple[str, Callable[[str], float | None] | None]] = {
@@ -26,6 +28,13 @@ NAMES: Mapping[str, tuple[str, Callable[[str], float | None] | None]] = {
     "age": ("age", seconds_of),
     "size": ("bytes", bytes_of),
 }
+MEANT = {
+    "acc": "accuracy",
+    **dict.fromkeys(("validation", "val_acc", "val_accuracy", "validation_accuracy"), "val"),
+    **dict.fromkeys(("test_acc", "test_accuracy"), "test"),
+}
+STATUSES = (*get_args(Report.__annotations__["status"]), "damaged", "not finished")
+ENDED_WELL = {"finished", "complete", "completed", "success", "ok"}
 COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -78,7 +87,13 @@ def conditions(texts: Sequence[str]) -> list[Condition]:
         known |= {item.name for command in COMMANDS.values() for item in command.declared()}
     for one in found:
         if one.name not in known:
-            raise SettingsError(f"--where: unknown {one.name!r}{nearest(one.name, sorted(known))}")
+            near = (
+                nearest(one.name, sorted(known)) or f"; known: {', '.join(NAMES)}, and settings such as learning_rate"
+            )
+            raise SettingsError(f"--where: unknown {one.name!r}{near}")
+        if one.name == "status" and one.sign in {"=", "!="} and one.value.casefold() not in STATUSES:
+            meant = "; did you mean 'done'?" if one.value.casefold() in ENDED_WELL else nearest(one.value, STATUSES)
+            raise SettingsError(f"--where status: expected one of {', '.join(STATUSES)}; got {one.value!r}{meant}")
         unit = NAMES.get(one.name, ("", None))[1]
         if one.sign in COMPARED and _number(one.value) is None and not (unit and unit(one.value) is not None):
             example = "30d" if unit is seconds_of else "5MB" if unit else "0.5"
@@ -91,4 +106,7 @@ def _condition(text: str) -> Condition:
     if match is None:
         raise SettingsError(f"--where: expected conditions such as 'val>0.6 and optimizer=adam', got {text.strip()!r}")
     name, sign, value = match.groups()
-    return Condition(name.replace("-", "_"), "=" if sign == "==" else sign, value.strip("'\""))
+    name = hyphenated(name).replace("-", "_")
+    if name not in NAMES:  # which come before names of flags
+        name = MEANT.get(name) or UNDERSTOOD.get(hyphenated(name), name)
+    return Condition(name, "=" if sign == "==" else sign, value.strip("'\""))

@@ -5,6 +5,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from operator import attrgetter
+from pathlib import Path
 
 from a2cli.columns import Column, in_csv, in_print
 from a2cli.console.base import out, results_console, table_from
@@ -66,9 +67,9 @@ def csv_text(rows: Sequence[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def show_runs(runs: Sequence[RunSummary], found: int) -> None:
+def show_runs(runs: Sequence[RunSummary], found: int, looked_in: Sequence[str]) -> None:
     """Print two lines or more for each run: what was measured, its age, size and folder, which stays whole, to be
-    copied; below, its command, data, and what its settings differ in."""
+    copied; below, its command, data, and what its settings differ in. Where none is found, say where that was."""
     console = results_console()
     heads, rows = in_print(RUNS, runs)
     widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(len(heads) - 1)]
@@ -87,7 +88,11 @@ def show_runs(runs: Sequence[RunSummary], found: int) -> None:
             console.print(part, style="dim", soft_wrap=True)
     of = f" of {found}" if found != len(runs) else ""
     size = shown_size(sum(run.bytes for run in runs))
-    out(f"{len(runs)}{of} {'run' if found == 1 else 'runs'}, {size}" if found else "no runs")
+    if found:
+        out(f"{len(runs)}{of} {'run' if found == 1 else 'runs'}, {size}")
+        return
+    places = " or ".join(str(Path(folder).resolve()) for folder in looked_in)
+    out(f"no runs in {places}; look elsewhere with: a2 runs FOLDER")
 
 
 def show_cache(entries: Sequence[CacheEntry], folder: str) -> None:

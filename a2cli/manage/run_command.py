@@ -53,7 +53,7 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
         for run in runs:
             console.out(run.folder)
     else:
-        show_runs(runs, len(found))
+        show_runs(runs, len(found), settings.folder)
     _end_with(problems)
 
 

@@ -20,7 +20,11 @@ class ListRunsSettings:
         repeatable=True,
     )
     inner: bool = setting(False, "Also list the runs inside a run: its seeds, folds and trials.")
-    sort: Sort = setting("age", "Order: the newest, most accurate or largest first, names by the alphabet.")
+    sort: Sort = setting(
+        "age",
+        "Order: the newest, most accurate or largest first, names by the alphabet.",
+        words=(("val", "accuracy"), ("validation", "accuracy"), ("acc", "accuracy")),
+    )
     reverse: bool = setting(False, "Order the other way round.")
 
 

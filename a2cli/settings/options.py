@@ -41,8 +41,20 @@ def checked(item: Declared, value: Any, where: str) -> Any:
         got = first["input"] if first["loc"] else value
         expected = first["msg"].replace("Input should be", "expected").replace("Tuple should have", "expected")
         expected = expected.split(", unable to parse")[0]
-        hint = nearest(str(got), choices) if choices else ""
+        hint = nearest(str(got), choices) if choices else _with_point(item, got)
         raise SettingsError(f"{where}: {expected}, got {_shown(got)}{hint}") from None
+
+
+def _with_point(item: Declared, got: Any) -> str:
+    """Return how a number is written that has a comma for its point, or nothing."""
+    if not takes(item.type).startswith("NUMBER") or not isinstance(got, str):
+        return ""
+    number = got.replace(",", ".", 1)
+    try:
+        float(number)
+    except ValueError:
+        return ""
+    return f"; write {number}" if "," in got else ""
 
 
 def _as_declared(value: Any, choices: Sequence[str]) -> Any:

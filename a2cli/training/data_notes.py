@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from a2cli.data.duplicates import identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
+from a2cli.data.splits import Split, split_of
+from a2cli.errors import DataError
 from a2cli.formats import counted
 from a2cli.reports.data_results import NearDuplicate
+from a2cli.settings.training import TrainCnnSettings
 
 MOST_LISTED = 50  # pairs in a report
 FEW, MOST_NAMED = 5, 5  # images of a class; classes that a warning names
@@ -69,6 +72,34 @@ def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
     labels = f", {others} under two labels" if others else ""
     many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
     return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]
+
+
+def given_parts(packed: Packed) -> list[str]:
+    """Return the parts of a split that the data came with."""
+    return [part for part in ("train", "val", "test") if part in packed.splits]
+
+
+def notes_on_parts(packed: Packed, split: Split) -> tuple[list[str], list[str]]:
+    """Say of a split which images are nearly identical, and which classes have few images in a part."""
+    near = near_notes(near_pairs(packed, split.parts(len(packed.labels))))
+    few = [few_note(part, packed.labels[rows], packed.class_names)
+           for part, rows in (("validation", split.val), ("test", split.test)) if len(rows)]  # fmt: skip
+    return near, [note for note in few if note]
+
+
+def notes_on_default_split(packed: Packed) -> list[str]:
+    """Say what a training at its defaults warns of in the split, or why it refuses it; raises nothing."""
+    usual, given = TrainCnnSettings(), given_parts(packed)
+    drawn = (
+        ""
+        if "val" in given
+        else f"with the default split (--val-fraction {usual.split.val_fraction:g}, --seed {usual.training.seed}): "
+    )
+    try:
+        near, few = notes_on_parts(packed, split_of(packed, usual))
+    except DataError as error:
+        return [*near_notes(near_pairs(packed, packed.splits)), f"{drawn}{error}"]
+    return [f"{drawn}{note}" for note in (*near, *few)]
 
 
 def few_note(part: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:

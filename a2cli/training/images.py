@@ -18,7 +18,7 @@ from a2cli.runtime import Streams
 from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
-from a2cli.training.data_notes import MOST_LISTED, few_note, identical_notes, near_notes, near_pairs
+from a2cli.training.data_notes import MOST_LISTED, given_parts, identical_notes, near_pairs, notes_on_parts
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
 
@@ -119,11 +119,6 @@ def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -
     )
 
 
-def given_parts(packed: Packed) -> list[str]:
-    """Return the parts of a split that the data came with."""
-    return [part for part in ("train", "val", "test") if part in packed.splits]
-
-
 def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     """Say how the images were read, which are (nearly) identical, and which settings of the split do not act.
 
@@ -132,11 +127,7 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     split, alone_in, given = settings.split, list(split_into_runs(settings).values()), given_parts(packed)
     of_given = idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
-    first = split_of(packed, alone_in[0])
-    if packed.near:
-        apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
-        own = f"; these are the parts of {title_of(alone_in[0])}, the others have their own" if apart else ""
-        alike += [f"{note}{own}" for note in near_notes(near_pairs(packed, first.parts(len(packed.labels))))]
-    few = [few_note(part, packed.labels[rows], packed.class_names)
-           for part, rows in (("validation", first.val), ("test", first.test)) if len(rows)]  # fmt: skip
-    return [*packed.warnings, *alike, *of_given, *filter(None, few)]
+    near, few = notes_on_parts(packed, split_of(packed, alone_in[0]))
+    apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
+    own = f"; these are the parts of {title_of(alone_in[0])}, the others have their own" if apart else ""
+    return [*packed.warnings, *alike, *(f"{note}{own}" for note in near), *of_given, *few]
