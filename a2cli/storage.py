@@ -193,10 +193,10 @@ def no_run(path: Path) -> str:
     try:
         if not path.is_dir():
             return "is a file; expected a run directory"
-        inside = [*path.glob("*/config.yaml"), *path.glob("runs/*/config.yaml")]
-        if runs := sorted(inside, key=lambda config: config.stat().st_mtime):
-            done = [config.parent for config in runs if _is_done(config.parent)]
-            newest = f"newest finished one, {done[-1]}" if done else f"newest, {runs[-1].parent}"
+        configs = [*path.glob("*/config.yaml"), *path.glob("runs/*/config.yaml")]
+        if runs := [config.parent for config in sorted(configs, key=lambda config: config.stat().st_mtime)]:
+            done = [run for run in runs if _is_done(run)]
+            newest = f"newest finished one, {done[-1]}" if done else f"newest, {runs[-1]}"
             return f"holds runs; name one of them, such as the {printable(newest)}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
