@@ -194,9 +194,9 @@ def no_run(path: Path) -> str:
         if not path.is_dir():
             return "is a file; expected a run directory"
         configs = [*path.glob("*/config.yaml"), *path.glob("runs/*/config.yaml")]
-        if runs := [config.parent for config in sorted(configs, key=lambda config: config.stat().st_mtime)]:
-            done = [run for run in runs if _is_done(run)]
-            newest = f"newest finished one, {done[-1]}" if done else f"newest, {runs[-1]}"
+        if runs := sorted(configs, key=lambda config: config.stat().st_mtime):
+            done = [config.parent for config in runs if _is_done(config.parent)]
+            newest = f"newest finished one, {done[-1]}" if done else f"newest, {runs[-1].parent}"
             return f"holds runs; name one of them, such as the {printable(newest)}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
