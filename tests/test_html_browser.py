@@ -234,7 +234,7 @@ def test_numbers_are_copied_as_csv(opened: Opened, pages: Path) -> None:
     page = opened("one")
     figure = page.locator("figure").filter(has=page.locator("figcaption", has_text="Confusion matrix"))
     figure.locator("summary").click()
-    figure.get_by_role("button", name="Copy Confusion matrix: each true class by answers as CSV").click()
+    figure.get_by_role("button", name="Copy as CSV: Confusion matrix: each true class by answers").click()
     figure.locator("[aria-live]", has_text="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == (pages / "one/figures/confusion.csv").read_text()
@@ -242,7 +242,7 @@ def test_numbers_are_copied_as_csv(opened: Opened, pages: Path) -> None:
 
 def test_without_scripts_figures_are_images(opened: Opened) -> None:
     page = opened("one", scripts=False)
-    curves = page.locator("img[alt^='Curves']")
+    curves = page.locator("img[alt^='Figure: Curves']")
     assert curves.is_visible() and page.locator("canvas").count() == 0
 
 

@@ -214,13 +214,15 @@
     waiting = requestAnimationFrame(() => charts.forEach((each) => each.fit()));
   });
 
+  const title = (inside) => inside.closest("figure").querySelector("h3, h4").textContent;
+
   // Images in full size.
   const large = document.getElementById("large");
   for (const image of document.querySelectorAll("figure img")) {
     const opener = element("button", { type: "button", className: "enlarge" });
     image.replaceWith(opener);
     opener.append(image);
-    opener.setAttribute("aria-label", `Full size: ${image.alt}`);
+    opener.setAttribute("aria-label", `Full size: ${title(opener)}`);
     opener.addEventListener("click", () => {
       large.querySelector("img").src = image.src;
       large.querySelector("img").alt = image.alt;
@@ -243,7 +245,7 @@
         said.textContent = " Selected: copy it with the keyboard";
       }
     });
-    copy.setAttribute("aria-label", `Copy ${text.getAttribute("aria-label")}`);
+    copy.setAttribute("aria-label", `Copy as CSV: ${title(text)}`);
     text.before(copy, said);
   }
 

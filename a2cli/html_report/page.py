@@ -27,7 +27,7 @@ from a2cli.settings.declare import shown
 from a2cli.text import printable
 
 FEATURES = ".safetensors"
-MINUS, INTERVAL = re.compile(r"(?:(?<=[\s(\[])|^)-(?=[.\d])"), re.compile(r"\[(\S+), (\S+)\]")
+MINUS, INTERVAL = re.compile(r"(?:(?<=[\s(\[])|^)-(?=[.\d])"), re.compile(r"\[([-+\d.e%]+), ([-+\d.e%]+)\]")
 OTHER_IMAGES = (
     "These runs were judged on different images, as their data or what they held out of it differs: differences "
     "between their accuracies are not only those of their settings."
