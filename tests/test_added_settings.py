@@ -76,7 +76,9 @@ def test_a_config_that_lost_a_setting_is_damaged(a2: A2, train: A2, data: Path, 
     add_setting(DataSettings, "later", "new way", before="old way")
     run = train("--data", "set", "--out", "out").done()
     edit(run / "config.yaml", "later: new way\n", "")
-    a2("train-cnn", "--resume", run, "--quiet").refused(3, "later was new way, is old way")
+    a2("train-cnn", "--resume", run, "--quiet").refused(
+        3, "later is old way in config.yaml, but new way in report.json"
+    )
     edit(run / "config.yaml", "batch_size: 16\n", "")
     a2("train-cnn", "--resume", run, "--quiet").refused(3, "config.yaml has lost batch_size)")
 

@@ -106,7 +106,8 @@ def test_a_comparison(compare: A2, tmp_path: Path) -> None:
         assert [(row["contender"], float(row["accuracy"]), float(row["high"])) for row in rows] == [
             (one["name"], one["accuracy"]["mean"], one["accuracy"]["high"]) for one in table["contenders"]
         ]
-    assert names == {"curves", "time", "rates", "verdicts", "curves-one-rate", "time-one-rate", "verdicts-one-rate"}
+    of_one_rate = {"curves-one-rate", "time-one-rate", "verdicts-one-rate"}
+    assert names == {"curves", "time", "rates", "verdicts", "samples", *of_one_rate}
     assert all((folder / f"figures/{name}.csv").exists() for name in names)
 
 

@@ -152,10 +152,21 @@ def test_images_are_read_as_the_card_says(own: A2, place: Path, tmp_path: Path) 
     wide = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (8, 1))
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide[:, 8:16]).convert("RGB").save(tmp_path / "middle.png")
-    edit(tmp_path / "run/model/model.json", '"fit": "squash"', '"fit": "crop"')
+    run = tmp_path / "run"
+    as_trained(run, '"fit": "squash"', '"fit": "crop"')
+    edit(run / "config.yaml", "fit: squash", "fit: crop")
     found = given(answers(own("wide.png", "middle.png", "--json")))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
     torch.testing.assert_close(found[:1], probabilities(tmp_path / "run", [tmp_path / "middle.png"]))
+
+
+def as_trained(run: Path, old: str, new: str) -> None:
+    """Change a network's card, and its report as it would be of a run that trained this one."""
+    card, report = run / "model/model.json", run / "report.json"
+    before = json.loads(card.read_text())["state_sha256"]
+    edit(card, old, new)
+    edit(report, before, json.loads(card.read_text())["state_sha256"])
+    edit(report, old, new)
 
 
 # What names images
@@ -315,6 +326,7 @@ def as_of(folder: Path, command: str, **config: Any) -> None:
     report = json.loads((folder / "report.json").read_text())
     text = json.dumps(with_digest({**report, "command": command, "config": config, "results": None}))
     (folder / "report.json").write_text(text)
+    (folder / "config.yaml").write_text(f"command: {command}\n")
     shutil.rmtree(folder / "model")
 
 
@@ -340,7 +352,7 @@ def test_runs_that_cannot_answer(kind: str, own: A2, tmp_path: Path) -> None:
 def test_a_run_is_needed_and_its_networks_agree(a2: A2, place: Path, tmp_path: Path) -> None:
     a2("predict", "x.png").refused(2, "--run: expected the folder of a run")
     shutil.copytree(place / "seeds", tmp_path / "seeds")
-    edit(tmp_path / "seeds/seeds/1/model/model.json", '"cay"', '"dan"')
+    as_trained(tmp_path / "seeds/seeds/1", '"cay"', '"dan"')
     a2("predict", place / "set", "--run", "seeds").refused(3, "do not tell the same classes apart")
 
 
