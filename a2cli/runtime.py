@@ -14,7 +14,6 @@ import torch
 from a2cli.errors import SettingsError
 from a2cli.geometry import NO_TRAINING
 from a2cli.machine import machine
-from a2cli.random_streams import Streams as Streams
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 _auto_threads = ""  # why auto chose as many threads as this process has, if it did

@@ -13,7 +13,7 @@ from a2cli.models.backbones import graph_of
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.models.pretrained import Undrawn, build_torchvision
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.visualize_weights.attribution import (
     METHODS,

@@ -17,7 +17,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_rows
 from a2cli.progress import NullReporter
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import SplitSettings
 
 CLASSES = {"ada": 7, "bea": 12, "cleo": 21}

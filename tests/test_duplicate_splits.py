@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, choose, deal, split_rows
 from a2cli.errors import DataError
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import SplitSettings
 
 Groups = list[list[int]]  # of each class, the sizes of its groups of identical images

@@ -10,8 +10,8 @@ from a2cli.models.backbones import graph_of, truncate
 from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.receptive_field import graphs
-from a2cli.runtime import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.visualize_weights.activation_maximization import ascend, silent, strongest, to_classes, use
 

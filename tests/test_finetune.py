@@ -16,8 +16,8 @@ from a2cli.models.freezing import cut_before, layers_of
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.presets import build, resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.settings.transfer import BackboneSettings, FinetuneSettings, HeadSettings, Stage, stages_of

@@ -251,13 +251,15 @@ def test_figures_that_are_not_shown_are_named(place: Path, a2: A2) -> None:
 def test_figures_that_were_edited_are_not_shown(place: Path, a2: A2) -> None:
     assert a2("report", "run").status == 0
     page = page_in(place / "run/report.html")
-    assert "Figures, and the numbers beside them, were held to theirs in the report." in page.text
+    assert "Figures, and the numbers beside them, were checked against theirs in the report." in page.text
     figures = place / "run/figures"
     Image.new("RGB", (90, 60)).save(figures / "confusion.png")
     (figures / "curves.csv").write_text((figures / "curves.csv").read_text().replace("0.", "0.9"))
+    (figures / "classes.csv").unlink()
     assert a2("report", "run", "-o", "page.html").status == 0
     page = page_in(place / "page.html")
-    said = "figures/curves.csv (not as the run wrote it), figures/confusion.png (not as the run wrote it)"
+    edited = "not as the run wrote it"
+    said = f"figures/curves.csv ({edited}), figures/classes.csv (gone), figures/confusion.png ({edited})"
     assert f"Figures of the run directory that are not shown here: {said}." in page.texts
     assert "Numbers of Curves" not in page.texts and not any("Confusion" in text for text in page.texts)
 
@@ -317,7 +319,7 @@ def test_pages_name_the_data_and_the_weights_that_results_are_of(rendered: None,
 
 
 def test_runs_that_were_judged_on_other_images_are_said_to_be(place: Path, a2: A2) -> None:
-    said = "These runs were judged on different images"
+    said = "These runs were evaluated on different images"
     for name, flags in (
         ("same", ["--optimizer", "sgd"]),
         ("split", ["--val-fraction", "0.3"]),

@@ -21,8 +21,8 @@ from a2cli.probe_invariance.run import Outcome, probe_subject
 from a2cli.probe_invariance.settings import CHANGES, Probe, ProbeSettings
 from a2cli.probe_invariance.targets import Network, ProbeTarget, TrainingRun
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary
-from a2cli.runtime import Streams
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings
 
 SIDE = 24

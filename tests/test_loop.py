@@ -14,10 +14,10 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
 from a2cli.models.convnet import build_convnet
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.presets import build
 from a2cli.settings.training import NetworkSettings, TrainCnnSettings, TrainingSettings
 from a2cli.train.run import train_network

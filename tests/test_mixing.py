@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 from a2cli.data.augment import mix
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import SettingsError
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import augmentations
 
 N, K, SIDE = 6, 4, 20

@@ -82,15 +82,6 @@ def test_what_is_understood_is_a_setting_of_a_command() -> None:
         ("data list", "No such command 'list'; see 'a2 data --help'"),
         ("data get --nosuch", "No such option: --nosuch; see 'a2 data get --help'"),
         ("--nosuch", "No such option: --nosuch; see 'a2 --help'"),
-    ],
-)
-def test_other_names_are_answered(command: str, words: str, a2: A2) -> None:
-    a2(*command.split()).refused(2, words)
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
         (
             "train-cnn --model alexnet",
             "--model (for a network that is trained already, use a2 finetune --backbone alexnet)",
@@ -114,7 +105,7 @@ def test_other_names_are_answered(command: str, words: str, a2: A2) -> None:
         ("train-cnn nosuch", "unexpected extra argument 'nosuch'; see 'a2 train-cnn --help'"),
     ],
 )
-def test_other_words_are_answered(command: str, words: str, a2: A2) -> None:
+def test_other_names_are_answered(command: str, words: str, a2: A2) -> None:
     a2(*command.split()).refused(2, words)
 
 

@@ -17,10 +17,10 @@ from a2cli.geometry import dropout_places, stages
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normalization
 from a2cli.models.zoo import ModelCard
+from a2cli.random_streams import Streams
 from a2cli.receptive_field import nan_proof
 from a2cli.receptive_field.fields import layers_of, views
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
 
 HALF = ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))

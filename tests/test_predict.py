@@ -27,10 +27,10 @@ from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.predict import run as experiment
 from a2cli.predict.figures import contact_sheet
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.best_results import ChosenRun
 from a2cli.reports.predictions import Answer, Broken, Prediction, Predictions
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.storage import with_digest

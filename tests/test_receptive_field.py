@@ -19,12 +19,12 @@ from a2cli.errors import SettingsError
 from a2cli.geometry import stages
 from a2cli.models.convnet import build_convnet
 from a2cli.models.pretrained import Undrawn, build_torchvision, materialize
+from a2cli.random_streams import Streams
 from a2cli.receptive_field import graphs
 from a2cli.receptive_field.fields import Layer, View, Window, layers_of, parse_layers, size_formula, views
 from a2cli.receptive_field.model_fields import model_fields
 from a2cli.receptive_field.nan_proof import built, measured, of_sequence
 from a2cli.receptive_field.stack_fields import stack_fields
-from a2cli.runtime import Streams
 from a2cli.settings.training import NetworkSettings
 
 

@@ -315,10 +315,8 @@ def test_nor_is_one_on_a_built_in_set_which_can_have_as_many_images(tmp_path: Pa
     assert f"Not attempted: {said}; --data" in " ".join(a2(*comp541, "--dry-run").out.split())
     draw_classes(tmp_path / "set", count=10)
     plan = " ".join(a2(*comp541, "--data", "set", "--dry-run").out.split())
-    assert (
-        "Attempted only if --data has 451 images of 11 classes, as the report's data, whose numbers these are" in plan
-    )
-    assert "1.2-training, 1.2-validation" in plan
+    said = "Printed numbers, attempted only if --data has 451 images of 11 classes as the report's data has"
+    assert f"{said}: 1.2-training, 1.2-validation" in plan
     small = a2("replicate", "comp541", "--only", "1.2-early-rise", "--data", "set", "--quiet")
     small.refused(3, "run baseline: cannot hold out 91 of 20 images, as the ledger has it; name other data by --data")
 

@@ -63,7 +63,7 @@ def test_every_setting_has_its_flag_in_the_help() -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_usable(name: str) -> None:
     from a2cli.models.zoo import ModelCard
-    from a2cli.runtime import Streams
+    from a2cli.random_streams import Streams
 
     assert 10 < len(preset_of(name).about) < 100
     command = preset_value(name, "command", "train-cnn")

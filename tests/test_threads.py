@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from a2cli.geometry import LONG_STEP, auto_threads, multiply_adds
 from a2cli.models.zoo import ModelCard
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import (
     DataSettings,
     MlpSettings,

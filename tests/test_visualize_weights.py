@@ -21,8 +21,8 @@ from a2cli.models.layers import initialize
 from a2cli.models.zoo import TrunkCard
 from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
 from a2cli.train import run as train

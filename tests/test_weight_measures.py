@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from a2cli.models.convnet import build_convnet
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import NetworkSettings
 from a2cli.visualize_weights.results import Measure
 from a2cli.visualize_weights.weights import (

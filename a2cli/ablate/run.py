@@ -14,12 +14,12 @@ from a2cli.ablate.settings import AnyAblation
 from a2cli.ablate.shapley import Coalition, drawn_orders, over_all_orders, over_orders, passed_through, subsets
 from a2cli.ablate.verdict import ablation_verdict
 from a2cli.columns import of, placed
+from a2cli.random_streams import Streams
 from a2cli.reports.ablation_results import WHOLE, AblationResults, Combination, Contribution, called
 from a2cli.reports.best import best_run
 from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import PAIRS, PairVerdict
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining
 from a2cli.statistics.intervals import spread_of_runs
 from a2cli.statistics.pairs import pair_verdict

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from a2cli.data.augment import MIXING, augment, mix
 from a2cli.data.packing import Packed
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 
 STATISTICS_IMAGES = 20_000
 # Means and deviations: those that torchvision's pretrained networks want, and [0, 1] moved to [-0.5, 0.5].

@@ -18,17 +18,13 @@ from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_f
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
-from a2cli.reports.best import OF_TRIALS
+from a2cli.reports.best import RESUMABLE
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.settings.declare import declared, shown
-from a2cli.settings.kinds import TRAINING
 
 EPOCHS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
-
-
-DERIVED = (*TRAINING, *OF_TRIALS, "replicate")  # commands whose --resume holds a finished run to its files
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class RunContents:
     repeat: str = ""
     checked: bool = False
     figures_checked: bool = False
-    derive: str = ""  # the command that derives the report's numbers again
+    check_command: str = ""
 
 
 def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
@@ -84,7 +80,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         weights=pairs("of", "SHA-256", weights_of(report)),
         checked=bool(report.sha256) and folder.is_dir(),
         figures_checked=bool(report.figure_sha256),
-        derive=f"a2 {report.command} --resume {shlex.quote(str(folder))}" if report.command in DERIVED else "",
+        check_command=f"a2 {report.command} --resume {shlex.quote(str(folder))}" if report.command in RESUMABLE else "",
         repeat=_command(report) if report.config else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )

@@ -29,8 +29,8 @@ from a2cli.text import printable
 FEATURES = ".safetensors"
 MINUS, INTERVAL = re.compile(r"(?:(?<=[\s(\[])|^)-(?=[.\d])"), re.compile(r"\[([-+\d.e%]+), ([-+\d.e%]+)\]")
 OTHER_IMAGES = (
-    "These runs were judged on different images, as their data or what they held out of it differs: differences "
-    "between their accuracies are not only those of their settings."
+    "These runs were evaluated on different images (other data, or another split of it), so differences between their "
+    "accuracies are not due to their settings alone."
 )
 
 

@@ -89,17 +89,14 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
     stated = rows_stated(report)
     figures: dict[str, list[PageFigure]] = {}
     for name in names:
-        path, of = folder / name, name.parent.parent
-        if (picture := shown.get(name)) is None or not _is_as_written(report, folder, name):
-            why = "gone" if not path.is_file() else "no PNG file" if name not in shown else ""
-            why = why or ("damaged" if picture is None else "not as the run wrote it")
-            not_shown.append(f"{name} ({why})")
+        of, picture, numbers = name.parent.parent, shown.get(name), name.with_suffix(".csv")
+        changed = "damaged" if name in shown and picture is None else _changed(report, folder, name)
+        if changed or picture is None:
+            not_shown.append(f"{name} ({changed or 'no PNG file'})")
             continue
-        numbers = name.with_suffix(".csv")
-        as_written = _is_as_written(report, folder, numbers)
-        if not as_written:
-            not_shown.append(f"{numbers} (not as the run wrote it)")
-        heads, rows = _csv(folder / numbers) if as_written else ([], [])
+        if changed := _changed(report, folder, numbers):
+            not_shown.append(f"{numbers} ({changed})")
+        heads, rows = ([], []) if changed else _csv(folder / numbers)
         cells = stated.get(name.stem) or [dict(zip(heads, row, strict=False)) for row in rows]
         charts = charts_of(name.stem, cells, repeated) if of == Path() else []
         remark = "" if picture.exact else f"shown with small losses; exact in {name}"
@@ -133,10 +130,12 @@ def _without_most_repeated(names: Sequence[Path]) -> tuple[list[Path], list[str]
     return [name for name in names if "/".join(name.parts[:2]) not in left_out], said
 
 
-def _is_as_written(report: Report, folder: Path, name: Path) -> bool:
-    """Return whether a file is what the run wrote, or is not there; earlier versions' reports do not tell."""
+def _changed(report: Report, folder: Path, name: Path) -> str:
+    """Return what became of a file that the run wrote, or nothing; reports of earlier versions have no SHA-256 of it."""
+    if not (folder / name).is_file():
+        return "gone" if name.as_posix() in report.artifacts else ""
     stated = report.figure_sha256.get(name.as_posix())
-    return stated is None or not (folder / name).is_file() or hashed(folder / name).hexdigest() == stated
+    return "" if stated in (None, hashed(folder / name).hexdigest()) else "not as the run wrote it"
 
 
 def _csv(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -25,7 +25,7 @@ from a2cli.models.layers import (
     normalization,
 )
 from a2cli.models.statistics import Statistics
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import NetworkSettings
 
 Layers = OrderedDict[str, nn.Module]

@@ -18,7 +18,7 @@ from a2cli.data.decode import is_fit
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import least_weights
 from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard, TrunkCard
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
 from a2cli.storage import DIGEST_KEY, check_regular, read_json, with_digest, without_digest, write

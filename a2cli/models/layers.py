@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

@@ -8,7 +8,7 @@ from torch import nn
 
 from a2cli.geometry import mlp_layers
 from a2cli.models.layers import ACTIVATIONS, Flatten, Normalize, initialize
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import MlpSettings
 
 

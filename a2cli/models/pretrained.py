@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from a2cli.errors import SettingsError, nearest
 from a2cli.models.weights import torchvision_weights
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 
 INPUT_TRANSFORMING = ("googlenet", "inception_v3")
 SIZED = "vit_"  # these have a weight for each patch of the image, so they are built for one size

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from a2cli.errors import SettingsError
 from a2cli.models.layers import ACTIVATIONS, Standardize, begin_at_zero, initialize
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.transfer import HeadSettings
 
 FAINT = 1e-4  # or the slope of a root would be infinite at zero

@@ -12,7 +12,7 @@ from a2cli.models.convnet import build_convnet
 from a2cli.models.mlp import build_mlp
 from a2cli.models.pretrained import Preprocess, Undrawn, build_torchvision, materialize
 from a2cli.models.transfer import GridPooling, Transfer, Trunk, build_head
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
 

@@ -18,8 +18,8 @@ from a2cli.probe_invariance.predict_changed import Perturbation
 from a2cli.probe_invariance.results import ChangeResult, InvarianceResults, LayerMovement, ProbedRun, StrengthPoint
 from a2cli.probe_invariance.settings import ProbeSettings, probes, real_margin
 from a2cli.probe_invariance.targets import Network, ProbeTarget
+from a2cli.random_streams import Streams
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.training.loop import logits_of
 
 SHEETS = 3

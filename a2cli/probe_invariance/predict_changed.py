@@ -18,7 +18,7 @@ from a2cli.probe_invariance.results import LayerMovement
 from a2cli.probe_invariance.settings import Probe, pixels
 from a2cli.probe_invariance.targets import Network
 from a2cli.progress import ProgressReporter
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.training.loop import EVALUATION_BATCH, logits_of
 
 LARGE_SIDE = 96  # of larger images fewer at a time, as every layer's activations are held

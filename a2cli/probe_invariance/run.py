@@ -18,10 +18,11 @@ from a2cli.probe_invariance.settings import Probe, ProbeInvarianceSettings, Prob
 from a2cli.probe_invariance.targets import ProbeTarget, TrainingRun, find_target
 from a2cli.probe_invariance.verdict import invariance_verdict
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import Report, new_report
 from a2cli.reports.training_results import without_knowledge
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams, environment, set_up
+from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import augment_of
 from a2cli.settings.training import augmentations

@@ -20,6 +20,7 @@ from a2cli.models.pretrained import build_torchvision
 from a2cli.models.state_dict import few
 from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.receptive_field import effective_field, graphs, nan_proof
 from a2cli.receptive_field.effective_field import Influence, MapOf
 from a2cli.receptive_field.fields import parse_layers
@@ -27,7 +28,6 @@ from a2cli.receptive_field.model_fields import traced
 from a2cli.receptive_field.results import EffectiveField, FieldResults, Pair, UnitField
 from a2cli.receptive_field.settings import ReceptiveFieldSettings
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.training import TrainCnnSettings
 
 SHARES = (50, 90, 99)

@@ -63,8 +63,8 @@ def _measured(
         raise SettingsError("--prove: needs --image-size")
     reporter.phase("loading PyTorch", "starting", brief=True)
     from a2cli.models.convnet import build_convnet
+    from a2cli.random_streams import Streams
     from a2cli.receptive_field import nan_proof
-    from a2cli.runtime import Streams
 
     model = nan_proof.built(layers)
     if network:

@@ -88,8 +88,8 @@ def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: Clai
         numbers = [claim.id for claim in claims if claim.printed is not None and evidence.input_of(claim) == name]
         if entry.images and numbers and name in inputs.given:
             lines.append(
-                f"Attempted only if --{name} has {entry.images} images of {entry.classes} classes, as the "
-                f"report's data, whose numbers these are: {', '.join(numbers)}"
+                f"Printed numbers, attempted only if --{name} has {entry.images} images of {entry.classes} classes as "
+                f"the report's data has: {', '.join(numbers)}"
             )
     wanted, different = wanted_claims(evidence, claims), len(different_trainings(evidence, claims))
     counts = ", ".join(f"{seeds} seeds {different * seeds:,}" for seeds in LOOKS)

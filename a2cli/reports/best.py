@@ -17,6 +17,7 @@ from a2cli.reports.training_results import TrainingResults
 from a2cli.settings.kinds import TRAINING
 
 OF_TRIALS = ("compare-optimizers", "ablate")
+RESUMABLE = (*TRAINING, *OF_TRIALS, "replicate")
 
 
 def best_run(results: object) -> BestRun | None:

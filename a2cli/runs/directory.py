@@ -23,13 +23,12 @@ from a2cli.models.files import OWN_DIGEST, load_model, save_model
 from a2cli.models.zoo import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.agreement import card_by_report, check_config
-from a2cli.reports.best import OF_TRIALS
+from a2cli.reports.best import RESUMABLE
 from a2cli.reports.best_results import ChosenRun
 from a2cli.reports.report import Report, read_report
 from a2cli.reports.training_results import EpochLog, TrainingResults
 from a2cli.runs.figure_files import captioned, reason_of, rendered
 from a2cli.settings.declare import completed, flat
-from a2cli.settings.kinds import TRAINING
 from a2cli.storage import DIGEST_KEY, read_json
 from a2cli.strict_json import plain, to_json
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-RESUMABLE = {*TRAINING, *OF_TRIALS, "replicate"}
 UNLISTED = {"checkpoints", "film", "trials", "probes"}
 CARD = "model/model.json"
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"

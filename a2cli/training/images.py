@@ -12,9 +12,9 @@ from a2cli.data.splits import Split, split_of
 from a2cli.geometry import check_norm
 from a2cli.models.zoo import ModelCard
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn

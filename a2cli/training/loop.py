@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.errors import DivergedError
 from a2cli.progress import NullReporter, ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.training_results import EpochLog
-from a2cli.runtime import Streams
 from a2cli.settings.training import TrainingSettings
 from a2cli.training.optimizers import Average, Optimizer
 from a2cli.training.schedulers import Schedule

@@ -15,11 +15,12 @@ from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import DataError, DivergedError
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults
 from a2cli.runs.checkpoints import save_frame
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams, environment, repeats
+from a2cli.runtime import environment, repeats
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.statistics.intervals import wilson

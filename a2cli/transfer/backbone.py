@@ -24,9 +24,9 @@ from a2cli.models.transfer import Transfer
 from a2cli.models.weights import Weights, fill, find_weights, fit, patches_side
 from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.runs.directory import CARD, Run
-from a2cli.runtime import Streams
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 

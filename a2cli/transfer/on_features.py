@@ -19,11 +19,11 @@ from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import build_head
 from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults
 from a2cli.reports.transfer_results import OWN_HEAD, ProbeScore, TransferResults
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams
 from a2cli.settings.training import TrainMlpSettings
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.statistics.intervals import wilson

@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from a2cli.models.backbones import truncate
 from a2cli.progress import ProgressReporter
-from a2cli.runtime import Streams
+from a2cli.random_streams import Streams
 from a2cli.visualize_weights.attribution import run_keeping
 
 Batches = Iterable[tuple[Tensor, Tensor]]

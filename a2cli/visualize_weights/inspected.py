@@ -22,8 +22,8 @@ from a2cli.models.transfer import GridPooling, Transfer, Trunk
 from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.targets import TrainingRun, find_target
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary
-from a2cli.runtime import Streams
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
 from a2cli.training.images import data_summary
 from a2cli.transfer.backbone import find_backbone

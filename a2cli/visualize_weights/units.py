@@ -10,9 +10,9 @@ from a2cli.errors import SettingsError, nearest
 from a2cli.formats import counted
 from a2cli.models.backbones import truncate
 from a2cli.progress import ProgressReporter
+from a2cli.random_streams import Streams
 from a2cli.receptive_field import graphs
 from a2cli.receptive_field.fields import View
-from a2cli.runtime import Streams
 from a2cli.visualize_weights.activation_maximization import ascend, strongest, to_classes, use
 from a2cli.visualize_weights.inspected import InspectedNetwork, evenly_spaced
 from a2cli.visualize_weights.results import Patch, UnitView

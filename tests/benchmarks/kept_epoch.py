@@ -23,8 +23,9 @@ import torch
 from sklearn.datasets import load_digits, load_sample_images
 
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.reports.training_results import EpochLog
-from a2cli.runtime import Streams, set_up
+from a2cli.runtime import set_up
 from a2cli.settings.training import TrainCnnSettings, TrainMlpSettings
 from a2cli.statistics.intervals import spread
 from a2cli.training.images import Images, make_job

@@ -31,8 +31,9 @@ from a2cli.probe_invariance.predict_changed import Perturbation, probe_network
 from a2cli.probe_invariance.settings import ChangeName, Probe, pixels
 from a2cli.probe_invariance.targets import Network, TrainingRun, find_target
 from a2cli.progress import NullReporter
+from a2cli.random_streams import Streams
 from a2cli.runs.directory import Run
-from a2cli.runtime import Streams, set_up
+from a2cli.runtime import set_up
 from a2cli.settings.presets import resolve
 from a2cli.settings.training import TrainCnnSettings
 from a2cli.train.run import train_network

@@ -100,7 +100,8 @@ def prepare(data: Path):  # type: ignore[no-untyped-def]
     import torch
 
     from a2cli.progress import NullReporter
-    from a2cli.runtime import Streams, set_up
+    from a2cli.random_streams import Streams
+    from a2cli.runtime import set_up
     from a2cli.settings.presets import resolve
     from a2cli.settings.training import TrainCnnSettings
     from a2cli.training.images import Images, make_job

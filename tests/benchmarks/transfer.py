@@ -99,7 +99,8 @@ def bench_mlp(pairs: int, steps: int = 60) -> None:
     from sklearn.neural_network import MLPClassifier
 
     from a2cli.models.mlp import build_mlp
-    from a2cli.runtime import Streams, set_up
+    from a2cli.random_streams import Streams
+    from a2cli.runtime import set_up
     from a2cli.settings.training import MlpSettings
     from a2cli.training.optimizers import Optimizer
 
