@@ -131,7 +131,7 @@ def _without_most_repeated(names: Sequence[Path]) -> tuple[list[Path], list[str]
 
 
 def _changed(report: Report, folder: Path, name: Path) -> str:
-    """Return what became of a file that the run wrote, or nothing; reports of earlier versions have no SHA-256 of it."""
+    """Return what became of a file that the run wrote, or nothing; earlier reports have no SHA-256 of its content."""
     if not (folder / name).is_file():
         return "gone" if name.as_posix() in report.artifacts else ""
     stated = report.figure_sha256.get(name.as_posix())
