@@ -130,7 +130,8 @@ LAUGHS = "a: &a [ha, ha]\n" + "".join(
 PRESETS: dict[str, tuple[str | bytes, str]] = {
     "billion laughs": (LAUGHS, "aliases (*name) are not allowed"),
     "huge": ("# " + "x" * PRESET_BYTES, "at most"),
-    "deep": ("[" * 30_000, "lists within lists"),
+    "deep": ("[" * 500, "lists within lists"),
+    "bottomless": ("[" * 30_000, "maximum nesting depth"),
     "list": ("- epochs: 3", "got list"),
     "scalar": ("5", "got int"),
     "text": ("epochs 3", "got str"),
