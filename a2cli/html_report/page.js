@@ -61,7 +61,7 @@
     spoken.setAttribute("aria-live", "polite");  // with a role it is read as a bar where it is empty
     const at = element("span", { className: "quiet" });
     const values = data.lines.map(() => element("span", { className: "value" }));
-    let plot = null;
+    let plot = null, width = 0;
 
     const columns = data.lines.map((line) => [line.y, line.low || line.y, line.high || line.y]).flat();
     const places = (axis) => (axis === "x" ? [data.at] : columns);
@@ -90,7 +90,7 @@
       const near = { range: (_, low, high) => [low / 1.1, high * 1.1] };  // of whole decades most would be empty
       const points = { show: (_, i) => (i - 1) % 3 === 0 };
       return {
-        width: plotted.clientWidth || 600, height: HEIGHT, series, bands, legend: { show: false },
+        width, height: HEIGHT, series, bands, legend: { show: false },
         axes: [{ ...axis(data.x), ...steps, labelSize: 18 }, { ...axis(), size: wide }],
         scales: { x: { time: false, distr: logarithmic.x ? 3 : 1 }, y: logarithmic.y ? { distr: 3, ...near } : {} },
         cursor: { sync: { key: data.x, setSeries: false, scales: ["x", null] }, points, focus: { prox: 30 } },
@@ -189,8 +189,12 @@
     const title = element(`h${level}`, { className: "chart-title", textContent: data.title });
     const box = element("div", { className: "chart" }, title, group("lines", `Lines of ${data.title}`, ...lines), plotted,
       tools, ...about, spoken);
-    charts.push({ begin: draw, redraw: () => plot?.redraw(false), fit: () => plot?.setSize(
-      { width: plotted.clientWidth || 600, height: HEIGHT }) });
+    function fit(to) {
+      width = to;
+      plot ? plot.setSize({ width, height: HEIGHT }) : draw();
+    }
+
+    charts.push({ plotted, fit, redraw: () => plot.redraw(false) });
     return box;
   }
 
@@ -199,7 +203,11 @@
     source.before(chart(JSON.parse(source.textContent), Number(figure.querySelector("h3, h4").tagName[1]) + 1));
     figure.querySelectorAll("details.still").forEach((still) => still.removeAttribute("open"));
   }
-  charts.forEach((each) => each.begin());
+  function fit() {
+    const widths = charts.map(({ plotted }) => plotted.clientWidth || 600);  // before any is drawn: one layout for all
+    charts.forEach((each, i) => each.fit(widths[i]));
+  }
+  fit();
 
   // The colours are the theme's: drawn again when it changes, and for paper, which is always light.
   const again = () => charts.forEach((each) => each.redraw());
@@ -211,7 +219,7 @@
   let waiting = 0;
   addEventListener("resize", () => {
     cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => charts.forEach((each) => each.fit()));
+    waiting = requestAnimationFrame(fit);
   });
 
   const title = (inside) => inside.closest("figure").querySelector("h3, h4").textContent;
@@ -250,13 +258,17 @@
   }
 
   // A table that is wider than the page is reached with the keyboard, and says that it scrolls.
-  const reach = () => document.querySelectorAll(".scroll").forEach((place) => {
-    const scrolls = place.scrollWidth > place.clientWidth;
+  function reach() {
+    const places = [...document.querySelectorAll(".scroll")];
+    // All are measured before any is changed, so that the page is laid out once; what is folded is when it opens.
+    const wide = places.map((place) => !place.closest("details:not([open])") && place.scrollWidth > place.clientWidth);
     const attributes = { tabindex: 0, role: "group", "aria-label": "Table that scrolls sideways" };
-    Object.entries(attributes).forEach(([name, value]) =>
-      scrolls ? place.setAttribute(name, value) : place.removeAttribute(name));
-    place.classList.toggle("scrolls", scrolls);
-  });
+    places.forEach((place, i) => {
+      Object.entries(attributes).forEach(([name, value]) =>
+        wide[i] ? place.setAttribute(name, value) : place.removeAttribute(name));
+      place.classList.toggle("scrolls", wide[i]);
+    });
+  }
   reach();
   addEventListener("resize", reach);
   document.addEventListener("toggle", reach, true);
