@@ -24,8 +24,8 @@ from a2cli.commands import COMMANDS
 from a2cli.drawn_sets.atelier import draw_atelier
 from a2cli.drawn_sets.drawing import DrawnSet
 from a2cli.drawn_sets.portraits import draw_portraits
+from a2cli.models.cards import ModelCard
 from a2cli.models.files import OWN_DIGEST
-from a2cli.models.zoo import ModelCard
 from a2cli.predict import run as predict
 from a2cli.progress import NullReporter
 from a2cli.runs import directory as runs

@@ -19,6 +19,7 @@ from torchvision.datasets import ImageFolder
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.transfer import GridPooling
+from a2cli.models.zoo import build_trunk
 from a2cli.progress import NullReporter
 from a2cli.reports.transfer_results import FeatureResults
 from a2cli.settings.presets import resolve
@@ -126,7 +127,7 @@ def test_what_the_file_says(a2: A2, tmp_path: Path) -> None:
     packed = read.packed("fc8")
     assert packed.images.shape == (18, 1000)
     assert packed.class_names == ("ada", "bea")
-    trunk = card.build()  # the file alone computes its features again
+    trunk = build_trunk(card)  # the file alone computes its features again
     trunk.load_state_dict({f"body.{name}": value for name, value in read.weights.items()}, strict=False)
     with torch.inference_mode():
         again = trunk.eval()(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from a2cli.data.dataset import ImageSet
+from a2cli.models.cards import ModelCard
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Normalize
-from a2cli.models.zoo import ModelCard
 from a2cli.probe_invariance.invariance import Answers, judged_changes, strength_point
 from a2cli.probe_invariance.movement import caught, places_of
 from a2cli.probe_invariance.results import ChangeResult

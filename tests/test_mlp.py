@@ -10,8 +10,8 @@ from conftest import A2, draw_classes, hold_to_schema
 from torch import nn
 
 from a2cli.errors import SettingsError
+from a2cli.models.cards import ModelCard
 from a2cli.models.mlp import build_mlp
-from a2cli.models.zoo import ModelCard
 from a2cli.random_streams import Streams
 from a2cli.runs.directory import Run
 from a2cli.settings.presets import load_preset, preset_names, resolve

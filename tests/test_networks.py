@@ -14,9 +14,10 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import dropout_places, stages
+from a2cli.models.cards import ModelCard
 from a2cli.models.convnet import build_convnet
 from a2cli.models.layers import Flatten, Moments, Normalize, WeightNorm, normalization
-from a2cli.models.zoo import ModelCard
+from a2cli.models.zoo import build_network
 from a2cli.random_streams import Streams
 from a2cli.receptive_field import nan_proof
 from a2cli.receptive_field.fields import layers_of, views
@@ -243,7 +244,7 @@ def test_flatten_reads_row_by_row_the_channels_of_a_place_together() -> None:
 @pytest.mark.parametrize("network", [case[1] for case in SETTINGS] + [{"norm": "weight"}])
 def test_a_saved_model_answers_the_same(network: dict[str, Any], tmp_path: Path) -> None:
     card = ModelCard("convnet", NetworkSettings(**network), ("a", "b", "c"), 50, "squash", *HALF)
-    model = card.build(Streams(3)).eval()
+    model = build_network(card, Streams(3)).eval()
     Run(tmp_path).save_model(card, model)
     loaded, same = Run(tmp_path).load_model()
     images = torch.rand(4, 3, 50, 50)
@@ -253,7 +254,7 @@ def test_a_saved_model_answers_the_same(network: dict[str, Any], tmp_path: Path)
 
 def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     card = ModelCard("convnet", NetworkSettings(), ("a", "b"), 50, "squash", *HALF)
-    Run(tmp_path).save_model(card, card.build(Streams(0)))
+    Run(tmp_path).save_model(card, build_network(card, Streams(0)))
     path = tmp_path / "model/model.json"
     edit(path, '"convnet"', '"os.system"')
     with pytest.raises(DataError, match="unknown architecture"):

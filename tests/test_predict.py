@@ -23,7 +23,7 @@ from a2cli.data.files import BEGINNING, NamedImage
 from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_rows
-from a2cli.models.zoo import ModelCard, TrunkCard
+from a2cli.models.cards import ModelCard, TrunkCard
 from a2cli.predict import run as experiment
 from a2cli.predict.figures import contact_sheet
 from a2cli.progress import NullReporter

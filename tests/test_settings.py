@@ -62,7 +62,8 @@ def test_every_setting_has_its_flag_in_the_help() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_usable(name: str) -> None:
-    from a2cli.models.zoo import ModelCard
+    from a2cli.models.cards import ModelCard
+    from a2cli.models.zoo import build_network
     from a2cli.random_streams import Streams
 
     assert 10 < len(preset_of(name).about) < 100
@@ -78,7 +79,7 @@ def test_every_preset_is_usable(name: str) -> None:
         augmentations(settings.dataset.augment)
         network, half = "convnet" if command == "train-cnn" else "mlp", (0.5,) * 3
         card = ModelCard(network, settings.network, ("a", "b"), settings.dataset.image_size, "squash", half, half)
-        card.build(Streams(0))
+        build_network(card, Streams(0))
 
 
 BAD_VALUES = [

@@ -13,7 +13,8 @@ from conftest import A2, TINY
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2cli.geometry import LONG_STEP, auto_threads, multiply_adds
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
+from a2cli.models.zoo import build_network
 from a2cli.random_streams import Streams
 from a2cli.settings.training import (
     DataSettings,
@@ -45,7 +46,7 @@ def test_multiply_adds_are_those_that_torch_counts(network: NetworkSettings | Ml
     """But for the last layer, whose size is the number of classes."""
     kind = "convnet" if isinstance(network, NetworkSettings) else "mlp"
     card = ModelCard(kind, network, ["a", "b"], 20, "squash", [0.5] * 3, [0.2] * 3)
-    model = card.build(Streams(0)).eval()
+    model = build_network(card, Streams(0)).eval()
     with FlopCounterMode(display=False) as counted:
         model(torch.zeros(3, 3, 20, 20))
     *_, last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)]

@@ -17,8 +17,9 @@ from torch import nn
 
 from a2cli.command_line.arguments import training_of
 from a2cli.drawn_sets.drawing import DrawnSet
+from a2cli.models.cards import TrunkCard
 from a2cli.models.layers import initialize
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.zoo import build_network
 from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
 from a2cli.random_streams import Streams
@@ -222,7 +223,7 @@ def test_the_film_goes_from_the_weights_drawn_to_those_kept(view: A2, place: Pat
     assert [one["epoch"] for one in frames] == sorted({0, 1, 2, 4, kept})
     _, card = Run(place / "cnn").load_model()
     drawn = np.load(out / "figures/film.npz")
-    started = card.build(Streams(0)).conv1.weight.detach().numpy()
+    started = build_network(card, Streams(0)).conv1.weight.detach().numpy()
     np.testing.assert_array_equal(drawn["epoch 0"], started)
     np.testing.assert_array_equal(drawn[f"epoch {kept}"], model_of(place / "cnn").conv1.weight.detach())
     assert not np.array_equal(drawn["epoch 1"], drawn["epoch 0"])
@@ -273,7 +274,7 @@ def test_trained_networks_have_learned_and_random_ones_have_not(
         assert [one["verdict"] for one in layers if one["layer"] == "hidden1"] == ["learned"], seed
         run = Run(folder)
         _, card = run.load_model()
-        keep_network(run, card, card.build(Streams(seed)))
+        keep_network(run, card, build_network(card, Streams(seed)))
         layers = found(a2(*look_at))["networks"][0]["layers"]
         assert {one["verdict"] for one in layers} == {"like its initialisation"}, seed
         assert all(one["moved"] == 0 for one in layers)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from a2cli.data.decode import is_fit
 from a2cli.errors import DataError, SettingsError
 from a2cli.geometry import least_weights
-from a2cli.models.zoo import BUILDERS, TRANSFER, ModelCard, TrunkCard
+from a2cli.models.cards import ModelCard, TrunkCard
+from a2cli.models.zoo import BUILDERS, TRANSFER, build_network
 from a2cli.random_streams import Streams
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
@@ -87,7 +88,7 @@ def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
         raise DataError(f"{path}: not a network's card ({where}: {first['msg']})") from None
     try:
         _check_card(card, tensors)
-        model = card.build(Streams(0))
+        model = build_network(card, Streams(0))
     except SettingsError as error:
         raise DataError(f"{path}: not a network's card ({error})") from None
     for name, tensor in tensors.items():

@@ -18,7 +18,7 @@ from a2cli.data.files import NamedImage, find_images
 from a2cli.errors import DataError
 from a2cli.formats import counted
 from a2cli.machine import cores
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
 from a2cli.predict.settings import PredictionSettings
 from a2cli.progress import ProgressReporter
 from a2cli.reports.predictions import Answer, Broken, Prediction, Predictions

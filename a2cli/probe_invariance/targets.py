@@ -14,7 +14,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import split_of
 from a2cli.errors import FROM_WHERE_IT_BEGAN, DataError, MissingDataError, nearest
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
 from a2cli.probe_invariance.changes import padding
 from a2cli.progress import ProgressReporter
 from a2cli.reports.best import not_finished

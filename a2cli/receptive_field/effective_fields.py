@@ -19,6 +19,7 @@ from a2cli.models.layers import initialize
 from a2cli.models.pretrained import build_torchvision
 from a2cli.models.state_dict import few
 from a2cli.models.weights import Weights, WeightsFile, fill, fit, read_weights
+from a2cli.models.zoo import build_network
 from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.receptive_field import effective_field, graphs, nan_proof
@@ -161,7 +162,7 @@ def _networks(
         return {"untrained": _of_model(stack.model, side), "trained": of_weights}, notes
     if stack.run:
         trained, card = Run.open(stack.run).load_model()
-        return {"untrained": _of_sequence(card.build(Streams(seed))), "trained": _of_sequence(trained)}, []
+        return {"untrained": _of_sequence(build_network(card, Streams(seed))), "trained": _of_sequence(trained)}, []
     model: nn.Module
     if stack.layers:
         model = nan_proof.built(parse_layers(stack.layers))

@@ -19,8 +19,8 @@ import numpy as np
 from a2cli import storage
 from a2cli.columns import Column, R, fields_of, in_csv
 from a2cli.errors import A2Error, DataError
+from a2cli.models.cards import ModelCard
 from a2cli.models.files import OWN_DIGEST, load_model, save_model
-from a2cli.models.zoo import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.agreement import card_by_report, check_config
 from a2cli.reports.best import RESUMABLE

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from a2cli.errors import DataError
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
 from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.reports.training_results import TrainingResults
 from a2cli.runs.directory import CARD, Run

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from a2cli.models.cards import ModelCard
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import ModelCard
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import TrainingResults
 from a2cli.settings.kinds import AnyTraining

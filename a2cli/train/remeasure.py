@@ -20,8 +20,8 @@ from torch import nn
 from a2cli.data.dataset import ImageSet
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
+from a2cli.models.cards import ModelCard
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import ModelCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import Accuracy, JudgedPart, TrainingResult, TrainingResults

@@ -15,7 +15,7 @@ from a2cli.errors import SettingsError, naming
 from a2cli.formats import counted
 from a2cli.geometry import auto_threads
 from a2cli.machine import cores, jobs_for
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import TrainingResults

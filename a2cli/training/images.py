@@ -10,7 +10,8 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.geometry import check_norm
-from a2cli.models.zoo import ModelCard
+from a2cli.models.cards import ModelCard
+from a2cli.models.zoo import build_network
 from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report
@@ -67,7 +68,7 @@ def make_job(settings: ImageTraining, images: Images) -> RunSpec:
                      value_range=packed.value_range)  # fmt: skip
 
     def learner() -> Learner:
-        model = card.build(Streams(settings.training.seed))
+        model = build_network(card, Streams(settings.training.seed))
         return Learner(model, model)
 
     return RunSpec(

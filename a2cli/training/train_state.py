@@ -13,8 +13,8 @@ from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import DataError
+from a2cli.models.cards import ModelCard
 from a2cli.models.layers import first_layer
-from a2cli.models.zoo import ModelCard
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary
 from a2cli.reports.training_results import EpochLog

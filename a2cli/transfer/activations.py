@@ -23,10 +23,10 @@ from a2cli.errors import DataError, SettingsError
 from a2cli.formats import counted
 from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.backbones import parameters_of, truncate
+from a2cli.models.cards import TrunkCard
 from a2cli.models.fast_pooling import speed_up
 from a2cli.models.inplace import any_in_place
 from a2cli.models.transfer import GridPooling
-from a2cli.models.zoo import TrunkCard
 from a2cli.progress import ProgressReporter
 from a2cli.settings.training import TrainingSettings
 from a2cli.settings.transfer import FeatureSettings

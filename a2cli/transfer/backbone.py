@@ -17,12 +17,13 @@ from a2cli.data.splits import split_of
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
 from a2cli.models.backbones import digest_of as weights_digest
+from a2cli.models.cards import ModelCard, TrunkCard
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
 from a2cli.models.transfer import Transfer
 from a2cli.models.weights import Weights, fill, find_weights, fit, patches_side
-from a2cli.models.zoo import TRANSFER, ModelCard, TrunkCard
+from a2cli.models.zoo import TRANSFER, build_network
 from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.reports.best import choose, no_network, not_finished
@@ -226,7 +227,7 @@ def network_on(card: ModelCard, seed: int, weights: Mapping[str, Tensor], source
 
     Raises DataError for weights that are not of the trunk.
     """
-    network = card.build(Streams(seed))
+    network = build_network(card, Streams(seed))
     assert isinstance(network, Transfer), "a card of that kind"
     body = network.trunk.body
     try:

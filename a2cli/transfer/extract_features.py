@@ -14,10 +14,11 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import parameters_of, truncate
+from a2cli.models.cards import TrunkCard
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.freezing import usual_layer
 from a2cli.models.pretrained import Preprocess
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.zoo import untrained_backbone
 from a2cli.progress import ProgressReporter
 from a2cli.reports.report import Report, new_report
 from a2cli.runtime import environment, set_up
@@ -86,7 +87,7 @@ def extract_features(
     if chosen.baselines:
         untrained = {f"{RANDOM}{name}": replace(card, weights="none", sha256="") for name, card in cards.items()}
         # The graph has the weights that a training from nothing begins with.
-        baselines, computed_again = _activations(first.graph(), untrained, chosen, packed, device, reporter)
+        baselines, computed_again = _activations(untrained_backbone(first), untrained, chosen, packed, device, reporter)
         layers |= baselines
         computed = max(computed, computed_again)  # of the same images
         pixels = packed_as(PIXELS_SIDE, "squash").images

@@ -22,7 +22,7 @@ from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.errors import DataError, no_file
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.cards import TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.storage import DIGEST_KEY, durable
 from a2cli.text import sent_instead

@@ -12,8 +12,8 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
+from a2cli.models.cards import ModelCard, TrunkCard
 from a2cli.models.transfer import Transfer
-from a2cli.models.zoo import ModelCard, TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.training_results import TrainingResult, TrainingResults

@@ -14,10 +14,11 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.backbones import nodes_of
+from a2cli.models.cards import ModelCard, TrunkCard
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import build_head
-from a2cli.models.zoo import ModelCard, TrunkCard
+from a2cli.models.zoo import untrained_backbone
 from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report
@@ -190,7 +191,7 @@ def _of_earlier(file: FeatureFile, layer: str) -> list[str]:
     if file.about.layers_apart:
         return notes
     with Undrawn():
-        graph = card.graph()
+        graph = untrained_backbone(card)
     nodes = nodes_of(graph)
     if is_overwritten(graph, nodes[card.node]):
         order = list(nodes)

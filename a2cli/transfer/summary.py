@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from a2cli.columns import Column
-from a2cli.models.zoo import TrunkCard
+from a2cli.models.cards import TrunkCard
 from a2cli.reports.training_results import Accuracy, Spread
 from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, StageResult, TransferResults
 from a2cli.runs.directory import Run

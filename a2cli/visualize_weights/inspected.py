@@ -16,10 +16,11 @@ from a2cli.data.packing import pack
 from a2cli.data.sources import find_source
 from a2cli.errors import SettingsError, nearest
 from a2cli.models.backbones import friendly_names, graph_of, nodes_of, output_node, parameters_of, truncate
+from a2cli.models.cards import ModelCard
 from a2cli.models.layers import initialize
 from a2cli.models.pretrained import Preprocess
 from a2cli.models.transfer import GridPooling, Transfer, Trunk
-from a2cli.models.zoo import ModelCard
+from a2cli.models.zoo import build_network, untrained_backbone
 from a2cli.probe_invariance.targets import TrainingRun, find_target
 from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
@@ -161,7 +162,7 @@ def _trained(
 
     def redrawn(number: int) -> fx.GraphModule:
         streams = Streams(settings.seed).derive("redraw", number)
-        model = card.build(Streams(streams))
+        model = build_network(card, Streams(streams))
         if isinstance(model, Transfer):
             initialize(model.trunk, Streams(streams))
         return graph_of(model.eval().to(device), name)
@@ -194,7 +195,7 @@ def _trained(
 
 def _began(card: ModelCard, seed: int, layers: Mapping[str, WeightLayer], name: str) -> dict[str, Tensor]:
     """Return what the weights were before the training, drawn again from its seed; of a backbone they are not known."""
-    model = card.build(Streams(seed))
+    model = build_network(card, Streams(seed))
     drawn = weight_layers(graph_of(model.eval(), name))
     own = set(model.head.modules() if isinstance(model, Transfer) else model.modules())
     return {layer: began.weight for layer, began in zip(layers, drawn.values(), strict=True) if began.module in own}
@@ -225,7 +226,7 @@ def _backbone(name: str, settings: ViewSettings, device: torch.device, reporter:
     @cache
     def undrawn() -> fx.GraphModule:
         # Once, and only as far as is looked at: an AlexNet's linear layers have 58 million weights.
-        return truncate(card.graph(), [node])
+        return truncate(untrained_backbone(card), [node])
 
     def redrawn(number: int) -> fx.GraphModule:
         body = copy.deepcopy(undrawn())
