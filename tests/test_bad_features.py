@@ -203,11 +203,11 @@ def test_odd_sizes_are_read_back(tmp_path: Path) -> None:
     names = tuple(map(str, range(5)))
     about = About("x", ("a", "b"), names, ("",) * 5, (), "", {}, (), "fp32", 1)
     layers = {"one": (rows.shape, rows.dtype, chunks_of(rows, range(5)))}
-    write_features(path, about, layers, labels, {"w": torch.ones(3), "steps": torch.tensor(7)})
+    write_features(path, about, layers, labels, {"w": np.ones(3, np.float32), "steps": np.array(7)})
     found = read_features(path)
-    assert torch.equal(found.layers["one"], torch.from_numpy(rows))
+    assert np.array_equal(found.layers["one"], rows)
     assert found.labels.tolist() == labels.tolist()
-    assert torch.equal(found.weights["w"], torch.ones(3))
+    assert found.weights["w"].tolist() == [1, 1, 1]
     assert int(found.weights["steps"]) == 7
     assert set(read_weights(path)[0][1]) == {"one", "labels", "backbone/w", "backbone/steps"}
 

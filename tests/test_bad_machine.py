@@ -237,7 +237,7 @@ def test_too_little_memory(data: Path, train: A2, monkeypatch: pytest.MonkeyPatc
     def full(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", full)
+    monkeypatch.setattr("a2cli.training.images.build_network", full)
     train("--data", "set").refused(2, "not enough memory", "--batch-size")
 
 
@@ -272,7 +272,7 @@ def test_too_little_memory_within_a_limit(data: Path, train: A2, monkeypatch: py
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", full)
+    monkeypatch.setattr("a2cli.training.images.build_network", full)
     monkeypatch.setattr("a2cli.machine.memory_limit", lambda: 4_000_000_000)
     train("--data", "set").refused(2, "within the 4,000 MB that 'ulimit -v' allows; raise it, or use a smaller --image")
 

@@ -280,7 +280,7 @@ def test_a_card_of_no_network(kind: str, version: str, place: Path, a2: A2, monk
         values = json.loads(path.read_text())
         del values["state_sha256"], values["schema_version"]
         path.write_text(json.dumps(values))
-    monkeypatch.setattr("a2cli.models.zoo.ModelCard.build", None)  # nothing is built
+    monkeypatch.setattr("a2cli.models.files.build_network", None)  # nothing is built
     ended = a2("predict", "--run", "run", "set/ada/0.png", "--quiet")
     ended.refused(3, "run/model/model.json: not a network's card", reason)
 

@@ -17,9 +17,8 @@ from torch import nn
 
 from a2cli.command_line.arguments import training_of
 from a2cli.drawn_sets.drawing import DrawnSet
-from a2cli.models.cards import TrunkCard
 from a2cli.models.layers import initialize
-from a2cli.models.zoo import build_network
+from a2cli.models.zoo import build_network, untrained_backbone
 from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import NullReporter
 from a2cli.random_streams import Streams
@@ -400,8 +399,10 @@ def test_a_backbone_is_built_once_for_all_redraws(monkeypatch: pytest.MonkeyPatc
     settings = ViewSettings(backbone="squeezenet1_0", weights="none", show=("filters",), seed=3)
     (network,) = find_viewed(settings, [], torch.device("cpu"), NullReporter())
     built = []
-    whole = TrunkCard.graph
-    monkeypatch.setattr(TrunkCard, "graph", lambda card: built.append(card) or whole(card))
+    whole = untrained_backbone
+    monkeypatch.setattr(
+        "a2cli.visualize_weights.inspected.untrained_backbone", lambda card: built.append(card) or whole(card)
+    )
     drawn = [network.redrawn(number).state_dict() for number in (0, 1, 0)]
     assert len(built) == 1
     expected = whole(built[0])

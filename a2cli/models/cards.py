@@ -6,6 +6,8 @@ from typing import Any
 from a2cli.settings.training import MlpSettings, NetworkSettings
 from a2cli.settings.transfer import HeadSettings
 
+NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
+
 
 @dataclass(frozen=True)
 class TrunkCard:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from a2cli.errors import SettingsError
+from a2cli.models.cards import NOT_PRETRAINED
 from a2cli.probe_invariance.invariance import Answers, compared, falls_by_image, judged_changes, strength_point
 from a2cli.probe_invariance.predict_changed import AnyPerturbation, Perturbation, Probed, Translation, probe_network
 from a2cli.probe_invariance.results import InvarianceResults, LayerMovement, ProbedRun, RunComparison, by_reason
@@ -28,7 +29,6 @@ from a2cli.settings.kinds import augment_of
 from a2cli.settings.training import augmentations
 from a2cli.statistics.intervals import wilson
 from a2cli.train.remeasure import check_measured
-from a2cli.transfer.backbone import NOT_PRETRAINED
 
 COMMAND = "probe-invariance"
 GRID = 7  # translations along each side of the map

@@ -24,7 +24,7 @@ from a2cli.runs.directory import Run
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import TrainFeaturesSettings
 from a2cli.train.recheck_files import metrics_gone
-from a2cli.training.images import data_summary
+from a2cli.training.data_notes import data_summary
 from a2cli.transfer.backbone import is_grey
 
 CHUNK = 256

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from a2cli.errors import DataError
-from a2cli.models.cards import ModelCard
+from a2cli.models.cards import NOT_PRETRAINED, ModelCard
 from a2cli.reports.best import choose, no_network, not_finished
 from a2cli.reports.training_results import TrainingResults
 from a2cli.runs.directory import CARD, Run
 from a2cli.storage import DIGEST_KEY, read_json
 from a2cli.training.loop import logits_of
-from a2cli.transfer.backbone import NOT_PRETRAINED
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from a2cli.models.cards import NOT_PRETRAINED
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResult, TrainingResults
 from a2cli.reports.transfer_results import OWN_HEAD, StageResult, TransferResults
@@ -12,7 +13,6 @@ from a2cli.settings.transfer import FinetuneSettings, stages_of
 from a2cli.strict_json import plain
 from a2cli.train.differences import Row
 from a2cli.train.recheck_files import card_of
-from a2cli.transfer.backbone import NOT_PRETRAINED
 
 
 def in_transfer(

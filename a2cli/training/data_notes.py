@@ -1,4 +1,4 @@
-"""What is said of the data: images that are (nearly) identical, and classes with too few. Needs no torch."""
+"""What is said of the data: its summary, images that are (nearly) identical, classes with too few. Needs no torch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,16 +6,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from a2cli.data.duplicates import identical_in_words, rows_in_use
+from a2cli.data.duplicates import identical, identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
 from a2cli.formats import counted
 from a2cli.reports.data_results import NearDuplicate
+from a2cli.reports.report import DataSummary
 from a2cli.settings.training import TrainCnnSettings
 
 MOST_LISTED = 50  # pairs in a report
 FEW, MOST_NAMED = 5, 5  # images of a class; classes that a warning names
+
+
+def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -> DataSummary:
+    """Return what a report says of the data, with so many images in each part."""
+    counts = Counter(packed.labels.tolist())
+    return DataSummary(
+        source=source,
+        classes={name: counts[i] for i, name in enumerate(packed.class_names)},
+        train=train,
+        val=val,
+        test=test,
+        skipped=list(packed.skipped),
+        fingerprint=packed.fingerprint,
+        identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
+        passed_over=dict(packed.passed_over),
+        unused=list(packed.unused),
+        constant=list(packed.constant),
+        scaling=packed.scaling,
+        given=given_parts(packed),
+    )
 
 
 def identical_notes(packed: Packed, duplicates: str) -> list[str]:

@@ -1,11 +1,9 @@
 """Trainings on images alone: what `a2 train-cnn` and `a2 train-mlp` begin with."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from a2cli.data.dataset import Augmented, ImageSet, normalization
-from a2cli.data.duplicates import identical
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
@@ -19,7 +17,14 @@ from a2cli.runs.directory import Run
 from a2cli.settings.conflicts import idle_in_split
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
-from a2cli.training.data_notes import MOST_LISTED, given_parts, identical_notes, near_pairs, notes_on_parts
+from a2cli.training.data_notes import (
+    MOST_LISTED,
+    data_summary,
+    given_parts,
+    identical_notes,
+    near_pairs,
+    notes_on_parts,
+)
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
 
@@ -98,26 +103,6 @@ def summary_of(packed: Packed, split: Split, source: str) -> DataSummary:
     summary = data_summary(packed, source, len(split.train), len(split.val), len(split.test))
     near = near_pairs(packed, split.parts(len(packed.labels)))
     return replace(summary, near_duplicates=near[:MOST_LISTED], near_duplicate_pairs=len(near))
-
-
-def data_summary(packed: Packed, source: str, train: int, val: int, test: int) -> DataSummary:
-    """Return what a report says of the data, with so many images in each part."""
-    counts = Counter(packed.labels.tolist())
-    return DataSummary(
-        source=source,
-        classes={name: counts[i] for i, name in enumerate(packed.class_names)},
-        train=train,
-        val=val,
-        test=test,
-        skipped=list(packed.skipped),
-        fingerprint=packed.fingerprint,
-        identical=[[packed.names[row] for row in rows] for rows in identical(packed.groups)],
-        passed_over=dict(packed.passed_over),
-        unused=list(packed.unused),
-        constant=list(packed.constant),
-        scaling=packed.scaling,
-        given=given_parts(packed),
-    )
 
 
 def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:

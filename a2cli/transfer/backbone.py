@@ -17,7 +17,7 @@ from a2cli.data.splits import split_of
 from a2cli.errors import A2Error, DataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
 from a2cli.models.backbones import digest_of as weights_digest
-from a2cli.models.cards import ModelCard, TrunkCard
+from a2cli.models.cards import NOT_PRETRAINED, ModelCard, TrunkCard
 from a2cli.models.freezing import before_last_linear
 from a2cli.models.pretrained import INPUT_TRANSFORMING, SIZED, Undrawn, build_torchvision, materialize, preprocessing
 from a2cli.models.state_dict import UNTRACKED, few
@@ -32,7 +32,6 @@ from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.transfer import BackboneSettings, HeadSettings, PicturesSettings
 
 CHANNELS = "three equal channels"
-NOT_PRETRAINED = "NOT PRETRAINED: the backbone has random weights"
 UNCUT = partial(TrunkCard, layer="", node="", grid=0, grid_pool="average", random=())  # until a layer is named
 
 

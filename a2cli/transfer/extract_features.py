@@ -14,7 +14,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.errors import DataError, SettingsError
 from a2cli.models.backbones import parameters_of, truncate
-from a2cli.models.cards import TrunkCard
+from a2cli.models.cards import NOT_PRETRAINED, TrunkCard
 from a2cli.models.fast_pooling import has_bf16
 from a2cli.models.freezing import usual_layer
 from a2cli.models.pretrained import Preprocess
@@ -25,9 +25,9 @@ from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.transfer import AUTO_LAYER, ExtractFeaturesSettings, FeatureSettings
 from a2cli.storage import check_absent
-from a2cli.training.images import data_summary
+from a2cli.training.data_notes import data_summary
 from a2cli.transfer.activations import compute_activations
-from a2cli.transfer.backbone import NOT_PRETRAINED, find_backbone, warn_grayscale
+from a2cli.transfer.backbone import find_backbone, warn_grayscale
 from a2cli.transfer.feature_file import PIXELS, RANDOM, About, Source, chunks_of, write_features
 from a2cli.transfer.feature_report import feature_results
 
@@ -116,7 +116,7 @@ def extract_features(
     state = backbone.graph.state_dict()
     used = parameters_of(truncate(backbone.graph, [card.node for card in trained]))
     try:
-        write_features(out, about, layers, packed.labels, {name: state[name] for name in used}, reporter)
+        write_features(out, about, layers, packed.labels, {name: state[name].cpu().numpy() for name in used}, reporter)
     except OSError as error:
         raise DataError(f"--out {out}: cannot be written ({error.strerror})") from None
     shapes = {name: shape for name, (shape, _, _) in layers.items()}

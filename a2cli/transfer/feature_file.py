@@ -7,6 +7,7 @@ of the whole file with 64 zeros in its place, and missing in files of earlier ve
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.listing import MOVED
@@ -32,7 +32,13 @@ BACKBONE = "backbone/"
 RANDOM, PIXELS = "random-", "pixels"  # layers to compare with: before a layer's name, and the images themselves
 CHUNK_BYTES = 16 << 20
 NO_DIGEST = b"0" * 64
-KINDS = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64", np.dtype(np.int32): "I32", np.dtype(np.uint8): "U8"}
+KINDS: dict[np.dtype[Any], str] = {
+    np.dtype(np.float32): "F32",
+    np.dtype(np.int64): "I64",
+    np.dtype(np.int32): "I32",
+    np.dtype(np.uint8): "U8",
+}
+DTYPES = {name: dtype for dtype, name in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -66,21 +72,21 @@ class About:
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """A features file that was read: features are mapped from disk, `layers` by name."""
+    """A features file that was read, without torch: all arrays are mapped from disk, `layers` by name."""
 
     path: str
     about: About
-    layers: Mapping[str, Tensor]
-    labels: Tensor
-    weights: Mapping[str, Tensor]
+    layers: Mapping[str, NDArray[Any]]
+    labels: NDArray[np.int64]
+    weights: Mapping[str, NDArray[Any]]
 
     def packed(self, layer: str) -> Packed:
         """Return one layer's features as a data set."""
-        about, values, alike = self.about, self.layers[layer].numpy(), self.about.identical
+        about, values, alike = self.about, self.layers[layer], self.about.identical
         groups = groups_of(map(digest_of, values)) if alike is None else groups_from(alike, len(values))
         return Packed(
             images=values,
-            labels=self.labels.numpy(),
+            labels=self.labels,
             names=about.names,
             splits=about.splits,
             class_names=about.class_names,
@@ -93,7 +99,7 @@ class FeatureFile:
 
     def check_finite(self, name: str) -> None:
         """Raise DataError for a layer whose activations are NaN or infinite for some images."""
-        values = self.layers[name].numpy()
+        values = self.layers[name]
         if not all(np.isfinite(chunk).all() for chunk in chunks_of(values, range(len(values)))):
             raise DataError(
                 f"--features {self.path}: {name} holds NaN or infinite activations, as of damaged weights or of an "
@@ -109,12 +115,12 @@ def write_features(
     about: About,
     layers: Mapping[str, Source],
     labels: NDArray[np.int64],
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, NDArray[Any]],
     reporter: ProgressReporter | None = None,
 ) -> None:
     """Write a features file whole or not at all, a chunk at a time; each layer is (shape, dtype, its chunks)."""
     # By hand, as safetensors' own writer takes whole tensors, and these need not fit into memory.
-    arrays = {f"{BACKBONE}{name}": tensor.detach().cpu().contiguous().numpy() for name, tensor in weights.items()}
+    arrays = {f"{BACKBONE}{name}": values for name, values in weights.items()}
     arrays["labels"] = labels
     parts: dict[str, Source] = {**layers, **{name: (a.shape, a.dtype, [a]) for name, a in arrays.items()}}
     # The widest first, so that each is aligned; and the layers in the order in which they were asked for.
@@ -179,6 +185,19 @@ def chunks_of(values: NDArray[Any], places: Sequence[int] | NDArray[np.int64]) -
         yield values[np.asarray(places[start : start + count])]
 
 
+def _mapped(path: str, parts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file; `parts` are its slices in the order of their places in the file."""
+    # Written to, a copy changes and not the file; safetensors' own arrays are copies in memory from the beginning.
+    whole = np.memmap(path, np.uint8, "c").view(np.ndarray)
+    begin, arrays = 8 + int(whole[:8].view("<u8")[0]), {}
+    for name, part in parts.items():
+        dtype, shape = DTYPES[part.get_dtype()], part.get_shape()
+        end = begin + math.prod(shape) * dtype.itemsize
+        arrays[name] = whole[begin:end].view(dtype).reshape(shape)
+        begin = end
+    return arrays
+
+
 def read_features(path: str, reporter: ProgressReporter | None = None) -> FeatureFile:
     """Return a features file; raises DataError where it is missing, cut short, or none of a2's."""
     from pydantic import TypeAdapter, ValidationError
@@ -191,27 +210,27 @@ def read_features(path: str, reporter: ProgressReporter | None = None) -> Featur
     reporter = reporter or NullReporter()
     reporter.phase(f"reading {path}", "reading features", brief=True)
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             text = metadata.get("a2")
             if text is None:
                 raise DataError(f"--features {path}: not a features file of a2's (its metadata has no 'a2')")
             if metadata.keys() - {"format", "a2"}:  # those of earlier versions have no SHA-256
                 _check_digest(path, metadata.get(DIGEST_KEY, ""), reporter)
-            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}  # in the order they were asked for
+            arrays = _mapped(path, {name: file.get_slice(name) for name in file.offset_keys()})
         values = upgraded("features file", dict(json.loads(text)), f"--features {path}")
         about = TypeAdapter(About).validate_python(values)
-    except (SafetensorError, OSError, ValueError, TypeError, ValidationError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, ValidationError) as error:
         if other := sent_instead(path):
             raise DataError(f"--features {path}: not a features file: {other}") from None
         reason = " ".join(str(error).split())[:80]
         raise DataError(f"--features {path}: damaged or not a features file ({reason}); extract it again") from None
-    labels, count = tensors.pop("labels", None), len(about.names)
-    weights = {name.removeprefix(BACKBONE): tensors.pop(name) for name in list(tensors) if name.startswith(BACKBONE)}
-    is_whole = labels is not None and labels.shape == (count,) and len(about.splits) == count > 0 and tensors
-    of_one_length = all(len(tensor) == count for tensor in tensors.values())
-    if not is_whole or not of_one_length or not about.trunks.keys() <= tensors.keys():
+    labels, count = arrays.pop("labels", np.zeros(0, np.int64)), len(about.names)
+    weights = {name.removeprefix(BACKBONE): arrays.pop(name) for name in list(arrays) if name.startswith(BACKBONE)}
+    is_whole = labels.shape == (count,) and len(about.splits) == count > 0 and arrays
+    of_one_length = all(len(values) == count for values in arrays.values())
+    if not is_whole or not of_one_length or not about.trunks.keys() <= arrays.keys():
         raise DataError(f"--features {path}: damaged (its parts are not of one length); extract it again")
-    if int(labels.min()) < 0 or int(labels.max()) >= len(about.class_names):
+    if labels.min() < 0 or labels.max() >= len(about.class_names):
         raise DataError(f"--features {path}: damaged (labels that are no class); extract it again")
-    return FeatureFile(path, about, tensors, labels, weights)
+    return FeatureFile(path, about, arrays, labels, weights)

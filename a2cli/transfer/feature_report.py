@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2cli.formats import counted
+from a2cli.models.cards import NOT_PRETRAINED
 from a2cli.reports.report import Report, new_report
 from a2cli.reports.transfer_results import FeatureResults, LayerFeatures
-from a2cli.training.images import data_summary
-from a2cli.transfer.backbone import NOT_PRETRAINED
+from a2cli.training.data_notes import data_summary
 from a2cli.transfer.feature_file import RANDOM, About, read_features
 
 

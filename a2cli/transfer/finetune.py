@@ -12,7 +12,7 @@ from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
-from a2cli.models.cards import ModelCard, TrunkCard
+from a2cli.models.cards import NOT_PRETRAINED, ModelCard, TrunkCard
 from a2cli.models.transfer import Transfer
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.reports.report import DataSummary, Report
@@ -30,7 +30,6 @@ from a2cli.training.trial import judged_on, run_trial, under_way
 from a2cli.training.verdict import training_verdict
 from a2cli.transfer.activations import compute_activations
 from a2cli.transfer.backbone import (
-    NOT_PRETRAINED,
     card_on,
     find_backbone,
     network_on,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from a2cli.data.dataset import Augmented, ImageSet
 from a2cli.data.packing import Packed, pack
@@ -14,7 +15,7 @@ from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError, SettingsError, nearest
 from a2cli.models.backbones import nodes_of
-from a2cli.models.cards import ModelCard, TrunkCard
+from a2cli.models.cards import NOT_PRETRAINED, ModelCard, TrunkCard
 from a2cli.models.inplace import is_overwritten
 from a2cli.models.pretrained import INPUT_TRANSFORMING, Undrawn
 from a2cli.models.transfer import build_head
@@ -31,7 +32,7 @@ from a2cli.statistics.intervals import wilson
 from a2cli.training.images import Images, make_job, notes_on, summary_of, title_of
 from a2cli.training.train_state import Learner, RunSpec
 from a2cli.training.trial import run_trial
-from a2cli.transfer.backbone import NOT_PRETRAINED, card_on, network_on, seen_before
+from a2cli.transfer.backbone import card_on, network_on, seen_before
 from a2cli.transfer.feature_file import PIXELS, FeatureFile, read_features
 from a2cli.transfer.probes import Part, standard_answers
 from a2cli.transfer.summary import backbone_used, draw_transfer
@@ -89,7 +90,7 @@ class Features:
         """Return a run's split; raises DataError where there is none, SettingsError for a head that does not fit."""
         build_head(alone.network, self.packed.images.shape[1:], len(self.packed.class_names), Streams(0))
         for layer, values in self.file.layers.items() if alone.features.probe else ():
-            if (size := 4 * values.numel()) > PROBE_BYTES:
+            if (size := values.nbytes) > PROBE_BYTES:
                 raise SettingsError(f"--probe: {layer} takes {size >> 30} GB of memory; extract it pooled, by --grid")
         return split_of(self.packed, alone)
 
@@ -116,7 +117,8 @@ class Features:
 
         def learner() -> Learner:
             source = f"--features {self.file.path}"
-            whole = network_on(card, alone.training.seed, self.file.weights, source)
+            weights = {name: torch.from_numpy(values) for name, values in self.file.weights.items()}
+            whole = network_on(card, alone.training.seed, weights, source)
             return Learner(whole, whole.head)
 
         return RunSpec(
@@ -146,9 +148,9 @@ class Features:
             if layer == PIXELS:
                 scores.append(self._mlp(alone, run, reporter, final=final))
                 reporter.phase("probing", "probing", brief=True)
-            values, labels = self.file.layers[layer].flatten(1).numpy(), self.packed.labels
+            values, labels = self.file.layers[layer], self.packed.labels
             held = (split.train, split.val, *([split.test] if final else []))
-            parts = [Part(values[rows], labels[rows]) for rows in held]
+            parts = [Part(values[rows].reshape(len(rows), -1), labels[rows]) for rows in held]
             reporter.step("standard answers")
             for answer in standard_answers(parts[0], parts[1], parts[2:]):
                 shares = [wilson(right, len(part.labels)) for right, part in zip(answer.correct, parts, strict=True)]

@@ -26,7 +26,7 @@ from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary
 from a2cli.settings.transfer import BackboneSettings, PicturesSettings
-from a2cli.training.images import data_summary
+from a2cli.training.data_notes import data_summary
 from a2cli.transfer.backbone import find_backbone
 from a2cli.visualize_weights.attribution import convolutions_of
 from a2cli.visualize_weights.settings import ViewSettings

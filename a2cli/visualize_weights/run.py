@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from a2cli.errors import SettingsError
+from a2cli.models.cards import NOT_PRETRAINED
 from a2cli.models.layers import first_layer
 from a2cli.probe_invariance.targets import TrainingRun
 from a2cli.progress import ProgressReporter
@@ -17,7 +18,6 @@ from a2cli.runs.checkpoints import load_frames
 from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
-from a2cli.transfer.backbone import NOT_PRETRAINED
 from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
 from a2cli.visualize_weights.random_baseline import evidence
 from a2cli.visualize_weights.results import Frame, ViewedNetwork, WeightResults

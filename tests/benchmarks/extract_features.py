@@ -73,7 +73,7 @@ def compare(arguments: argparse.Namespace) -> None:
             taken.setdefault("warm", []).append(run([*a2, "--out", ours], env))
         from a2cli.transfer.feature_file import read_features
 
-        mine, usual = read_features(ours).layers[layer].numpy(), np.load(theirs)
+        mine, usual = read_features(ours).layers[layer], np.load(theirs)
     for name, each in taken.items():
         walls, processor = [wall for wall, _ in each], [seconds for _, seconds in each]
         print(
@@ -102,7 +102,7 @@ def memory(counts: list[int], threads: int) -> None:
             wrote = largest([sys.executable, *a2, "--threads", str(threads), "--quiet", "--out", out], env)
             code = (
                 "import sys; from a2cli.transfer.feature_file import read_features; found = read_features(sys.argv[1]);"
-                "print(sum(float(rows.sum()) for rows in found.layers['conv4'].split(256)))"
+                "print(sum(float(found.layers['conv4'][i : i + 256].sum()) for i in range(0, len(found.labels), 256)))"
             )
             read = largest([sys.executable, "-c", code, out], env)
             size = Path(out).stat().st_size / 1e6
