@@ -449,10 +449,14 @@ def test_what_is_refused(place: Path, a2: A2) -> None:
     assert not (place / "page.html").exists()
 
 
-def test_no_torch_is_loaded(place: Path) -> None:
-    code = "import sys; from a2cli import main; main.run_command(); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, "report", "run"], cwd=place, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("of", ["run", "f.safetensors"])
+def test_no_torch_is_loaded(of: str, place: Path, a2: A2) -> None:
+    code = "import sys; from a2cli import main; sys.exit(main.run_command() or 'torch' in sys.modules)"
+    if of != "run":
+        a2("extract-features", "--data", "set", "--run", "run", "--threads", "1", "--quiet", "--out", of).done()
+    command = [sys.executable, "-c", code, "report", of]
+    done = subprocess.run(command, cwd=place, capture_output=True, check=False, text=True)
+    assert (done.returncode, Path(done.stdout.strip()).suffix) == (0, ".html"), done.stderr
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -119,7 +119,7 @@ def test_verdicts(redone: Path) -> None:
     }  # fmt: skip
     assert judged(out, "better", "twice")["verdict"] in ("supported", "undecided")
     assert judged(out, "tuned")["why"] == "needs pretrained weights: --weights"
-    assert judged(out, "sees8")["why"] == "layers.1.field is 7x7, not 8x8"
+    assert judged(out, "sees8")["why"] == "the receptive field of layer 1 is 7x7, not 8x8"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What became of all claims, as the report of a replication has it."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,15 @@ from a2cli.replicate.settings import ClaimSettings
 from a2cli.replicate.verdict import replication_verdict
 from a2cli.reports.report import DataSummary
 from a2cli.settings.declare import shown
+
+# What values of reports that claims are on are called; others by their path in the report.
+VALUE_NAMES = (
+    (r"layers\.([^.]+)\.field", r"the receptive field of layer \1"),
+    (r"layers\.([^.]+)\.size(_formula)?", r"the size of layer \1's maps"),
+    (r"layers\.([^.]+)\.status", r"the receptive field of layer \1"),
+    (r"last_sees\.([^.]+)", r"what the last layer sees of \1"),
+    (r"networks\.0\.layers\.0\.verdict", "the verdict on the first layer's weights"),
+)
 
 SEEDS_STATED = {"derived": 1, "learned": 3, "works": 1}
 
@@ -157,7 +167,7 @@ def stated(one: Question, runs: EvidenceRuns, first_seed: int) -> Judged:
         wrong = [why] if results is None else _unlike(results, claim.expect)
         held.append(not wrong)
         whys += wrong
-    said = "; ".join(f"{path} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
+    said = "; ".join(f"{_named(path)} is {_shown(value)}" for path, value in claim.expect.items()) or "it ended well"
     return Judged(
         world=one.world,
         verdict="supported" if all(held) else "undecided" if any(held) or failed else "contradicted",
@@ -182,11 +192,17 @@ def _unlike(results: Any, expected: Any) -> list[str]:
             wrong.append(f"{path} is not in the report")
             continue
         if found != value:
-            wrong.append(f"{path} is {_shown(found)}, not {_shown(value)}")
+            wrong.append(f"{_named(path)} is {_shown(found)}, not {_shown(value)}")
     return wrong
+
+
+def _named(path: str) -> str:
+    """Return what a value of a report is called."""
+    return next((found.expand(name) for form, name in VALUE_NAMES if (found := re.fullmatch(form, path))), path)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return ("x" if all(isinstance(part, int) for part in value) else " x ").join(map(str, value))
+        numbers = all(isinstance(part, int) for part in value)
+        return "x".join(map(str, value)) if numbers else " x ".join(f"({part})" for part in value)
     return str(value)
