@@ -109,6 +109,17 @@ def test_a_page_opens_without_a_complaint(name: str, scheme: str, opened: Opened
 
 
 @pytest.mark.parametrize("name", ["one", "two", "claims"])
+def test_a_page_is_laid_out_few_times_however_much_is_on_it(name: str, opened: Opened) -> None:
+    """Measuring a table or a chart after another was changed would lay out the whole page again, for each of them."""
+    page = opened(name)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    page.reload()
+    metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    assert 0 < metrics["LayoutCount"] < 15, metrics
+
+
+@pytest.mark.parametrize("name", ["one", "two", "claims"])
 def test_a_narrow_screen_needs_no_scrolling_aside(name: str, opened: Opened) -> None:
     page = opened(name, width=360)
     for folded in page.locator("details").all():
