@@ -1,6 +1,7 @@
 """What a list of runs says of each: its command, data, accuracy, what its settings are, how old and how large it is."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -195,8 +196,9 @@ def size_of(folder: Path) -> int:
     """Return the size of a file, or of all files in a folder, in bytes; links in it count nothing."""
     if folder.is_file():
         return folder.stat().st_size
-    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return sum(file.stat().st_size for file in files if not file.is_symlink())
+    # By text, as making a Path of each takes four times as long: a replication has thousands of files.
+    files = (os.lstat(f"{parent}{os.sep}{name}") for parent, _, names in os.walk(folder) for name in names)
+    return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
 
 
 def read_runs(folders: Iterable[Path], now: datetime) -> list[RunSummary]:
