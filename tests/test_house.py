@@ -1,4 +1,4 @@
-"""The house: each room imports only from rooms further down, and the command answers without the heavy libraries."""
+"""Each package imports only from those before it, and the command answers without the heavy libraries."""
 
 import ast
 import json
@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "a2cli"
-ROOMS = [  # each may import those before it
+PACKAGES = [  # each may import those before it
     "__init__", "text", "errors", "formats", "machine", "versions", "user_folders", "progress", "strict_json",
     "columns", "storage", "settings", "commands", "geometry", "random_streams", "runtime", "reports", "statistics",
     "console", "drawn_sets", "data", "models", "figures", "runs", "command_line", "training", "transfer", "train",
     "study", "receptive_field", "compare_optimizers", "ablate", "probe_invariance", "visualize_weights", "predict",
     "replicate", "manage", "html_report", "check_data", "app", "main", "__main__",
 ]  # fmt: skip
-COMMANDS = ROOMS[ROOMS.index("transfer") : ROOMS.index("app")]
+COMMANDS = PACKAGES[PACKAGES.index("transfer") : PACKAGES.index("app")]
 HEAVY = {"torch", "torchvision", "numpy", "matplotlib"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-LIGHT = [*ROOMS[1 : ROOMS.index("random_streams")], "reports", "console", "command_line", "app", "main"]
+LIGHT = [*PACKAGES[1 : PACKAGES.index("random_streams")], "reports", "console", "command_line", "app", "main"]
 LIGHT += [
-    f"{room}.{name}"
-    for room in COMMANDS
+    f"{package}.{name}"
+    for package in COMMANDS
     for name in ("settings", "checks", "command", "console", "results")
-    if (PACKAGE / room / f"{name}.py").exists()
+    if (PACKAGE / package / f"{name}.py").exists()
 ]
 
 
@@ -41,7 +41,7 @@ def imports(path: Path) -> set[str]:
     return {name for name in found if not name.startswith("a2cli.__")}
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -50,12 +50,12 @@ def test_imports_lead_down(path: Path) -> None:
     for name in imports(path):
         if name.startswith("a2cli."):
             target = name.split(".")[1]
-            assert ROOMS.index(target) <= ROOMS.index(room(path)), f"{room(path)} imports {name}"
+            assert PACKAGES.index(target) <= PACKAGES.index(package(path)), f"{package(path)} imports {name}"
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_light_rooms_import_nothing_heavy(name: str) -> None:
-    """At any depth: a fresh interpreter that imports all of the room."""
+def test_light_packages_import_nothing_heavy(name: str) -> None:
+    """At any depth: a fresh interpreter that imports all of the package."""
     inside = sorted((PACKAGE / name).glob("*.py")) if (PACKAGE / name).is_dir() else []
     names = [f"a2cli.{name}", *(f"a2cli.{name}.{path.stem}" for path in inside if path.stem != "__init__")]
     code = f"import sys, {', '.join(names)}; print(sorted({HEAVY!r} & set(sys.modules)))"
@@ -121,7 +121,7 @@ def test_house_rules(path: Path) -> None:
     made, imported = calls(path), imports(path)
     if path == PACKAGE / "models/weights.py":  # the one file that reads other people's, by a reader that runs no code
         made, imported = made - {"torch.load"}, imported - {"pickle"}
-    assert "print" not in made or room(path) == "console"
+    assert "print" not in made or package(path) == "console"
     assert not {"eval", "exec", "torch.load", "yaml.load", "torch.save"} & made
     assert not {"pickle", "dill", "matplotlib.pyplot"} & imported
     assert "../shared" not in path.read_text()
