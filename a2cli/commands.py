@@ -168,7 +168,7 @@ COMMANDS = {
     "replicate": Command(
         "Redo a report's claims over seeds, and judge each.",
         "Redo the claims of a report over seeds, and say of each: supported, contradicted, undecided or not attempted. "
-        "The claims are a ledger, a YAML file; seeds go where they decide.",
+        "The claims are listed in a ledger, a YAML file; claims still open get more seeds.",
         "replicate.command:replicate",
         ("replicate.settings:ReplicateSettings",),
         "replicate.settings:ReplicateOptions",
@@ -198,7 +198,7 @@ COMMANDS = {
         "check_data.settings:DebugOptions",
     ),
     "predict": Command(
-        "What trained networks answer to images.",
+        "Predict the classes of images with trained networks.",
         "What a run's networks answer to images: the class, its probability, and the next ones.",
         "predict.command:predict",
         ("predict.settings:PredictSettings",),

@@ -18,8 +18,8 @@ class AblationSettings:
     trains: TrainingName = setting("train-cnn", "The command whose training it is; without it, that of the preset.")
     without: tuple[str, ...] = setting(
         (),
-        "An ingredient, by what stands there once it is taken away: setting=value, as shortcuts=off; list-=item for "
-        "one item of a list, as augment-=mixup; several with spaces between go together. Repeatable.",
+        "An ingredient, as the setting's value once it is removed: setting=value, as shortcuts=off; list-=item for "
+        "one item of a list, as augment-=mixup; several, separated by spaces, are removed together. Repeatable.",
         short="-w",
         repeatable=True,
     )
@@ -32,7 +32,7 @@ class AblationSettings:
         2, "Orders for each seed; every second is the one before it backwards.", acts_with=("design", "orders")
     )
     margin: Annotated[float, Gt(0), Le(100)] = setting(
-        1.0, "Difference in points of accuracy within which an ingredient is said to make none."
+        1.0, "Largest difference in points of accuracy that still counts as no difference."
     )
 
 

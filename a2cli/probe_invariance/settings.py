@@ -88,8 +88,8 @@ class ProbeSettings:
     )
     data: str | None = setting(
         None,
-        "Other images, as for train-cnn, all of them; or where the run's own lie now. Without it each network's own "
-        "validation images, as of those.",
+        "Other images, as for train-cnn, all of them; or the new location of the run's own. Of the run's own images, "
+        "and without this flag, each network's validation images are used.",
     )
     changes: tuple[ChangeName, ...] = setting(tuple(CHANGES), "Changes to try at fixed strengths.")
     strengths: tuple[str, ...] = setting(
@@ -108,7 +108,7 @@ class ProbeSettings:
         "the images are read larger, and their middle is what the network sees).",
     )
     margin: Annotated[float, Gt(0), Le(100)] = setting(
-        5.0, "Points of accuracy that a change may cost or bring and is still called survived."
+        5.0, "Change of accuracy, in points, up to which a network is called invariant."
     )
     layers: bool = setting(True, "Measure how far the activations of each layer move under each change.")
     device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)

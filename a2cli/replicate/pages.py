@@ -14,10 +14,11 @@ from a2cli.replicate.evidence import words_of
 from a2cli.replicate.results import VERDICTS, ClaimResult, ClaimVerdict, Judged, MeasuredRun, ReplicationResults
 from a2cli.reports.report import Report
 
-READING = """*Supported* and *contradicted* are decided at looks that are paid for, so that with 95% no verdict on a \
-difference is wrong; *undecided* is what these seeds leave open, and *not attempted* what lacks its data or weights \
-(`docs/replicating.md` of a2 says how). An interval is that of one claim at one look; of a printed number it is the \
-one in which 95% of new runs lie. *Fragile*: decided the other way under another choice."""
+READING = """*Supported* and *contradicted* are decided at interim analyses (looks) that share the error rate, so that \
+with 95% confidence no verdict on a difference is wrong; *undecided* is what these seeds leave open, and \
+*not attempted* what lacks its data or weights (`docs/replicating.md` of a2 says how). An interval is that of one \
+claim at one look; for a printed number it is the 95% prediction interval of a new run. *Fragile*: decided the other \
+way with another margin, epoch or loss."""
 MEASURED = "Mean accuracies in percent, ± the standard deviation over seeds, of the weights that each training kept."
 
 

@@ -21,7 +21,7 @@ class ClaimSettings:
     faces: str | None = setting(None, "Images of its second part; without it the built-in set that the ledger names.")
     weights: str | None = setting(None, "File of pretrained weights, as for finetune; without it no claim on them.")
     only: tuple[str, ...] = setting(
-        (), "Claims to judge, by section or id, as 1.4 or 1.4-dropout-helps; the error is shared out as for all."
+        (), "Claims to judge, by section or id, as 1.4 or 1.4-dropout-helps; error rates are as for the whole ledger."
     )
     budget: str | None = setting(
         None, "Training time, as 2h or 90m, or a number of trainings, as 500; without it until all looks are taken."

@@ -59,7 +59,7 @@ class SplitSettings:
     val_count: Count | None = setting(None, "Number of images held out for validation, instead of a share.")
     test_fraction: Share = setting(0.0, "Share of the images held out as the test set, which only --final evaluates.")
     folds: CountOrOff = setting(
-        0, "Hold out each of this many parts in turn for validation, a run each, instead of one share once."
+        0, "Number of cross-validation folds, a run each, instead of one split; 0: no cross-validation."
     )
     fold: CountOrOff | None = setting(None, "Only the run that holds out this part; parts count from 0.")
     train_per_class: Count | None = setting(None, "Train on at most this many images of each class.")
@@ -189,7 +189,7 @@ class TrainingSettings:
         0, "Processor threads; auto takes one where steps are short, else four, on any machine.", words=(("auto", 0),)
     )
     seed: Annotated[int, Ge(0)] = setting(
-        0, "Seed of the split, the weights, the order, the augmentation and the dropout."
+        0, "Seed of the split, the initial weights, the order of the images, the augmentation and the dropout."
     )
     seeds: Count = setting(1, "Number of runs, with seeds counting up from --seed; one report with intervals.")
 

@@ -65,7 +65,7 @@ class FeatureSettings:
     before_relu: bool = setting(False, "Take conv and fc layers before their ReLU.")
     grid: Grid = setting(0, "Pool maps to a grid of this side; 0 keeps whole maps.")
     grid_pool: GridPool = setting(
-        "average", "What the grid holds of each of its fields; root: the mean of the square roots.", acts_with=("grid",)
+        "average", "How each cell of the grid is pooled; root: the mean of the square roots.", acts_with=("grid",)
     )
     baselines: bool = setting(
         False,
@@ -109,7 +109,7 @@ class HeadSettings:
     head_grid: Grid = setting(0, "Pool maps to a grid of this side before the head; 0 takes them as they are.")
     head_pool: GridPool = setting(
         "average",
-        "What that grid holds of each of its fields; root: the mean of the square roots.",
+        "How each cell of that grid is pooled; root: the mean of the square roots.",
         acts_with=("head_grid",),
     )
     head_standardize: bool = setting(
@@ -135,8 +135,8 @@ class FeatureFileSettings:
     layer: str | None = setting(None, "Which of its layers; without it, the first.")
     probe: bool = setting(
         False,
-        "Besides, the standard answers for every layer of the file, its baselines too: logistic regression, with its "
-        "strength chosen on validation images, and nearest neighbours.",
+        "Also fit the usual classifiers to every layer of the file, its baselines too: logistic regression, with its "
+        "regularisation chosen on validation images, and nearest neighbours.",
     )
 
 

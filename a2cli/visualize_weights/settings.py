@@ -36,8 +36,8 @@ class ViewSettings:
     )
     data: str | None = setting(
         None,
-        "Images to excite units with, as for train-cnn, all of them; or where the run's own lie now. Without it the "
-        "run's own validation images, as of those.",
+        "Images to excite units with, as for train-cnn, all of them; or the new location of the run's own. Of those, "
+        "and without this flag, the run's validation images are used.",
     )
     show: Annotated[tuple[ViewName, ...], Len(1)] = setting(
         VIEWS,
