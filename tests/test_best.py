@@ -84,6 +84,11 @@ def test_what_counts() -> None:
     assert name_of(compared(alone, steady)) == ("steady", 1), "one run says less than two"
     assert name_of(compared(contender("half", failed, outcome(1, 0.99)), steady)) == ("steady", 1)
     assert name_of(compared(contender("mixed", outcome(0, 0.9), diverged))) == ("mixed", 0), "that has a network"
+    mixed = best_run(compared(contender("mixed", outcome(0, 0.9), diverged)))
+    assert mixed is not None and mixed.reason.endswith(
+        "0.925 over 2 seeds, of which 1 diverged and counts as the largest class; its run with seed 0 has the highest "
+        "of those that ended, 0.900"
+    )
     assert name_of(compared(contender("gone", replace(diverged, seed=0), diverged), steady)) == ("steady", 1)
     assert name_of(compared(contender("gone", failed, diverged))) is None
     assert name_of(compared(steady, more=[contender("more", outcome(0, 0.9), outcome(1, 0.9))])) == ("more", 0)

@@ -161,7 +161,7 @@ def test_those_that_diverge_or_fail_are_recorded(compare: A2, tmp_path: Path, mo
     assert diverged and all("learning rate 900" in run["reason"] for run in diverged)
     assert all(run["accuracy"] in (0.5, None) for run in diverged), "the largest of two equal classes"
     words = json.loads((folder / "report.json").read_text())["results"]["verdict"]
-    assert "1 run failed (adam 1)" in words and "diverged" in words
+    assert "1 run failed (adam: 1). The first: " in words and "diverged" in words
     monkeypatch.undo()
 
 

@@ -236,7 +236,7 @@ def test_several_probed_runs_show_the_largest_class_apart_from_unchanged() -> No
         level = [line for line in axes.lines if list(line.get_ydata()) == [some[0].majority.value] * 2]
         assert [line.get_linestyle() for line in level] == ["-"]
     shown = {str(line.get_label()): line.get_linestyle() for line in figure.legends[0].legend_handles}
-    assert (shown["unchanged"], shown["largest class"]) == (":", "-")
+    assert (shown["unchanged"], shown["largest class, or chance"]) == (":", "-")
 
 
 def test_few_changes_of_several_runs_leave_no_empty_half() -> None:

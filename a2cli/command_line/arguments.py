@@ -15,7 +15,7 @@ from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
 from a2cli.reports.agreement import check_config
 from a2cli.reports.report import Report, read_report
-from a2cli.settings.conflicts import idle_in_split, split_in_words
+from a2cli.settings.conflicts import idle_in_split, most_held_out, split_in_words
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import TRAINING, AnyTraining
 from a2cli.settings.presets import Resolved, is_file, preset_value, resolve, was_edited
@@ -187,11 +187,12 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
 
     values = flat(resolved.settings)
     rows = [(name.rstrip("_"), value, resolved.sources[name]) for name, value in values.items()]
-    data_lines, given = plan_data(values.get("data"), values.get("features"))
+    data_lines, given, to_split = plan_data(values.get("data"), values.get("features"))
     plan = [*plan, *data_lines]
     split = getattr(resolved.settings, "split", None)
     if isinstance(split, SplitSettings):
         warnings = [*warnings, *idle_in_split(split, given or ())]
+        warnings += most_held_out(split, given or (), to_split) if to_split is not None else []
         plan.append(split_in_words(split, given))
     if as_json:
         settings = {name: {"value": value, "from": source} for name, value, source in rows}

@@ -81,7 +81,18 @@ def _read(path: Path, where: str) -> tuple[Arrays, list[str]]:
                 f"more than {MOST_SHRUNK} times, as no real images do"
             )
     with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: np.asarray(archive[name]) for name in dict.fromkeys(("images", "labels", *wanted))}
+        arrays = {}
+        for name in dict.fromkeys(("images", "labels", *wanted)):
+            try:
+                arrays[name] = np.asarray(archive[name])
+            except ValueError as error:
+                if "Object arrays" not in str(error):
+                    raise
+                as_type = "astype(str)" if name == "labels" else "astype('uint8')" if name == "images" else "tolist()"
+                raise DataError(
+                    f"{where}: array {printable(name)} holds Python objects, which could run code and are not read; "
+                    f"save {printable(name)}.{as_type}"
+                ) from None
     return arrays, [name for name in members if name not in wanted]
 
 

@@ -55,7 +55,7 @@ def list_folder(root: Path, errors: list[str] | None = None) -> Listing:
     else:
         files += _class_files(str(root), folders, walk, "", errors)
         _check_no_splits_inside(folders, files, where)
-    if errors and not files:
+    if errors and len({label for _, label, _ in files}) < 2:
         raise DataError(errors[0])
     if not parts:
         _check_two(str(root), {label for _, label, _ in files}, folders, walk)

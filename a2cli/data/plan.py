@@ -18,11 +18,11 @@ from a2cli.text import printable
 MOST_HEADER = 100 << 20  # bytes, as safetensors has it
 
 
-def plan_data(data: str | None, features: str | None = None) -> tuple[list[str], frozenset[str] | None]:
-    """Return what `--data` names, line by line, and the parts of a split that it came with.
+def plan_data(data: str | None, features: str | None = None) -> tuple[list[str], frozenset[str] | None, int | None]:
+    """Return what `--data` names, line by line, the parts of a split that it came with, and how many are to be split.
 
-    Only folders and manifests, which are listed at once, have lines. The parts are None where only reading would tell;
-    with `features` they are that file's. Raises DataError as reading them would.
+    Only folders and manifests, which are listed at once, have lines and a count. The parts are None where only reading
+    would tell; with `features` they are that file's. Raises DataError as reading them would.
     """
     data = MOVED.get(data or "", data)
     path = Path(data or "")
@@ -35,11 +35,12 @@ def plan_data(data: str | None, features: str | None = None) -> tuple[list[str],
         elif data and (path.suffix or path.name != data) and not path.exists():  # no data set's name
             raise MissingDataError(f"--data {printable(data)}: {missing(data)}", data)
         else:
-            return [], of_file if features else _of_others(data or "", path)
+            return [], of_file if features else _of_others(data or "", path), None
     except OSError as error:
         raise DataError(f"--data {printable(str(error.filename or path))}: cannot be read ({error.strerror})") from None
     parts = Counter(part for *_, part in listing.files)
-    return _lines(listing, parts), of_file if features else frozenset(parts) - {""}
+    to_split = parts[""] + parts["train"]
+    return _lines(listing, parts), of_file if features else frozenset(parts) - {""}, None if features else to_split
 
 
 def _lines(listing: Listing, parts: Counter[str]) -> list[str]:

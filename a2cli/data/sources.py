@@ -56,7 +56,8 @@ def find_source(data: str, reporter: ProgressReporter | None = None, errors: lis
         if name in torchvision_names:
             return _torchvision_set(torchvision_names[name])
         if path.exists():
-            raise DataError(f"--data {printable(data)}: expected a folder, a .csv manifest or an .npz file")
+            unzip = "; unzip it, and name the folder" if path.suffix.lower() == ".zip" else ""
+            raise DataError(f"--data {printable(data)}: expected a folder, a .csv manifest or an .npz file{unzip}")
     except OSError as error:
         raise DataError(f"--data {printable(error.filename or data)}: cannot be read ({error.strerror})") from None
     if path.suffix or path.name != data:

@@ -11,12 +11,12 @@ from a2cli.data.packing import Packed
 from a2cli.errors import DataError
 from a2cli.formats import counted
 from a2cli.random_streams import Streams
+from a2cli.settings.conflicts import HOLDING_OUT, cannot_hold_out
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import SplitSettings
 
 Rows = NDArray[np.int64]
 MOST_OFF = 500  # how far a class may be from its quota, so that all classes together come to what was asked
-HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def split_of(packed: Packed, settings: AnyTraining) -> Split:
 def _draw(rows: Rows, count: int, strata: Rows, groups: Rows, generator: np.random.Generator) -> tuple[Rows, Rows]:
     """Return (the rest, `count` rows drawn, or as near as whole groups come to it)."""
     if count >= len(rows):
-        raise DataError(f"cannot hold out {count} of {len(rows)} images; change {HOLDING_OUT}")
+        raise DataError(cannot_hold_out(count, len(rows)))
     shuffled = generator.permutation(rows)
     first, sizes = _sizes_of(shuffled, groups)
     labels, totals = np.unique(strata[rows], return_counts=True)

@@ -1,5 +1,7 @@
 """What networks answer to images, as printed."""
 
+import os
+
 from a2cli.console.base import results_console, table_of
 from a2cli.formats import counted
 from a2cli.reports.predictions import Predictions
@@ -16,9 +18,14 @@ def show_predictions(results: Predictions) -> None:
     table.padding = (0, 1, 0, 0)
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     table.columns[2].no_wrap, table.columns[2].justify = True, "right"
+    names = [prediction.image for prediction in results.predictions]
+    folder = os.path.commonpath(names) if len(names) > 1 and max(map(len, names)) > console.width // 2 else ""
+    if folder:
+        console.print(f"Images in {folder}:", soft_wrap=True)
     for prediction in results.predictions:
+        name = os.path.relpath(prediction.image, folder) if folder else prediction.image
         after = Group(*(f"{other.probability:.3f} {other.name}" for other in prediction.next))
-        table.add_row(prediction.image, prediction.answer, f"{prediction.probability:.3f}", *[after] * has_next)
+        table.add_row(name, prediction.answer, f"{prediction.probability:.3f}", *[after] * has_next)
     console.print(table)
     if results.picture:
         console.print(f"Picture: {results.picture}", soft_wrap=True)

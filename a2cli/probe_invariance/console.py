@@ -16,6 +16,7 @@ from a2cli.probe_invariance.results import (
     by_reason,
 )
 from a2cli.reports.report import Report
+from a2cli.reports.training_results import without_knowledge
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,9 +32,10 @@ def show_probe(report: Report, folder: Path) -> None:
     for run in results.runs:
         u = run.unchanged
         networks = f", {counted(run.networks, 'network')}" if run.networks > 1 else ""
+        least, knows_nothing = without_knowledge(run.majority.value, len(run.counts))
         say(
             f"{run.name} on {run.source}: {counted(run.images, 'image')}{networks}; unchanged {u.value:.3f} "
-            f"({interval(u)}), always the largest class {run.majority.value:.3f}"
+            f"({interval(u)}), {knows_nothing} {least:.3f}"
         )
         console.print(_changes(run, console))
         skipped = [f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)]
@@ -42,7 +44,7 @@ def show_probe(report: Report, folder: Path) -> None:
     augmented = any(row.augmented for run in results.runs for row in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, its change in points, and the share of answers that "
-        "stay the same; halved: where accuracy is half; breaks: the mildest strengths that do harm for certain; "
+        "stay the same; halved: where accuracy is half; breaks: the mildest strengths with a significant loss; "
         "undecided: the interval at the worst strength, in points, which can lie below 0 as all strengths are judged "
         "together" + ("; *: seen in training, as augmentation." if augmented else ".")
     )

@@ -32,12 +32,13 @@ from a2cli.figures.common import (
 )
 from a2cli.formats import in_points
 from a2cli.probe_invariance.results import ChangeResult, ProbedRun
+from a2cli.reports.training_results import without_knowledge
 
 COLUMNS, WIDTH, HEIGHT, LEFT = 4, 2.45, 1.95, 0.65  # of panels; inches
 MOST_RUNS, MOST_PANELS, MOST_ROWS = 8, 20, 18  # that there is room for
 UNCHANGED: Final[dict[str, Any]] = {"linestyle": ":", "linewidth": 1.2}
 # Solid, as two broken lines are alike in small panels.
-LARGEST_CLASS: Final[dict[str, Any]] = {"linestyle": "-", "linewidth": 0.7}
+NO_KNOWLEDGE: Final[dict[str, Any]] = {"linestyle": "-", "linewidth": 0.7}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
         if alone:
             axes.plot(strengths, same, color=TRAIN, linewidth=1.2, linestyle="--")
             axes.axhline(run.unchanged.value, color=INK, **UNCHANGED)
-    _largest_class(axes, [run for run, _ in changes])
+    _without_knowledge(axes, [run for run, _ in changes])
     first = changes[0][1]
     plain(axes, first.title + (f": {first.verdict} {VERDICTS[first.verdict]['sign']}" if alone else ""), first.unit)
     axes.title.set_fontsize(9)
@@ -112,10 +113,10 @@ def _panel(axes: Axes, changes: Sequence[tuple[ProbedRun, ChangeResult]], alone:
         axes.invert_xaxis()  # of qualities the mildest is the highest
 
 
-def _largest_class(axes: Axes, runs: Sequence[ProbedRun]) -> None:
-    """Draw what always answering the largest class reaches, a line for each value that the runs have."""
-    for value in dict.fromkeys(run.majority.value for run in runs):
-        axes.axhline(value, color=INK, **LARGEST_CLASS)
+def _without_knowledge(axes: Axes, runs: Sequence[ProbedRun]) -> None:
+    """Draw what always answering the largest class reaches, or chance, a line for each value that the runs have."""
+    for value in dict.fromkeys(without_knowledge(run.majority.value, len(run.counts))[0] for run in runs):
+        axes.axhline(value, color=INK, **NO_KNOWLEDGE)
 
 
 def _shares(axes: Axes) -> None:
@@ -138,7 +139,7 @@ def _switches(axes: Axes, runs: Sequence[ProbedRun], names: Sequence[str], wide:
                 axes.plot(at, point.consistency.value, "_", color=TRAIN if alone else look["color"], markersize=9,
                           markeredgewidth=1.5)  # fmt: skip
         axes.axhline(run.unchanged.value, color=INK if alone else look["color"], **UNCHANGED)
-    _largest_class(axes, runs)
+    _without_knowledge(axes, runs)
     verdicts = {change.title: change.verdict for change in runs[0].changes} if alone else {}
     plain(axes, "Without a strength, or with one drawn for each image", "change", "accuracy")
     axes.title.set_fontsize(9)
@@ -166,13 +167,13 @@ def _handles(runs: Sequence[ProbedRun], switches: bool) -> list[Line2D]:
             Line2D([], [], color=VAL, marker="s", markersize=4, label="accuracy, 95% interval"),
             Line2D([], [], color=TRAIN, linestyle="--", label="same answer as unchanged"),
             Line2D([], [], color=INK, **UNCHANGED, label="unchanged"),
-            Line2D([], [], color=INK, **LARGEST_CLASS, label="largest class"),
+            Line2D([], [], color=INK, **NO_KNOWLEDGE, label="largest class, or chance"),
         ]
     lines = [Line2D([], [], **series(i), markersize=4, label=in_legend(run.name, 2.1)) for i, run in enumerate(runs)]
     if switches:
         lines.append(Line2D([], [], color=GREY, linestyle="", marker="_", label="same answer as unchanged"))
         lines.append(Line2D([], [], color=GREY, **UNCHANGED, label="unchanged"))
-    return [*lines, Line2D([], [], color=INK, **LARGEST_CLASS, label="largest class")]
+    return [*lines, Line2D([], [], color=INK, **NO_KNOWLEDGE, label="largest class, or chance")]
 
 
 def sheet(title: str, rows: Sequence[tuple[str, Sequence[Tile]]]) -> Figure:

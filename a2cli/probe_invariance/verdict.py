@@ -25,8 +25,8 @@ def invariance_verdict(
     least, knows_nothing = without
     if unchanged.low <= least:
         return (
-            f"{name}: accuracy {measured} is not shown to be better than {knows_nothing} ({least:.3f}), so nothing is "
-            "said of what it survives."
+            f"{name}: accuracy {measured} is not shown on these images to be better than {knows_nothing} "
+            f"({least:.3f}), so nothing is said of what it survives."
         )
     kinds: dict[str, list[str]] = {"invariant": [], "breaks": [], "undecided": []}
     for change in changes:

@@ -96,4 +96,5 @@ def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: Clai
     lines.append(f"Claims: {counted(len(wanted), 'verdict')} on {counted(len(claims) - len(missing), 'claim')}")
     lines.append(f"Trainings, if all claims took so many seeds: {counts}; {jobs or cores()} side by side")
     spent = settings.budget or "none: until every claim is decided or has had its last look"
-    return [*lines, f"Budget: {spent}"]
+    whole = "; a look at a claim, 6 seeds at least, is not cut short" if settings.budget else ""
+    return [*lines, f"Budget: {spent}{whole}"]

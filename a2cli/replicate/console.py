@@ -42,10 +42,13 @@ def show_replication(report: Report, folder: Path) -> None:
                     console.print(_indented(line, depth, console.width), soft_wrap=True)
     console.print()
     console.print(results.verdict)
+    verdicts = {one.verdict for claim in results.claims for one in claim.judged}
     if results.trials:
-        sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run. All verdicts on "
-        console.print(f"{sentence}differences are right together with {100 * (1 - results.error):g}%.")
-    budget, verdicts = report.config.get("budget"), {one.verdict for claim in results.claims for one in claim.judged}
+        sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run."
+        if verdicts & {"supported", "contradicted"}:
+            sentence += f" With {100 * (1 - results.error):g}% confidence no verdict on a difference is wrong."
+        console.print(sentence)
+    budget = report.config.get("budget")
     if budget and "undecided" in verdicts:
         console.print(
             f"The budget was {budget}; a claim's look is run whole once it has begun. More seeds for what is undecided:"

@@ -198,10 +198,15 @@ class Replication:
             if budget_trainings is not None and trainings >= budget_trainings:
                 break
             chosen = next_claims(open_questions, self._cost, lambda one: self._lacking(one, one.look + 1))
+            if self.settings.budget and not trainings:
+                first = len({key for one in chosen for key in self._lacking(one, one.look + 1)})
+                self.reporter.phase(
+                    f"--budget {self.settings.budget} ends between looks; the first takes {counted(first, 'training')}"
+                )
             for one in chosen:
                 one.look += 1
             decided = sum(not one.is_open and one.finding is not None for one in self.questions)
-            title = f"{counted(len(open_questions), 'claim')} open, {decided} decided"
+            title = f"{counted(len(open_questions), 'verdict')} open, {decided} decided"
             wanted = [((name, one.world), seed) for one in chosen for name in one.claim.runs
                       for seed in one.seeds(self.settings.seed, one.look)]  # fmt: skip
             self.runs.run(title, wanted)

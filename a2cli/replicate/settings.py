@@ -24,7 +24,9 @@ class ClaimSettings:
         (), "Claims to judge, by section or id, as 1.4 or 1.4-dropout-helps; error rates are as for the whole ledger."
     )
     budget: str | None = setting(
-        None, "Training time, as 2h or 90m, or a number of trainings, as 500; without it until all looks are taken."
+        None,
+        "Training time, as 2h or 90m, or a number of trainings, as 500; a look at a claim, 6 seeds at least, is not "
+        "cut short. Without it until all looks are taken.",
     )
     seed: Annotated[int, Ge(0)] = setting(0, "First of the seeds.")
     device: str = setting("auto", "Device: auto, cpu, cuda, cuda:1, mps.", any_case=True)
@@ -51,7 +53,9 @@ class ReplicateOptions:
         None, "Resume a run, given its directory; with another --budget or --only, what is done is kept."
     )
     list_: bool = setting(False, "List the claims of the ledger; run nothing.")
-    plan: bool = setting(False, "Say what is trained at each look and what can be decided; run nothing.")
+    plan: bool = setting(
+        False, "Time one short training of each kind, and say what is trained at each look and what can be decided."
+    )
     dry_run: bool = setting(False, "Show every setting and where it came from, and what would happen; train nothing.")
     html: bool = setting(False, "Besides, write report.html into the run directory, as a2 report does.")
     json: bool = setting(False, "Print the report as one JSON document.")

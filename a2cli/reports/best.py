@@ -68,8 +68,11 @@ def _best_trial(contenders: Sequence[tuple[str, str, Sequence[TrialOutcome]]]) -
     highest = "is the first with the highest" if equal else "has the highest"
     reason = f"{title} {highest} validation accuracy, {mean:.3f} with seed {best.seed}"
     if count > 1:
-        reason = f"{title} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}; "
-        reason += f"its run with seed {best.seed} has the highest of these, {done[best]:.3f}"
+        diverged = count - len(done)
+        counts_as = f", of which {diverged} diverged and {'counts' if diverged == 1 else 'count'} as the largest class"
+        reason = f"{title} {highest} mean validation accuracy, {mean:.3f} over {counted(count, 'seed')}"
+        reason += f"{counts_as * bool(diverged)}; its run with seed {best.seed} has the highest "
+        reason += f"{'of those that ended' if diverged else 'of these'}, {done[best]:.3f}"
     return _best(name, best.seed, done[best], best.folder, reason)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from a2cli.errors import SettingsError
+from a2cli.errors import DataError, SettingsError
 from a2cli.formats import counted
 from a2cli.settings.declare import declared, flat, shown
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.presets import Resolved
 from a2cli.settings.training import SplitSettings, TrainingSettings, is_drawn, split_flags
+
+HOLDING_OUT = "--val-count, --val-fraction or --test-fraction"
 
 
 def inactive_settings(values: Mapping[str, Any], settings: type) -> dict[str, tuple[Any, str]]:
@@ -105,6 +107,23 @@ def idle_in_split(split: SplitSettings, given: Collection[str]) -> list[str]:
     if split.split != usual.split and not is_drawn(split.test_fraction, given):
         warnings.append(f"split {split.split} does not act: nothing is drawn, as the data has its own parts")
     return warnings
+
+
+def cannot_hold_out(count: int, of: int) -> str:
+    """Return the error for a part of so many images that none would be left to train on."""
+    return f"cannot hold out {count} of {of} images; change {HOLDING_OUT}"
+
+
+def most_held_out(split: SplitSettings, given: Collection[str], of: int) -> list[str]:
+    """Warn where a number, as of a preset for more images, holds out most of them; raises DataError where all."""
+    if "val" in given or split.folds or split.val_count is None or 2 * split.val_count <= of:
+        return []
+    if split.val_count >= of:
+        raise DataError(cannot_hold_out(split.val_count, of))
+    return [
+        f"{split.val_count} of {of} images are held out for validation (val_count), {of - split.val_count} are left to "
+        "train on; --val-fraction holds out a share instead"
+    ]
 
 
 def split_in_words(split: SplitSettings, given: Collection[str] | None = ()) -> str:

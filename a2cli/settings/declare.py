@@ -28,6 +28,7 @@ def setting(
     before: Any = MISSING,
     words: tuple[tuple[str, Any], ...] = (),
     any_case: bool = False,
+    instead_of: str = "",
 ) -> Any:
     """One setting: its default and its sentence of help.
 
@@ -39,10 +40,12 @@ def setting(
     where a saved config lacks it.
 
     `words` are `(word, value)`: a value may be given by its word. Of an `any_case` one capitals do not matter, as with
-    choices: it is kept in small letters.
+    choices: it is kept in small letters. One that is `instead_of` another puts that back to its default where it is
+    given later than it, as a flag after a preset.
     """
     about = {"help": help, "acts_with": acts_with, "short": short, "repeatable": repeatable, "positional": positional}
-    return field(default=default, metadata={**about, "before": before, "words": words, "any_case": any_case})
+    more = {"before": before, "words": words, "any_case": any_case, "instead_of": instead_of}
+    return field(default=default, metadata={**about, **more})
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Declared:
     before: Any
     words: tuple[tuple[str, Any], ...]
     any_case: bool
+    instead_of: str
 
     @property
     def added(self) -> bool:

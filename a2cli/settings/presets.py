@@ -4,14 +4,14 @@ Precedence, last wins: the default, the presets in their order, the flags.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from a2cli.errors import SettingsError, nearest, no_file
-from a2cli.settings.declare import declared
+from a2cli.settings.declare import Declared, declared
 from a2cli.settings.flag_names import setting_like
 from a2cli.settings.kinds import TRAINING
 from a2cli.settings.options import checked
@@ -85,6 +85,7 @@ def load_preset(name: str, commands: Sequence[str], settings: type, extending: t
         except SettingsError as error:
             raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
     settings_by_name = {item.name: item for item in declared(settings)}
+    values |= _replaced_by([str(key).replace("-", "_") for key in entries], settings_by_name)
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
         setting = f"{setting}_" if f"{setting}_" in settings_by_name else setting  # class
@@ -93,6 +94,12 @@ def load_preset(name: str, commands: Sequence[str], settings: type, extending: t
         values[setting] = checked(settings_by_name[setting], value, f"{path.name}: {setting}")
     added = _added_since((settings,) if wanted == commands[0] else TRAINING.get(wanted, ()), entries)
     return Preset(name, about, values | added, extends, added)
+
+
+def _replaced_by(given: Collection[str], settings_by_name: Mapping[str, Declared]) -> dict[str, Any]:
+    """Return the settings that go back to their defaults, as one that is instead of them is given and they are not."""
+    named = {settings_by_name[name].instead_of for name in given if name in settings_by_name} - {"", *given}
+    return {name: settings_by_name[name].default for name in named}
 
 
 def _added_since(kinds: Iterable[type], entries: Mapping[Any, Any]) -> dict[str, Any]:
@@ -240,10 +247,14 @@ def resolve(
         values |= preset.values
         sources |= dict.fromkeys(preset.values, f"preset {preset.name}")
         sources |= dict.fromkeys(preset.added, f"preset {preset.name}, from before there was this setting")
-    for name, value in flags.items():
-        if value is not None:
-            values[name] = checked(settings_by_name[name], value, settings_by_name[name].flag)
-            sources[name] = settings_by_name[name].flag
+        replaced = _replaced_by(preset.values, settings_by_name)
+        values, sources = values | replaced, sources | dict.fromkeys(replaced, "default")
+    given = {name: value for name, value in flags.items() if value is not None}
+    replaced = _replaced_by(given, settings_by_name)
+    values, sources = values | replaced, sources | dict.fromkeys(replaced, "default")
+    for name, value in given.items():
+        values[name] = checked(settings_by_name[name], value, settings_by_name[name].flag)
+        sources[name] = settings_by_name[name].flag
     return Resolved(build(settings, values), sources)
 
 

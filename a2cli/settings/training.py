@@ -55,7 +55,9 @@ class SplitSettings:
     split: Literal["stratified", "random"] = setting(
         "stratified", "How validation images are drawn: the same share of every class, or plainly at random."
     )
-    val_fraction: Annotated[float, Gt(0), Lt(1)] = setting(0.2, "Share of the images held out for validation.")
+    val_fraction: Annotated[float, Gt(0), Lt(1)] = setting(
+        0.2, "Share of the images held out for validation.", instead_of="val_count"
+    )
     val_count: Count | None = setting(None, "Number of images held out for validation, instead of a share.")
     test_fraction: Share = setting(0.0, "Share of the images held out as the test set, which only --final evaluates.")
     folds: CountOrOff = setting(

@@ -86,13 +86,13 @@ def _share(name: str, share: Accuracy) -> tuple[str, str, str, str]:
 
 def _rows_of_several(results: TrainingResults, read: str) -> Iterator[tuple[str, str, str, str]]:
     measures = [(f"  {MEASURES[name]}", spread) for name, spread in results.judged.items()]
-    judged = results.runs[0].judged.part
+    judged, kept_other = results.runs[0].judged.part, any(run.kept_epoch != run.epochs for run in results.runs)
     spreads = [
         ("training", results.train),
         ("validation", results.val),
         ("  without duplicates", results.val_without_duplicates),
         *(measures if judged == "val" else ()),
-        ("validation, last epoch", results.last_val),
+        ("validation, last epoch", results.last_val if kept_other else None),
         (read, results.test),
         ("  without duplicates", results.test_without_duplicates),
         *(measures if judged == "test" else ()),

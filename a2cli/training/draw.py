@@ -58,7 +58,7 @@ def draw_samples(run: Run, packed: Packed) -> None:
 
 
 def draw_near_duplicates(run: Run, pairs: Sequence[NearDuplicate], packed: Packed) -> None:
-    """Write the figure of the worst pairs of nearly identical images, where there are any to show."""
+    """Write the figure of nearly identical images, where there are any; pairs in two parts of the split come first."""
     from a2cli.training import figures as plots
 
     shown = pairs[:MOST_SHOWN]

@@ -288,7 +288,7 @@ def near_duplicates(images: NDArray[np.uint8], pairs: Sequence[NearDuplicate]) -
     columns, tile, words, gap = 3, 1.3, 0.62, 0.25
     rows, wide = -(-len(pairs) // columns), 2 * tile + gap
     figure, axes, head = page(columns * (wide + gap), rows * (tile + words) + 0.05,
-                              "Nearly identical images, the worst pairs")  # fmt: skip
+                              "Nearly identical images, pairs in two parts of the split first")  # fmt: skip
     for i, (both, pair) in enumerate(zip(images, pairs, strict=True)):
         left, top = gap / 2 + i % columns * (wide + gap), head + i // columns * (tile + words)
         for k, image in enumerate(both):

@@ -14,7 +14,7 @@ from a2cli.progress import ProgressReporter
 from a2cli.random_streams import Streams
 from a2cli.reports.report import DataSummary, Report
 from a2cli.runs.directory import Run
-from a2cli.settings.conflicts import idle_in_split
+from a2cli.settings.conflicts import idle_in_split, most_held_out
 from a2cli.settings.kinds import AnyTraining, split_into_runs
 from a2cli.settings.training import ImageTraining, NetworkSettings, augmentations, is_drawn
 from a2cli.training.data_notes import (
@@ -113,7 +113,9 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     split, alone_in, given = settings.split, list(split_into_runs(settings).values()), given_parts(packed)
     of_given = idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
-    near, few = notes_on_parts(packed, split_of(packed, alone_in[0]))
+    drawn = split_of(packed, alone_in[0])
+    most = [] if split.train_per_class else most_held_out(split, given, len(drawn.train) + len(drawn.val))
+    near, few = notes_on_parts(packed, drawn)
     apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
     own = f"; these are the parts of {title_of(alone_in[0])}, the others have their own" if apart else ""
-    return [*packed.warnings, *alike, *(f"{note}{own}" for note in near), *of_given, *few]
+    return [*packed.warnings, *alike, *(f"{note}{own}" for note in near), *of_given, *most, *few]

@@ -50,7 +50,7 @@ def training_verdict(
         sentences.append(f"Validation accuracy was higher after the last epoch, {last:.3f}; {kept}.")
     if _value(validation) < 1 and still_rising(histories):
         more = "more epochs in --stages" if in_stages else "more --epochs"
-        sentences.append(f"Validation accuracy was still rising at the end: {more} may gain.")
+        sentences.append(f"Validation accuracy was still rising at the end: a new run with {more} may gain.")
     if not in_stages and (idle := epochs_without_rate(histories)):
         stops = settings.training.scheduler in {"plateau", "cosine"}
         floor = "; --min-learning-rate sets where it stops falling" if stops else ""
