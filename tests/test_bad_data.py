@@ -88,6 +88,7 @@ def test_folders_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_path:
         ("ntes.txt", ("--data ntes.txt: does not exist; did you mean 'notes.txt'?",)),
         ("Painting", ("did you mean 'paintings'?",)),
         ("notes.txt", ("notes.txt: expected a folder, a .csv manifest or an .npz file",)),
+        ("zipped.zip", ("or an .npz file; unzip it, and name the folder\n",)),
         ("paintings", ("a2 data get paintings",)),
         ("x" * 5000, ("--data xxx",)),
         ("", ("--data", "got nothing")),
@@ -95,6 +96,7 @@ def test_folders_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_path:
 )
 def test_data_that_is_not_there(name: str, words: tuple[str, ...], train: A2, tmp_path: Path) -> None:
     text_file(tmp_path / "notes.txt")
+    text_file(tmp_path / "zipped.zip")
     train("--data", name).refused(3, *words)
     assert nothing_left(tmp_path)
 
@@ -197,8 +199,15 @@ def test_manifests_that_cannot_be_used(kind: str, data: Path, train: A2, tmp_pat
 
 
 ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "pickled": ({"images": IMAGES.astype(object), "labels": LABELS}, "allow_pickle=False"),
-    "pickled names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array([{}, 1])}, "allow_pickle=False"),
+    "pickled": (
+        {"images": IMAGES.astype(object), "labels": LABELS},
+        "array images holds Python objects, which could run code and are not read; save images.astype('uint8')\n",
+    ),
+    "pickled labels": ({"images": IMAGES, "labels": LABELS.astype(object)}, "not read; save labels.astype(str)\n"),
+    "pickled names": (
+        {"images": IMAGES, "labels": LABELS, "class_names": np.array([{}, 1])},
+        "class_names holds Python",
+    ),
     "no images": (
         {"labels": LABELS},
         "expected arrays 'images' and 'labels', found 'labels'; write images anew with numpy.savez",

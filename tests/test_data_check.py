@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import A2, contents, draw_classes
+from conftest import A2, TINY, contents, draw_classes
 from PIL import Image
 from test_house import modules_after
 
@@ -64,6 +64,12 @@ def test_class_folders_without_an_image_hide_nothing_else(a2: A2, given: Path) -
         shutil.rmtree(given / part / "ada")
         (given / part / "ada").mkdir()
     a2("data", "check", given).refused(3, "a class folder without an image")
+
+
+def test_one_class_alone_and_an_empty_one(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "one", classes=("ada",))
+    (tmp_path / "one/void").mkdir()
+    a2("data", "check", "one").refused(3, "one/void: a class folder without an image; fill it or remove it")
 
 
 def test_the_table_fits_80_columns(a2: A2, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +243,19 @@ def test_a_default_training_warns_of_the_same(
 
 def test_images_that_are_enlarged_are_warned_of(a2: A2, plenty: Path) -> None:
     assert found_in(a2, plenty)["warnings"] == ["50 of 50 images are enlarged to 50x50 pixels, as ada/0.png of 10x10"]
+
+
+def test_a_number_to_validate_that_leaves_few_to_train_on(train: A2, tmp_path: Path) -> None:
+    """A preset's, as of one for 451 images."""
+    draw_classes(tmp_path / "set", count=8)
+    most = "9 of 16 images are held out for validation (val_count), 7 are left to train on; --val-fraction holds out"
+    warned = train("--data", "set", "--val-count", "9", "--dry-run")
+    assert most in warned.err
+    train("--data", "set", "--val-count", "9", *TINY).done(most)
+    said = "cannot hold out 16 of 16 images; change --val-count, --val-fraction or --test-fraction\n"
+    for also in ((), ("--dry-run",)):
+        train("--data", "set", "--val-count", "16", *also).refused(3, said)
+    assert "held out" not in train("--data", "set", "--val-count", "8", "--dry-run").err
 
 
 def test_a_split_that_cannot_be_drawn_is_warned_of(a2: A2, train: A2, tmp_path: Path) -> None:

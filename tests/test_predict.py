@@ -189,6 +189,17 @@ def test_however_they_are_named(predict: A2, place: Path, monkeypatch: pytest.Mo
     assert piped[1] == {**piped[0], "image": "-"}
 
 
+def test_a_long_folder_is_said_once(predict: A2, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, (place / NAMES[5]).read_bytes())
+    deep = place / ("a folder with a long name " * 3).strip()
+    shutil.copytree(place / "set", deep)
+    said = predict("--run", "alone", str(deep / "ada"), str(deep / "bea")).out
+    assert said.count("a folder with a long name ") == 2 and f"Images in {deep}:\n" in said and f" {NAMES[0][4:]} " in said
+    mixed = predict("--run", "alone", str(deep / "ada"), "set/ada", "-").out
+    assert "Images in" not in mixed and f" {NAMES[0]} " in mixed
+    shutil.rmtree(deep)
+
+
 def test_what_a_folder_and_a_pattern_pass_over(own: A2, tmp_path: Path) -> None:
     for name in ("notes.txt", ".hidden.png", ".cache/x.png"):
         (tmp_path / "set" / name).parent.mkdir(exist_ok=True)

@@ -28,6 +28,24 @@ def resolved(flags: dict[str, Any] | None = None, *presets: str) -> Resolved[Tra
     return resolve(TrainCnnSettings, "train-cnn", presets, flags or {})
 
 
+def test_a_share_to_validate_is_taken_in_the_place_of_a_presets_number(tmp_path: Path) -> None:
+    (tmp_path / "share.yaml").write_text("extends: 1.2-baseline\nval_fraction: 0.3\n")
+    (tmp_path / "number.yaml").write_text("extends: 1.2-baseline\nval_count: 7\n")
+    share, number = str(tmp_path / "share.yaml"), str(tmp_path / "number.yaml")
+    for flags, presets, expected in (
+        ({}, ["1.2-baseline"], (0.2, 91, "preset 1.2-baseline")),
+        ({"val_fraction": "0.4"}, ["1.2-baseline"], (0.4, None, "default")),
+        ({}, [share], (0.3, None, f"preset {share}")),
+        ({}, ["1.2-baseline", share], (0.3, None, f"preset {share}")),
+        ({}, [share, number], (0.2, 7, f"preset {number}")),
+        ({"val_count": "5"}, [share], (0.3, 5, "--val-count")),
+    ):
+        found = resolved(flags, *presets)
+        split = found.settings.split
+        assert (split.val_fraction, split.val_count, found.sources["val_count"])[1:] == expected[1:], (flags, presets)
+        assert presets == [share, number] or split.val_fraction == expected[0]
+
+
 def test_the_last_wins_and_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("learning-rate: 2e-3\nbatch_size: 8\n")
     found = resolved({"batch_size": "4", "epochs": None}, "1.4-plateau", str(tmp_path / "mine.yaml"))

@@ -69,7 +69,7 @@ def test_unfinished_learning_is_named() -> None:
     rising = [epochs(*[0.3 + 0.02 * i for i in range(20)])]
     said = training_verdict([last], rising, CHOSEN)
     assert "after epoch 20 of 20: " in said
-    assert "Validation accuracy was still rising at the end: more --epochs may gain." in said
+    assert "Validation accuracy was still rising at the end: a new run with more --epochs may gain." in said
     assert "Training accuracy is 0.760, no higher." in said
     perfect = replace(last, val=wilson(50, 50), last_val_accuracy=1.0)
     assert "may gain" not in training_verdict([perfect], rising, CHOSEN)

@@ -61,14 +61,11 @@ class Packed:
     @property
     def scaling(self) -> str:
         """How images of more than 8 bits were brought to 8, in words, or nothing."""
-        if self.value_range in (None, (0, 255)) or not self.deep:
+        if self.value_range is None or not self.deep:
             return ""
-        assert self.value_range is not None
         low, high = self.value_range
-        return (
-            f"{self.deep} of {len(self.names)} images have more than 8 bits: {low:g} to {high:g} became 0 to 255, "
-            "the same for all"
-        )
+        became = "are rounded to whole numbers" if (low, high) == (0, 255) else "became 0 to 255, the same for all"
+        return f"{self.deep} of {len(self.names)} images have more than 8 bits: {low:g} to {high:g} {became}"
 
     @property
     def warnings_but_damage(self) -> list[str]:

@@ -1,6 +1,8 @@
 """What networks answer to images, as printed."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from a2cli.console.base import results_console, table_of
 from a2cli.formats import counted
@@ -18,8 +20,7 @@ def show_predictions(results: Predictions) -> None:
     table.padding = (0, 1, 0, 0)
     table.columns[0].overflow = table.columns[1].overflow = "fold"
     table.columns[2].no_wrap, table.columns[2].justify = True, "right"
-    names = [prediction.image for prediction in results.predictions]
-    folder = os.path.commonpath(names) if len(names) > 1 and max(map(len, names)) > console.width // 2 else ""
+    folder = _common_folder([prediction.image for prediction in results.predictions], console.width // 2)
     if folder:
         console.print(f"Images in {folder}:", soft_wrap=True)
     for prediction in results.predictions:
@@ -29,3 +30,11 @@ def show_predictions(results: Predictions) -> None:
     console.print(table)
     if results.picture:
         console.print(f"Picture: {results.picture}", soft_wrap=True)
+
+
+def _common_folder(images: Sequence[str], most: int) -> str:
+    """Return the folder that all images are in, to be said once, where their paths have more characters than that."""
+    folders = [str(Path(image).parent) for image in images]
+    if max(map(len, images), default=0) <= most or len({Path(image).anchor for image in images}) > 1:
+        return ""
+    return os.path.commonpath(folders).removeprefix(".")
