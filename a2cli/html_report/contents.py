@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from a2cli.commands import COMMANDS
 from a2cli.formats import shown_size
 from a2cli.html_report.assets import pictures
@@ -54,15 +56,18 @@ class RunContents:
     check_command: str = ""
 
 
-def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
-    """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged."""
+def contents_of(report: Report, folder: Path, summary: RunSummary, name: str, number: int) -> RunContents:
+    """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged.
+
+    `name` is its section's heading.
+    """
     results: Any = report.results
     verdict = getattr(results, "verdict", "")
     repeated = results.repeated.removesuffix("s") if isinstance(results, TrainingResults) else "seed"
     figures, not_shown = figures_of(folder, report, repeated)
     samples = next((one for several in figures.values() for one in several if one.name == SAMPLES), None)
     return RunContents(
-        name=folder.resolve().name,
+        name=name,
         anchor=f"run-{number}",
         summary=summary,
         verdict=verdict,
@@ -134,7 +139,7 @@ def _settings(report: Report) -> Table:
     known = report.config_from
     rows = [
         [name, shown(value, items.get(name)), *([] if known is None else [known.get(name, "default")]),
-         items[name].help if name in items else ""]
+         escape(items[name].help) if name in items else ""]  # as the page leaves it: [0, 1] is no interval of a result
         for name, value in report.config.items() if name != "command"
     ]  # fmt: skip
     return Table(["setting", "value", *([] if known is None else ["from"]), "what it is"], rows)
