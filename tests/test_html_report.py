@@ -433,6 +433,7 @@ def test_a_run_whose_files_contradict_each_other_is_refused(place: Path, a2: A2)
     """Each with its right SHA-256."""
     page = page_in(place / a2("report", "run").out.strip())
     assert "a2 train-cnn --resume run" in page.texts, "how the numbers are derived again"
+    assert "a2 train-cnn --resume run measures its networks again." in page.text
     (place / "run/report.html").unlink()
     edit(place / "run/config.yaml", "epochs: 2", "epochs: 3")
     a2("report", "run").refused(3, "run: epochs is 3 in config.yaml, but 2 in report.json")
@@ -578,6 +579,11 @@ def test_every_command_writes_its_page_with_html(place: Path, a2: A2) -> None:
     ]
     assert a2("compare-optimizers", *compared, "--out", "cmp").status == 0
     own = report(place / "cmp")["results"]["tables"][0]["contenders"]
+    resume = "a2 compare-optimizers --resume cmp derives its tables from its trials' reports again."
+    assert resume in page_in(place / "cmp/report.html").text
+    (place / "again/model").rename(place / "elsewhere")
+    assert a2("report", "again", "-o", "no-model.html").status == 0
+    assert "--resume" not in page_in(place / "no-model.html").text, "without networks nothing is measured"
     texts = page_in(place / "cmp/report.html").texts
     at = texts.index("contender")
     assert [one["name"] for one in own] == [texts[texts.index(one["name"], at)] for one in own]

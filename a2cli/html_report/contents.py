@@ -20,7 +20,7 @@ from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_f
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
-from a2cli.reports.best import RESUMABLE
+from a2cli.reports.best import OF_TRIALS, RESUMABLE
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
@@ -53,7 +53,7 @@ class RunContents:
     repeat: str = ""
     checked: bool = False
     figures_checked: bool = False
-    check_command: str = ""
+    check: tuple[str, str] | None = None  # the command that checks more, and what it does
 
 
 def contents_of(report: Report, folder: Path, summary: RunSummary, name: str, number: int) -> RunContents:
@@ -85,7 +85,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, name: str, nu
         weights=pairs("of", "SHA-256", weights_of(report)),
         checked=bool(report.sha256) and folder.is_dir(),
         figures_checked=bool(report.figure_sha256),
-        check_command=f"a2 {report.command} --resume {shlex.quote(str(folder))}" if report.command in RESUMABLE else "",
+        check=_check(report, folder),
         repeat=_command(report) if report.config else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
@@ -123,6 +123,18 @@ def _command(report: Report) -> str:
         elif value is not None:
             words += [*flag, shown(value, item)]
     return shlex.join([*words, *(["--final"] if report.is_tested else [])])
+
+
+def _check(report: Report, folder: Path) -> tuple[str, str] | None:
+    """Return the command that checks a run by what lies in its folder, and how; None where that is gone."""
+    if report.command in OF_TRIALS:
+        there, does = any(folder.glob("trials/*/report.json")), "derives its tables from its trials' reports again"
+    elif isinstance(report.results, TrainingResults):
+        there = all((folder / run.folder / "model").is_dir() for run in report.results.runs)
+        does = "measures its networks again"
+    else:
+        there, does = report.command in RESUMABLE, "judges its claims by its runs' reports again"
+    return (f"a2 {report.command} --resume {shlex.quote(str(folder))}", does) if there else None
 
 
 def _inputs_named(report: Report) -> dict[str, str]:
