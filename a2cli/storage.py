@@ -191,6 +191,8 @@ def no_run(path: Path) -> str:
     if above := next((folder for folder in path.parents if is_run(folder)), None):
         return f"is inside a run directory; name that, {printable(str(above))}"
     try:
+        if is_broken_link(path):
+            return missing(str(path))
         if not path.is_dir():
             return "is a file; expected a run directory"
         configs = [*path.glob("*/config.yaml"), *path.glob("runs/*/config.yaml")]
@@ -201,6 +203,13 @@ def no_run(path: Path) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "not a run directory (it has no config.yaml)"
+
+
+def is_broken_link(path: Path) -> bool:
+    """Return whether a path is a link to nothing."""
+    with suppress(PermissionError):  # where it leads may not be looked at
+        return path.is_symlink() and not path.exists()
+    return False
 
 
 def _is_done(run: Path) -> bool:

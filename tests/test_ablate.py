@@ -171,7 +171,7 @@ def test_a_fine_tuning(a2: A2, tmp_path: Path) -> None:
     found = results(folder)
     assert found["trains"] == "finetune"
     assert [one["name"] for one in found["combinations"]] == ["all", "none"]
-    assert a2("ablate", "--resume", folder, "--jobs", "1", "--quiet").done() == folder
+    assert a2("ablate", "--resume", folder, "--jobs", "1", "--quiet").done("agrees with its trials") == folder
 
 
 REFUSED = {
@@ -230,6 +230,7 @@ def test_no_combination_is_called_none(ablate: A2, capsys: pytest.CaptureFixture
     ended = ablate(*flags[:-2], "--seeds", "2", "--out", "out")
     assert ended.status == 0
     shown = ablate("--resume", "out")
+    assert shown.err.count("warning: this run was finished before, and agrees with its trials, which were not ") == 1
     found = results(Path("out"))
     assert [one["name"] for one in found["combinations"]][-1] == "none"
     assert ", without any 0." in found["verdict"] and "none" not in found["verdict"].lower()

@@ -120,7 +120,7 @@ def test_trials_from_before_a_setting_are_not_run_again(
     trained = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
     assert len(trained) == 4
     add_setting(DataSettings, "later", "new way", before="old way")
-    assert a2(command, "--resume", folder, *more).done() == folder
+    assert a2(command, "--resume", folder, *more).done("finished before") == folder
     assert {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/model/model.safetensors")} == trained
     again = json.loads((folder / "report.json").read_text().replace("named-otherwise", first.name))["results"]
     assert again == results

@@ -43,6 +43,10 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "no object": (lambda r: text_file(r / "report.json", "[1]"), 3, ("damaged (expected a JSON object, got list)",)),
     "deep report": (lambda r: text_file(r / "report.json", "[" * 100_000), 3, ("run/report.json: damaged (not JSON",)),
     "other words": (lambda r: edit(r / "report.json", '"running"', '"flying"'), 3, ("run/report.json", "status")),
+    "no results": (lambda r: _rewritten(r / "report.json", results={}), 3,
+                   ("(results.runs: field required)\n",)),
+    "half a run": (lambda r: _rewritten(r / "report.json", results={"runs": [{"seed": 0}]}), 3,
+                   ("(results.runs[0].parameters: field required)\n",)),
 }  # fmt: skip
 
 
@@ -53,6 +57,11 @@ def _cut(path: Path, before: str) -> None:
 def _piped(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
+
+
+def _rewritten(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    sign(path)
 
 
 def _of_version_2(path: Path) -> None:
@@ -96,11 +105,16 @@ def test_resumed_with_other_settings(flags: str, status: int, words: tuple[str, 
         ("set/adda", "does not exist; did you mean 'set/ada'?"),
         ("set/ada/0.png", "is a file; expected a run directory"),
         ("set/ada", "not a run directory"),
+        ("set/none", "not a run directory"),
+        ("set/broken", "is a link that leads nowhere"),
         ("x" * 5000, "cannot be read (File name too long)"),
     ],
 )
 def test_resumed_where_there_is_no_run(name: str, reason: str, data: Path, a2: A2, tmp_path: Path) -> None:
+    (data / "none").mkdir()
+    (data / "broken").symlink_to("nothing")
     a2("train-cnn", "--resume", name, "--quiet").refused(3, "--resume", reason)
+    a2("predict", "--run", name, "set/ada/0.png").refused(3, "--run", reason)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
 
 

@@ -131,7 +131,8 @@ def test_only_what_is_missing_is_run(compare: A2, a2: A2, tmp_path: Path) -> Non
     before = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
     assert len(before) == 2 * 2 * 2 + 2 * 2
     report = (folder / "report.json").read_text()
-    assert a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet").done() == folder
+    agrees = "this run was finished before, and agrees with its trials, which were not measured again"
+    assert a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet").done(agrees) == folder
     assert json.loads((folder / "report.json").read_text())["results"] == json.loads(report)["results"]
     more = ["--optimizers", "adam,sgd,nadam", "--seeds", "3"]
     a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet", *more).done()

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import A2, TINY, draw_classes, edit, sign
+from markupsafe import escape
 from PIL import Image
 from test_old_runs import ARCHIVES
 from test_replication_views import claim, judged, results
@@ -158,6 +159,10 @@ def test_a_page_shows_what_the_report_says(
         at = page.texts.index({"train": "training", "val": f"validation, epoch {found['kept_epoch']}"}[part])
         assert page.texts[at + 1 : at + 4] == cells
     assert all(warning in page.texts for warning in own["warnings"]) and own["warnings"]
+    helps = [item.help for item in declared(TrainCnnSettings)]
+    assert any("[-" in one for one in helps)
+    text = (place / "run/report.html").read_text("utf-8")
+    assert all(f"<td>{escape(one)}</td>" in text for one in helps), "each as it is"
     assert own["data"]["fingerprint"] in page.texts and own["sha256"] in page.texts
     assert found["weights_sha256"] in page.texts and own["environment"]["torch"] in page.texts
     helps = {item.name: item for item in declared(TrainCnnSettings)}
@@ -349,6 +354,16 @@ def test_several_runs_stand_side_by_side(place: Path, a2: A2) -> None:
     assert "epochs 2 1" in rows and "optimizer adam sgd" in rows and "seeds 1 2" in rows
     assert [text for text in page.texts if text in (one["verdict"], two["verdict"])] == [one["verdict"], two["verdict"]]
     assert f"{two['val']['mean']:.3f} ± {two['val']['deviation']:.3f}" in page.texts and "seeds" in page.texts
+    (place / "bob").mkdir()
+    (place / "other").rename(place / "bob/run")
+    assert a2("report", "run", "bob/run", "-o", "same.html").status == 0
+    page = page_in(place / "same.html")
+    at = page.texts.index("The runs side by side, then their settings that differ")
+    assert page.texts[at + 1 : at + 3] == ["run", "bob/run"]
+    assert re.findall(r'<h2 id="run-\d-title">(.*)</h2>', (place / "same.html").read_text("utf-8")) == [
+        "run",
+        "bob/run",
+    ]
 
 
 def test_text_from_outside_is_text(tmp_path: Path, a2: A2) -> None:
@@ -418,6 +433,7 @@ def test_a_run_whose_files_contradict_each_other_is_refused(place: Path, a2: A2)
     """Each with its right SHA-256."""
     page = page_in(place / a2("report", "run").out.strip())
     assert "a2 train-cnn --resume run" in page.texts, "how the numbers are derived again"
+    assert "a2 train-cnn --resume run measures its networks again." in page.text
     (place / "run/report.html").unlink()
     edit(place / "run/config.yaml", "epochs: 2", "epochs: 3")
     a2("report", "run").refused(3, "run: epochs is 3 in config.yaml, but 2 in report.json")
@@ -436,6 +452,8 @@ def test_what_is_refused(place: Path, a2: A2) -> None:
     a2("report", "set/ada/0.png", "-o", "page.html").refused(3, "or a features file (.safetensors)")
     a2("report", "run", "-o", "-").refused(2, "--out: expected a file that ends in .html, got '-'")
     a2("report", "none", "-o", "page.html").refused(3, "none")
+    (place / "broken").symlink_to("nothing")
+    a2("report", "broken", "-o", "page.html").refused(3, "broken: is a link that leads nowhere")
     (place / "there.html").write_text("mine")
     a2("report", "run", "-o", "there.html").refused(3, "there.html", "--overwrite")
     assert (place / "there.html").read_text() == "mine"
@@ -561,6 +579,11 @@ def test_every_command_writes_its_page_with_html(place: Path, a2: A2) -> None:
     ]
     assert a2("compare-optimizers", *compared, "--out", "cmp").status == 0
     own = report(place / "cmp")["results"]["tables"][0]["contenders"]
+    resume = "a2 compare-optimizers --resume cmp derives its tables from its trials' reports again."
+    assert resume in page_in(place / "cmp/report.html").text
+    (place / "again/model").rename(place / "elsewhere")
+    assert a2("report", "again", "-o", "no-model.html").status == 0
+    assert "--resume" not in page_in(place / "no-model.html").text, "without networks nothing is measured"
     texts = page_in(place / "cmp/report.html").texts
     at = texts.index("contender")
     assert [one["name"] for one in own] == [texts[texts.index(one["name"], at)] for one in own]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from a2cli.errors import SettingsError
 from a2cli.formats import bytes_of, seconds_of, shown_age, shown_size
 from a2cli.manage.cache import CacheEntry, cache_entries, to_prune
 from a2cli.manage.conditions import conditions
-from a2cli.manage.summaries import RunSummary
+from a2cli.manage.export import _paths_inside
+from a2cli.manage.summaries import RunSummary, distinct_names
 from a2cli.storage import LOCK, lock
 
 HERE = ["train-cnn", "--data", "set", *TINY]
@@ -131,6 +133,12 @@ def test_order_and_filters(place: Path, a2: A2) -> None:
     a2("runs", "--where", "epochs").refused(2, "--where: expected conditions such as ", "got 'epochs'")
     a2("runs", "--where", "age>soon").refused(2, "--where age: expected a value such as 30d, got 'soon'")
     a2("runs", "elsewhere").refused(3, "elsewhere: no such folder")
+    (place / "broken").symlink_to("nothing")
+    a2("runs", "broken").refused(3, "broken: is a link that leads nowhere")
+    with_none = a2("runs", "set", "runs/two", "set/ada", "--quiet")
+    assert (with_none.status, with_none.out, with_none.err) == (0, "runs/two\n", "no run in set\nno run in set/ada\n")
+    assert a2("runs", "set", "--json").err == "no run in set\n" and a2("runs", "set").err == ""
+    assert a2("runs", "runs/two", "--where", "epochs=9").err == "", "there is one"
     a2("runs", "--csv", "--json").refused(2, "--csv: give it or --json")
 
 
@@ -290,6 +298,10 @@ def test_a_row_a_run(place: Path, a2: A2) -> None:
     a2("runs", "export", "runs/adam").refused(2, "expected --csv or --tensorboard DIR")
     a2("runs", "export", "--csv").refused(2, "expected RUN")
     a2("runs", "export", "set", "--csv").refused(3, "set: ")
+    assert (rows[0]["epochs"], rows[2]["epochs"]) == ("1", "2"), "not 1.0"
+    some = a2("runs", "export", "set", "runs/adam", "nosuch", "--csv")
+    assert (some.status, [row["folder"] for row in csv.DictReader(io.StringIO(some.out))]) == (3, ["runs/adam"])
+    assert [line[:18] for line in some.err.splitlines()] == ["error: set: not a ", "error: nosuch: doe"]
     forge(place / "runs/adam/report.json")
     ended = a2("runs", "export", *names, "--csv")
     assert ended.status == 3 and ended.err.startswith("error: runs/adam/report.json: damaged or edited")
@@ -305,6 +317,33 @@ def test_events_are_of_what_is_whole(place: Path, a2: A2) -> None:
     assert ended.status == 3 and "2 trainings written" in ended.err
     assert ended.err.splitlines()[-1].startswith("error: runs/adam/report.json: damaged or edited")
     assert [path.name for path in (place / "board").iterdir()] == ["two"]
+
+
+def test_runs_of_one_name_are_apart(place: Path, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    shutil.copytree(place / "runs/deep/sgd", place / "bob/adam")
+    shutil.copytree(place / "runs/adam", place / "bob/runs/adam")
+    monkeypatch.chdir(place / "bob")
+    names = ["adam", "../runs/adam", str(place / "bob/runs/adam")]
+    assert a2("runs", "export", *names, "--tensorboard", "board").status == 0
+    inside = place.relative_to("/")
+    assert {str(path.parent.relative_to(place / "bob/board")) for path in place.rglob("*tfevents*")} == {
+        "adam", f"{inside}/runs/adam", f"{inside}/bob/runs/adam",
+    }  # fmt: skip
+    assert distinct_names([Path("a/Run"), Path("b/run")]) == ["a/Run", "b/run"], "one folder where case is not told"
+    assert _paths_inside([Path("/a/run"), Path("a/run"), Path("b/run")]) == ["a/run", "a/run-2", "b/run"]
+
+
+def test_a_probe_counts_its_networks(place: Path, a2: A2) -> None:
+    for name in ("two", "adam"):
+        probe = ["probe-invariance", "--run", f"runs/{name}", "--changes", "flip-horizontal", "--threads", "1"]
+        assert a2(*probe, "--out", f"runs/of-{name}").status == 0
+    assert [listed(a2)[f"runs/of-{name}"]["seeds"] for name in ("two", "adam")] == [2, 1]
+    [row] = csv.DictReader(io.StringIO(a2("runs", "runs/of-two", "--csv").out))
+    assert row["seeds"] == "2"
+    assert a2("report", "runs/of-two", "runs/of-adam", "--out", "page.html").status == 0
+    page = (place / "page.html").read_text("utf-8")
+    assert '<th scope="row">over runs</th><td>2</td><td>1</td>' in page
 
 
 def test_tensorboard_reads_what_was_written(place: Path, a2: A2) -> None:

@@ -384,3 +384,8 @@ def test_a_network_that_is_gone_is_warned_of(place: Path, a2: A2) -> None:
     ended = a2("train-cnn", "--resume", "cnn", "--quiet")
     assert ended.status == 0, ended.err
     assert "cnn/model/model.safetensors: not there, so the results in report.json are not measured again" in ended.err
+    assert ended.err.endswith("finished before; its results were not measured again; nothing is left to train\n")
+    (place / "seeds/seeds/1/model/model.safetensors").unlink()
+    ended = a2("train-cnn", "--resume", "seeds", "--quiet")
+    agrees = "finished before, and agrees with what was measured again (1 of 2 networks); nothing is left to train\n"
+    assert (ended.status, ended.err.endswith(agrees)) == (0, True), ended.err

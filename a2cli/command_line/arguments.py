@@ -161,7 +161,7 @@ def config_of(flag: str, run: str) -> Path:
     """
     config = Path(run) / "config.yaml"
     if not is_file(config):
-        if storage.never_began(Path(run)):
+        if storage.never_began(Path(run)) and any(path.is_file() for path in Path(run).rglob("*")):
             raise DataError(f"{flag} {run}: this run was stopped before it began; begin it again, with --out {run}")
         raise DataError(f"{flag} {run}: {storage.no_run(Path(run))}")
     if was_edited(config):

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from a2cli.commands import COMMANDS
 from a2cli.formats import shown_size
 from a2cli.html_report.assets import pictures
@@ -18,7 +20,7 @@ from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_f
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
-from a2cli.reports.best import RESUMABLE
+from a2cli.reports.best import OF_TRIALS, RESUMABLE
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
@@ -51,18 +53,21 @@ class RunContents:
     repeat: str = ""
     checked: bool = False
     figures_checked: bool = False
-    check_command: str = ""
+    check: tuple[str, str] | None = None  # the command that checks more, and what it does
 
 
-def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) -> RunContents:
-    """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged."""
+def contents_of(report: Report, folder: Path, summary: RunSummary, name: str, number: int) -> RunContents:
+    """Return what a page shows of a finished run, or of a features file; raises DataError where files are damaged.
+
+    `name` is its section's heading.
+    """
     results: Any = report.results
     verdict = getattr(results, "verdict", "")
     repeated = results.repeated.removesuffix("s") if isinstance(results, TrainingResults) else "seed"
     figures, not_shown = figures_of(folder, report, repeated)
     samples = next((one for several in figures.values() for one in several if one.name == SAMPLES), None)
     return RunContents(
-        name=folder.resolve().name,
+        name=name,
         anchor=f"run-{number}",
         summary=summary,
         verdict=verdict,
@@ -80,7 +85,7 @@ def contents_of(report: Report, folder: Path, summary: RunSummary, number: int) 
         weights=pairs("of", "SHA-256", weights_of(report)),
         checked=bool(report.sha256) and folder.is_dir(),
         figures_checked=bool(report.figure_sha256),
-        check_command=f"a2 {report.command} --resume {shlex.quote(str(folder))}" if report.command in RESUMABLE else "",
+        check=_check(report, folder),
         repeat=_command(report) if report.config else "",
         refuted=results.refuted if isinstance(results, InvarianceResults) else [],
     )
@@ -120,6 +125,18 @@ def _command(report: Report) -> str:
     return shlex.join([*words, *(["--final"] if report.is_tested else [])])
 
 
+def _check(report: Report, folder: Path) -> tuple[str, str] | None:
+    """Return the command that checks a run by what lies in its folder, and how; None where that is gone."""
+    if report.command in OF_TRIALS:
+        there, does = any(folder.glob("trials/*/report.json")), "derives its tables from its trials' reports again"
+    elif isinstance(report.results, TrainingResults):
+        there = all((folder / run.folder / "model").is_dir() for run in report.results.runs)
+        does = "measures its networks again"
+    else:
+        there, does = report.command in RESUMABLE, "judges its claims by its runs' reports again"
+    return (f"a2 {report.command} --resume {shlex.quote(str(folder))}", does) if there else None
+
+
 def _inputs_named(report: Report) -> dict[str, str]:
     """Return the data, features and runs that were named, which the column of the data tells in a list of runs."""
     config = {name: value for name, value in report.config.items() if name != "command"}
@@ -134,7 +151,7 @@ def _settings(report: Report) -> Table:
     known = report.config_from
     rows = [
         [name, shown(value, items.get(name)), *([] if known is None else [known.get(name, "default")]),
-         items[name].help if name in items else ""]
+         escape(items[name].help) if name in items else ""]  # as the page leaves it: [0, 1] is no interval of a result
         for name, value in report.config.items() if name != "command"
     ]  # fmt: skip
     return Table(["setting", "value", *([] if known is None else ["from"]), "what it is"], rows)

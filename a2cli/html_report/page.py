@@ -17,7 +17,7 @@ from a2cli.html_report.charts import overlaid
 from a2cli.html_report.contents import RunContents, contents_of, contents_of_predictions, estimates_of
 from a2cli.html_report.page_data import are_of_other_images
 from a2cli.html_report.table import Table
-from a2cli.manage.summaries import RunSummary, summary_from, test_accuracy, with_differences
+from a2cli.manage.summaries import RunSummary, distinct_names, summary_from, test_accuracy, with_differences
 from a2cli.replicate.console import remarks
 from a2cli.reports.agreement import check_config
 from a2cli.reports.best import check_accuracies, not_finished
@@ -73,11 +73,12 @@ def _report_of(path: Path) -> Report:
 def _page(reports: Sequence[tuple[Report, Path]]) -> str:
     now = datetime.now(UTC)
     summaries = with_differences([summary_from(report, path, now) for report, path in reports])
-    runs = [contents_of(report, path, summary, number)
-            for number, ((report, path), summary) in enumerate(zip(reports, summaries, strict=True), 1)]  # fmt: skip
+    names = distinct_names([path for _, path in reports])
+    runs = [contents_of(report, path, summary, name, number) for number, ((report, path), summary, name)
+            in enumerate(zip(reports, summaries, names, strict=True), 1)]  # fmt: skip
     alone = [report for report, _ in reports]
     caution = "" if len(runs) == 1 or not are_of_other_images(alone) else OTHER_IMAGES
-    return _rendered(runs, _compared(summaries, alone) if len(runs) > 1 else None, caution)
+    return _rendered(runs, _compared(names, summaries, alone) if len(runs) > 1 else None, caution)
 
 
 def _rendered(runs: Sequence[RunContents], compared: Table | None, caution: str = "") -> str:
@@ -94,7 +95,7 @@ def _rendered(runs: Sequence[RunContents], compared: Table | None, caution: str 
                               asset=asset, remarks=remarks, estimates_of=estimates_of)  # fmt: skip
 
 
-def _compared(summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Table:
+def _compared(names: Sequence[str], summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Table:
     """Return the runs side by side, a column each: what was measured, then the settings that differ."""
     tested = [test_accuracy(report.results) for report in reports]
     differing = list(dict.fromkeys(name for summary in summaries for name in summary.differs))
@@ -111,9 +112,7 @@ def _compared(summaries: Sequence[RunSummary], reports: Sequence[Report]) -> Tab
         *([name, *(shown(one.settings[name]) if name in one.settings else "" for one in summaries)]
           for name in differing),
     ]  # fmt: skip
-    names = [Path(one.folder).name for one in summaries]
-    heads = names if len(set(names)) == len(names) else [one.folder for one in summaries]
-    return Table(["", *heads], [row for row in rows if any(row[1:])])
+    return Table(["", *names], [row for row in rows if any(row[1:])])
 
 
 @cache

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from a2cli.manage.console import RUNS, csv_text
-from a2cli.manage.summaries import RunSummary
+from a2cli.manage.summaries import RunSummary, distinct_names
 from a2cli.reports.report import Report, read_report
 from a2cli.reports.training_results import EpochLog, Spread, TrainingResults
 from a2cli.settings.declare import shown
@@ -51,7 +51,8 @@ def _results(report: Report | None) -> dict[str, object]:
         train = results.train or results.runs[0].train
         found |= {"train_accuracy": train.mean if isinstance(train, Spread) else train.value}
         found |= {"val_deviation": results.val.deviation if results.val else None}
-        found |= {"epochs": sum(run.epochs for run in results.runs) / len(results.runs)}
+        epochs = sum(run.epochs for run in results.runs) / len(results.runs)
+        found |= {"epochs": int(epochs) if epochs.is_integer() else epochs}
         found |= {"parameters": results.runs[0].parameters, "test_reads": report.test_reads}
     verdict = getattr(report.results, "verdict", None) if report else None
     return {**found, "verdict": verdict}
@@ -60,17 +61,17 @@ def _results(report: Report | None) -> dict[str, object]:
 def write_events(folders: Sequence[Path], out: Path) -> int:
     """Write the epochs of trainings as TensorBoard's event files, and return of how many trainings there are some.
 
-    A training's are in `out`/RUN, of several seeds or folds in `out`/RUN/seed-3. Raises OSError.
+    A training's are in `out`/RUN, of several seeds or folds in `out`/RUN/seed-3; where two runs have the same name, RUN
+    is each one's path. Raises OSError.
     """
     from tensorboard.summary import Writer
 
     count = 0
-    for folder in folders:
+    for folder, name in zip(folders, _paths_inside(folders), strict=True):
         report = read_report(folder)
         for seed, logs in (report.history if report else {}).items():
             if not logs or report is None:
                 continue
-            name = folder.resolve().name
             writer = Writer(str(out / name / f"seed-{seed}" if len(report.history) > 1 else out / name))
             for tag, field in SCALARS.items():
                 for log, at in zip(logs, _times(report, logs), strict=True):
@@ -79,6 +80,18 @@ def write_events(folders: Sequence[Path], out: Path) -> int:
             writer.close()
             count += 1
     return count
+
+
+def _paths_inside(folders: Sequence[Path]) -> list[str]:
+    """Return for each run a path of its own, which stays inside the folder that it is put in."""
+    paths = dict[str, str]()
+    for name in distinct_names(folders):
+        path = Path(name).resolve() if ".." in Path(name).parts else Path(name)
+        inside = str(path.relative_to(path.anchor))
+        while inside.casefold() in paths:  # as of a/run and /a/run
+            inside += "-2"
+        paths[inside.casefold()] = inside
+    return list(paths.values())
 
 
 def _times(report: Report, logs: Sequence[EpochLog]) -> list[float]:

@@ -12,7 +12,7 @@ import typer
 
 from a2cli import storage
 from a2cli.console import base as console
-from a2cli.errors import DataError, SettingsError
+from a2cli.errors import DataError, SettingsError, missing
 from a2cli.formats import counted, shown_size
 from a2cli.manage.conditions import conditions
 from a2cli.manage.console import in_csv_text, show_runs
@@ -39,8 +39,12 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
         raise SettingsError(f"{given[0]}: give it or {given[1]}")
     wanted = conditions(settings.where)
     problems: list[str] = []
-    folders = [folder for name in settings.folder for folder in _below(name, settings.inner, problems)]
-    found = read_runs(folders, datetime.now(UTC))
+    below = {name: _below(name, settings.inner, problems) for name in settings.folder}
+    found = read_runs([folder for folders in below.values() for folder in folders], datetime.now(UTC))
+    if found or given:  # else they are named in the list's place
+        for name, folders in below.items():
+            if not folders and not any(problem.startswith(name) for problem in problems):
+                console.note(f"no run in {name}")
     # Of all runs: one that is damaged may lack the value by which it would have been chosen.
     problems += [run.problem for run in found if run.problem]
     runs = [run for run in found if all(one.holds(run) for one in wanted)]
@@ -60,6 +64,8 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
 def _below(name: str, inner: bool, problems: list[str]) -> list[Path]:
     if not os.path.lexists(name) and name != ListRunsSettings().folder[0]:  # where that is missing, nothing was run yet
         raise DataError(f"{name}: no such folder; 'a2 runs --help' lists the commands")
+    if storage.is_broken_link(Path(name)):
+        raise DataError(f"{name}: {missing(name)}")
 
     def unreadable(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -127,10 +133,11 @@ def export_runs(chosen: ExportRunsOptions, flags: dict[str, Any]) -> None:
     if not chosen.csv and chosen.tensorboard is None:
         raise SettingsError("a2 runs export: expected --csv or --tensorboard DIR")
     folders = [Path(name) for name in dict.fromkeys(settings.run)]
-    if wrong := [folder for folder in folders if not storage.is_run(folder)]:
-        raise DataError(f"{wrong[0]}: {storage.no_run(wrong[0])}")
-    runs = read_runs(folders, datetime.now(UTC))
-    problems = [run.problem for run in runs if run.problem]
+    problems = [f"{folder}: {storage.no_run(folder)}" for folder in folders if not storage.is_run(folder)]
+    if len(problems) == len(folders):
+        raise DataError(problems[0])
+    runs = read_runs([folder for folder in folders if storage.is_run(folder)], datetime.now(UTC))
+    problems += [run.problem for run in runs if run.problem]
     if chosen.tensorboard is not None and (whole := [Path(run.folder) for run in runs if not run.problem]):
         _to_tensorboard(whole, Path(chosen.tensorboard))
     if chosen.csv:

@@ -12,7 +12,9 @@ Sort = Literal["age", "accuracy", "size", "folder", "command", "data", "seconds"
 class ListRunsSettings:
     """Which runs"""
 
-    folder: tuple[str, ...] = setting(("runs",), "Folders to look for runs in, at any depth.", positional=True)
+    folder: tuple[str, ...] = setting(
+        ("runs",), "Folders to look for runs in, at any depth; links inside are not followed.", positional=True
+    )
     where: tuple[str, ...] = setting(
         (),
         "Only runs that meet this condition, as 'val>0.6 and optimizer=adam': settings, or command, status, data, val, "

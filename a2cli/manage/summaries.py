@@ -29,9 +29,10 @@ class RunSummary:
 
     `accuracy` is the validation accuracy with its 95% interval `low` to `high`: of several seeds or folds the mean, of
     a comparison the best contender's, of an ablation that with all ingredients, of a probe that of unchanged images;
-    `seeds` is over how many runs. `test` is likewise that on the test images. `settings` are all of the run;
-    `differs` are those off the command's defaults, less those that all runs of the command in the same list share.
-    `bytes` is the size of all its files. `problem` says why nothing is known of its results.
+    `seeds` is over how many runs, of a probe over how many networks. `test` is likewise that on the test images.
+    `settings` are all of the run; `differs` are those off the command's defaults, less those that all runs of the
+    command in the same list share. `bytes` is the size of all its files. `problem` says why nothing is
+    known of its results.
     """
 
     folder: str
@@ -118,7 +119,7 @@ def summary_from(report: Report, path: Path, now: datetime) -> RunSummary:
         accuracy=_value(found),
         low=found.low if found else None,
         high=found.high if found else None,
-        seeds=(found.n if isinstance(found, Spread) else 1) if found else None,
+        seeds=_seeds(report.results, found),
         test=_value(test_accuracy(report.results)),
         created=report.created,
         age=_age(report.created, now),
@@ -188,6 +189,17 @@ def _value(found: Accuracy | Spread | None) -> float | None:
     return found.value if isinstance(found, Accuracy) else found.mean if found else None
 
 
+def _seeds(results: Any, found: Accuracy | Spread | None) -> int | None:
+    """Return over how many seeds, folds or networks the accuracy that was found is."""
+    from a2cli.probe_invariance.results import InvarianceResults
+
+    if found is None:
+        return None
+    if isinstance(results, InvarianceResults):
+        return results.runs[0].networks
+    return found.n if isinstance(found, Spread) else 1
+
+
 def _modified(path: Path) -> str:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
@@ -199,6 +211,12 @@ def size_of(folder: Path) -> int:
     # By text, as making a Path of each takes four times as long: a replication has thousands of files.
     files = (os.lstat(f"{parent}{os.sep}{name}") for parent, _, names in os.walk(folder) for name in names)
     return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Return the names of run directories, or where two have the same, all of them as they were given."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len({name.casefold() for name in names}) == len(names) else [str(folder) for folder in folders]
 
 
 def read_runs(folders: Iterable[Path], now: datetime) -> list[RunSummary]:

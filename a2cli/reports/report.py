@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache, reduce
 from operator import or_
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from a2cli.errors import DataError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # making the dataclasses of all results takes as long as pars
     Results: TypeAlias = Any  # one of those that the commands name
 
 SCHEMA_VERSION = newest("report")
+MOST_WHY = 120  # characters of what another library says is wrong
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,24 @@ def read_report(folder: Path) -> Report | None:
             f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
         ) from None
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a report of a2's ({' '.join(str(error).split())[:120]})") from None
+        raise DataError(f"{path}: not a report of a2's ({_why(error, str(values.get('command')))})") from None
+
+
+def _why(error: Exception, command: str) -> str:
+    """Return where values first are no report, and why: results.runs[0].val: field required."""
+    from pydantic import ValidationError
+
+    from a2cli.commands import COMMANDS
+
+    if not isinstance(error, ValidationError):
+        return shorten(str(error), MOST_WHY, placeholder=" ...")
+    kind = COMMANDS[command].results_type() if command in COMMANDS else None
+    wrong = error.errors()  # of results against those of each command
+    own = [one for one in wrong if one["loc"][0] != "results" or not kind or kind.__name__ in one["loc"][1:2]]
+    first = (own or wrong)[0]
+    names = [*first["loc"][:1], *first["loc"][2 if first["loc"][0] == "results" else 1 :]]
+    place = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)[1:]
+    return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 @cache

@@ -59,25 +59,27 @@ class JudgedOn:
         return image.rpartition("/")[2] if self.summary.source.lower().endswith(".csv") else image
 
 
-def check_again(run: Run, settings: AnyTraining, on: JudgedOn, reporter: ProgressReporter) -> None:
-    """Raise DataError where a finished run's report says otherwise than its data are, or its weights get on it.
+def check_again(run: Run, settings: AnyTraining, on: JudgedOn, reporter: ProgressReporter) -> bool:
+    """Return whether a finished run's network is there, and was measured again.
 
-    Warns of what may be otherwise without an edit. A fine-tuning's stages are measured as well.
+    Raises DataError where its report says otherwise than its data are, or its weights get on it; warns of what may be
+    otherwise without an edit. A fine-tuning's stages are measured as well.
     """
     report = run.read_report()
     if report is None or not isinstance(report.results, TrainingResults):
-        return
+        return False
     beside = BESIDE | ({"source"} if isinstance(settings, TrainFeaturesSettings) else set())
     file = run.folder / "report.json"
     for difference in _in_data(file, on):
         if difference.field.split(".")[1].partition("[")[0] not in beside:
             refuse([difference])
         reporter.warn(str(difference))
-    _measure(run, report, settings, on, reporter)
+    measured = _measure(run, report, settings, on, reporter)
     for stage in report.transfer.stages if report.transfer else []:
         child = Run(run.folder / stage.folder)
         if (own := child.read_report()) and own.status == "done":
             _measure(child, own, settings, on, reporter)
+    return measured
 
 
 def _in_data(file: Path, on: JudgedOn) -> Iterator[Difference]:
@@ -114,14 +116,14 @@ def _named(value: Any, on: JudgedOn) -> Any:
     return on.name(value) if isinstance(value, str) else value
 
 
-def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, reporter: ProgressReporter) -> None:
-    """Measure a run's saved network again; raises DataError where its report says otherwise."""
+def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, reporter: ProgressReporter) -> bool:
+    """Measure a run's saved network again, return whether it is there; raises DataError where its report differs."""
     assert isinstance(report.results, TrainingResults), "its caller looked"
     file, result = run.folder / "report.json", report.results.runs[0]
     for name in ("model.json", "model.safetensors"):
         if not (path := run.folder / "model" / name).exists():
             reporter.warn(NOT_MEASURED.format(path))
-            return
+            return False
     model, card = run.load_model()
     refuse([*in_network(run.folder, report, model, card, on.card, settings)])
     device = torch.device(settings.training.device)
@@ -139,6 +141,7 @@ def _measure(run: Run, report: Report, settings: AnyTraining, on: JudgedOn, repo
         if stated != evaluation.correct:
             fractions = f"{stated} of {count}", f"{evaluation.correct} of {count}"
             reporter.warn(ROUNDED.format(file, f"{RESULT}.{part}", *fractions))
+    return True
 
 
 def _rounding(settings: AnyTraining) -> int:

@@ -33,6 +33,7 @@ from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
 from a2cli.transfer.summary import draw_transfer
 
+NOT_AGAIN = "; its results were not measured again"
 GONE = " is gone, and with it how often the test images were read"
 
 
@@ -107,15 +108,15 @@ def train_network(
         if not began:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, task.packed.fingerprint)
-        _measure_again(task, run.folder, alone_in, reporter)
+        measured = _measure_again(task, run.folder, alone_in, reporter)
         if previous and previous.status == "done" and not final:
             absent = [name for name in alone_in if not (run.folder / name / "report.json").exists()]
             if absent:
                 reporter.warn(f"{run.folder / absent[0]}: its report is gone, so it is trained again")
             else:
-                reporter.warn(
-                    "this run was finished before, and agrees with what was measured again; nothing is left to train"
-                )
+                part = f" ({measured} of {len(alone_in)} networks)" if measured < len(alone_in) else ""
+                found = f", and agrees with what was measured again{part}" if measured else NOT_AGAIN
+                reporter.warn(f"this run was finished before{found}; nothing is left to train")
         if len(alone_in) == 1:
             return task.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:
@@ -125,8 +126,11 @@ def train_network(
 
 def _measure_again(
     task: TrainingTask, folder: Path, alone_in: Mapping[str, AnyTraining], reporter: ProgressReporter
-) -> None:
-    """Hold the runs that are done to the data and to what their saved networks get on it; raises DataError."""
+) -> int:
+    """Hold the runs that are done to the data and to what their saved networks get on it; raises DataError.
+
+    Returns how many networks there are, and were measured again.
+    """
     packed, done = task.packed, []
     for name, alone in alone_in.items():
         report = Run(folder / name).previous_report(alone, packed.fingerprint)
@@ -134,8 +138,10 @@ def _measure_again(
             done.append((Run(folder / name), alone))
     if done:
         reporter.phase(f"measuring again what is trained ({counted(len(done), 'network')})", "evaluating")
-    for run, alone in done:
+    return sum(
         check_again(run, alone, JudgedOn(packed, split_of(packed, alone), *task.expected(alone)), reporter)
+        for run, alone in done
+    )
 
 
 def _said_to_be_gone(folder: Path, runs: Iterable[str]) -> list[str]:
