@@ -168,7 +168,9 @@ def test_advice_on_splits(data: Path, train: A2) -> None:
     ]
     assert refused == []  # a plan reads no images
     seed = next(seed for seed in range(40) if "use --split stratified" in train(*random, "--seed", seed).err)
-    train("--data", "set", "--val-count", "8", "--split", "stratified", "--seed", seed).done()
+    most = "8 of 10 images are held out for validation (val_count), 2 are left to train on; --val-fraction"
+    train("--data", "set", "--val-count", "8", "--split", "stratified", "--seed", seed).done(most)
+    train("--data", "set", "--val-fraction", "0.4").done()
 
 
 def test_advice_on_files_that_are_there(trained: Path, a2: A2) -> None:
