@@ -113,7 +113,7 @@ def new_report(command: str, config: dict[str, Any], environment: dict[str, str 
 
 def report_from(values: object) -> Report:
     """Return the report that `to_json` wrote; raises ValueError where the values are not one."""
-    return _reports().validate_python(values)
+    return _reports(str(values.get("command")) if isinstance(values, dict) else "").validate_python(values)
 
 
 def read_report(folder: Path) -> Report | None:
@@ -141,29 +141,23 @@ def read_report(folder: Path) -> Report | None:
             f"{error}; put back the file as it was, or remove it: --resume writes a training's again"
         ) from None
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a report of a2's ({_why(error, str(values.get('command')))})") from None
+        raise DataError(f"{path}: not a report of a2's ({_why(error)})") from None
 
 
-def _why(error: Exception, command: str) -> str:
+def _why(error: Exception) -> str:
     """Return where values first are no report, and why: results.runs[0].val: field required."""
     from pydantic import ValidationError
 
-    from a2cli.commands import COMMANDS
-
     if not isinstance(error, ValidationError):
         return shorten(str(error), MOST_WHY, placeholder=" ...")
-    kind = COMMANDS[command].results_type() if command in COMMANDS else None
-    wrong = error.errors()  # of results against those of each command
-    own = [one for one in wrong if one["loc"][0] != "results" or not kind or kind.__name__ in one["loc"][1:2]]
-    first = (own or wrong)[0]
-    names = [*first["loc"][:1], *first["loc"][2 if first["loc"][0] == "results" else 1 :]]
-    place = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)[1:]
+    first = error.errors()[0]
+    place = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in first["loc"])[1:]
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 @cache
-def _reports() -> "TypeAdapter[Report]":
-    """Return what checks reports, made once: that takes ten times as long as checking one."""
+def _reports(command: str = "") -> "TypeAdapter[Report]":
+    """Return what checks reports of a command, without one of all; made once, as that takes longer than checking."""
     from pydantic import TypeAdapter
 
     from a2cli.commands import COMMANDS
@@ -174,7 +168,8 @@ def _reports() -> "TypeAdapter[Report]":
     from a2cli.reports.training_results import EpochLog  # noqa: F401
     from a2cli.reports.transfer_results import TransferResults  # noqa: F401
 
-    Results = reduce(or_, (of for one in COMMANDS.values() if (of := one.results_type())))  # noqa: F841, N806
+    wanted = [COMMANDS[command]] if command in COMMANDS else COMMANDS.values()
+    Results = reduce(or_, (of for one in wanted if (of := one.results_type())), type(None))  # noqa: F841, N806
 
     return TypeAdapter(Report)
 
