@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import A2, apart_from_few, draw_classes, hold_to_schema
+from conftest import A2, apart_from_few, draw_classes, hold_to_schema, sign
 
 from a2cli.compare_optimizers.contenders import Choice, contenders_of, next_rate, rate_grid, trial_settings
 from a2cli.compare_optimizers.run import best_rate
@@ -144,7 +144,7 @@ def test_only_what_is_missing_is_run(compare: A2, a2: A2, tmp_path: Path) -> Non
     assert timeless(results(fresh)) == timeless(results(folder))
 
 
-def test_those_that_diverge_or_fail_are_recorded(compare: A2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_that_diverge_or_fail_are_recorded(compare: A2, a2: A2, monkeypatch: pytest.MonkeyPatch) -> None:
     def sometimes(settings: Any, *rest: Any, **also: Any) -> Any:
         if settings.training.optimizer == "adam" and settings.training.seed == 1:
             raise ValueError("a bad day")
@@ -163,6 +163,15 @@ def test_those_that_diverge_or_fail_are_recorded(compare: A2, tmp_path: Path, mo
     assert all(run["accuracy"] in (0.5, None) for run in diverged), "the largest of two equal classes"
     words = json.loads((folder / "report.json").read_text())["results"]["verdict"]
     assert "1 run failed (adam: 1). The first: " in words and "diverged" in words
+    report = (folder / "report.json").read_text()
+    earlier = re.sub(r" \d+ runs? diverged \(.*", " 1 run diverged (sgd 1). 1 run failed (adam 1).", words)
+    assert earlier != words
+    (folder / "report.json").write_text(report.replace(json.dumps(words)[1:-1], json.dumps(earlier)[1:-1]))
+    sign(folder / "report.json")
+    ended = a2(
+        "compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet"
+    )  # what an earlier version said is not held against it
+    assert (ended.status, results(folder)["verdict"]) == (0, words), ended.err
     monkeypatch.undo()
 
 

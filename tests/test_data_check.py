@@ -256,6 +256,9 @@ def test_a_number_to_validate_that_leaves_few_to_train_on(train: A2, tmp_path: P
     for also in ((), ("--dry-run",)):
         train("--data", "set", "--val-count", "16", *also).refused(3, said)
     assert "held out" not in train("--data", "set", "--val-count", "8", "--dry-run").err
+    shared = ("--test-fraction", "0.25", "--dry-run")
+    assert "8 of 12 images are held out" in train("--data", "set", "--val-count", "8", *shared).err
+    train("--data", "set", "--val-count", "12", *shared).refused(3, said.replace("16", "12"))
 
 
 def test_a_split_that_cannot_be_drawn_is_warned_of(a2: A2, train: A2, tmp_path: Path) -> None:

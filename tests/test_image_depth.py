@@ -85,9 +85,7 @@ def test_bright_and_dark_are_told_apart(kind: str, train: A2, tmp_path: Path) ->
     )
     report = json.loads((run / "report.json").read_text())
     assert report["results"]["runs"][0]["val"]["value"] == 1
-    scaled = {"f01": "0 to 1 became 0 to 255, the same for all", "i32": "0 to 255 are rounded to whole numbers"}
     assert report["data"]["scaling"].startswith("24 of 24 images have more than 8 bits")
-    assert report["data"]["scaling"].endswith(scaled.get(kind, "became 0 to 255, the same for all"))
     assert report["data"]["scaling"] in report["warnings"]
 
 

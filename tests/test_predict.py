@@ -195,6 +195,8 @@ def test_a_long_folder_is_said_once(predict: A2, place: Path, monkeypatch: pytes
     shutil.copytree(place / "set", deep)
     said = predict("--run", "alone", str(deep / "ada"), str(deep / "bea")).out
     assert said.count(deep.name) == 1 and f"Images in {deep}:\n" in said and f" {NAMES[0][4:]} " in said
+    above = Path("..") / place.name / deep.name
+    assert f"Images in {above}:\n" in predict("--run", "alone", str(above / "ada"), str(above / "bea")).out
     mixed = predict("--run", "alone", str(deep / "ada"), "set/ada", "-").out
     assert "Images in" not in mixed and f" {NAMES[0]} " in mixed
     shutil.rmtree(deep)

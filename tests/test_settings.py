@@ -34,7 +34,7 @@ def test_a_share_to_validate_is_taken_in_the_place_of_a_presets_number(tmp_path:
     share, number = str(tmp_path / "share.yaml"), str(tmp_path / "number.yaml")
     for flags, presets, expected in (
         ({}, ["1.2-baseline"], (0.2, 91, "preset 1.2-baseline")),
-        ({"val_fraction": "0.4"}, ["1.2-baseline"], (0.4, None, "default")),
+        ({"val_fraction": "0.4"}, ["1.2-baseline"], (0.4, None, "--val-fraction")),
         ({}, [share], (0.3, None, f"preset {share}")),
         ({}, ["1.2-baseline", share], (0.3, None, f"preset {share}")),
         ({}, [share, number], (0.2, 7, f"preset {number}")),

@@ -192,7 +192,10 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
     split = getattr(resolved.settings, "split", None)
     if isinstance(split, SplitSettings):
         warnings = [*warnings, *idle_in_split(split, given or ())]
-        warnings += most_held_out(split, given or (), to_split) if to_split is not None else []
+        if to_split is not None:
+            test = 0 if "test" in (given or ()) else round(to_split * split.test_fraction)
+            most = most_held_out(split, given or (), to_split - test)
+            warnings += [] if split.train_per_class else most
         plan.append(split_in_words(split, given))
     if as_json:
         settings = {name: {"value": value, "from": source} for name, value, source in rows}

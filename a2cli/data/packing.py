@@ -64,8 +64,10 @@ class Packed:
         if self.value_range is None or not self.deep:
             return ""
         low, high = self.value_range
-        became = "are rounded to whole numbers" if (low, high) == (0, 255) else "became 0 to 255, the same for all"
-        return f"{self.deep} of {len(self.names)} images have more than 8 bits: {low:g} to {high:g} {became}"
+        return (
+            f"{self.deep} of {len(self.names)} images have more than 8 bits: {low:g} to {high:g} became 0 to 255, "
+            "the same for all"
+        )
 
     @property
     def warnings_but_damage(self) -> list[str]:

@@ -20,7 +20,7 @@ from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_f
 from a2cli.predict.console import show_predictions
 from a2cli.probe_invariance.results import InvarianceResults
 from a2cli.replicate.results import Judged, ReplicationResults
-from a2cli.reports.best import OF_TRIALS, RESUMABLE
+from a2cli.reports.best import OF_TRIALS, RESUMABLE, done_trials
 from a2cli.reports.predictions import Predictions
 from a2cli.reports.report import Report
 from a2cli.reports.training_results import EpochLog, TrainingResults
@@ -115,6 +115,8 @@ def _command(report: Report) -> str:
     config = {name: value for name, value in report.config.items() if name != "command"}
     words = ["a2", report.command]
     for item, value in off_default(report.command, config):
+        if config.get(item.instead_of) is not None:  # of two, as a share and a number, the one that acts
+            continue
         flag = [] if item.positional else [item.flag]
         if isinstance(value, bool):
             words.append(item.flag if value else f"--no-{item.flag[2:]}")
@@ -128,12 +130,15 @@ def _command(report: Report) -> str:
 def _check(report: Report, folder: Path) -> tuple[str, str] | None:
     """Return the command that checks a run by what lies in its folder, and how; None where that is gone."""
     if report.command in OF_TRIALS:
-        there, does = any(folder.glob("trials/*/report.json")), "derives its tables from its trials' reports again"
+        there = all((folder / run / "report.json").is_file() for run in done_trials(report.results))
+        does = "derives its tables from its trials' reports again"
     elif isinstance(report.results, TrainingResults):
         there = all((folder / run.folder / "model").is_dir() for run in report.results.runs)
         does = "measures its networks again"
     else:
-        there, does = report.command in RESUMABLE, "judges its claims by its runs' reports again"
+        judged = [one for claim in getattr(report.results, "claims", ()) for one in claim.judged]
+        there = report.command in RESUMABLE and all((folder / run).exists() for one in judged for run in one.folders)
+        does = "judges its claims by its runs' reports again"
     return (f"a2 {report.command} --resume {shlex.quote(str(folder))}", does) if there else None
 
 

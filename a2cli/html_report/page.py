@@ -59,7 +59,7 @@ def is_features(path: Path) -> bool:
 
 def _report_of(path: Path) -> Report:
     if is_features(path):
-        from a2cli.transfer.feature_report import report_of_features  # and with it torch
+        from a2cli.transfer.feature_report import report_of_features
 
         return report_of_features(path)
     report = read_report(path)

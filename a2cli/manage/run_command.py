@@ -39,12 +39,14 @@ def list_runs(chosen: ListRunsOptions, flags: dict[str, Any]) -> None:
         raise SettingsError(f"{given[0]}: give it or {given[1]}")
     wanted = conditions(settings.where)
     problems: list[str] = []
-    below = {name: _below(name, settings.inner, problems) for name in settings.folder}
-    found = read_runs([folder for folders in below.values() for folder in folders], datetime.now(UTC))
-    if found or given:  # else they are named in the list's place
-        for name, folders in below.items():
-            if not folders and not any(problem.startswith(name) for problem in problems):
-                console.note(f"no run in {name}")
+    folders, empty = list[Path](), list[str]()
+    for name in settings.folder:
+        before, below = len(problems), _below(name, settings.inner, problems)
+        folders += below
+        empty += [name] if not below and len(problems) == before else []
+    found = read_runs(folders, datetime.now(UTC))
+    for name in empty if found or given else ():  # else they are named in the list's place
+        console.note(f"no run in {name}")
     # Of all runs: one that is damaged may lack the value by which it would have been chosen.
     problems += [run.problem for run in found if run.problem]
     runs = [run for run in found if all(one.holds(run) for one in wanted)]

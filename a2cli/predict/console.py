@@ -37,4 +37,4 @@ def _common_folder(images: Sequence[str], most: int) -> str:
     folders = [str(Path(image).parent) for image in images]
     if max(map(len, images), default=0) <= most or len({Path(image).anchor for image in images}) > 1:
         return ""
-    return os.path.commonpath(folders).removeprefix(".")
+    return os.path.commonpath(folders)

@@ -167,7 +167,8 @@ class Replication:
                     raise type(error)(said) from None
                 if entry.input not in self.data and not entry.features:
                     self.data[entry.input] = summary_of(task.packed, split, task.source)
-                    self.warnings += [note for note in task.warnings if note not in self.warnings]
+                    notes = [note.partition("; --val-fraction")[0] for note in task.warnings]
+                    self.warnings += [note for note in notes if note not in self.warnings]
         self.reporter.warn_all(self.warnings[known:])
 
     def _pass_over_numbers(self) -> None:
@@ -187,6 +188,7 @@ class Replication:
 
     def results(self) -> ReplicationResults:
         """Run all rounds that the budget allows, those done before included, and return what the claims came to."""
+        is_new = not (self.run.folder / "trials").is_dir()
         for one in self.questions:
             if not one.missing and one.claim.kind in STATED:
                 one.found = stated(one, self.runs, self.settings.seed)
@@ -198,7 +200,7 @@ class Replication:
             if budget_trainings is not None and trainings >= budget_trainings:
                 break
             chosen = next_claims(open_questions, self._cost, lambda one: self._lacking(one, one.look + 1))
-            if self.settings.budget and not trainings:
+            if self.settings.budget and is_new and not any(one.look for one in self.questions):
                 first = len({key for one in chosen for key in self._lacking(one, one.look + 1)})
                 self.reporter.phase(
                     f"--budget {self.settings.budget} ends between looks; the first takes {counted(first, 'training')}"

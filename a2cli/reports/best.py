@@ -156,6 +156,11 @@ def _outcomes(results: object) -> list[TrialOutcome]:
     return [run for *_, runs in _contenders(results) for run in runs]
 
 
+def done_trials(results: object) -> list[str]:
+    """Return the folders of the runs that a comparison or an ablation rests on, in its run directory."""
+    return [run.folder for run in _outcomes(results) if run.status == "done"]
+
+
 def no_network(flag: str, run: str, report: Report) -> DataError:
     """Return the error of a run that trained no network, and has none inside that is the best."""
     looked_at = report.config.get("run")

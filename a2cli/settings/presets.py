@@ -85,7 +85,8 @@ def load_preset(name: str, commands: Sequence[str], settings: type, extending: t
         except SettingsError as error:
             raise SettingsError(str(error).replace("--preset:", f"{path.name}: extends:")) from None
     settings_by_name = {item.name: item for item in declared(settings)}
-    values |= _replaced_by([str(key).replace("-", "_") for key in entries], settings_by_name)
+    replaced = _replaced_by([str(key).replace("-", "_") for key in entries], settings_by_name)
+    values |= {name: value for name, value in replaced.items() if name in values}
     for key, value in entries.items():
         setting = str(key).replace("-", "_")
         setting = f"{setting}_" if f"{setting}_" in settings_by_name else setting  # class
@@ -182,7 +183,7 @@ def read_yaml(
         entries = _parsed(path, text, what, depth)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise SettingsError(f"{path}: not YAML: {reason}") from None
     if not isinstance(entries, dict):
@@ -213,7 +214,7 @@ def _keys_of(node: Any) -> Iterator[list[str]]:
     import yaml
 
     if isinstance(node, yaml.MappingNode):
-        yield [key.value for key, _ in node.value]
+        yield [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
     if isinstance(node, yaml.CollectionNode):
         for part in node.value:
             yield from _keys_of(part[1] if isinstance(part, tuple) else part)
@@ -251,7 +252,9 @@ def resolve(
         values, sources = values | replaced, sources | dict.fromkeys(replaced, "default")
     given = {name: value for name, value in flags.items() if value is not None}
     replaced = _replaced_by(given, settings_by_name)
-    values, sources = values | replaced, sources | dict.fromkeys(replaced, "default")
+    values |= replaced
+    sources |= {settings_by_name[name].instead_of: settings_by_name[name].flag for name in given
+                if settings_by_name[name].instead_of in replaced}  # fmt: skip
     for name, value in given.items():
         values[name] = checked(settings_by_name[name], value, settings_by_name[name].flag)
         sources[name] = settings_by_name[name].flag

@@ -22,6 +22,7 @@ from a2cli.versions import VERSION_KEY, newest
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
 TIMES = {"seconds", "seconds_to_target"}
 COUNTS = ("classes", "train", "val", "test", "fingerprint")
+ENDED_BADLY = r" (?:In tuning )?\d+ runs? (?:diverged|failed) \("
 DECISIONS = r"better|equivalent|undecided|help|hurt|no difference"
 
 
@@ -99,7 +100,11 @@ def _but_for_wording(
 
 
 def _decisions(verdict: str, results: ComparisonResults | AblationResults) -> list[str]:
-    """Return what a verdict decides of whom, in its order, then its numbers."""
+    """Return what a verdict decides of whom, in its order, then its numbers, up to where runs ended badly.
+
+    Those are held one by one, and why they did is in words, as of how much memory there was.
+    """
+    verdict = re.split(ENDED_BADLY, verdict)[0]
     parts = results.ingredients if isinstance(results, AblationResults) else results.tables[0].contenders
     names = sorted((re.escape(part.name) for part in parts if part.name), key=len, reverse=True)
     return [*re.findall("|".join([*names, DECISIONS]), verdict, re.IGNORECASE), *numbers(verdict)]
