@@ -469,9 +469,12 @@ def test_what_is_printed_is_what_is_reported(done: Mapping[str, Done], reports: 
     for name in ("seeds", "folds"):
         for title, key in (("training", "train"), ("validation", "val"), ("validation, last epoch", "last_val")):
             found = reports[place / name]["results"][key]
-            (line,) = [line for line in done[name].out.splitlines() if line.startswith(f" {title}  ")]
-            assert f"{found['mean']:.3f} ± {found['deviation']:.3f}" in line
-            assert f"{max(0, found['low']):.3f} to {min(1, found['high']):.3f}" in line
+            lines = [line for line in done[name].out.splitlines() if line.startswith(f" {title}  ")]
+            runs = reports[place / name]["results"]["runs"]
+            assert len(lines) == (key != "last_val" or any(run["kept_epoch"] < run["epochs"] for run in runs))
+            for line in lines:
+                assert f"{found['mean']:.3f} ± {found['deviation']:.3f}" in line
+                assert f"{max(0, found['low']):.3f} to {min(1, found['high']):.3f}" in line
     for contender in reports[place / "compared"]["results"]["tables"][0]["contenders"]:
         (line,) = [
             line for line in done["compared"].out.splitlines() if f"   {contender['name']}  " in line and "±" in line
