@@ -23,7 +23,7 @@ from PIL import Image
 from test_old_runs import ARCHIVES
 from test_replication_views import claim, judged, results
 
-from a2cli.html_report import assets
+from a2cli.html_report import page_figures
 from a2cli.html_report.charts import charts_of
 from a2cli.html_report.page_figures import MOST_ROWS
 from a2cli.reports.report import new_report
@@ -177,7 +177,12 @@ def test_a_page_shows_what_the_report_says(
     exact = {pixels((place / "run" / name).read_bytes()) for name in figures}
     assert {pixels(decoded(url)) for url in urls} == exact
     whole = (place / "run/report.html").stat().st_size
-    monkeypatch.setattr(assets, "MOST_AS_PNG", 0)
+    sizes = [len(decoded(url)) for url in urls]
+    monkeypatch.setattr(page_figures, "MOST_BYTES", sum(sizes) - 1)
+    a2("report", "run")
+    urls = [str(one["src"]) for tag, one in page_in(place / "run/report.html").tags if tag == "img"][:-1]
+    assert [n for n, url in enumerate(urls) if "webp" in url] == [sizes.index(max(sizes))], "only the largest"
+    monkeypatch.setattr(page_figures, "MOST_BYTES", 0)
     assert a2("report", "run").status == 0
     smaller = page_in(place / "run/report.html")
     urls = [str(one["src"]) for tag, one in smaller.tags if tag == "img"][:-1]

@@ -11,11 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image
+from PIL import Image, WebPImagePlugin  # noqa: F401 - named, or Pillow loads all its formats to find this one
 
 from a2cli.machine import cores
 
-MOST_AS_PNG = 600_000  # bytes of all pictures of a run, which then need no second to be encoded again
+# Encoding takes most of a page's time: only the largest pictures are encoded again, until those of a run have so many
+# bytes at most. 1,000,000 of them as text are 1.33 MB of a page.
+MOST_BYTES, MOST_BYTES_OF_REPLICATION = 850_000, 4_500_000
+KEPT_BY_WEBP = 0.4  # of a picture's bytes, at most: figures of paintings, of faces and of curves kept 0.13 to 0.41
 # Photographs have more than 5,000 colours, or as PNG more than 2 bits a pixel (grey ones); encoded without losses they
 # take 0.4 s and up to five times the bytes. Drawn lines, bars and cells are as small without losses as with them.
 MOST_DRAWN_COLORS, MOST_DRAWN_BYTES = 5000, 0.25
@@ -27,7 +30,7 @@ LOSSY = {"quality": 70, "method": 2}
 class Picture:
     """A picture as a data URL, and whether it is as exact as its file."""
 
-    url: str
+    url: Markup  # ours: to look for what is to be escaped in megabytes takes a tenth of a page's time
     exact: bool
 
 
@@ -42,13 +45,17 @@ def source_of(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def pictures(files: Sequence[Path | bytes]) -> list[Picture | None]:
-    """Return PNG files as data URLs, None for one that is damaged: as they are, or if they are large as WebP."""
+def pictures(files: Sequence[Path | bytes], most_bytes: int = MOST_BYTES) -> list[Picture | None]:
+    """Return PNG files as data URLs, None for one that is damaged: the largest as WebP until all have `most_bytes`."""
     contents = [_content(file) for file in files]
-    if sum(len(content) for content in contents if content) <= MOST_AS_PNG:
-        return [Picture(_url("png", content), exact=True) if content else None for content in contents]
+    left, encoded = sum(len(content or b"") for content in contents), list[bytes]()
+    for content in sorted(filter(None, contents), key=len, reverse=True):
+        if left > most_bytes:
+            left -= round((1 - KEPT_BY_WEBP) * len(content))
+            encoded.append(content)
     with ThreadPoolExecutor(cores()) as pool:  # Pillow encodes side by side
-        return list(pool.map(lambda content: _as_webp(content) if content else None, contents))
+        as_webp = dict(zip(encoded, pool.map(_as_webp, encoded), strict=True))
+    return [as_webp.get(one) or Picture(_url("png", one), exact=True) if one else None for one in contents]
 
 
 def _content(file: Path | bytes) -> bytes | None:
@@ -70,5 +77,5 @@ def _as_webp(png: bytes) -> Picture:
     return Picture(_url("webp", content.getvalue()), exact)
 
 
-def _url(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+def _url(kind: str, content: bytes) -> Markup:
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(content).decode()}")

@@ -135,4 +135,7 @@ def _shown(value: Any) -> Any:
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return MINUS.sub("\N{MINUS SIGN}", INTERVAL.sub(r"[\1 to \2]", printable(value)))
+    text = printable(value)
+    if "-" in text or "[" in text:
+        text = MINUS.sub("\N{MINUS SIGN}", INTERVAL.sub(r"[\1 to \2]", text))
+    return text

@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from a2cli.errors import DataError
-from a2cli.html_report.assets import pictures
+from a2cli.html_report.assets import MOST_BYTES, MOST_BYTES_OF_REPLICATION, pictures
 from a2cli.html_report.charts import Chart, charts_of, rows_stated
 from a2cli.html_report.table import Table
 from a2cli.reports.report import Report
@@ -62,7 +62,7 @@ class PageFigure:
     name: str
     title: str
     anchor: str
-    url: str
+    url: Markup
     remark: str
     charts: Sequence[Chart]
     numbers: Table | None
@@ -85,7 +85,8 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
     names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
     names, not_shown = _without_most_repeated(names)
     here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
-    shown = dict(zip(here, pictures([folder / name for name in here]), strict=True))
+    most = MOST_BYTES_OF_REPLICATION if report.command == "replicate" else MOST_BYTES
+    shown = dict(zip(here, pictures([folder / name for name in here], most), strict=True))
     stated = rows_stated(report)
     figures: dict[str, list[PageFigure]] = {}
     for name in names:
