@@ -36,6 +36,7 @@ from a2cli.reports.training_results import Accuracy, EpochLog, JudgedPart, Mista
 from a2cli.reports.transfer_results import BackboneUsed, ProbeScore, TransferResults
 from a2cli.runs.figure_files import captioned, rendered
 from a2cli.training import figures as training
+from a2cli.training import image_figures as training_images
 from a2cli.training.by_class import judged_part
 from a2cli.training.loop import Evaluation
 from a2cli.transfer import figures as transfer
@@ -117,7 +118,7 @@ def confusion(classes: int, names: str) -> Figure:
 def most_wrong(count: int, names: str, grey: bool) -> Figure:
     some = named(40, names)
     wrong = [Mistake(f"{some[i]}/{i}.png", some[i], some[-i - 1], 0.99 - i / 50) for i in range(count)]
-    return training.most_wrong(pictures(count, grey=grey), wrong, "test")
+    return training_images.most_wrong(pictures(count, grey=grey), wrong, "test")
 
 
 def class_scores(part: Literal["val", "test"], classes: int, names: str, images: int) -> Figure:
@@ -353,7 +354,7 @@ def duplicates(count: int, names: str, grey: bool) -> Figure:
     called = named(9, names)
     pairs = [NearDuplicate(f"train/{called[i % 9]}/{called[i % 9]}-{i}.png", f"{called[-1]}/{i}.png", 0.987, "train",
                            "validation", i % 2 == 0) for i in range(count)]  # fmt: skip
-    return training.near_duplicates(pictures(2 * count, grey=grey).reshape(count, 2, 32, 32, 3), pairs)
+    return training_images.near_duplicates(pictures(2 * count, grey=grey).reshape(count, 2, 32, 32, 3), pairs)
 
 
 def predicted(count: int, names: str, grey: bool) -> Figure:

@@ -40,7 +40,9 @@ def train_side_by_side(
     try:
         with followed(look), workers.results(train, calls) as results:
             import_module("a2cli.figures")
-            import_module("a2cli.training.figures")  # while this process waits: the figures of all runs are drawn here
+            import_module(
+                "a2cli.training.image_figures"
+            )  # while this process waits: the figures of all runs are drawn here
             for name, warnings in results:
                 ended.add(name)
                 for text in warnings:

@@ -25,6 +25,7 @@ def draw_run(
     `stages` are the stages' names by their first epoch.
     """
     from a2cli.training import figures as plots  # and with it matplotlib, which takes 0.4 s
+    from a2cli.training import image_figures as image_plots
 
     draw_training(run, history, [result], stages)
     judged, matrix, names = result.judged, result.judged.matrix, packed.class_names
@@ -37,14 +38,14 @@ def draw_run(
         return
     row_of = {name: row for row, name in enumerate(packed.names)}
     shown = packed.images[[row_of[mistake.image] for mistake in judged.most_wrong]]
-    sheet = partial(plots.most_wrong, shown, judged.most_wrong, judged.part)
+    sheet = partial(image_plots.most_wrong, shown, judged.most_wrong, judged.part)
     run.save_figure("most-wrong", sheet, fields_of(Mistake), judged.most_wrong)
     draw_samples(run, packed)
 
 
 def draw_samples(run: Run, packed: Packed) -> None:
     """Write the figure of a few images of each class, evenly spaced in the order of their names."""
-    from a2cli.training import figures as plots
+    from a2cli.training import image_figures as image_plots
 
     classes = packed.class_names
     rows = [np.flatnonzero(packed.labels == label) for label in range(len(classes))]
@@ -53,20 +54,22 @@ def draw_samples(run: Run, packed: Packed) -> None:
     ]
     cells = [(name, packed.names[row]) for name, own in zip(classes, shown, strict=True) for row in own.tolist()]
     counts = {name: len(own) for name, own in zip(classes, rows, strict=True)}
-    sheet = partial(plots.samples, [packed.images[own] for own in shown], counts)
+    sheet = partial(image_plots.samples, [packed.images[own] for own in shown], counts)
     run.save_figure("samples", sheet, placed("class", "image"), cells)
 
 
 def draw_near_duplicates(run: Run, pairs: Sequence[NearDuplicate], packed: Packed) -> None:
     """Write the figure of nearly identical images, where there are any; pairs in two parts of the split come first."""
-    from a2cli.training import figures as plots
+    from a2cli.training import image_figures as image_plots
 
     shown = pairs[:MOST_SHOWN]
     if not shown or not packed.has_pictures:
         return
     row_of = {name: row for row, name in enumerate(packed.names)}
     drawn = np.stack([[packed.images[row_of[name]] for name in (pair.first, pair.second)] for pair in shown])
-    run.save_figure("near-duplicates", partial(plots.near_duplicates, drawn, shown), fields_of(NearDuplicate), shown)
+    run.save_figure(
+        "near-duplicates", partial(image_plots.near_duplicates, drawn, shown), fields_of(NearDuplicate), shown
+    )
 
 
 def draw_training(

@@ -14,8 +14,8 @@ from a2cli.columns import placed
 from a2cli.runs.directory import Run
 from a2cli.visualize_weights import figures as plots
 from a2cli.visualize_weights import image_figures as image_plots
+from a2cli.visualize_weights.findings import NetworkFindings
 from a2cli.visualize_weights.results import LayerWeights
-from a2cli.visualize_weights.run import NetworkFindings
 from a2cli.visualize_weights.saliency import SaliencyMaps
 from a2cli.visualize_weights.settings import ViewSettings
 from a2cli.visualize_weights.units import Excited

@@ -1,7 +1,7 @@
 """`a2 visualize-weights`: what networks learned, and whether they did."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,27 +18,16 @@ from a2cli.runs.checkpoints import load_frames
 from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
+from a2cli.visualize_weights.findings import NetworkFindings
 from a2cli.visualize_weights.inspected import InspectedNetwork, find_viewed
 from a2cli.visualize_weights.random_baseline import evidence
 from a2cli.visualize_weights.results import Frame, ViewedNetwork, WeightResults
 from a2cli.visualize_weights.saliency import look, read_image
-from a2cli.visualize_weights.settings import VIEWS, ViewName, ViewSettings, VisualizeWeightsSettings
+from a2cli.visualize_weights.settings import VIEWS, ViewSettings, VisualizeWeightsSettings
 from a2cli.visualize_weights.units import Excited, ascended, check_units, class_number, excited, pixel_units
 from a2cli.visualize_weights.verdict import weights_verdict
 
 COMMAND = "visualize-weights"
-
-
-@dataclass(frozen=True)
-class NetworkFindings:
-    """One network with all that is drawn of it: the parts `shown`, and beside its result the arrays of its figures."""
-
-    viewed: InspectedNetwork
-    shown: Sequence[ViewName]
-    result: ViewedNetwork
-    spectra: Mapping[str, Tensor]
-    excited: Sequence[Excited]
-    film: Sequence[tuple[Frame, Tensor]]
 
 
 def visualize_weights(
