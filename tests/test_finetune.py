@@ -1,6 +1,7 @@
 """`a2 finetune`: what is frozen stays, what is cached changes nothing, the best stage is kept, a resume is the same."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,16 @@ def test_the_cache_changes_nothing_but_the_time(a2: A2, base: str) -> None:
     for kept, anew in zip(*logs, strict=True):
         for quantity in ("train_loss", "val_loss"):
             assert kept[quantity] == pytest.approx(anew[quantity], rel=1e-5)
+
+
+def test_a_page_of_several_runs_refers_to_stages_that_have_their_own(a2: A2, base: str) -> None:
+    tune(a2, base, "own", "--stages", "head:1@0.01 all:1@0.01")
+    tune(a2, base, "shared", "--stages", "head:1 all", "--epochs", "1", "--learning-rate", "0.01")
+    assert a2("report", "base", "own", "shared", "-o", "page.html").status == 0
+    page = Path("page.html").read_text()
+    for name, of in (("epochs", ("2", "see stages", "1")), ("learning_rate", ("0.0001", "see stages", "0.01"))):
+        cells = re.search(rf"<th[^>]*>{name}</th>((?:\s*<td[^>]*>[^<]*</td>){{3}})", page)
+        assert cells and tuple(re.findall(r"<td[^>]*>([^<]*)<", cells[1])) == of
 
 
 def test_augmentation_switches_the_cache_off_and_says_so(a2: A2, base: str) -> None:

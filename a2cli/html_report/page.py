@@ -109,10 +109,17 @@ def _compared(names: Sequence[str], summaries: Sequence[RunSummary], reports: Se
         ["test accuracy", *(f"{one.test:.3f}" if one.test is not None else "" for one in summaries)],
         ["95% interval, test", *(interval(found) if found else "" for found in tested)],
         ["times that the test images were read", *(str(one.test_reads or "") for one in reports)],
-        *([name, *(shown(one.settings[name]) if name in one.settings else "" for one in summaries)]
-          for name in differing),
+        *([name, *(_setting(one, name) for one in summaries)] for name in differing),
     ]  # fmt: skip
     return Table(["", *names], [row for row in rows if any(row[1:])])
+
+
+def _setting(run: RunSummary, name: str) -> str:
+    """Return a setting's value; a fine-tuning whose every stage has its own does not use the one for all."""
+    stages, mark = str(run.settings.get("stages", "")).split(), {"epochs": ":", "learning_rate": "@"}.get(name, " ")
+    if stages and all(mark in stage for stage in stages):
+        return "see stages"
+    return shown(run.settings[name]) if name in run.settings else ""
 
 
 @cache
