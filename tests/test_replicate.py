@@ -177,7 +177,7 @@ def test_each_verdict_names_the_runs_and_the_commands_that_it_rests_on(redone: P
 @pytest.mark.slow
 def test_resumed_it_says_the_same_and_trains_nothing(place: Path, a2: A2) -> None:
     before, trained = verdicts(place / "out"), {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")}
-    assert a2("replicate", "--resume", "out", "--quiet").status == 0
+    a2("replicate", "--resume", "out", "--quiet").done("finished before, and agrees with its runs, which were not mea")
     assert verdicts(place / "out") == before
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")} == trained
 

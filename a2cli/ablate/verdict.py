@@ -1,11 +1,9 @@
 """What an ablation found, in words."""
 
-from collections import Counter
-
 from a2cli.formats import BRACKETS, in_points, points, points_interval
 from a2cli.reports.ablation_results import AblationResults
 from a2cli.reports.study_results import Verdict
-from a2cli.study.verdict import undecided
+from a2cli.study.verdict import ended_badly, undecided
 from a2cli.training.verdict import measured
 
 WAYS = {"one-out": "taken away alone", "orders": "on average over orders", "all": "on average over all orders"}
@@ -18,10 +16,7 @@ WORDS: dict[Verdict, str] = {
 def ablation_verdict(results: AblationResults) -> str:
     """Return what an ablation says: how the whole does, which ingredient brings most, and what is open."""
     whole, nothing = results.combinations[0].accuracy, results.combinations[-1]
-    runs = [run for combination in results.combinations for run in combination.runs]
-    counts = Counter(run.status for run in runs)
-    bad = [f"{counts[end]} of {len(runs)} runs {end}." for end in ("diverged", "failed") if counts[end]]
-    bad += [f"The first that failed: {run.reason}." for run in runs if run.status == "failed"][:1]
+    bad = list(ended_badly("", [(one.name, run) for one in results.combinations for run in one.runs]))
     if whole is None:
         more = "" if len(results.seeds) > 1 else "; --seeds 5 makes it one"
         return " ".join([f"Fewer than two seeds of the whole are done, which is no comparison{more}.", *bad])

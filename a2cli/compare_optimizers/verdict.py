@@ -1,12 +1,11 @@
 """What a comparison found, in words."""
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from a2cli.formats import counted, in_points, mean_and_deviation
-from a2cli.reports.study_results import Contender, PairVerdict, TrialOutcome, called
-from a2cli.study.verdict import undecided
+from a2cli.reports.study_results import Contender, PairVerdict, called
+from a2cli.study.verdict import ended_badly, undecided
 
 
 def comparison_verdict(
@@ -46,14 +45,4 @@ def comparison_verdict(
     judged = [(called(one.name), run) for one in contenders for run in one.runs]
     tuned = [(f"{called(one.name)} at {rate.learning_rate:g}", run) for one in contenders for rate in one.tuning
              for run in rate.runs]  # fmt: skip
-    return " ".join([*sentences, *_ended_badly("", judged), *_ended_badly("In tuning ", tuned)])
-
-
-def _ended_badly(where: str, runs: Sequence[tuple[str, TrialOutcome]]) -> Iterator[str]:
-    """Say how many runs diverged or failed, of whom, and why the first of them did."""
-    for end in ("diverged", "failed"):
-        if counts := Counter(name for name, run in runs if run.status == end):
-            each = ", ".join(f"{name}: {count}" for name, count in counts.items())
-            yield f"{where}{counted(counts.total(), 'run')} {end} ({each})."
-            reason = next(run.reason for _, run in runs if run.status == end)
-            yield f"The first: {reason.removeprefix('training diverged: ')}."
+    return " ".join([*sentences, *ended_badly("", judged), *ended_badly("In tuning ", tuned)])

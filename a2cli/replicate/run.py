@@ -69,7 +69,7 @@ def replicate(
                 results = replication.results()
         finally:
             workers.close()
-        _check(run, flat(settings), results, ran=replication.runs.ran)
+        _check(run, flat(settings), results, reporter, ran=replication.runs.ran)
         report = new_report(
             COMMAND,
             flat(settings),
@@ -82,11 +82,13 @@ def replicate(
         return run.finish(report, reporter, partial(draw, run, results))
 
 
-def _check(run: Run, config: dict[str, Any], results: ReplicationResults, *, ran: bool) -> None:
+def _check(
+    run: Run, config: dict[str, Any], results: ReplicationResults, reporter: ProgressReporter, *, ran: bool
+) -> None:
     """Raise DataError where a replication is finished and its report says otherwise than its runs do.
 
-    Of another budget or other claims it is not held to them. Where trainings `ran` since, as they were gone or there
-    was time for more, it is held to what has as many seeds as before.
+    Says so where none ran and they agree. Of another budget or other claims it is not held to them. Where trainings
+    `ran` since, as they were gone or there was time for more, it is held to what has as many seeds as before.
     """
     report, file = run.read_report(), run.folder / "report.json"
     if report is None or report.status != "done" or plain(report.config) != plain(config):
@@ -108,6 +110,8 @@ def _check(run: Run, config: dict[str, Any], results: ReplicationResults, *, ran
             derived[part], stated[part] = ({name: values[name] for name in found if name in same}
                                            for values in (found, stated[part]))  # fmt: skip
     refuse(list(compare(file, [(part, stated[part], derived[part], f"the runs in {run.folder}") for part in derived])))
+    if not ran:
+        reporter.warn("this run was finished before, and agrees with its runs, which were not measured again")
 
 
 class Replication:

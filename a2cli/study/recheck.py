@@ -22,7 +22,8 @@ from a2cli.versions import VERSION_KEY, newest
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
 TIMES = {"seconds", "seconds_to_target"}
 COUNTS = ("classes", "train", "val", "test", "fingerprint")
-ENDED_BADLY = r" (?:In tuning )?\d+ runs? (?:diverged|failed) \("
+# Earlier versions' ablations said: 1 of 3 runs diverged.
+ENDED_BADLY = r" (?:In tuning )?\d+ (?:of \d+ )?runs? (?:diverged|failed)(?: \(|\.)"
 DECISIONS = r"better|equivalent|undecided|help|hurt|no difference"
 
 
