@@ -42,7 +42,8 @@ def set_up(device: str, threads: int, auto: str = "") -> torch.device:
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         if device.partition(":")[0] not in DEVICES:
-            meant = "; did you mean cuda?" if device.lower().startswith(("gpu", "nvidia")) else ""
+            is_gpu = device.lower().startswith(("gpu", "nvidia")) and torch.cuda.is_available()
+            meant = "; did you mean cuda?" if is_gpu else ""
             raise SettingsError(
                 f"--device: {device!r} is no device, as cpu, cuda, cuda:1 and mps are{meant}; try auto or cpu"
             ) from None

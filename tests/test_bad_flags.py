@@ -117,9 +117,11 @@ def test_a_device_that_is_not_there(device: str, data: Path, train: A2, tmp_path
     assert nothing_left(tmp_path)
 
 
-def test_a_device_by_another_name(data: Path, train: A2) -> None:
-    said = "--device: 'gpu' is no device, as cpu, cuda, cuda:1 and mps are; did you mean cuda?; try auto or cpu\n"
-    train("--data", "set", "--device", "gpu").refused(2, said)
+def test_a_device_by_another_name(data: Path, train: A2, monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, meant in ((False, ""), (True, "; did you mean cuda?")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        said = f"--device: 'gpu' is no device, as cpu, cuda, cuda:1 and mps are{meant}; try auto or cpu\n"
+        train("--data", "set", "--device", "gpu").refused(2, said)
 
 
 # Presets

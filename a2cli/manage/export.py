@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from a2cli.errors import DataError
 from a2cli.manage.console import RUNS, csv_text
 from a2cli.manage.summaries import RunSummary, distinct_names
 from a2cli.reports.report import Report, read_report
@@ -62,24 +63,29 @@ def write_events(folders: Sequence[Path], out: Path) -> int:
     """Write the epochs of trainings as TensorBoard's event files, and return of how many trainings there are some.
 
     A training's are in `out`/RUN, of several seeds or folds in `out`/RUN/seed-3; where two runs have the same name, RUN
-    is each one's path. Raises OSError.
+    is each one's path. Raises OSError, and before anything is written DataError for a folder that has such files.
     """
     from tensorboard.summary import Writer
 
-    count = 0
+    trainings = dict[Path, tuple[Report, Sequence[EpochLog]]]()
     for folder, name in zip(folders, _paths_inside(folders), strict=True):
-        report = read_report(folder)
-        for seed, logs in (report.history if report else {}).items():
-            if not logs or report is None:
-                continue
-            writer = Writer(str(out / name / f"seed-{seed}" if len(report.history) > 1 else out / name))
-            for tag, field in SCALARS.items():
-                for log, at in zip(logs, _times(report, logs), strict=True):
-                    if (value := getattr(log, field)) is not None:
-                        writer.add_scalar(tag, value, step=log.epoch, wall_time=at)
-            writer.close()
-            count += 1
-    return count
+        if report := read_report(folder):
+            several = len(report.history) > 1
+            trainings |= {out / name / f"seed-{seed}" if several else out / name: (report, logs)
+                          for seed, logs in report.history.items() if logs}  # fmt: skip
+    for place in trainings:
+        if any(place.glob("events.*")):
+            raise DataError(
+                f"--tensorboard: {place} has event files, which TensorBoard would draw as one run; name another folder"
+            )
+    for place, (report, logs) in trainings.items():
+        writer = Writer(str(place))
+        for tag, field in SCALARS.items():
+            for log, at in zip(logs, _times(report, logs), strict=True):
+                if (value := getattr(log, field)) is not None:
+                    writer.add_scalar(tag, value, step=log.epoch, wall_time=at)
+        writer.close()
+    return len(trainings)
 
 
 def _paths_inside(folders: Sequence[Path]) -> list[str]:
