@@ -371,7 +371,7 @@ def test_tensorboard_reads_what_was_written(place: Path, a2: A2) -> None:
     there = sorted((place / "board").rglob("*"))
     again = a2("runs", "export", "runs/deep/sgd", "runs/two", "--tensorboard", "board")
     again.refused(
-        3, f"--tensorboard: {Path('board/two/seed-0')} has event files, which TensorBoard would draw as the same"
+        3, f"--tensorboard: {Path('board/two/seed-0')} has event files, which TensorBoard would draw as one run"
     )
     assert sorted((place / "board").rglob("*")) == there
     a2("runs", "export", "runs/field", "--tensorboard", "none").refused(3, "no training in these runs has epochs")
