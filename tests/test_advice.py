@@ -200,3 +200,42 @@ def test_advice_of_a_verdict(train: A2, data: Path, a2: A2) -> None:
     verdict = a2("train-cnn", *TINY[:-1], "--data", "set").out
     assert "--seeds 5" in verdict
     assert a2("train-cnn", *TINY[:-1], "--data", "set", "--seeds", "5", "--dry-run").status == 0
+
+
+ON_A_RUN = {  # a command that is refused: what it is told, and the command that follows it
+    "visualize-weights --backbone alexnet --weights none --image {image}": (
+        "--image: a --backbone has no classes of its own; name a run by --run",
+        "visualize-weights --run run --image {image} --dry-run",
+    ),
+    "visualize-weights --backbone alexnet --weights none --class 1 --quiet": (
+        "--class: alexnet has no classes of its own; name a run by --run",
+        "visualize-weights --run run --class 1 --dry-run",
+    ),
+    "probe-invariance --run run --run run": ("is named twice", "probe-invariance --run run --dry-run"),
+    "train-mlp --resume run": ("; go on with: a2 train-cnn --resume run", "train-cnn --resume run --quiet"),
+    "train-cnn --channels 4 8": ("as --channels 4,8", "train-cnn --channels 4,8 --dry-run"),
+    "train-cnn --backbone alexnet": ("use a2 finetune --backbone alexnet", "finetune --backbone alexnet --dry-run"),
+    "train-cnn --device gpu --data set": ("try auto or cpu", "train-cnn --device auto --data set --dry-run"),
+    "runs rm run": ("give --yes", "runs rm run --yes"),
+    "runs list --csv --json": ("--csv: give it or --json", "runs list --json"),
+    "receptive-field --run run --layers conv3": ("leave out --layers", "receptive-field --layers conv3"),
+    "compare-optimizers --resume run --preset 1.4-adam": ("leave out --out, --preset", None),
+    "compare-optimizers --optimizers adam": (
+        "name two --optimizers, --schedulers or --batch-sizes at least",
+        "compare-optimizers --optimizers adam,sgd --dry-run",
+    ),
+    "train-cnn --data set.zip": ("; unzip it, and name the folder", "train-cnn --data set --dry-run"),
+    "runs nowhere": ("'a2 runs --help'", "runs --help"),
+    "train-cnn --preset 1.4-adamm": ("('a2 presets' lists them)", "presets"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ON_A_RUN)
+def test_advice_on_commands(command: str, a2: A2, run: Path, data: Path) -> None:
+    shutil.make_archive("set", "zip", data)
+    words, taken = ON_A_RUN[command]
+    refused = a2(*command.format(image=IMAGE).split())
+    assert refused.status in (2, 3) and words in refused.err
+    if taken is not None:
+        ended = a2(*taken.format(image=IMAGE).split())
+        assert ended.status == 0, ended.err
