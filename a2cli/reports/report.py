@@ -131,6 +131,8 @@ def read_report(folder: Path) -> Report | None:
         report = report_from(upgraded("report", values, path))
         if datetime.fromisoformat(report.created).tzinfo is None:
             raise ValueError(f"created: expected a time with its zone, got {report.created}")
+        if report.status == "done" and (contradiction := _contradiction(report)):
+            raise ValueError(contradiction)
         return report
     except FileNotFoundError:
         return None
@@ -142,6 +144,23 @@ def read_report(folder: Path) -> Report | None:
         ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: not a report of a2's ({_why(error)})") from None
+
+
+def _contradiction(report: Report) -> str:
+    """Return what in the report of a finished run contradicts itself, so that others can rely on how it is made."""
+    from a2cli.commands import COMMANDS
+    from a2cli.reports.training_results import TrainingResults
+
+    results = report.results
+    if results is None:
+        has_some = report.command in COMMANDS and COMMANDS[report.command].results_type()
+        return "status: done, but there are no results" if has_some else ""
+    if not isinstance(results, TrainingResults):
+        return ""
+    if not results.runs or len(results.runs) != len(report.history):
+        return f"history: of {len(report.history)}, but results.runs are {len(results.runs)}"
+    named = [name for name in ("train", "val", "last_val", "test", "judged") if getattr(results, name)]
+    return f"results.{named[0]}: of several runs, but there is one" if named and len(results.runs) == 1 else ""
 
 
 def _why(error: Exception) -> str:

@@ -120,7 +120,8 @@ def _in_one(folder: Path, report: Report, settings: AnyTraining) -> Iterator[Dif
     tested = sum(log.test_accuracy is not None for log in history)
     rows = [*_by_counts(result, report), *_by_epochs(result, history, settings, [stage.epochs for stage in stages])]
     rows += _curve_reads(file, report, tested, "history")
-    rows.append((f"{RESULT}.folder", result.folder, ".", "its one run"))
+    rows += [(f"{RESULT}.folder", result.folder, ".", "its one run")]
+    rows += [("results.runs", f"{len(report.results.runs)} of them", "1 of them", "config.yaml")]
     if history and len(history) >= max(result.kept_epoch, 1):
         verdict = training_verdict([result], [history], settings)
         rows += _in_words(report.results.verdict, replace(report.results, verdict=verdict))
