@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -133,7 +134,7 @@ def test_only_what_is_missing_is_run(compare: A2, a2: A2, tmp_path: Path) -> Non
     report = (folder / "report.json").read_text()
     agrees = "this run was finished before, and agrees with its trials, which were not measured again"
     assert a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet").done(agrees) == folder
-    assert json.loads((folder / "report.json").read_text())["results"] == json.loads(report)["results"]
+    assert (folder / "report.json").read_text() == report, "nothing is written over"
     more = ["--optimizers", "adam,sgd,nadam", "--seeds", "3"]
     a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet", *more).done()
     after = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/model/model.safetensors")}
@@ -173,6 +174,54 @@ def test_those_that_diverge_or_fail_are_recorded(compare: A2, a2: A2, monkeypatc
     )  # what an earlier version said is not held against it
     assert (ended.status, results(folder)["verdict"]) == (0, words), ended.err
     monkeypatch.undo()
+
+
+def test_what_was_edited_of_a_finished_comparison(compare: A2, a2: A2, tmp_path: Path) -> None:
+    flags = ["--optimizers", "adam,sgd", "--seeds", "2", "--tuning", "none", "--jobs", "1"]
+    folder = compare(*flags, "--out", "out", "--quiet").done()
+    resume = ["compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet"]
+    report, table = (folder / "report.json").read_text(), (folder / "contenders.csv").read_bytes()
+    (folder / "contenders.csv").write_bytes(table.replace(b"adam", b"eve"))
+    a2(*resume).done("finished before", "contenders.csv: gone, or not as the run wrote it; written again")
+    assert (folder / "contenders.csv").read_bytes() == table
+    for name, value, words in (
+        ("reason", "adam has 0.999", "results.best.reason is "),
+        ("test_reads", 3, "test_reads is 3, but 0 by a study, which reads no test images"),
+    ):
+        edited = json.loads(report)
+        (edited["results"]["best"] if name == "reason" else edited)[name] = value
+        (folder / "report.json").write_text(json.dumps(edited))
+        sign(folder / "report.json")
+        a2(*resume).refused(3, words)
+    (folder / "report.json").write_text(report)
+    first, second = sorted((folder / "trials").glob("adam*"))
+    shutil.rmtree(first)
+    shutil.copytree(second, first)
+    a2(*resume).refused(3, f"{Path('out/trials') / first.name}: a run with other settings (seed was 1, is 0)")
+
+
+def test_images_that_lie_elsewhere_now(compare: A2, a2: A2, tmp_path: Path) -> None:
+    flags = ["--optimizers", "adam,sgd", "--seeds", "2", "--tuning", "none", "--jobs", "1"]
+    folder = compare(*flags, "--out", "out", "--quiet").done()
+    report = (folder / "report.json").read_text()
+    called = json.loads(report)["config"]["data"]
+    shutil.move(called, "elsewhere")
+    resume = ["compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet"]
+    a2(*resume).refused(3, "say where it lies now with --data")
+    a2(*resume, "--data", "elsewhere").done("agrees with its trials")
+    assert (folder / "report.json").read_text() == report
+    assert len([*folder.glob("trials/*")]) == 4, "none was trained again"
+    edited = json.loads(report)
+    edited["results"]["tables"][0]["contenders"][0]["accuracy"]["mean"] = 0.9
+    (folder / "report.json").write_text(json.dumps(edited))
+    sign(folder / "report.json")
+    a2(*resume, "--data", "elsewhere").refused(3, "accuracy.mean is 0.9, but ")
+    (folder / "report.json").unlink()
+    shutil.rmtree(next(folder.glob("trials/sgd*")))
+    draw_classes(tmp_path / "other", count=6)
+    a2(*resume, "--data", "other").refused(3, ": trained on other data (data: fingerprint ")
+    a2(*resume, "--data", "elsewhere").done()
+    assert timeless(results(folder)) == timeless(json.loads(report)["results"])
 
 
 def test_one_seed_is_no_comparison(compare: A2) -> None:

@@ -263,6 +263,35 @@ def test_data_and_runs_that_moved_go_on(place: Path, a2: A2, monkeypatch: pytest
     assert a2("train-cnn", "--resume", "cnn", "--quiet").status == 0
 
 
+EDITED = {  # what is done to a finished run's report, and what is wrong in it then
+    "no results": (lambda report: report.update(results=None), "status: done, but there are no results"),
+    "two runs": (lambda report: report["results"]["runs"].append(one(report)), "history: of 1, but results.runs are 2"),
+    "several": (
+        lambda report: report["results"].update(val={"mean": 0.9, "deviation": 0.01, "low": 0.8, "high": 1, "n": 2}),
+        "results.val: of several runs, but there is one",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITED)
+def test_a_finished_run_whose_report_contradicts_itself(edit: str, place: Path, a2: A2) -> None:
+    change, words = EDITED[edit]
+    rewrite(place / "cnn/report.json", change)
+    a2("train-cnn", "--resume", "cnn", "--quiet").refused(3, f"cnn/report.json: not a report of a2's ({words})")
+    a2("report", "cnn").refused(3, words)
+    a2("predict", "--run", "cnn", "given/test/ada/0.png").refused(3, words)
+    assert "damaged" in a2("runs", "cnn").out
+
+
+def test_a_run_has_as_many_results_as_its_settings_say(place: Path, a2: A2) -> None:
+    def doubled(report: dict[str, Any]) -> None:
+        report["results"]["runs"].append(one(report))
+        report["history"]["1"] = report["history"]["0"]
+
+    rewrite(place / "cnn/report.json", doubled)
+    a2("train-cnn", "--resume", "cnn", "--quiet").refused(3, "results.runs is 2 of them, but 1 of them by config.yaml")
+
+
 def keep_card(run: Path, card: dict[str, Any]) -> None:
     """Write a network's card, with its SHA-256 there and in the report."""
     path = run / "model/model.json"

@@ -80,7 +80,7 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     for name, source in asked.sources.items():
         if source == "default" or now[name] == then[name]:
             continue
-        if source == "--data" and hasattr(saved.settings, "dataset"):
+        if name == _movable(settings) and then[name] is not None:
             saved = replace(saved, moved={then[name]: now[name]})
         else:
             raise SettingsError(
@@ -111,6 +111,24 @@ def saved_config(flag: str, run: str) -> Iterator[str]:
         yield config
     except SettingsError as error:
         raise DataError(f"{flag} {run}: damaged, or made by a newer a2 ({error})") from None
+
+
+def resolve_study(
+    kind: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any], trains: str, *, resumed: bool
+) -> Resolved[S]:
+    """Settle a study's settings. A resumed one's images or features may lie elsewhere now: it calls them as before.
+
+    Trials are known by their settings, so with others every one would be trained again.
+    """
+    name, moved = _movable(kind), dict[str, str]()
+    if resumed and flags.get(name) is not None and (then := preset_value(presets[0], name, "")):
+        flags, moved = {**flags, name: None}, {then: str(flags[name])} if str(flags[name]) != then else {}
+    return replace(resolve(kind, command, presets, flags, also=(trains,)), moved=moved)
+
+
+def _movable(kind: type) -> str:
+    """Return the setting that names what is learned from, which may lie elsewhere once a run is resumed."""
+    return "features" if any(item.name == "features" for item in declared(kind)) else "data"
 
 
 def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:
@@ -243,7 +261,7 @@ def resumable(run: "Run", show: ConsoleReporter, command: str, flags: str = "") 
     except MissingDataError as error:
         if not (run.folder / "config.yaml").exists():
             raise
-        ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute()) + [SAY_WHERE] * (command in TRAINING)
+        ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute()) + [SAY_WHERE] * (command != "replicate")
         raise DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; ")) from None
     finally:
         run.discard()

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from a2cli.command_line.arguments import presets_of, saved_settings, select_flags
+from a2cli.command_line.arguments import presets_of, resolve_study, saved_settings, select_flags
 from a2cli.compare_optimizers.checks import check_compare, check_comparison_options, plan_compare
 from a2cli.compare_optimizers.console import show_comparison, show_comparison_plan
 from a2cli.compare_optimizers.settings import CompareMlpSettings, CompareSettings, ComparisonOptions
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
-from a2cli.settings.presets import Resolved, preset_value, resolve
+from a2cli.data.listing import relocated
+from a2cli.settings.presets import Resolved, preset_value
 from a2cli.strict_json import to_json
 from a2cli.study.command import do_study, start
 
@@ -18,6 +19,11 @@ COMMAND = "compare-optimizers"
 def compare_optimizers(chosen: ComparisonOptions, flags: dict[str, Any]) -> None:
     """Optimizers, schedulers and more compared: equally tuned, over many seeds, with a verdict on each pair."""
     resolved = _resolve(chosen, flags)
+    with relocated(resolved.moved):
+        _compare(chosen, resolved)
+
+
+def _compare(chosen: ComparisonOptions, resolved: Resolved[Any]) -> None:
     warnings = check_compare(resolved)
     budget = check_comparison_options(chosen)
     if chosen.plan and not chosen.dry_run:
@@ -51,4 +57,4 @@ def _resolve(chosen: ComparisonOptions, flags: dict[str, Any]) -> Resolved[Any]:
     if chosen.resume is not None and (network == "mlp") == is_mlp:
         saved_settings("--resume", chosen.resume, kind, COMMAND)
     given = select_flags(kind, flags, f"{trains} has no such setting; see --network")
-    return resolve(kind, COMMAND, presets, given, also=(trains,))
+    return resolve_study(kind, COMMAND, presets, given, trains, resumed=chosen.resume is not None)

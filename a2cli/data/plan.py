@@ -26,7 +26,7 @@ def plan_data(data: str | None, features: str | None = None) -> tuple[list[str],
     """
     data = MOVED.get(data or "", data)
     path = Path(data or "")
-    of_file = _of_features(Path(features)) if features else None
+    of_file = _of_features(Path(MOVED.get(features, features))) if features else None
     try:
         if data and path.is_dir():
             listing = list_folder(path)

@@ -31,6 +31,7 @@ from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
 from a2cli.storage import yaml_with_digest
 from a2cli.strict_json import plain
+from a2cli.study.ledger import data_of
 from a2cli.study.settings import trial_of
 from a2cli.train.differences import as_stored, compare, refuse
 from a2cli.train.run import TrainingTask, task_for
@@ -161,6 +162,7 @@ class Replication:
                 try:
                     if before is None or replace(trial, training=before.training) != before:
                         task, before = task_for(trial, (), self.reporter), trial
+                        self.runs.ledgers[type(trial)].fingerprints[data_of(trial)] = task.packed.fingerprint
                     assert task is not None, "made for the first"
                     split = task.check(trial)
                 except (DataError, SettingsError) as error:  # whose advice is of flags that this command does not have

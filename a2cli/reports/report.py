@@ -63,8 +63,8 @@ class Report:
     `transfer` is what the training of a network on a backbone has besides. `test_reads` counts those by --final,
     `test_curve_reads` those after each epoch by --test-curve. `chosen` are the runs that were used in
     the place of those that --run named. `config_from` says of each setting that is not the default where it came from,
-    as the command began; None where that is not known. `figure_sha256` is that of each figure and of the numbers beside
-    it, by their paths; earlier versions had none. Version 1 of the schema had no `sha256`.
+    as the command began; None where that is not known. `figure_sha256` is that of each figure and of each CSV
+    file, by their paths; earlier versions had none. Version 1 of the schema had no `sha256`.
     """
 
     command: str

@@ -147,7 +147,7 @@ class Run:
         return read_report(self.folder)
 
     def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
-        """Return the report of the run to go on with, if any; raises DataError for one of other settings or data."""
+        """Return the report of the run to go on with; raises DataError for other settings or, if known, other data."""
         report = self.read_report()
         if report is None:
             return None
@@ -156,7 +156,7 @@ class Run:
             if then.get(name) != value:
                 was = f"{name} was {then.get(name)}, is {value}"
                 raise DataError(f"{self.folder}: a run with other settings ({was}); start a new run")
-        if report.data is not None and report.data.fingerprint != fingerprint:
+        if fingerprint and report.data is not None and report.data.fingerprint != fingerprint:
             raise DataError(
                 f"{self.folder}: trained on other data (data: fingerprint {report.data.fingerprint[:12]} then, "
                 f"{fingerprint[:12]} now); start a new run"
@@ -180,8 +180,8 @@ class Run:
 
         def up_to_now(report: Report) -> Report:
             files = self.artifacts()
-            figures = [name for name in files if "figures" in Path(name).parts]
-            digests = {name: storage.hashed(self.folder / name).hexdigest() for name in figures}
+            drawn = [name for name in files if "figures" in Path(name).parts or name.endswith(".csv")]
+            digests = {name: storage.hashed(self.folder / name).hexdigest() for name in drawn}
             spent = reporter.clock.seconds(self.spent_before)
             return replace(report, artifacts=files, figure_sha256=digests, seconds=spent)
 

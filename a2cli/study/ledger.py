@@ -28,12 +28,17 @@ class TrialKey(NamedTuple):
     seed: int
 
 
+def data_of(trial: AnyTraining) -> object:
+    """Return the settings that say what a trial learns from, to know others by that do as well."""
+    return getattr(trial, "dataset", None), getattr(trial, "features", None)
+
+
 @dataclass
 class Ledger:
     """Every trial of a study that was asked for, and how those ended that did.
 
     `names` are the folders of those that began, by their settings; `pattern` is what new folders are called, `stated`
-    are those that a finished report has.
+    are those that a finished report has. `fingerprints` are of the data as it is now, by `data_of`, where it is known.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class Ledger:
     trials: dict[TrialKey, AnyTraining] = field(default_factory=dict, init=False)
     ended: dict[TrialKey, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
+    fingerprints: dict[object, str] = field(default_factory=dict, init=False)
     ran: bool = field(default=False, init=False)  # a trial, in this session
 
     def run(self, title: str, wanted: Mapping[TrialKey, AnyTraining], later: int = 0) -> None:
@@ -53,7 +59,7 @@ class Ledger:
         for key, trial in wanted.items():
             if key not in self.ended:
                 name = self._name(key, trial)
-                if before := ended_before(Run(self.folder / name), trial):
+                if before := ended_before(Run(self.folder / name), trial, self.fingerprints.get(data_of(trial), "")):
                     self.ended[key] = before
                 else:
                     waiting[name] = key

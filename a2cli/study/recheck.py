@@ -8,13 +8,13 @@ from typing import Any
 
 from a2cli.progress import ProgressReporter
 from a2cli.reports.ablation_results import AblationResults
-from a2cli.reports.report import DataSummary
+from a2cli.reports.report import DataSummary, Report
 from a2cli.reports.study_results import ComparisonResults
 from a2cli.reports.training_results import Spread
 from a2cli.runs.directory import Run
 from a2cli.settings.declare import completed, flat
 from a2cli.statistics.intervals import without_rounding
-from a2cli.storage import read_json
+from a2cli.storage import hashed, read_json
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, has_rounding, numbers, refuse
 from a2cli.versions import VERSION_KEY, newest
@@ -47,16 +47,16 @@ def check_results(
     reporter: ProgressReporter,
     *,
     ran: bool,
-) -> None:
+) -> Report | None:
     """Raise DataError where a study is finished and its report says otherwise than its trials and data do.
 
     `results` are what the trials say. Where some `ran` since, as they were gone, these found the same again but for
     times; where one had failed before, only the others are compared. Of other settings the report is not held to them.
-    Says so where none ran and they agree.
+    Says so where none ran and they agree, and returns the report where it and its files can stay as they are.
     """
     report = run.read_report()
     if report is None or report.status != "done" or not isinstance(report.results, type(results)):
-        return
+        return None
     config, file = plain(flat(settings)), run.folder / "report.json"
     before = plain(completed(type(settings), report.config))
     if other := [name for name, value in config.items() if before.get(name) != value]:
@@ -64,7 +64,7 @@ def check_results(
             reporter.warn(
                 f"{file}: {other[0]} was {before.get(other[0])}, is {config[other[0]]}: written anew, not compared"
             )
-        return
+        return None
     stored, by = as_stored(file), f"the reports in {run.folder}/trials"
     derived = plain(asdict(results))
     if not has_rounding(file):
@@ -77,11 +77,25 @@ def check_results(
                     if one["status"] == "done" and name in now]  # fmt: skip
     summary = plain(asdict(data))
     rows += [(f"data.{name}", stored["data"][name], summary[name], "the data") for name in COUNTS]
+    reads = ("test_reads", "test_curve_reads")
+    rows += [(name, getattr(report, name), 0, "a study, which reads no test images") for name in reads]
     is_newest = read_json(file).get(VERSION_KEY) == newest("report")
-    differences = [item for row in compare(file, rows) for item in _but_for_wording(row, results, is_newest)]
-    refuse([one for one in differences if not (ran and one.field.rpartition(".")[2] in TIMES)])
-    if not ran:
-        reporter.warn("this run was finished before, and agrees with its trials, which were not measured again")
+    found = [one for one in compare(file, rows) if not (ran and one.field.rpartition(".")[2] in TIMES)]
+    refuse([item for one in found for item in _but_for_wording(one, results, is_newest)])
+    if ran:
+        return None
+    reporter.warn("this run was finished before, and agrees with its trials, which were not measured again")
+    if changed := _changed_files(run, report):
+        reporter.warn(f"{run.folder / changed[0]}: gone, or not as the run wrote it; written again")
+    undrawn = any("could not be drawn" in warning for warning in report.warnings)
+    return report if is_newest and not found and not changed and not undrawn else None
+
+
+def _changed_files(run: Run, report: Report) -> list[str]:
+    """Return the files of a report that are gone, or of which it has another SHA-256."""
+    stated = report.figure_sha256
+    return [name for name in report.artifacts if not (run.folder / name).is_file()
+            or (name in stated and hashed(run.folder / name).hexdigest() != stated[name])]  # fmt: skip
 
 
 def _but_for_wording(
@@ -89,12 +103,16 @@ def _but_for_wording(
 ) -> Iterator[Difference]:
     """Yield a difference, but not one of words that other versions put otherwise; a pair's verdict is one word in all.
 
-    Of a verdict in sentences the numbers and decisions are held, where the report is of the newest version.
+    Of a verdict in sentences, and of why a run is the best, numbers and decisions are held, where the report is of the
+    newest version.
     """
     field, stated, derived = difference.field, str(difference.stated), str(difference.derived)
     name = field.rpartition(".")[2]
     if name == "verdict" and " " in stated and " " in derived:
         if is_newest and _decisions(stated, results) != _decisions(derived, results):
+            yield difference
+    elif field == "results.best.reason":
+        if is_newest and numbers(stated) != numbers(derived):
             yield difference
     elif name not in WORDS or (field == "results.best.folder" and (difference.file.parent / stated).exists()):
         yield difference  # a trial is called otherwise once a setting is added, so only another one's folder is wrong

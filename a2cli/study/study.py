@@ -13,7 +13,7 @@ from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining
-from a2cli.study.ledger import Ledger
+from a2cli.study.ledger import Ledger, data_of
 from a2cli.study.recheck import check_results, trials_stated
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
@@ -62,14 +62,16 @@ def run_study(
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
         reporter.warn_all(task.warnings[len(warnings) :])
-        _check(study, task, reporter)
+        ledger.fingerprints[data_of(study.first)] = task.packed.fingerprint
+        _check(study, task, ledger, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))
         try:
             results = study.results(data)
         finally:
             workers.close()
-        check_results(run, settings, results, data, reporter, ran=ledger.ran)
+        if whole := check_results(run, settings, results, data, reporter, ran=ledger.ran):
+            return whole
         report = new_report(
             study.command,
             flat(settings),
@@ -87,7 +89,7 @@ def run_study(
         return run.finish(report, reporter, draw)
 
 
-def _check(study: Study, task: TrainingTask, reporter: ProgressReporter) -> None:
+def _check(study: Study, task: TrainingTask, ledger: Ledger, reporter: ProgressReporter) -> None:
     """Raise SettingsError or DataError for what would stop any trial, before the first one trains."""
     trials, before = study.to_check(), study.first
     reporter.phase("checking the trials' settings on the data", "checking", brief=True)
@@ -96,4 +98,5 @@ def _check(study: Study, task: TrainingTask, reporter: ProgressReporter) -> None
             # Loading the data again for each of thousands of trials would take longer than the checks.
             if replace(trial, training=before.training) != before:
                 task, before = task_for(trial, (), reporter), trial
+                ledger.fingerprints[data_of(trial)] = task.packed.fingerprint
             task.check(trial)
