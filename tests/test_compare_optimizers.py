@@ -393,6 +393,8 @@ def test_stopped_and_resumed(sign: signal.Signals, a2: A2, tmp_path: Path, forke
     process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    if sign != signal.SIGKILL:
+        assert json.loads((tmp_path / "out/report.json").read_text())["status"] == "interrupted"
     begun = Counter(path.parts[-2] for path in tmp_path.glob("out/trials/*/metrics.csv"))
     again = a2("compare-optimizers", "--resume", "out", "--jobs", "1", "--quiet")
     assert (again.status, again.out) == (0, "out\n"), again.err

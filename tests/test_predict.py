@@ -334,10 +334,15 @@ def test_nothing_on_standard_input(own: A2, monkeypatch: pytest.MonkeyPatch) -> 
     own("-").refused(3, "-: zero bytes on standard input; expected an image, or names, one a line")
 
 
-def as_of(folder: Path, command: str, **config: Any) -> None:
+PROBED = {"margin": 0.05, "border": "mean", "runs": [], "comparisons": [], "verdict": ""}
+SEEN = {**dict.fromkeys(("image_size", "unit")), "last_sees": {}, "verdict": "",
+        **{name: [] for name in ("layers", "middle", "pixel", "derivation", "cone", "effective")}}  # fmt: skip
+
+
+def as_of(folder: Path, command: str, results: dict[str, Any], **config: Any) -> None:
     """Make a run one of another command, whose results are no network."""
     report = json.loads((folder / "report.json").read_text())
-    text = json.dumps(with_digest({**report, "command": command, "config": config, "results": None}))
+    text = json.dumps(with_digest({**report, "command": command, "config": config, "results": results}))
     (folder / "report.json").write_text(text)
     (folder / "config.yaml").write_text(f"command: {command}\n")
     shutil.rmtree(folder / "model")
@@ -350,8 +355,8 @@ RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
     "under way": (lambda r: edit(r / "report.json", '"done"', '"running"'), f"not finished (running){GOES_ON}"),
     "no model": (lambda r: shutil.rmtree(r / "model"), "run/model/model.json: not there"),
     "damaged": (lambda r: flip(r / "model/model.safetensors"), "damaged"),
-    "a probe": (lambda r: as_of(r, "probe-invariance", run=["runs/a"]), "name the one it looked at, runs/a"),
-    "a look": (lambda r: as_of(r, "receptive-field", run=None), "'a2 receptive-field', has no network of its own"),
+    "a probe": (lambda r: as_of(r, "probe-invariance", PROBED, run=["runs/a"]), "name the one it looked at, runs/a"),
+    "a look": (lambda r: as_of(r, "receptive-field", SEEN, run=None), "'a2 receptive-field', has no network of its own"),
 }  # fmt: skip
 
 

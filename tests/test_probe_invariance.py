@@ -268,6 +268,7 @@ def test_bad_runs(a2: A2, trained: Path, run: Path, tmp_path: Path) -> None:
     refused = a2("probe-invariance", "--run", "stopped", *FEW, "--quiet")
     refused.refused(3, "--run stopped: not finished (running); go on with: a2 train-cnn --resume stopped")
     probe = a2("probe-invariance", "--run", trained, *FEW, "--quiet").done()
+    a2("train-cnn", "--resume", probe).refused(2, "is of 'a2 probe-invariance', which has no --resume\n")
     a2("probe-invariance", "--run", probe, *FEW).refused(2, "is of 'a2 probe-invariance'; expected a training")
 
 

@@ -104,6 +104,12 @@ def test_the_error_of_one_ends_all_and_says_which(a2: A2, data: Path) -> None:
     a2(*flags, "--jobs", "2", "--learning-rate", "1000", "--optimizer", "momentum", "--epochs", "40").refused(
         4, "seed ", "diverged"
     )
+    assert report(Path("out"))["status"] == "diverged"
+    for use in ("predict", "visualize-weights"):
+        a2(use, "--run", "out", *["set/ada/0.png"][: use == "predict"]).refused(
+            3, "--run out: seed ", "diverged", "; start a new run with a smaller learning rate"
+        )
+    assert a2("runs", "out", "--where", "status=diverged", "--quiet").out == "out\n"
     folder = a2(*flags[:-1], "other", "--jobs", "2").done()
     for name in (".", "seeds/0", "seeds/2"):
         (folder / name / "report.json").unlink()
@@ -169,6 +175,8 @@ def test_stopped_and_resumed(sign: signal.Signals, unbroken: dict[str, bytes], a
             break
         time.sleep(0.02)
     assert not listed.split(), "a process of it is still there"
+    there = Path("out/report.json").exists()
+    assert there == (sign != signal.SIGKILL) and (not there or report(Path("out"))["status"] == "interrupted")
     resumed = a2("train-cnn", "--resume", "out", "--jobs", "2", "--quiet").done()
     assert weights(resumed) == unbroken
 

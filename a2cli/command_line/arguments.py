@@ -14,6 +14,7 @@ from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
 from a2cli.reports.agreement import check_config
+from a2cli.reports.best import RESUMABLE
 from a2cli.reports.report import Report, read_report
 from a2cli.settings.conflicts import idle_in_split, most_held_out, split_in_words
 from a2cli.settings.declare import declared, flat, shown
@@ -73,7 +74,8 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     with saved_config("--resume", chosen.resume) as config:
         of = preset_value(config, "command", command)
     if of != command:
-        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'; go on with: a2 {of} --resume {chosen.resume}")
+        hint = f"; go on with: a2 {of} --resume {chosen.resume}" if of in RESUMABLE else ", which has no --resume"
+        raise SettingsError(f"--resume {chosen.resume}: is of 'a2 {of}'{hint}")
     saved = saved_settings("--resume", chosen.resume, settings, command)
     asked = resolve(settings, command, chosen.preset, flags)
     then, now = flat(saved.settings), flat(asked.settings)

@@ -86,7 +86,9 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         problem = problem or f"{config}: damaged (not the settings of 'a2 {report.command}', as report.json has it)"
     if report:
         found = summary_from(report, folder, now)
-        return replace(found, problem=problem, status="damaged" if problem else found.status)
+        if problem:
+            found = replace(found, status="damaged", accuracy=None, low=None, high=None, seeds=None, test=None)
+        return replace(found, problem=problem)
     command = str(settings.pop("command", ""))
     created = _modified(folder / "config.yaml")
     return RunSummary(

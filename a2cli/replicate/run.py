@@ -37,6 +37,7 @@ from a2cli.train.differences import as_stored, compare, refuse
 from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.images import summary_of
+from a2cli.training.trial import ended_early
 
 # What a resumed run holds its report to; words are other versions' own.
 HELD = ("verdict", "seeds", "estimates")
@@ -64,8 +65,9 @@ def replicate(
         if not (run.folder / LEDGER_FILE).exists():
             run.write(LEDGER_FILE, yaml_with_digest(ledger_path(chosen.ledger or "").read_bytes()))
         run.write_config(COMMAND, flat(settings))
+        begun = new_report(COMMAND, flat(settings), environment(torch.device(device)), status="running")
         try:
-            with relocated(replication.moved):
+            with relocated(replication.moved), ended_early(run, begun):
                 replication.extract()
                 results = replication.results()
         finally:

@@ -85,7 +85,9 @@ def _command_of(folder: Path) -> str:
 
 
 def not_finished(flag: str, run: str, report: Report | None) -> DataError:
-    """Return the error for a run that has no results yet, with how to go on with it."""
+    """Return the error for a run that has no results yet, with how to go on with it; one that diverged would again."""
+    if report and report.status == "diverged" and report.warnings:
+        return DataError(f"{flag} {run}: {report.warnings[-1].replace('; try', '; start a new run with')}")
     command = _command_of(Path(run))
     goes_on = f"; go on with: a2 {command} --resume {run}" if command else ""
     return DataError(f"{flag} {run}: not finished ({report.status if report else 'no report.json'}){goes_on}")

@@ -19,6 +19,7 @@ from a2cli.train.run import TrainingTask, task_for
 from a2cli.train.workers import Workers
 from a2cli.training.draw import draw_samples
 from a2cli.training.images import summary_of
+from a2cli.training.trial import ended_early
 
 
 class Study(Protocol):
@@ -66,8 +67,10 @@ def run_study(
         _check(study, task, ledger, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))
+        begun = new_report(study.command, flat(settings), environment(torch.device(device)), status="running")
         try:
-            results = study.results(data)
+            with ended_early(run, begun):
+                results = study.results(data)
         finally:
             workers.close()
         if whole := check_results(run, settings, results, data, reporter, ran=ledger.ran):

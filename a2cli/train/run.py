@@ -31,6 +31,7 @@ from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
+from a2cli.training.trial import ended_early
 from a2cli.transfer.summary import draw_transfer
 
 NOT_AGAIN = "; its results were not measured again"
@@ -121,7 +122,9 @@ def train_network(
             return task.train(settings, run, reporter, final=final, figures=figures)
         if not jobs:
             jobs = jobs_for(len(alone_in), cores()) if device.type == "cpu" else 1
-        return _several(settings, task, run, reporter, final, jobs, warnings)
+        begun = new_report(command_of(settings), flat(settings), environment(device), status="running")
+        with ended_early(run, begun):
+            return _several(settings, task, run, reporter, final, jobs, warnings)
 
 
 def _measure_again(

@@ -115,11 +115,18 @@ def under_way(
     )
     if previous is None or previous.status != "done":
         run.write_report(replace(report, test_reads=reads))
-    try:
+    with ended_early(run, report):
         yield report
+
+
+@contextmanager
+def ended_early(run: Run, report: Report) -> Iterator[None]:
+    """Have a run's report, or this one where it has none yet, say so if it is interrupted or diverges."""
+    try:
+        yield
     except (KeyboardInterrupt, SystemExit):
-        written = run.read_report()
-        if written and written.status == "running":
+        written = run.read_report() or report
+        if written.status == "running":
             run.write_report(replace(written, status="interrupted"))
         raise
     except DivergedError as error:
