@@ -263,6 +263,19 @@ def test_data_and_runs_that_moved_go_on(place: Path, a2: A2, monkeypatch: pytest
     assert a2("train-cnn", "--resume", "cnn", "--quiet").status == 0
 
 
+def test_features_that_lie_elsewhere_now(place: Path, a2: A2) -> None:
+    before = contents(place / "head")
+    shutil.move("features.safetensors", "elsewhere.safetensors")
+    resume = ["train-mlp", "--resume", "head", "--quiet"]
+    assert a2(*resume).status == 3
+    assert a2(*resume, "--features", "elsewhere.safetensors").done("NOT PRETRAINED", "agrees with what was measured")
+    assert contents(place / "head") == before
+    draw_classes(place / "others", CLASSES)
+    extract = ["extract-features", "--run", "cnn", "--layer", "conv1", "--grid", "1", "--data", "others", "--quiet"]
+    assert a2(*extract, "--out", "other.safetensors").status == 0
+    a2(*resume, "--features", "other.safetensors").refused(3, "trained on other data (data: fingerprint ")
+
+
 EDITED = {  # what is done to a finished run's report, and what is wrong in it then
     "no results": (lambda report: report.update(results=None), "status: done, but there are no results"),
     "two runs": (lambda report: report["results"]["runs"].append(one(report)), "history: of 1, but results.runs are 2"),

@@ -356,7 +356,7 @@ RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no model": (lambda r: shutil.rmtree(r / "model"), "run/model/model.json: not there"),
     "damaged": (lambda r: flip(r / "model/model.safetensors"), "damaged"),
     "a probe": (lambda r: as_of(r, "probe-invariance", PROBED, run=["runs/a"]), "name the one it looked at, runs/a"),
-    "a look": (lambda r: as_of(r, "receptive-field", SEEN, run=None), "'a2 receptive-field', has no network of its own"),
+    "a look": (lambda r: as_of(r, "receptive-field", SEEN, run=None), "has no network of its own"),
 }  # fmt: skip
 
 
