@@ -105,7 +105,7 @@ def show_claims(ledger: ClaimLedger, claims: Sequence[Claim]) -> None:
             console.print()
             console.print(f"{section}  {title}", style="bold")
             show_rows(("id", "kind", "claim"), [(claim.id, claim.kind, claim.claim) for claim in own])
-    console.print(f"{counted(len(claims), 'claim')} on {counted(len(ledger.runs), 'run')}")
+    console.print(f"{counted(len(claims), 'claim')} on {counted(len(ledger.rests_on(claims)), 'run')}")
 
 
 PLAN: list[Column[PlanRow]] = [
