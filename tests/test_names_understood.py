@@ -98,10 +98,13 @@ def test_what_is_understood_is_a_setting_of_a_command() -> None:
             "ablate -w hidden=none --without dropout=0 global-pool=none",
             "as --without dropout=0 --without global-pool=none)",
         ),
-        ("train-cnn --augment flip crop", "(lists are written with commas and without blanks, as --augment flip,crop); "),
+        (
+            "train-cnn --augment flip crop",
+            "(lists are written with commas and without blanks, as --augment flip,crop)",
+        ),
         (
             "train-cnn --augment rotate 15",
-            "'15' (strengths are written name=strength, lists with commas and without blanks, as --augment rotate=15); ",
+            "'15' (strengths are written name=strength, lists with commas and without blanks, as --augment rotate=15)",
         ),
         ("finetune --augment crop 0.8 flip 0.5 --seed 1", "as --augment crop=0.8,flip=0.5); see "),
         ("train-cnn --augment flip rotate= 15", "as --augment flip,rotate=15); see "),
