@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import A2, TINY
+from conftest import A2, TINY, draw_classes
 from PIL import Image
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
@@ -19,10 +19,15 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from a2cli.data.packing import pack
+from a2cli.data.sources import find_source
+from a2cli.progress import NullReporter
 from a2cli.reports.training_results import JudgedPart
+from a2cli.settings.training import SplitSettings, TrainCnnSettings
 from a2cli.strict_json import to_json
 from a2cli.training.by_class import balanced_accuracy, calibration_bins, class_score, judged_part
 from a2cli.training.data_notes import few_note
+from a2cli.training.images import notes_on
 from a2cli.training.loop import Evaluation
 
 KNOWN = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:y_pred contains")
@@ -133,6 +138,26 @@ def uneven(tmp_path: Path) -> Path:
                 pixels = rng.integers(0, 150, (10, 10, 3)) + 50 * label
                 Image.fromarray(pixels.astype(np.uint8)).save(root / part / name / f"{i}.png")
     return root
+
+
+@pytest.mark.parametrize(
+    ("count", "flags", "said", "others"),
+    [
+        (19, {"folds": 4}, "validation of fold 1: fewer than 5 images of bea (4)", ""),
+        (18, {"folds": 4}, "validation of fold 0: fewer than 5 images of bea (4)", "; 2 of 4 folds have such classes"),
+        (18, {"folds": 4, "fold": 0}, "validation: fewer than 5 images of bea (4)", ""),
+        (18, {"folds": 2, "test_fraction": 0.1}, "test: fewer than 5 images of ada (2), bea (2)", ""),
+    ],
+)
+def test_the_fold_with_few_images_of_a_class_is_named(
+    count: int, flags: dict[str, Any], said: str, others: str, tmp_path: Path
+) -> None:
+    draw_classes(tmp_path / "set", count=26)
+    for i in range(count, 26):
+        (tmp_path / f"set/bea/{i}.png").unlink()
+    packed = pack(find_source(str(tmp_path / "set")), 8, "squash", False, NullReporter())
+    *_, note = notes_on(packed, TrainCnnSettings(split=SplitSettings(**flags)))
+    assert note == f"{said}, so next to nothing is known of how well these are recognised{others}"
 
 
 def result_of(run: Path) -> dict[str, Any]:

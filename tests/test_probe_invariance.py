@@ -126,6 +126,17 @@ def test_runs_are_compared_on_the_same_images(a2: A2, train: A2, trained: Path) 
     assert [run["changes"][0]["augmented"] for run in found["runs"]] == [None, "color-jitter"]
 
 
+def test_a_run_that_has_nothing_to_lose_is_not_judged_against_another(a2: A2, train: A2, trained: Path) -> None:
+    still = train("--data", "set", "--learning-rate", "1e-9", "--epochs", "1", "--out", "still").done()
+    ended = a2("probe-invariance", "--run", trained, "--run", still, *FEW, "--out", "probe")
+    found = json.loads(Path("probe/report.json").read_text())["results"]
+    assert abs(found["comparisons"][0]["difference"]) > 0.1, "which would be a verdict"
+    assert {one["verdict"] for one in found["comparisons"]} == {"undecided"}
+    shown = " ".join(ended.out.split())
+    assert "Accuracy kept by net minus that kept by still, in points, mean over strengths:" in shown
+    assert "Not judged, as still has nothing to lose (see below)." in shown
+
+
 def test_runs_on_other_images_are_not_compared(a2: A2, train: A2, trained: Path) -> None:
     larger = train("--data", "set", "--image-size", "19", "--out", "larger").done()
     ended = a2("probe-invariance", "--run", trained, "--run", larger, *FEW, "--quiet")
@@ -297,5 +308,5 @@ def test_what_is_undecided_has_its_interval() -> None:
     (line,) = _would_decide(replace(one, changes=[undecided, replace(undecided, title="x", more_images=3)]))
     assert line == f"More images that would decide: x 3, {undecided.title} 25."
     (line,) = _would_decide(replace(one, changes=[undecided, other]))
-    assert line.endswith(f"{undecided.title} 25; for the others not even ten times as many would.")
+    assert line.endswith(f"{undecided.title} 25. The others would stay undecided with ten times as many images.")
     assert _would_decide(replace(one, changes=[other])) == []

@@ -371,10 +371,48 @@ def test_what_is_printed_without_running(tmp_path: Path, a2: A2) -> None:
         [plan["looks"][0]["seconds"] / 6] * 6
     )
     assert plan["not_timed"] == ["wild"]
+    assert plan["not_attempted"] == {"tuned": "needs pretrained weights: --weights"}
     dry = json.loads(a2(*HERE, "--dry-run", "--json").out)["plan"]
     assert "Not attempted: tuned: needs pretrained weights: --weights" in dry
     assert "Claims: 12 verdicts on 10 claims" in dry
     assert not list(tmp_path.glob("runs*"))
+
+
+def test_a_list_counts_the_runs_of_its_claims(tmp_path: Path, a2: A2) -> None:
+    (tmp_path / "ledger.yaml").write_text(LEDGER)
+    for only, counts in (("1", "6 claims on 4 runs"), ("turned", "1 claim on 2 runs"), ("sees", "1 claim on 1 run")):
+        assert a2("replicate", "ledger.yaml", "--list", "--only", only).out.endswith(f"\n{counts}\n")
+
+
+@pytest.mark.parametrize(
+    ("only", "line"),
+    [
+        ("2.2", "Not attempted: 2.2-test, 2.2-plain, 2.2-pooling-dropout, 2.2-overfits: needs AlexNet's pretrained"),
+        ("1.1", "No training needed: 1.1-field, 1.1-sizes, 1.1-proven"),
+    ],
+)
+def test_a_plan_without_trainings_has_no_table(only: str, line: str, a2: A2) -> None:
+    planned = a2("replicate", "comp541", "--plan", "--only", only)
+    assert (
+        " ".join(planned.out.split()).startswith(line)
+        and "trainings" not in planned.out
+        and "timing" not in planned.err
+    )
+    assert json.loads(a2("replicate", "comp541", "--plan", "--only", only, "--json").out)["looks"] == []
+
+
+def test_a_plan_says_what_is_not_in_its_table(tmp_path: Path, a2: A2) -> None:
+    (tmp_path / "ledger.yaml").write_text(LEDGER)
+    draw_classes(tmp_path / "set", count=20)
+    below = ["--only", "ends,sees,sees8,answers,tuned"]
+    planned = a2(*HERE, "--plan", *below)
+    assert planned.out.splitlines()[-4:] == [
+        "Not timed, as on features, in stages or diverging: wild.",
+        "No training needed: sees, sees8",
+        "Judged on 1 to 3 trainings each, not timed: answers",
+        "Not attempted: tuned: needs pretrained weights: --weights",
+    ]
+    assert " 6           not timed " in planned.out
 
 
 def test_wrong_options(tmp_path: Path, a2: A2) -> None:

@@ -1,17 +1,21 @@
 """What to write instead of a word that a command does not take."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from a2cli.data.listing import BUILT_IN, TORCHVISION, is_image
 from a2cli.errors import SettingsError
+from a2cli.probe_invariance.settings import ProbeSettings, probes
 from a2cli.settings.declare import Declared
 from a2cli.settings.flag_names import also_understood, hyphenated
 from a2cli.settings.options import checked
 from a2cli.settings.presets import preset_names
+from a2cli.settings.training import augmentations
 from a2cli.storage import is_run
 from a2cli.text import printable, shell_word
 
+BETWEEN = {"augment": ",", "strengths": "/", "random": ".."}  # the strengths of a name, in lists of name=strength
 DATA_SETS = {name.lower() for name in (*BUILT_IN, "paintings", *TORCHVISION)}
 
 
@@ -42,12 +46,39 @@ def _as_list(word: str, words: Sequence[str], items: Sequence[Declared]) -> str:
 def _list_written(item: Declared, values: Sequence[str]) -> str:
     if item.repeatable:
         return f" (give the flag for each, as {' '.join(f'{item.flag} {shell_word(value)}' for value in values)})"
-    whole = ",".join(part.strip() for value in values for part in value.split(",") if part.strip())
-    try:
-        checked(item, whole, item.flag)
-    except SettingsError:
+    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if item.name in BETWEEN:
+        parts = _with_strengths(parts, BETWEEN[item.name])
+    whole = ",".join(parts)
+    if not _is_taken(item, whole):
         return ""
-    return f" (lists are written with commas and without blanks, as {item.flag} {shell_word(whole)})"
+    how = "strengths are written name=strength, lists" if "=" in whole else "lists are written"
+    return f" ({how} with commas and without blanks, as {item.flag} {shell_word(whole)})"
+
+
+def _with_strengths(parts: Sequence[str], between: str) -> list[str]:
+    """Return the words of a list of names with the numbers that follow a name joined to it."""
+    words = list[str]()
+    for part in parts:
+        if words and re.fullmatch(r"[-+.\d/]+", part):
+            name = words[-1].removesuffix("=")
+            words[-1] = f"{name}{between if '=' in name else '='}{part}"
+        else:
+            words.append(part)
+    return words
+
+
+def _is_taken(item: Declared, whole: str) -> bool:
+    """Return whether a flag takes a list, as far as that does not depend on other flags."""
+    try:
+        words = checked(item, whole, item.flag)
+        if item.name == "augment":
+            augmentations(words)
+        elif item.name in BETWEEN:
+            probes(ProbeSettings(**{item.name: words}))
+    except SettingsError:
+        return False
+    return item.name != "dropout_at" or all(re.fullmatch(r"all|(conv|hidden)\d*", word) for word in words)
 
 
 def _as_value(word: str, words: Sequence[str], items: Sequence[Declared]) -> str:

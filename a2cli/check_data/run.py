@@ -62,5 +62,6 @@ def _errors(packed: Packed) -> list[str]:
     if count := len(packed.constant):
         errors.append(f"{count} image{'s' * (count > 1)} of one single value, as {packed.constant[0]}")
     if pairs := contradictory(packed.groups, packed.labels):
-        errors.append(contradictory_in_words(pairs, packed.labels, packed.names, packed.class_names))
+        words = contradictory_in_words(pairs, packed.labels, packed.names, packed.class_names)
+        errors.append(f"{words}; remove what is labelled wrongly, or train with --duplicates drop")
     return [*errors, *shared_between_parts(packed, packed.splits)]

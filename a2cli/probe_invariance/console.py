@@ -49,8 +49,14 @@ def show_probe(report: Report, folder: Path) -> None:
         "together" + ("; *: seen in training, as augmentation." if augmented else ".")
     )
     for pair in dict.fromkeys((row.first, row.second) for row in results.comparisons):
-        say("", f"How much more of its accuracy {pair[0]} keeps than {pair[1]}, in points, mean over strengths:")
-        console.print(table_from(AGAINST, [row for row in results.comparisons if (row.first, row.second) == pair]))
+        say("", f"Accuracy kept by {pair[0]} minus that kept by {pair[1]}, in points, mean over strengths:")
+        rows = [row for row in results.comparisons if (row.first, row.second) == pair]
+        idle = [run.name for run in results.runs if run.name in pair and not run.has_something_to_lose]
+        console.print(table_from(AGAINST[: -1 if idle else None], rows))
+        if idle:
+            say(
+                f"Not judged, as {' and '.join(idle)} {'have' if len(idle) > 1 else 'has'} nothing to lose (see below)."
+            )
     for run in results.runs:
         say("", run.verdict)
     say_where(console, report, folder)
@@ -80,7 +86,7 @@ def _would_decide(run: ProbedRun) -> list[str]:
         return []
     others = any(change.verdict == "undecided" and not change.more_images for change in run.changes)
     sentence = f"More images that would decide: {', '.join(f'{title} {images}' for images, title in sorted(more))}"
-    return [sentence + "; for the others not even ten times as many would." * others + "." * (not others)]
+    return [f"{sentence}." + " The others would stay undecided with ten times as many images." * others]
 
 
 def _verdict(change: ChangeResult) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from a2cli.reports.report import DataSummary
 from a2cli.reports.study_results import Verdict
-from a2cli.reports.training_results import Accuracy
+from a2cli.reports.training_results import Accuracy, without_knowledge
 
 Survival = Literal["invariant", "breaks", "undecided"]
 
@@ -116,6 +116,11 @@ class ProbedRun:
     data: DataSummary | None = None
     weights_sha256: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def has_something_to_lose(self) -> bool:
+        """Whether its accuracy is shown to be better than that of what knows nothing of an image."""
+        return self.unchanged.low > without_knowledge(self.majority.value, len(self.counts))[0]
+
 
 def by_reason(skipped: Mapping[str, str]) -> list[tuple[list[str], str]]:
     """Return the changes skipped for each reason."""
@@ -128,7 +133,8 @@ class RunComparison:
 
     `difference` is the mean over their common images of the second's loss minus the first's, each the mean over
     strengths and networks; the interval is Student's, or where all images are alike Tango's width of no change, at a
-    confidence of 1 - 0.05 / the number of changes.
+    confidence of 1 - 0.05 / the number of changes. The verdict is *undecided* where one of the two is not shown to be
+    better than what knows nothing of an image, and so has nothing to lose.
     """
 
     change: str

@@ -264,8 +264,10 @@ def _apart(first: Outcome, second: Outcome) -> str:
 def _compared(first: Outcome, second: Outcome, margin: float) -> list[RunComparison]:
     """Compare two runs under each change, on the images that both were probed on."""
     shared = [probe for probe in first.after if probe in second.after]
-    return [
+    counts = first.result.has_something_to_lose and second.result.has_something_to_lose
+    rows = [
         compared(probe.title, first.result.name, second.result.name,
                  (falls_by_image(first.after[probe]), falls_by_image(second.after[probe])), margin, len(shared))
         for probe in shared
     ]  # fmt: skip
+    return rows if counts else [replace(row, verdict="undecided") for row in rows]

@@ -1,6 +1,6 @@
 """Options of `a2 replicate` that cannot act together, and what it would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from a2cli.errors import SettingsError, nearest
@@ -73,6 +73,33 @@ def plan_rows(evidence: Evidence, trainings: int, seconds: float) -> list[PlanRo
     ]
 
 
+def not_attempted(evidence: Evidence, claims: Sequence[Claim]) -> dict[str, str]:
+    """Return why claims are not attempted, by their ids."""
+    return {claim.id: why for claim in claims if (why := evidence.not_attempted(claim))}
+
+
+def in_words(missing: Mapping[str, str]) -> list[str]:
+    """Say which claims are not attempted, a line for each reason."""
+    return [
+        f"Not attempted: {', '.join(name for name, reason in missing.items() if reason == why)}: {why}"
+        for why in dict.fromkeys(missing.values())
+    ]
+
+
+def beside_looks(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
+    """Say which claims no look is taken at: they need no training, or are stated by the reports of a few, or lack it.
+
+    The last are told as `in_words` does.
+    """
+    missing = not_attempted(evidence, claims)
+    stated = [claim for claim in claims if claim.kind in STATED and claim.id not in missing]
+    lines = []
+    for trained, words in ((False, "No training needed"), (True, "Judged on 1 to 3 trainings each, not timed")):
+        if ids := [claim.id for claim in stated if bool(evidence.of(claim.run)) == trained]:
+            lines.append(f"{words}: {', '.join(ids)}")
+    return [*lines, *in_words(missing)]
+
+
 def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: ClaimSettings, jobs: int) -> list[str]:
     """Return what a replication would do, line by line."""
     inputs = evidence.inputs
@@ -80,10 +107,8 @@ def plan_replication(evidence: Evidence, claims: Sequence[Claim], settings: Clai
         f"{name.capitalize()}: {value}" + ("" if name in inputs.given else ", built in")
         for name, value in inputs.found.items()
     ]
-    missing = {claim.id: why for claim in claims if (why := evidence.not_attempted(claim))}
-    for why in dict.fromkeys(missing.values()):
-        ids = [name for name, reason in missing.items() if reason == why]
-        lines.append(f"Not attempted: {', '.join(ids)}: {why}")
+    missing = not_attempted(evidence, claims)
+    lines += in_words(missing)
     for name, entry in evidence.ledger.inputs.items():
         numbers = [claim.id for claim in claims if claim.printed is not None and evidence.input_of(claim) == name]
         if entry.images and numbers and name in inputs.given:

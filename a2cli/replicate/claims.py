@@ -4,7 +4,7 @@ It is data alone: a run is a command of `a2` with presets and flags, a claim nam
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -139,6 +139,13 @@ class ClaimLedger:
     claims: Annotated[tuple[Claim, ...], Len(1, 1000)]
     pages: dict[str, Page] = field(default_factory=dict)
     schema_version: Annotated[int, Ge(1), Le(1)] = 1
+
+    def rests_on(self, claims: Iterable[Claim]) -> list[str]:
+        """Return every run that claims name, and those whose networks or features these take, once."""
+        names = list(dict.fromkeys(name for claim in claims for name in claim.runs))
+        for name in names:
+            names += [one for one in (self.runs[name].of, self.runs[name].features) if one and one not in names]
+        return names
 
 
 def ledger_names() -> list[str]:

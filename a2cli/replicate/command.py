@@ -10,10 +10,20 @@ from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
 from a2cli.errors import DataError, SettingsError
 from a2cli.machine import cores
-from a2cli.replicate.checks import COMMAND, DEVIATION, check_replication, chosen_claims, plan_replication
+from a2cli.replicate.checks import (
+    COMMAND,
+    DEVIATION,
+    beside_looks,
+    check_replication,
+    chosen_claims,
+    different_trainings,
+    not_attempted,
+    plan_replication,
+)
 from a2cli.replicate.claims import LEDGER_FILE, Claim, ClaimLedger, ledger_names, read_ledger
 from a2cli.replicate.console import show_claims, show_plan, show_replication
 from a2cli.replicate.evidence import Evidence, Inputs
+from a2cli.replicate.results import PlanRow
 from a2cli.replicate.settings import ClaimSettings, ReplicateOptions, ReplicateSettings
 from a2cli.reports.report import read_report
 from a2cli.settings.presets import Resolved, resolve
@@ -63,16 +73,18 @@ def replicate(chosen: ReplicateOptions, flags: dict[str, Any]) -> None:
 
 
 def _plan(chosen: ReplicateOptions, settings: ClaimSettings, evidence: Evidence, claims: Sequence[Claim]) -> None:
-    with ConsoleReporter(chosen.quiet) as reporter:
-        reporter.phase("loading PyTorch", "starting")
-        from a2cli.replicate.plan import time_replication
+    jobs, rows, untimed = chosen.jobs or cores(), list[PlanRow](), list[str]()
+    if different_trainings(evidence, claims):
+        with ConsoleReporter(chosen.quiet) as reporter:
+            reporter.phase("loading PyTorch", "starting")
+            from a2cli.replicate.plan import time_replication
 
-        jobs = chosen.jobs or cores()
-        rows, untimed = time_replication(evidence, claims, settings.device, settings.seed, jobs, reporter)
+            rows, untimed = time_replication(evidence, claims, settings.device, settings.seed, jobs, reporter)
     if chosen.json:
-        console.out(to_json({"looks": [asdict(row) for row in rows], "not_timed": untimed}))
+        looks, missing = [asdict(row) for row in rows], not_attempted(evidence, claims)
+        console.out(to_json({"looks": looks, "not_timed": untimed, "not_attempted": missing}))
     else:
-        show_plan(rows, DEVIATION, jobs, untimed)
+        show_plan(rows, DEVIATION, jobs, untimed, beside_looks(evidence, claims))
 
 
 def _run(chosen: ReplicateOptions, resolved: Resolved[ReplicateSettings], ledger: ClaimLedger) -> None:

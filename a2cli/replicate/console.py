@@ -105,28 +105,36 @@ def show_claims(ledger: ClaimLedger, claims: Sequence[Claim]) -> None:
             console.print()
             console.print(f"{section}  {title}", style="bold")
             show_rows(("id", "kind", "claim"), [(claim.id, claim.kind, claim.claim) for claim in own])
-    console.print(f"{counted(len(claims), 'claim')} on {counted(len(ledger.runs), 'run')}")
+    console.print(f"{counted(len(claims), 'claim')} on {counted(len(ledger.rests_on(claims)), 'run')}")
 
 
 PLAN: list[Column[PlanRow]] = [
     Column("look", lambda row: row.look),
     Column("seeds", lambda row: row.seeds),
     Column("trainings", lambda row: row.trainings, ","),
-    Column("seconds", lambda row: row.seconds, text=lambda row: clock(row.seconds), title="time"),
+    Column("seconds", lambda row: row.seconds, text=lambda row: clock(row.seconds) if row.seconds else "not timed",
+           title="time"),
     Column("detectable", lambda row: row.detectable, text=lambda row: in_points(row.detectable, ".1f"),
            title="difference it shows"),
 ]  # fmt: skip
 
 
-def show_plan(rows: Sequence[PlanRow], deviation: float, jobs: int, untimed: Sequence[str]) -> None:
-    """Print what each look takes and shows; `untimed` are the runs whose time is not in it."""
+def show_plan(
+    rows: Sequence[PlanRow], deviation: float, jobs: int, untimed: Sequence[str], beside: Sequence[str] = ()
+) -> None:
+    """Print what each look takes and shows, if there are any, and what is `beside` them, line by line.
+
+    `untimed` are the runs whose time is not in it.
+    """
     console = results_console()
-    console.print(table_from(PLAN, rows))
-    console.print(
-        f"Trainings and time, {jobs} side by side, are those of all claims together, if none were decided before; a "
-        "claim that is decided takes no more. The difference is one that is "
-        "found 4 times out of 5, if differences over seeds have a standard "
-        f"deviation of {in_points(deviation)}."
-    )
+    if rows:
+        console.print(table_from(PLAN, rows))
+        console.print(
+            f"Trainings and time, {jobs} side by side, are those of all claims together, if none were decided before; "
+            "a claim that is decided takes no more. The difference is one that is found 4 times out of 5, if "
+            f"differences over seeds have a standard deviation of {in_points(deviation)}."
+        )
     if untimed:
         console.print(f"Not timed, as on features, in stages or diverging: {', '.join(untimed)}.")
+    for line in beside:
+        console.print(line)

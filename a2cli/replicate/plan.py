@@ -34,9 +34,10 @@ def _timed(
     trainings: Mapping[tuple[str, str], AnyTraining], device: str, seed: int, reporter: ProgressReporter
 ) -> dict[str, float]:
     seconds: dict[str, float] = {}
-    reporter.phase("timing one short training of each run")
     by_name = {name: training for (name, _), training in trainings.items()
                if isinstance(training, TrainCnnSettings | TrainMlpSettings)}  # fmt: skip
+    if by_name:
+        reporter.phase("timing one short training of each run")
     for name, training in reporter.batches(by_name.items(), len(by_name)):
         with suppress(DivergedError):
             seconds[name], _ = trial_seconds(trial_of(training, seed, device), NullReporter())

@@ -270,7 +270,9 @@ def augmentations(words: tuple[str, ...]) -> dict[str, float]:
     for word in words:
         name, _, given = word.partition("=")
         if name not in AUGMENTATIONS:
-            raise SettingsError(f"--augment: expected names out of {', '.join(AUGMENTATIONS)}, got {name!r}")
+            raise SettingsError(
+                f"--augment: expected names out of {', '.join(AUGMENTATIONS)}, alone or as name=strength, got {name!r}"
+            )
         usual, most = AUGMENTATIONS[name]
         try:
             strength = float(given) if given else usual

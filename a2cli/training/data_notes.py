@@ -1,12 +1,12 @@
 """What is said of the data: its summary, images that are (nearly) identical, classes with too few. Needs no torch."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a2cli.data.duplicates import identical, identical_in_words, rows_in_use
+from a2cli.data.duplicates import contradictory, identical, identical_in_words, rows_in_use
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split, split_of
 from a2cli.errors import DataError
@@ -82,17 +82,22 @@ def near_pairs(packed: Packed, parts: Sequence[str]) -> list[NearDuplicate]:
     return sorted(pairs, key=lambda pair: (not pair.in_two_parts, -pair.similarity))
 
 
-def near_notes(pairs: Sequence[NearDuplicate]) -> list[str]:
-    """Say how many images are nearly identical, how many pairs are in two parts of the split, and name the first."""
+def near_notes(pairs: Sequence[NearDuplicate], split: str = "the split") -> list[str]:
+    """Say how many images are nearly identical, how many pairs are in two parts of `split`, and name the first."""
     if not pairs:
         return []
     parted = Counter(" and ".join(sorted({pair.first_part, pair.second_part})) for pair in pairs if pair.in_two_parts)
-    where = ", ".join(f"{count} in {parts}" for parts, count in sorted(parted.items())) or "none in two parts"
-    where = f": {where} of the split" if any(pair.first_part or pair.second_part for pair in pairs) else ""
+    placed = [bool(part) for pair in pairs for part in (pair.first_part, pair.second_part)]
     others = sum(not pair.same_class for pair in pairs)
     labels = f", {others} under two labels" if others else ""
-    many = counted(len(pairs), "pair") if len(pairs) > 1 else "a pair"
-    return [f"{many} of nearly identical images, as {pairs[0].first} and {pairs[0].second}{where}{labels}"]
+    named = f"{pairs[0].first} and {pairs[0].second}"
+    if len(pairs) == 1:
+        where = f", {'in ' + next(iter(parted)) if parted else 'both in one part'} of {split}" if all(placed) else ""
+        labels = labels.replace("1 under", "under")
+        return [f"a pair of nearly identical images, {named}{where}{labels}"]
+    where = ", ".join(f"{count} in {parts}" for parts, count in sorted(parted.items())) or "none of them in two parts"
+    where = f"; {where} of {split}" if any(placed) else ""
+    return [f"{len(pairs)} pairs of nearly identical images, as {named}{where}{labels}"]
 
 
 def given_parts(packed: Packed) -> list[str]:
@@ -100,27 +105,44 @@ def given_parts(packed: Packed) -> list[str]:
     return [part for part in ("train", "val", "test") if part in packed.splits]
 
 
-def notes_on_parts(packed: Packed, split: Split) -> tuple[list[str], list[str]]:
-    """Say of a split which images are nearly identical, and which classes have few images in a part."""
-    near = near_notes(near_pairs(packed, split.parts(len(packed.labels))))
-    few = [few_note(part, packed.labels[rows], packed.class_names)
-           for part, rows in (("validation", split.val), ("test", split.test)) if len(rows)]  # fmt: skip
-    return near, [note for note in few if note]
+def notes_on_parts(packed: Packed, splits: Mapping[str, Split], name: str = "the split") -> tuple[list[str], list[str]]:
+    """Say of `name`, a split, which images are nearly identical, and which classes have few images in a part.
+
+    `splits` are those of one run, or of several seeds or folds by their titles; the first is told of, and of classes
+    with few images the first that has some, with how many do.
+    """
+    near = near_notes(near_pairs(packed, next(iter(splits.values())).parts(len(packed.labels))), name)
+    few = list[str]()
+    for part, name_of in (("validation", "val"), ("test", "test")):
+        rows = {title: drawn for title, split in splits.items() if len(drawn := getattr(split, name_of))}
+        same = len({frozenset(drawn.tolist()) for drawn in rows.values()}) == 1
+        notes = {
+            title: note for title, drawn in rows.items()
+            if (note := few_note(part if same else f"{part} of {title}", packed.labels[drawn], packed.class_names))
+        }  # fmt: skip
+        first = next(iter(notes), "")
+        if len(notes) > 1 and not same:
+            notes[first] += f"; {len(notes)} of {len(rows)} {first.split()[0]}s have such classes"
+        few += [notes[first]] if notes else []
+    return near, few
 
 
 def notes_on_default_split(packed: Packed) -> list[str]:
-    """Say what a training at its defaults warns of in the split, or why it refuses it; raises nothing."""
+    """Say what a training at its defaults warns of in the split, or why it refuses it; raises nothing.
+
+    Nothing is said of identical images under two labels, which are an error of the data.
+    """
     usual, given = TrainCnnSettings(), given_parts(packed)
-    drawn = (
-        ""
-        if "val" in given
-        else f"with the default split (--val-fraction {usual.split.val_fraction:g}, --seed {usual.training.seed}): "
-    )
+    flags = f"(--val-fraction {usual.split.val_fraction:g}, --seed {usual.training.seed})"
+    name = "the split" if "val" in given else f"the default split {flags}"
+    prefix = "" if "val" in given else f"with {name}: "
     try:
-        near, few = notes_on_parts(packed, split_of(packed, usual))
+        near, few = notes_on_parts(packed, {"": split_of(packed, usual)}, name)
     except DataError as error:
-        return [*near_notes(near_pairs(packed, packed.splits)), f"{drawn}{error}"]
-    return [f"{drawn}{note}" for note in (*near, *few)]
+        near, few = near_notes(near_pairs(packed, packed.splits)), [str(error)]
+        if contradictory(packed.groups, packed.labels):
+            return near
+    return [*near, *(f"{prefix}{note}" for note in few)]
 
 
 def few_note(part: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:

@@ -113,9 +113,10 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     split, alone_in, given = settings.split, list(split_into_runs(settings).values()), given_parts(packed)
     of_given = idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
-    drawn = split_of(packed, alone_in[0])
-    most = [] if split.train_per_class else most_held_out(split, given, len(drawn.train) + len(drawn.val))
-    near, few = notes_on_parts(packed, drawn)
     apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
+    splits = {title_of(alone): split_of(packed, alone) for alone in (alone_in if apart else alone_in[:1])}
+    drawn = next(iter(splits.values()))
+    most = [] if split.train_per_class else most_held_out(split, given, len(drawn.train) + len(drawn.val))
+    near, few = notes_on_parts(packed, splits)
     own = f"; these are the parts of {title_of(alone_in[0])}, the others have their own" if apart else ""
     return [*packed.warnings, *alike, *(f"{note}{own}" for note in near), *of_given, *most, *few]
