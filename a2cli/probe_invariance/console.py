@@ -45,8 +45,9 @@ def show_probe(report: Report, folder: Path) -> None:
     say(
         "worst: the strength that does most harm, its accuracy, its change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths with a significant loss; "
-        "undecided: the interval at the worst strength, in points, which can lie below 0 as all strengths are judged "
-        "together" + ("; *: seen in training, as augmentation." if augmented else ".")
+        "undecided: the interval at the worst strength, in points. It can lie wholly below 0 and still not decide, as "
+        "each strength is judged more strictly the more there are."
+        + (" *: seen in training, as augmentation." if augmented else "")
     )
     for pair in dict.fromkeys((row.first, row.second) for row in results.comparisons):
         say("", f"Accuracy kept by {pair[0]} minus that kept by {pair[1]}, in points, mean over strengths:")

@@ -131,8 +131,8 @@ def show_plan(
         console.print(table_from(PLAN, rows))
         console.print(
             f"Trainings and time, {jobs} side by side, are those of all claims together, if none were decided before; "
-            "a claim that is decided takes no more. The difference is one that is found 4 times out of 5, if "
-            f"differences over seeds have a standard deviation of {in_points(deviation)}."
+            "a claim that is decided takes no more. A true difference this large is found in 4 of 5 replications, if "
+            f"differences scatter over seeds with a standard deviation of {in_points(deviation)}."
         )
     if untimed:
         console.print(f"Not timed, as on features, in stages or diverging: {', '.join(untimed)}.")
