@@ -7,6 +7,7 @@ from a2cli.data.dataset import Augmented, ImageSet, normalization
 from a2cli.data.packing import Packed, pack
 from a2cli.data.sources import find_source
 from a2cli.data.splits import Split, split_of
+from a2cli.errors import naming
 from a2cli.geometry import check_norm
 from a2cli.models.cards import ModelCard
 from a2cli.models.zoo import build_network
@@ -114,7 +115,11 @@ def notes_on(packed: Packed, settings: AnyTraining) -> list[str]:
     of_given = idle_in_split(split, given)
     alike = identical_notes(packed, split.duplicates)
     apart = len(alone_in) > 1 and is_drawn(split.test_fraction, given)
-    splits = {title_of(alone): split_of(packed, alone) for alone in (alone_in if apart else alone_in[:1])}
+    splits = dict[str, Split]()
+    for alone in alone_in if apart else alone_in[:1]:
+        title = title_of(alone) if apart else ""
+        with naming(title):
+            splits[title] = split_of(packed, alone)
     drawn = next(iter(splits.values()))
     most = [] if split.train_per_class else most_held_out(split, given, len(drawn.train) + len(drawn.val))
     near, few = notes_on_parts(packed, splits)
