@@ -23,7 +23,9 @@ from a2cli.reports.report import Report, report_from
 from a2cli.reports.study_results import PairVerdict, TrialOutcome, TrialStatus, Verdict
 from a2cli.settings.declare import flat
 from a2cli.settings.training import DataSettings, NetworkSettings, TrainCnnSettings, TrainingSettings
+from a2cli.settings.transfer import BackboneSettings, FinetuneSettings, StageSettings
 from a2cli.statistics.intervals import spread
+from a2cli.study.ledger import data_of
 from a2cli.study.settings import base_training
 
 SMALL = "--data set --image-size 8 --channels 2 --kernel-size 3 --hidden none --device cpu --epochs 2 --jobs 1 --quiet"
@@ -172,6 +174,13 @@ def test_a_fine_tuning(a2: A2, tmp_path: Path) -> None:
     assert found["trains"] == "finetune"
     assert [one["name"] for one in found["combinations"]] == ["all", "none"]
     assert a2("ablate", "--resume", folder, "--jobs", "1", "--quiet").done("agrees with its trials") == folder
+
+
+def test_images_are_those_of_a_backbone() -> None:
+    """Its weights say to which size they are scaled."""
+    random = FinetuneSettings(backbone=BackboneSettings(weights="none"))
+    assert data_of(random) == data_of(replace(random, stages=StageSettings(stages="all")))
+    assert data_of(random) != data_of(FinetuneSettings())
 
 
 REFUSED = {

@@ -104,12 +104,15 @@ def test_the_cache_changes_nothing_but_the_time(a2: A2, base: str) -> None:
             assert kept[quantity] == pytest.approx(anew[quantity], rel=1e-5)
 
 
+OWN = "by stages: head:1@0.01 all:1@0.01"
+
+
 def test_a_page_of_several_runs_refers_to_stages_that_have_their_own(a2: A2, base: str) -> None:
     tune(a2, base, "own", "--stages", "head:1@0.01 all:1@0.01")
     tune(a2, base, "shared", "--stages", "head:1 all", "--epochs", "1", "--learning-rate", "0.01")
     assert a2("report", "base", "own", "shared", "-o", "page.html").status == 0
     page = Path("page.html").read_text()
-    for name, of in (("epochs", ("2", "see stages", "1")), ("learning_rate", ("0.0001", "see stages", "0.01"))):
+    for name, of in (("epochs", ("2", OWN, "1")), ("learning_rate", ("0.0001", OWN, "0.01"))):
         cells = re.search(rf"<th[^>]*>{name}</th>((?:\s*<td[^>]*>[^<]*</td>){{3}})", page)
         assert cells and tuple(re.findall(r"<td[^>]*>([^<]*)<", cells[1])) == of
 

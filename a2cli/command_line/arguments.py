@@ -82,8 +82,8 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     for name, source in asked.sources.items():
         if source == "default" or now[name] == then[name]:
             continue
-        if name == _movable(settings) and then[name] is not None:
-            saved = replace(saved, moved={then[name]: now[name]})
+        if name in _movable(settings) and asked.by_flag(name) and then[name] is not None:
+            saved = replace(saved, moved={**saved.moved, then[name]: now[name]})
         else:
             raise SettingsError(
                 f"--resume {chosen.resume}: {name} is {shown(then[name])} in the run, "
@@ -122,15 +122,18 @@ def resolve_study(
 
     Trials are known by their settings, so with others every one would be trained again.
     """
-    name, moved = _movable(kind), dict[str, str]()
-    if resumed and flags.get(name) is not None and (then := preset_value(presets[0], name, "")):
-        flags, moved = {**flags, name: None}, {then: str(flags[name])} if str(flags[name]) != then else {}
+    moved = dict[str, str]()
+    for name in _movable(kind) if resumed else ():
+        then, now = preset_value(presets[0], name, ""), flags.get(name)
+        if then and now not in (None, then):
+            moved |= {then: str(now)}
+            flags = {**flags, name: None}
     return replace(resolve(kind, command, presets, flags, also=(trains,)), moved=moved)
 
 
-def _movable(kind: type) -> str:
-    """Return the setting that names what is learned from, which may lie elsewhere once a run is resumed."""
-    return "features" if any(item.name == "features" for item in declared(kind)) else "data"
+def _movable(kind: type) -> list[str]:
+    """Return the settings that name what is learned from, which may lie elsewhere once a run is resumed."""
+    return [item.name for item in declared(kind) if item.name in ("data", "features")]
 
 
 def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:

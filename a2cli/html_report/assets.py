@@ -18,7 +18,7 @@ from a2cli.machine import cores
 # Encoding takes most of a page's time: only the largest pictures are encoded again, until those of a run have so many
 # bytes at most. 1,000,000 of them as text are 1.33 MB of a page.
 MOST_BYTES, MOST_BYTES_OF_REPLICATION = 850_000, 4_500_000
-KEPT_BY_WEBP = 0.4  # of a picture's bytes, at most: figures of paintings, of faces and of curves kept 0.13 to 0.41
+KEPT_BY_WEBP = 0.4  # of a picture's bytes, about: figures of paintings, of faces and of curves kept 0.13 to 0.41
 # Photographs have more than 5,000 colours, or as PNG more than 2 bits a pixel (grey ones); encoded without losses they
 # take 0.4 s and up to five times the bytes. Drawn lines, bars and cells are as small without losses as with them.
 MOST_DRAWN_COLORS, MOST_DRAWN_BYTES = 5000, 0.25

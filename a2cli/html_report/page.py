@@ -118,7 +118,7 @@ def _setting(run: RunSummary, name: str) -> str:
     """Return a setting's value; a fine-tuning whose every stage has its own does not use the one for all."""
     stages, mark = str(run.settings.get("stages", "")).split(), {"epochs": ":", "learning_rate": "@"}.get(name, " ")
     if stages and all(mark in stage for stage in stages):
-        return "see stages"
+        return f"by stages: {run.settings['stages']}"
     return shown(run.settings[name]) if name in run.settings else ""
 
 

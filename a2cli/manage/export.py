@@ -76,7 +76,7 @@ def write_events(folders: Sequence[Path], out: Path) -> int:
     for place in trainings:
         if any(place.glob("events.*")):
             raise DataError(
-                f"--tensorboard: {place} has event files, which TensorBoard would draw as one run; name another folder"
+                f"--tensorboard: {place} already has event files, and TensorBoard would join them; name another folder"
             )
     for place, (report, logs) in trainings.items():
         writer = Writer(str(place))

@@ -82,7 +82,8 @@ def replicate(
         )
         from a2cli.replicate.draw import draw
 
-        return run.finish(report, reporter, partial(draw, run, results))
+        with ended_early(run, report):
+            return run.finish(report, reporter, partial(draw, run, results))
 
 
 def _check(

@@ -94,7 +94,8 @@ class Report:
             return [self.data.source]
         if (sources := getattr(self.results, "sources", None)) is not None:
             return list(dict.fromkeys(sources))
-        return [str(self.config["data"])] if self.config.get("data") else []
+        of = self.config.get("data") or self.config.get("features")
+        return [str(of)] if of else []
 
     @property
     def is_tested(self) -> bool:

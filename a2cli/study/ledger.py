@@ -30,7 +30,7 @@ class TrialKey(NamedTuple):
 
 def data_of(trial: AnyTraining) -> object:
     """Return the settings that say what a trial learns from, to know others by that do as well."""
-    return getattr(trial, "dataset", None), getattr(trial, "features", None)
+    return tuple(getattr(trial, name, None) for name in ("dataset", "features", "backbone"))  # which scales images
 
 
 @dataclass

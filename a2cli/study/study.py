@@ -67,7 +67,9 @@ def run_study(
         _check(study, task, ledger, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))
-        begun = new_report(study.command, flat(settings), environment(torch.device(device)), status="running")
+        begun = new_report(
+            study.command, flat(settings), environment(torch.device(device)), status="running", data=data
+        )
         try:
             with ended_early(run, begun):
                 results = study.results(data)
@@ -89,7 +91,8 @@ def run_study(
             if task.packed.has_pictures:
                 draw_samples(run, task.packed)
 
-        return run.finish(report, reporter, draw)
+        with ended_early(run, report):
+            return run.finish(report, reporter, draw)
 
 
 def _check(study: Study, task: TrainingTask, ledger: Ledger, reporter: ProgressReporter) -> None:

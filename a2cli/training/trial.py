@@ -130,7 +130,9 @@ def ended_early(run: Run, report: Report) -> Iterator[None]:
             run.write_report(replace(written, status="interrupted"))
         raise
     except DivergedError as error:
-        run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
+        before = run.read_report()
+        if before is None or before.status != "done":
+            run.write_report(replace(report, status="diverged", warnings=[*report.warnings, str(error)]))
         raise
 
 
