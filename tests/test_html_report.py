@@ -23,7 +23,7 @@ from PIL import Image
 from test_old_runs import ARCHIVES
 from test_replication_views import claim, judged, results
 
-from a2cli.html_report import page_figures
+from a2cli.html_report import pictures as page_pictures
 from a2cli.html_report.charts import charts_of
 from a2cli.html_report.page_figures import MOST_ROWS
 from a2cli.reports.report import new_report
@@ -178,11 +178,11 @@ def test_a_page_shows_what_the_report_says(
     assert {pixels(decoded(url)) for url in urls} == exact
     whole = (place / "run/report.html").stat().st_size
     sizes = [len(decoded(url)) for url in urls]
-    monkeypatch.setattr(page_figures, "MOST_BYTES", sum(sizes) - 1)
+    monkeypatch.setattr(page_pictures, "MOST_BYTES", sum(sizes) - 1)
     a2("report", "run")
     urls = [str(one["src"]) for tag, one in page_in(place / "run/report.html").tags if tag == "img"][:-1]
     assert [n for n, url in enumerate(urls) if "webp" in url] == [sizes.index(max(sizes))], "only the largest"
-    monkeypatch.setattr(page_figures, "MOST_BYTES", 0)
+    monkeypatch.setattr(page_pictures, "MOST_BYTES", 0)
     assert a2("report", "run").status == 0
     smaller = page_in(place / "run/report.html")
     urls = [str(one["src"]) for tag, one in smaller.tags if tag == "img"][:-1]
@@ -193,7 +193,8 @@ def test_a_page_shows_what_the_report_says(
     Image.fromarray(photograph).resize((600, 600), Image.Resampling.BICUBIC).save(place / "run/figures/confusion.png")
     assert a2("report", "run").status == 0
     page = page_in(place / "run/report.html")
-    assert "(shown with small losses; exact in figures/confusion.png)" in page.texts, "a grey one has 256 colours"
+    losses = "(shown with small losses, at most 1440 pixels wide; exact in figures/confusion.png)"
+    assert losses in page.texts, "a grey one has 256 colours"
     assert "Figures, and the numbers beside them, are shown as they lay in the run directory." in page.text
     for log in own["history"]["0"]:
         assert (

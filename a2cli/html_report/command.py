@@ -19,6 +19,10 @@ def report(chosen: HtmlOptions, flags: dict[str, Any]) -> None:
         raise SettingsError("a2 report: expected RUN: run directories or features files")
     if chosen.out is None and len(paths) > 1:
         raise SettingsError("--out: expected the HTML file to write, as there are several runs")
+    from a2cli.html_report.pictures import encode_ahead
+
+    for each in paths:
+        encode_ahead(each)
     from a2cli.html_report.page import is_features, page_of
 
     for each in paths:

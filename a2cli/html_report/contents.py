@@ -11,9 +11,9 @@ from markupsafe import escape
 
 from a2cli.commands import COMMANDS
 from a2cli.formats import shown_size
-from a2cli.html_report.assets import pictures
 from a2cli.html_report.page_data import DataPart, data_of, weights_of
-from a2cli.html_report.page_figures import SAMPLES, PageFigure, figures_of, title_of
+from a2cli.html_report.page_figures import PageFigure, figures_of, title_of
+from a2cli.html_report.pictures import SAMPLES, pictures
 from a2cli.html_report.printed import Printed, kept_of, printed
 from a2cli.html_report.table import Table, pairs
 from a2cli.manage.summaries import ELSEWHERE, RunSummary, off_default, summary_from

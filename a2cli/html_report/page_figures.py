@@ -9,8 +9,8 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from a2cli.errors import DataError
-from a2cli.html_report.assets import MOST_BYTES, MOST_BYTES_OF_REPLICATION, pictures
 from a2cli.html_report.charts import Chart, charts_of, rows_stated
+from a2cli.html_report.pictures import pictures_of, shown_of
 from a2cli.html_report.table import Table
 from a2cli.reports.report import Report
 from a2cli.storage import hashed
@@ -18,7 +18,6 @@ from a2cli.text import printable
 
 MOST_ROWS = 200  # of a table beside a figure; its CSV has all
 MOST_CSV = 60_000  # characters of CSV to copy
-MOST_REPEATED = 3  # seeds or folds whose own figures are shown: those of twenty would be 8 MB
 TITLES = {
     "answers": "The images with their answers",
     "box": "What units see of an image",
@@ -49,7 +48,6 @@ TITLES = {
     "units": "Weights of the first layer's units",
     "verdicts": "Differences of accuracy between pairs",
 }  # of others, which are named for images, the file's name
-SAMPLES, IN_CHARTS = "samples", {"curves", "learning-rate"}
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,8 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
     names = [
         name for name in map(Path, report.artifacts) if "figures" in name.parts and name.suffix not in (".csv", ".npz")
     ]
-    names.sort(key=lambda name: (len(name.parts), name.parent, name.stem != "curves", name))
-    # Each seed has the same samples, and its curves are lines of the charts for all seeds.
-    own = {name.stem for name in names if len(name.parts) == 2}
-    samples = [name for name in names if name.stem == SAMPLES]
-    names = [name for name in names if name not in samples[1:]]
-    names = [name for name in names if len(name.parts) == 2 or name.stem not in own & IN_CHARTS]
-    names, not_shown = _without_most_repeated(names)
-    here = [name for name in names if name.suffix == ".png" and (folder / name).is_file()]
-    most = MOST_BYTES_OF_REPLICATION if report.command == "replicate" else MOST_BYTES
-    shown = dict(zip(here, pictures([folder / name for name in here], most), strict=True))
+    names, not_shown = shown_of(names)
+    shown = pictures_of(folder, [name for name in names if name.suffix == ".png" and (folder / name).is_file()])
     stated = rows_stated(report)
     figures: dict[str, list[PageFigure]] = {}
     for name in names:
@@ -100,7 +90,7 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
         heads, rows = ([], []) if changed else _csv(folder / numbers)
         cells = stated.get(name.stem) or [dict(zip(heads, row, strict=False)) for row in rows]
         charts = charts_of(name.stem, cells, repeated) if of == Path() else []
-        remark = "" if picture.exact else f"shown with small losses; exact in {name}"
+        remark = "" if picture.exact else f"shown with small losses, at most 1440 pixels wide; exact in {name}"
         text = _csv_text(heads, rows)
         figures.setdefault("" if of == Path() else of.as_posix(), []).append(
             PageFigure(
@@ -121,14 +111,6 @@ def title_of(stem: str) -> str:
     """Return what a figure is called, by its file's name: with what follows one of the names that are known."""
     known = max((name for name in TITLES if f"{stem}-".startswith(f"{name}-")), key=len, default="")
     return f"{TITLES[known]} {stem[len(known) + 1 :]}".strip() if known else stem
-
-
-def _without_most_repeated(names: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the figures without those of most seeds or folds, and what is left out."""
-    several = list(dict.fromkeys(name.parts[:2] for name in names if name.parts[0] in ("seeds", "folds")))
-    left_out = ["/".join(one) for one in several[MOST_REPEATED:]]
-    said = [f"those of {', '.join(left_out)} (a2 report of one of these folders shows them)"] if left_out else []
-    return [name for name in names if "/".join(name.parts[:2]) not in left_out], said
 
 
 def _changed(report: Report, folder: Path, name: Path) -> str:
