@@ -88,9 +88,14 @@ def check_results(
     reporter.warn("this run was finished before, and agrees with its trials, which were not measured again")
     if changed := _changed_files(run, report):
         reporter.warn(f"{run.folder / changed[0]}: gone, or not as the run wrote it; all are written again")
-    hashed_all = all(name in report.figure_sha256 for name in report.artifacts if name.endswith(".csv"))
+    can_stay = is_newest and not found and not changed and _is_complete(report)
+    return report if can_stay else None
+
+
+def _is_complete(report: Report) -> bool:
+    """Return whether every figure was drawn, and every table of numbers has its SHA-256."""
     undrawn = any("could not be drawn" in warning for warning in report.warnings)
-    return report if is_newest and not found and hashed_all and not changed and not undrawn else None
+    return not undrawn and all(name in report.figure_sha256 for name in report.artifacts if name.endswith(".csv"))
 
 
 def _changed_files(run: Run, report: Report) -> list[str]:

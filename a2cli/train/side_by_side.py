@@ -39,10 +39,8 @@ def train_side_by_side(
 
     try:
         with followed(look), workers.results(train, calls) as results:
-            import_module("a2cli.figures")
-            import_module(
-                "a2cli.training.image_figures"
-            )  # while this process waits: the figures of all runs are drawn here
+            for needed in ("a2cli.figures", "a2cli.training.image_figures"):
+                import_module(needed)  # while this process waits: it draws the figures of all runs
             for name, warnings in results:
                 ended.add(name)
                 for text in warnings:
