@@ -14,7 +14,7 @@ from pathlib import Path
 from a2cli.text import printable
 
 FROM_WHERE_IT_BEGAN = "a run keeps its path as it was given, relative to the folder where the run began: go there"
-SAY_WHERE = "say where it lies now with --data"
+SAY_WHERE = "say where it lies now with {}"
 
 INSTALLED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "annotated_types": "annotated-types"}
 NOT_ON_MPS = ("not currently implemented for the MPS", "doesn't support float64", "not supported on MPS")
@@ -52,11 +52,11 @@ class DataError(A2Error):
 
 
 class MissingDataError(DataError):
-    """A data set that is not where it is looked for, with what it was named by."""
+    """What a run is made from and is not where it is looked for, with the flag and the name that it was named by."""
 
-    def __init__(self, message: str, data: str) -> None:
+    def __init__(self, message: str, data: str, flag: str = "--data") -> None:
         super().__init__(message)
-        self.data = data
+        self.data, self.flag = data, flag
 
 
 class DivergedError(A2Error):

@@ -142,7 +142,20 @@ def test_advice_on_one_run_by_two_names(data: Path, train: A2, a2: A2) -> None:
 
 
 def test_advice_on_a_best_run_without_its_network(data: Path, a2: A2) -> None:
-    flags = [*STUDY, "--quiet", "--data", "set", "--optimizers", "adam,sgd", "--tuning", "none", "--jobs", "1", "--out", "two"]
+    flags = [
+        *STUDY,
+        "--quiet",
+        "--data",
+        "set",
+        "--optimizers",
+        "adam,sgd",
+        "--tuning",
+        "none",
+        "--jobs",
+        "1",
+        "--out",
+        "two",
+    ]
     a2("compare-optimizers", *flags, "--seeds", "2")
     best = Path("two", json.loads(Path("two/report.json").read_text())["results"]["best"]["folder"])
     shutil.rmtree(best / "model")

@@ -158,24 +158,31 @@ def test_a_stage_meets_no_draw_again(a2: A2, base: str, monkeypatch: pytest.Monk
     assert len(set(seen)) == len(seen) == 6
 
 
-def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = ("--stages", "head:3@0.01 conv2+:3@0.01")
-    whole = tune(a2, base, "whole", *flags)
-    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+STAGES = ("--stages", "head:3@0.01 conv2+:3@0.01")
+
+
+def stopped_at(epoch: int, a2: A2, base: str) -> None:
+    """Leave a fine-tuning in the folder broken that was interrupted in this epoch of all stages."""
     record, seen = train_state.TrainState.record, 0
 
-    def stop_at_the_fifth(self: train_state.TrainState, log: Any) -> None:
+    def stop(self: train_state.TrainState, log: Any) -> None:
         nonlocal seen
         seen += 1
-        if seen == 5:
+        if seen == epoch:
             raise KeyboardInterrupt
         record(self, log)
 
-    monkeypatch.setattr(train_state.TrainState, "record", stop_at_the_fifth)
-    stopped = a2("finetune", "--run", base, *TUNE.split(), *flags, "--out", "broken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(train_state.TrainState, "record", stop)
+        stopped = a2("finetune", "--run", base, *TUNE.split(), *STAGES, "--out", "broken")
     assert (stopped.status, json.loads(Path("broken/report.json").read_text())["status"]) == (130, "interrupted")
     assert "--resume broken" in stopped.err
-    monkeypatch.setattr(train_state.TrainState, "record", record)
+
+
+def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str) -> None:
+    whole = tune(a2, base, "whole", *STAGES)
+    stopped_at(5, a2, base)
     a2("finetune", "--resume", "broken", "--quiet").done("the backbone was trained on")
     name = "model/model.safetensors"
     assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
@@ -184,6 +191,33 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str, mo
     again = a2("finetune", "-p", whole / "config.yaml", "--quiet", "--out", "again")
     assert again.status == 0, again.err
     assert (Path("again") / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("epoch", [2, 5, 7])
+def test_a_backbone_that_lies_elsewhere_is_the_same_or_refused(epoch: int, a2: A2, base: str) -> None:
+    """In its first stage, in its second, and finished: the run keeps what it calls its backbone."""
+    whole = tune(a2, base, "whole", *STAGES)
+    if epoch < 7:
+        stopped_at(epoch, a2, base)
+    else:
+        shutil.copytree(whole, "broken")
+    other = {**CNN, "data": "set", "seed": "1", "out": "other", "quiet": ""}
+    flags = [word for name, value in other.items() for word in (f"--{name.replace('_', '-')}", value) if word]
+    assert a2("train-cnn", *flags).status == 0
+    shutil.move("base", "moved")
+    resume = ["finetune", "--resume", "broken", "--quiet"]
+    a2(*resume).refused(3, "--run base: does not exist", "say where it lies now with --run")
+    refused = a2(*resume, "--run", "other")
+    assert refused.status == 3 and re.search(r"error: broken/.*: on other weights .* than those of other", refused.err)
+    ended = a2(*resume, "--run", "moved")
+    assert ended.status == 0, ended.err
+    ours, theirs = results_of("broken"), results_of(whole)
+    assert (ours["transfer"], ours["config"]) == (theirs["transfer"], theirs["config"])
+    name = "model/model.safetensors"
+    assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
+    shutil.move("other", "base")
+    refused = a2(*resume)
+    assert refused.status == 3 and "than those of base" in refused.err
 
 
 def test_the_test_images_are_read_once_at_the_end(a2: A2, base: str) -> None:
@@ -351,19 +385,8 @@ def test_presets_take_weights_without_a_classifier(
     weights, stages = real_weights("alexnet_features.safetensors"), ["head:1"]
     draw_classes(tmp_path / "set", ("ada", "bea"), count=10, side=64)
     stages += ["conv5+:1@1e-5", "all:1@1e-5"] if preset == "2.4-finetune" else []
-    flags = [
-        "--data",
-        "set",
-        "--weights",
-        weights,
-        "--image-size",
-        "64",
-        "--stages",
-        " ".join(stages),
-        "--threads",
-        "1",
-    ]
-    ended = a2("finetune", "-p", preset, *flags, "--quiet", "--out", "out")
+    flags = ["--data", "set", "--weights", weights, "--image-size", "64", "--stages", " ".join(stages)]
+    ended = a2("finetune", "-p", preset, *flags, "--threads", "1", "--quiet", "--out", "out")
     assert ended.status == 0, ended.err
     report = results_of("out")
     backbone, first = report["transfer"]["backbone"], report["transfer"]["stages"][0]

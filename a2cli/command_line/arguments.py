@@ -65,7 +65,8 @@ def html_page(folder: Path) -> Path:
 def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict[str, Any]) -> Resolved[S]:
     """Settle the settings; with --resume they are the run's own, and a flag or preset that differs is an error.
 
-    But for images that lie elsewhere now: the run keeps what it calls them, and they are held to its fingerprint.
+    But for images or a backbone's weights that lie elsewhere now: the run keeps what it calls them, and they are held
+    to its fingerprint and to the SHA-256 of what it has saved.
     """
     if chosen.resume is None:
         return resolve(settings, command, chosen.preset, flags)
@@ -82,7 +83,8 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     for name, source in asked.sources.items():
         if source == "default" or now[name] == then[name]:
             continue
-        if name in _movable(settings) and asked.by_flag(name) and then[name] is not None:
+        movable = name in _movable(settings) or name == "run" or (name == "weights" and _is_path(then[name]))
+        if movable and asked.by_flag(name) and then[name] is not None:
             saved = replace(saved, moved={**saved.moved, then[name]: now[name]})
         else:
             raise SettingsError(
@@ -136,6 +138,19 @@ def _movable(kind: type) -> list[str]:
     return [item.name for item in declared(kind) if item.name in ("data", "features")]
 
 
+def _is_path(weights: str) -> bool:
+    """Return whether a backbone's weights are those of a file, and not torchvision's, or none."""
+    return bool(Path(weights).suffix) or Path(weights).name != weights
+
+
+def saying_where(error: MissingDataError, command: str) -> DataError:
+    """Return the error of a command that is resumed, with what to do about what lies elsewhere now."""
+    ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute())
+    takes_flag = command in TRAINING if error.flag in ("--weights", "--run") else command != "replicate"
+    ways += [SAY_WHERE.format(error.flag)] * takes_flag
+    return DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; "))
+
+
 def kind_of(command: str, presets: Sequence[str], flags: Mapping[str, Any]) -> type[AnyTraining]:
     """Return the settings that a training command has here; train-mlp's are others on features than on images."""
     on_features = flags.get("features") is not None or any(preset_value(name, "features", "") for name in presets)
@@ -186,7 +201,7 @@ def config_of(flag: str, run: str) -> Path:
     if not is_file(config):
         if storage.never_began(Path(run)) and any(path.is_file() for path in Path(run).rglob("*")):
             raise DataError(f"{flag} {run}: this run was stopped before it began; begin it again, with --out {run}")
-        raise DataError(f"{flag} {run}: {storage.no_run(Path(run))}")
+        raise MissingDataError(f"{flag} {run}: {storage.no_run(Path(run))}", run, flag)
     if was_edited(config):
         raise DataError(
             f"{flag} {run}: config.yaml was damaged or edited (its SHA-256 is not the one written in it); put it back "
@@ -264,9 +279,6 @@ def resumable(run: "Run", show: ConsoleReporter, command: str, flags: str = "") 
             console.note(f"interrupted; go on with: a2 {command} --resume {_quoted(str(run.folder))}{flags}")
         raise
     except MissingDataError as error:
-        if not (run.folder / "config.yaml").exists():
-            raise
-        ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute()) + [SAY_WHERE] * (command != "replicate")
-        raise DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; ")) from None
+        raise (saying_where(error, command) if (run.folder / "config.yaml").exists() else error) from None
     finally:
         run.discard()

@@ -65,9 +65,11 @@ def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolve
     backbone = getattr(settings, "backbone", None)
     if backbone is None or backbone.run is None:
         return resolved, []
+    earlier = read_report(Path(resume)) if resume else None
+    if backbone.run in resolved.moved:
+        return resolved, list(earlier.chosen) if earlier else []
     chosen = chosen_run("--run", backbone.run)
     settings = replace(settings, backbone=replace(backbone, run=chosen.folder))
-    earlier = read_report(Path(resume)) if resume else None
     before = [choice for choice in earlier.chosen if choice.folder == chosen.folder] if earlier else []
     return replace(resolved, settings=settings), [chosen] if chosen.reason else before
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from a2cli.data.download_progress import told_to
-from a2cli.errors import DataError, SettingsError, nearest, no_file
+from a2cli.data.listing import MOVED
+from a2cli.errors import DataError, MissingDataError, SettingsError, nearest, no_file
 from a2cli.models.state_dict import NO_PLACE, UNTRACKED, Tensors, few, fitted, in_head, state_dicts
 from a2cli.models.unreadable import is_safetensors, what_it_is, why_refused
 from a2cli.progress import NullReporter, ProgressReporter
@@ -68,7 +69,8 @@ def find_weights(name: str, weights: str, reporter: ProgressReporter | None = No
     if not Path(weights).exists() and not Path(weights).suffix and Path(weights).name == weights:
         choices = f"imagenet, {', '.join(entry.name for entry in published)}, a file, or none"
         raise SettingsError(f"--weights: expected {choices}, got {weights!r}{nearest(weights.lower(), by_name)}")
-    return WeightsFile(read_weights(weights), weights, _digest(Path(weights), reporter))
+    path = MOVED.get(weights, weights)
+    return WeightsFile(read_weights(path), weights, _digest(Path(path), reporter))
 
 
 def fit(model: nn.Module, file: WeightsFile) -> Weights:
@@ -139,7 +141,7 @@ def read_weights(path: str) -> list[tuple[str, Tensors]]:
     from safetensors.torch import load_file
 
     if not Path(path).is_file():
-        raise DataError(f"--weights {path}: {no_file(path, 'a file of weights')}")
+        raise MissingDataError(f"--weights {path}: {no_file(path, 'a file of weights')}", path, "--weights")
     try:
         content: Any
         if is_safetensors(path):

@@ -19,11 +19,12 @@ from a2cli.models.cards import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import TrainingResults
-from a2cli.runs.directory import Run
+from a2cli.runs.directory import CARD, Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
+from a2cli.storage import read_json
 from a2cli.train.differences import refuse
 from a2cli.train.over_runs import over_runs
 from a2cli.train.recheck import check_training, differences
@@ -31,6 +32,7 @@ from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
+from a2cli.training.train_state import other_backbone
 from a2cli.training.trial import ended_early
 from a2cli.transfer.summary import draw_transfer
 
@@ -106,7 +108,9 @@ def train_network(
             task = task_for(settings, warnings, reporter)
             for report in lost:
                 reporter.warn(f"{report}{GONE}")
-        if not began:  # all that can be wrong beforehand was checked: the run begins
+        if began:
+            _check_backbone(run.folder, task.expected(next(iter(alone_in.values())))[0])
+        else:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, task.packed.fingerprint)
         measured = _measure_again(task, run.folder, alone_in, reporter)
@@ -125,6 +129,14 @@ def train_network(
         begun = new_report(command_of(settings), flat(settings), environment(device), status="running")
         with ended_early(run, begun):
             return _several(settings, task, run, reporter, final, jobs, warnings)
+
+
+def _check_backbone(folder: Path, card: ModelCard) -> None:
+    """Raise DataError where a network that a run has saved is on other weights than the run would go on with."""
+    for file in sorted(folder.rglob(CARD)) if card.trunk else ():
+        trunk = read_json(file).get("trunk")
+        if card.trunk and isinstance(trunk, dict) and trunk.get("sha256") != card.trunk.sha256:
+            raise other_backbone(file, str(trunk.get("sha256")), card)
 
 
 def _measure_again(

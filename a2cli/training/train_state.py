@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
+from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import DataError
@@ -23,6 +25,7 @@ from a2cli.runs.directory import Run
 from a2cli.settings.declare import deciding, flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
+from a2cli.text import printable
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import Average, Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
@@ -83,6 +86,17 @@ def identity_of(settings: AnyTraining, fingerprint: str) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
+def other_backbone(where: Path, began: str, card: ModelCard) -> DataError:
+    """Return the error of a run that would go on with other weights of its backbone than it began with."""
+    now = card.trunk
+    assert now is not None, "its caller looked"
+    named = MOVED.get(now.weights, now.weights)
+    return DataError(
+        f"{where}: on other weights (SHA-256 {began[:12]}) than those of {printable(named)} ({now.sha256[:12]}); "
+        "put back what the run began with, or begin a new run"
+    )
+
+
 class TrainState:
     """A training run's moving parts, which a checkpoint holds: network, average, optimizer, schedule, the past.
 
@@ -100,6 +114,7 @@ class TrainState:
         self.evaluated = self.average.model if self.average else self.model
         self.schedule = Schedule(job.training)
         self.identity = identity_of(job.settings, job.summary.fingerprint)
+        self.backbone = job.card.trunk.sha256 if job.card.trunk else ""
         self.history: list[EpochLog] = []
         self.best_weights: dict[str, Tensor] = {}
 
@@ -141,6 +156,7 @@ class TrainState:
         tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         state = {
             "run": self.identity,
+            "backbone": self.backbone,
             "steps": self.optimizer.steps,
             "schedule": self.schedule.state,
             "history": [asdict(log) for log in self.history],
@@ -158,6 +174,8 @@ class TrainState:
         try:
             if state["run"] != self.identity:
                 raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
+            if (began := state.get("backbone", self.backbone)) != self.backbone:  # earlier versions kept none
+                raise other_backbone(run.folder / "checkpoints", began, self.job.card)
             parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "average": {}}
             for name, tensor in tensors.items():
                 part, _, inner = name.partition("/")

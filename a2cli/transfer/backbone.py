@@ -12,9 +12,10 @@ from torch import Tensor, fx, nn
 
 from a2cli import storage
 from a2cli.command_line.arguments import training_of
+from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import split_of
-from a2cli.errors import A2Error, DataError, SettingsError
+from a2cli.errors import A2Error, DataError, MissingDataError, SettingsError
 from a2cli.models.backbones import cuts, graph_of, nodes_of, parameters_of, resolve_layer, truncate
 from a2cli.models.backbones import digest_of as weights_digest
 from a2cli.models.cards import NOT_PRETRAINED, ModelCard, TrunkCard
@@ -160,9 +161,10 @@ def find_backbone(
     return Backbone(model, graph_of(model, flag), card, weights, flag, notes=note)
 
 
-def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
+def _of_run(named: str, pictures: PicturesSettings) -> Backbone:
+    folder = MOVED.get(named, named)
     if not storage.is_run(Path(folder)):
-        raise DataError(f"--run {folder}: {storage.no_run(Path(folder))}")
+        raise MissingDataError(f"--run {folder}: {storage.no_run(Path(folder))}", folder, "--run")
     folder = choose("--run", folder).folder
     flag, run = f"--run {folder}", Run.open(folder)
     report = run.read_report()
@@ -185,7 +187,7 @@ def _of_run(folder: str, pictures: PicturesSettings) -> Backbone:
         fit=card.fit if pictures.fit == "weights" else pictures.fit,
         mean=card.mean,
         std=card.std,
-        weights=folder,
+        weights=named if named in MOVED else folder,
         sha256=weights_digest(model.state_dict()),
     )
     known = report is not None and report.data is not None

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from a2cli.data.duplicates import digest_of, groups_from, groups_of
 from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
-from a2cli.errors import DataError, no_file
+from a2cli.errors import DataError, MissingDataError, no_file
 from a2cli.models.cards import TrunkCard
 from a2cli.progress import NullReporter, ProgressReporter
 from a2cli.storage import DIGEST_KEY, durable
@@ -206,7 +206,9 @@ def read_features(path: str, reporter: ProgressReporter | None = None) -> Featur
     path = MOVED.get(path, path)
     if not Path(path).is_file():
         reason = no_file(path, "a features file")
-        raise DataError(f"--features {path}: {reason} ('a2 extract-features' makes such files)")
+        raise MissingDataError(
+            f"--features {path}: {reason} ('a2 extract-features' makes such files)", path, "--features"
+        )
     reporter = reporter or NullReporter()
     reporter.phase(f"reading {path}", "reading features", brief=True)
     try:
