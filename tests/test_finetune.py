@@ -193,6 +193,12 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_end(a2: A2, base: str) ->
     assert (Path("again") / name).read_bytes() == (whole / name).read_bytes()
 
 
+def train_another(a2: A2) -> None:
+    """Train the same network as the backbone on another seed, in the folder other."""
+    flags = [word for name, value in CNN.items() for word in (f"--{name.replace('_', '-')}", value)]
+    assert a2("train-cnn", *flags, "--data", "set", "--seed", "1", "--out", "other", "--quiet").status == 0
+
+
 @pytest.mark.parametrize("epoch", [2, 5, 7])
 def test_a_backbone_that_lies_elsewhere_is_the_same_or_refused(epoch: int, a2: A2, base: str) -> None:
     """In its first stage, in its second, and finished: the run keeps what it calls its backbone."""
@@ -201,14 +207,12 @@ def test_a_backbone_that_lies_elsewhere_is_the_same_or_refused(epoch: int, a2: A
         stopped_at(epoch, a2, base)
     else:
         shutil.copytree(whole, "broken")
-    other = {**CNN, "data": "set", "seed": "1", "out": "other", "quiet": ""}
-    flags = [word for name, value in other.items() for word in (f"--{name.replace('_', '-')}", value) if word]
-    assert a2("train-cnn", *flags).status == 0
+    train_another(a2)
     shutil.move("base", "moved")
     resume = ["finetune", "--resume", "broken", "--quiet"]
     a2(*resume).refused(3, "--run base: does not exist", "say where it lies now with --run")
     refused = a2(*resume, "--run", "other")
-    assert refused.status == 3 and re.search(r"error: broken/.*: on other weights .* than those of other", refused.err)
+    assert refused.status == 3 and re.search(r"error: broken/.*: built on other weights", refused.err)
     ended = a2(*resume, "--run", "moved")
     assert ended.status == 0, ended.err
     ours, theirs = results_of("broken"), results_of(whole)
@@ -217,7 +221,19 @@ def test_a_backbone_that_lies_elsewhere_is_the_same_or_refused(epoch: int, a2: A
     assert (Path("broken") / name).read_bytes() == (whole / name).read_bytes()
     shutil.move("other", "base")
     refused = a2(*resume)
-    assert refused.status == 3 and "than those of base" in refused.err
+    assert refused.status == 3 and "built on other weights" in refused.err
+
+
+def test_trials_of_an_ablation_are_all_on_the_same_weights(a2: A2, base: str) -> None:
+    flags = TUNE.replace("--threads 1 ", "").split()
+    flags += ["--stages", "head:1", "--dropout", "0.5", "--without", "dropout=0", "--seeds", "2", "--jobs", "1"]
+    ended = a2("ablate", "--trains", "finetune", "--run", base, *flags, "--out", "study")
+    assert ended.status == 0, ended.err
+    train_another(a2)
+    shutil.rmtree("base")
+    shutil.copytree("other", "base")
+    refused = a2("ablate", "--resume", "study", "--quiet")
+    assert refused.status == 3 and "error: study/trials/" in refused.err and "built on other weights" in refused.err
 
 
 def test_the_test_images_are_read_once_at_the_end(a2: A2, base: str) -> None:

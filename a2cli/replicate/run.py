@@ -165,7 +165,8 @@ class Replication:
                 try:
                     if before is None or replace(trial, training=before.training) != before:
                         task, before = task_for(trial, (), self.reporter), trial
-                        self.runs.ledgers[type(trial)].fingerprints[data_of(trial)] = task.packed.fingerprint
+                        made_from = task.packed.fingerprint, task.weights_sha256
+                        self.runs.ledgers[type(trial)].made_from[data_of(trial)] = made_from
                     assert task is not None, "made for the first"
                     split = task.check(trial)
                 except (DataError, SettingsError) as error:  # whose advice is of flags that this command does not have

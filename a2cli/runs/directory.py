@@ -42,6 +42,14 @@ CARD = "model/model.json"
 NO_LOCKS = "{}: this file system has no locks; see to it that no second process runs in this folder"
 
 
+def other_weights(where: Path, then: str, now: str) -> DataError:
+    """Return the error of a run that would go on with other weights of its backbone than it began with."""
+    return DataError(
+        f"{where}: built on other weights (SHA-256 {then[:12]} then, {now[:12]} now); put back those that it began "
+        "with, or begin a new run"
+    )
+
+
 class Run:
     """A run directory."""
 
@@ -146,8 +154,11 @@ class Run:
         """Return report.json, or None where there is none; raises DataError for one that was edited."""
         return read_report(self.folder)
 
-    def previous_report(self, settings: Any, fingerprint: str) -> Report | None:
-        """Return the report of the run to go on with; raises DataError for other settings or, if known, other data."""
+    def previous_report(self, settings: Any, fingerprint: str, weights_sha256: str = "") -> Report | None:
+        """Return the report of the run to go on with.
+
+        Raises DataError for other settings or, if known, other data or other weights of its backbone.
+        """
         report = self.read_report()
         if report is None:
             return None
@@ -161,6 +172,9 @@ class Run:
                 f"{self.folder}: trained on other data (data: fingerprint {report.data.fingerprint[:12]} then, "
                 f"{fingerprint[:12]} now); start a new run"
             )
+        then_on = report.transfer.backbone.sha256 if report.transfer else ""
+        if weights_sha256 and report.transfer and then_on != weights_sha256:
+            raise other_weights(self.folder / "report.json", then_on, weights_sha256)
         return report
 
     def start_metrics(self, history: Sequence[EpochLog]) -> None:

@@ -38,7 +38,8 @@ class Ledger:
     """Every trial of a study that was asked for, and how those ended that did.
 
     `names` are the folders of those that began, by their settings; `pattern` is what new folders are called, `stated`
-    are those that a finished report has. `fingerprints` are of the data as it is now, by `data_of`, where it is known.
+    are those that a finished report has. `made_from` has, where known, by `data_of` the data's fingerprint and the
+    backbone's SHA-256 as they are now.
     """
 
     folder: Path
@@ -49,7 +50,7 @@ class Ledger:
     trials: dict[TrialKey, AnyTraining] = field(default_factory=dict, init=False)
     ended: dict[TrialKey, Ended] = field(default_factory=dict, init=False)
     names: dict[str, str] = field(default_factory=dict, init=False)
-    fingerprints: dict[object, str] = field(default_factory=dict, init=False)
+    made_from: dict[object, tuple[str, str]] = field(default_factory=dict, init=False)
     ran: bool = field(default=False, init=False)  # a trial, in this session
 
     def run(self, title: str, wanted: Mapping[TrialKey, AnyTraining], later: int = 0) -> None:
@@ -59,7 +60,8 @@ class Ledger:
         for key, trial in wanted.items():
             if key not in self.ended:
                 name = self._name(key, trial)
-                if before := ended_before(Run(self.folder / name), trial, self.fingerprints.get(data_of(trial), "")):
+                made_from = self.made_from.get(data_of(trial), ("", ""))
+                if before := ended_before(Run(self.folder / name), trial, *made_from):
                     self.ended[key] = before
                 else:
                     waiting[name] = key

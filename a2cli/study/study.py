@@ -63,7 +63,7 @@ def run_study(
         study = kind(settings, ledger, str(device))
         task = task_for(study.first, warnings, reporter)
         reporter.warn_all(task.warnings[len(warnings) :])
-        ledger.fingerprints[data_of(study.first)] = task.packed.fingerprint
+        ledger.made_from[data_of(study.first)] = task.packed.fingerprint, task.weights_sha256
         _check(study, task, ledger, reporter)
         data = summary_of(task.packed, task.check(study.first), task.source)
         run.write_config(study.command, flat(settings))
@@ -104,5 +104,5 @@ def _check(study: Study, task: TrainingTask, ledger: Ledger, reporter: ProgressR
             # Loading the data again for each of thousands of trials would take longer than the checks.
             if replace(trial, training=before.training) != before:
                 task, before = task_for(trial, (), reporter), trial
-                ledger.fingerprints[data_of(trial)] = task.packed.fingerprint
+                ledger.made_from[data_of(trial)] = task.packed.fingerprint, task.weights_sha256
             task.check(trial)

@@ -86,13 +86,13 @@ def key_of(config: Mapping[str, Any]) -> str:
     return json.dumps(plain(config), sort_keys=True)
 
 
-def ended_before(run: Run, trial: AnyTraining, fingerprint: str) -> Ended | None:
+def ended_before(run: Run, trial: AnyTraining, fingerprint: str, weights_sha256: str) -> Ended | None:
     """Return how a trial ended whose folder says so already; None where it has to be run.
 
     Raises DataError for a report that is not as it was written, whose numbers contradict each other, or that is of
-    another trial or, where the data's `fingerprint` is known, of other data.
+    another trial or, where these are known, of other data or other weights of its backbone.
     """
-    report, name = run.previous_report(trial, fingerprint), run.folder.name
+    report, name = run.previous_report(trial, fingerprint, weights_sha256), run.folder.name
     if report and report.status == "done":
         check_training(run, trial)
         return Ended(name, "done", "", report)

@@ -19,7 +19,7 @@ from a2cli.models.cards import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import TrainingResults
-from a2cli.runs.directory import CARD, Run
+from a2cli.runs.directory import CARD, Run, other_weights
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
@@ -32,7 +32,6 @@ from a2cli.train.remeasure import JudgedOn, check_again
 from a2cli.train.side_by_side import train_side_by_side
 from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
-from a2cli.training.train_state import other_backbone
 from a2cli.training.trial import ended_early
 from a2cli.transfer.summary import draw_transfer
 
@@ -45,6 +44,8 @@ class TrainingTask(Protocol):
 
     @property
     def packed(self) -> Packed: ...
+    @property
+    def weights_sha256(self) -> str: ...  # of a backbone that is fine-tuned
     @property
     def source(self) -> str: ...
     @property
@@ -109,7 +110,7 @@ def train_network(
             for report in lost:
                 reporter.warn(f"{report}{GONE}")
         if began:
-            _check_backbone(run.folder, task.expected(next(iter(alone_in.values())))[0])
+            _check_backbone(run.folder, task.weights_sha256)
         else:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, task.packed.fingerprint)
@@ -131,12 +132,12 @@ def train_network(
             return _several(settings, task, run, reporter, final, jobs, warnings)
 
 
-def _check_backbone(folder: Path, card: ModelCard) -> None:
+def _check_backbone(folder: Path, weights_sha256: str) -> None:
     """Raise DataError where a network that a run has saved is on other weights than the run would go on with."""
-    for file in sorted(folder.rglob(CARD)) if card.trunk else ():
+    for file in sorted(folder.rglob(CARD)) if weights_sha256 else ():
         trunk = read_json(file).get("trunk")
-        if card.trunk and isinstance(trunk, dict) and trunk.get("sha256") != card.trunk.sha256:
-            raise other_backbone(file, str(trunk.get("sha256")), card)
+        if isinstance(trunk, dict) and trunk.get("sha256") != weights_sha256:
+            raise other_weights(file, str(trunk.get("sha256")), weights_sha256)
 
 
 def _measure_again(

@@ -37,6 +37,7 @@ class Images:
     packed: Packed
     source: str
     warnings: Sequence[str]
+    weights_sha256: str = ""
 
     @classmethod
     def find(cls, settings: ImageTraining, warnings: Sequence[str], reporter: ProgressReporter) -> "Images":

@@ -4,14 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from a2cli.data.dataset import Augmented, ImageSet
-from a2cli.data.listing import MOVED
 from a2cli.data.packing import Packed
 from a2cli.data.splits import Split
 from a2cli.errors import DataError
@@ -21,11 +19,10 @@ from a2cli.progress import ProgressReporter
 from a2cli.reports.report import DataSummary
 from a2cli.reports.training_results import EpochLog
 from a2cli.runs.checkpoints import load_checkpoint, save_checkpoint
-from a2cli.runs.directory import Run
+from a2cli.runs.directory import Run, other_weights
 from a2cli.settings.declare import deciding, flat
 from a2cli.settings.kinds import AnyTraining, command_of
 from a2cli.settings.training import TrainingSettings
-from a2cli.text import printable
 from a2cli.training.loop import monitored
 from a2cli.training.optimizers import Average, Optimizer, ParamGroup
 from a2cli.training.schedulers import Schedule
@@ -84,17 +81,6 @@ def identity_of(settings: AnyTraining, fingerprint: str) -> str:
     """Return what a checkpoint must agree in with the run that goes on from it: all settings, and the data."""
     decides = [deciding(settings), fingerprint]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def other_backbone(where: Path, began: str, card: ModelCard) -> DataError:
-    """Return the error of a run that would go on with other weights of its backbone than it began with."""
-    now = card.trunk
-    assert now is not None, "its caller looked"
-    named = MOVED.get(now.weights, now.weights)
-    return DataError(
-        f"{where}: on other weights (SHA-256 {began[:12]}) than those of {printable(named)} ({now.sha256[:12]}); "
-        "put back what the run began with, or begin a new run"
-    )
 
 
 class TrainState:
@@ -175,7 +161,7 @@ class TrainState:
             if state["run"] != self.identity:
                 raise DataError(f"{run.folder}/checkpoints: of a run with other settings or data; start the run anew")
             if (began := state.get("backbone", self.backbone)) != self.backbone:  # earlier versions kept none
-                raise other_backbone(run.folder / "checkpoints", began, self.job.card)
+                raise other_weights(run.folder / "checkpoints", began, self.backbone)
             parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "average": {}}
             for name, tensor in tensors.items():
                 part, _, inner = name.partition("/")

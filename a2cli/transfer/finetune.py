@@ -84,6 +84,10 @@ class Finetuning:
         notes += [*moved, *warn_grayscale(packed, source.label, NullReporter())]
         return cls(trunk, backbone.graph.state_dict(), packed, source.label, notes)
 
+    @property
+    def weights_sha256(self) -> str:
+        return self.trunk.sha256
+
     def check(self, alone: FinetuneSettings) -> Split:
         """Return a run's split; raises DataError where there is none.
 
@@ -111,7 +115,7 @@ class Finetuning:
             return replace(self, trunk=trunk).train(alone, run, reporter, final=final, figures=figures)
         run.stamp = "" if self.trunk.pretrained else NOT_PRETRAINED
         packed, (card, summary) = self.packed, self.expected(alone)
-        previous = run.previous_report(alone, summary.fingerprint)
+        previous = run.previous_report(alone, summary.fingerprint, self.weights_sha256)
         if previous is not None and previous.status == "done" and not final:
             return previous
         with under_way(run, alone, summary, self.warnings, final=final) as report:

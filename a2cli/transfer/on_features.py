@@ -48,6 +48,7 @@ class Features:
     layer: str
     packed: Packed
     warnings: Sequence[str]
+    weights_sha256: str = ""  # that of the backbone's is in the fingerprint
 
     @classmethod
     def find(cls, settings: TrainFeaturesSettings, warnings: Sequence[str], reporter: ProgressReporter) -> "Features":
