@@ -230,8 +230,11 @@ def test_trials_of_an_ablation_are_all_on_the_same_weights(a2: A2, base: str) ->
     ended = a2("ablate", "--trains", "finetune", "--run", base, *flags, "--out", "study")
     assert ended.status == 0, ended.err
     train_another(a2)
-    shutil.rmtree("base")
-    shutil.copytree("other", "base")
+    shutil.move("base", "moved")
+    a2("ablate", "--resume", "study", "--quiet").refused(3, "say where it lies now with --run")
+    moved = a2("ablate", "--resume", "study", "--run", "moved", "--quiet")
+    assert moved.status == 0 and "finished before, and agrees with its trials" in moved.err, moved.err
+    shutil.move("other", "base")
     refused = a2("ablate", "--resume", "study", "--quiet")
     assert refused.status == 3 and "error: study/trials/" in refused.err and "built on other weights" in refused.err
 

@@ -27,7 +27,7 @@ def ablate(chosen: TrialOptions, flags: dict[str, Any]) -> None:
 
 
 def _ablate(chosen: TrialOptions, resolved: Resolved[Any]) -> None:
-    resolved, backbone = chosen_backbone(resolved, chosen.resume)
+    resolved, backbone = chosen_backbone(resolved, COMMAND, chosen.resume)
     ingredients = ingredients_of(resolved.settings)
     warnings = check_ablation(resolved, ingredients)
     check_trial_options(chosen)

@@ -83,8 +83,7 @@ def resolve_run(settings: type[S], command: str, chosen: RunOptions, flags: dict
     for name, source in asked.sources.items():
         if source == "default" or now[name] == then[name]:
             continue
-        movable = name in _movable(settings) or name == "run" or (name == "weights" and _is_path(then[name]))
-        if movable and asked.by_flag(name) and then[name] is not None:
+        if _is_path(name, then[name]) and asked.by_flag(name):
             saved = replace(saved, moved={**saved.moved, then[name]: now[name]})
         else:
             raise SettingsError(
@@ -120,34 +119,33 @@ def saved_config(flag: str, run: str) -> Iterator[str]:
 def resolve_study(
     kind: type[S], command: str, presets: Sequence[str], flags: Mapping[str, Any], trains: str, *, resumed: bool
 ) -> Resolved[S]:
-    """Settle a study's settings. A resumed one's images or features may lie elsewhere now: it calls them as before.
+    """Settle a study's settings. What a resumed one is made from may lie elsewhere now: it is called as before.
 
     Trials are known by their settings, so with others every one would be trained again.
     """
     moved = dict[str, str]()
-    for name in _movable(kind) if resumed else ():
+    for name in [item.name for item in declared(kind)] if resumed else ():
         then, now = preset_value(presets[0], name, ""), flags.get(name)
-        if then and now not in (None, then):
+        if now not in (None, then) and _is_path(name, then):
             moved |= {then: str(now)}
             flags = {**flags, name: None}
     return replace(resolve(kind, command, presets, flags, also=(trains,)), moved=moved)
 
 
-def _movable(kind: type) -> list[str]:
-    """Return the settings that name what is learned from, which may lie elsewhere once a run is resumed."""
-    return [item.name for item in declared(kind) if item.name in ("data", "features")]
+def _is_path(name: str, value: Any) -> bool:
+    """Return whether a setting is of what a run is made from, which may lie elsewhere once the run is resumed.
 
-
-def _is_path(weights: str) -> bool:
-    """Return whether a backbone's weights are those of a file, and not torchvision's, or none."""
-    return bool(Path(weights).suffix) or Path(weights).name != weights
+    A backbone's weights are, but for torchvision's, by their names, and none.
+    """
+    if name == "weights":
+        return bool(Path(value).suffix) or Path(value).name != value
+    return name in ("data", "features", "run") and bool(value)
 
 
 def saying_where(error: MissingDataError, command: str) -> DataError:
     """Return the error of a command that is resumed, with what to do about what lies elsewhere now."""
     ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute())
-    takes_flag = command in TRAINING if error.flag in ("--weights", "--run") else command != "replicate"
-    ways += [SAY_WHERE.format(error.flag)] * takes_flag
+    ways += [SAY_WHERE.format(error.flag)] * (command != "replicate")
     return DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; "))
 
 

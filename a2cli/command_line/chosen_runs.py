@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2cli.command_line.arguments import config_of, html_page, show_report, training_of
+from a2cli.command_line.arguments import config_of, html_page, saying_where, show_report, training_of
 from a2cli.console import base as console
-from a2cli.errors import SettingsError
+from a2cli.errors import MissingDataError, SettingsError
 from a2cli.reports.report import Report, read_report
 from a2cli.settings.declare import completed, flat
 from a2cli.settings.kinds import AnyTraining
@@ -56,7 +56,9 @@ def chosen_trainings(runs: Sequence[str], *, several: bool) -> "tuple[dict[str, 
     return trainings, [choice for choice in chosen if choice.reason]
 
 
-def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolved[S], list[ChosenRun]]":
+def chosen_backbone(
+    resolved: Resolved[S], command: str, resume: str | None = None
+) -> "tuple[Resolved[S], list[ChosenRun]]":
     """Return settings with the run that their backbone is meant to be, and which was chosen, now or before a resume.
 
     Raises DataError.
@@ -68,7 +70,10 @@ def chosen_backbone(resolved: Resolved[S], resume: str | None) -> "tuple[Resolve
     earlier = read_report(Path(resume)) if resume else None
     if backbone.run in resolved.moved:
         return resolved, list(earlier.chosen) if earlier else []
-    chosen = chosen_run("--run", backbone.run)
+    try:
+        chosen = chosen_run("--run", backbone.run)
+    except MissingDataError as error:
+        raise (saying_where(error, command) if resume else error) from None
     settings = replace(settings, backbone=replace(backbone, run=chosen.folder))
     before = [choice for choice in earlier.chosen if choice.folder == chosen.folder] if earlier else []
     return replace(resolved, settings=settings), [chosen] if chosen.reason else before

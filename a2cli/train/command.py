@@ -10,7 +10,6 @@ from a2cli.command_line.arguments import (
     resumable,
     run_for,
     saved_config,
-    saying_where,
     select_flags,
     show_dry_run,
     show_report,
@@ -18,7 +17,7 @@ from a2cli.command_line.arguments import (
 from a2cli.command_line.chosen_runs import chosen_backbone
 from a2cli.console.progress import ConsoleReporter
 from a2cli.data.listing import relocated
-from a2cli.errors import MissingDataError, SettingsError
+from a2cli.errors import SettingsError
 from a2cli.settings.kinds import split_into_runs
 from a2cli.settings.presets import Resolved
 from a2cli.settings.run_options import RunOptions
@@ -36,10 +35,7 @@ def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -
     warnings = check_training(resolved)
     if chosen.jobs and len(split_into_runs(resolved.settings)) == 1:
         raise SettingsError("--jobs: acts only with several --seeds or --folds")
-    try:
-        resolved, backbone = chosen_backbone(resolved, chosen.resume)
-    except MissingDataError as error:
-        raise (saying_where(error, command) if chosen.resume else error) from None
+    resolved, backbone = chosen_backbone(resolved, command, chosen.resume)
     if chosen.dry_run:
         plan = plan_training(resolved.settings, chosen.jobs)
         plan += ["Test: the sealed images are read once, at the end, by --final"] * chosen.final

@@ -19,7 +19,7 @@ def extract_features(chosen: FileOptions, flags: dict[str, Any]) -> None:
     """A pretrained network's activations as data: some layers, for all images of a set, in one file."""
     resolved = resolve(ExtractFeaturesSettings, "extract-features", chosen.preset, flags)
     check_extraction(resolved)
-    resolved, backbone = chosen_backbone(resolved, None)
+    resolved, backbone = chosen_backbone(resolved, "extract-features")
     if chosen.dry_run:
         show_dry_run(resolved, plan_extraction(resolved.settings, chosen.out), chosen.json, [])
         return
