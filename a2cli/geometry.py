@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from a2cli.errors import SettingsError
+from a2cli.formats import counted
 from a2cli.settings.declare import MOST
 from a2cli.settings.kinds import AnyTraining
 from a2cli.settings.training import MlpSettings, NetworkSettings
@@ -239,7 +240,7 @@ def auto_threads(settings: AnyTraining) -> tuple[int, str]:
         return FEW_THREADS, "a head's steps are short"
     batch_size = settings.training.batch_size
     work = batch_size * multiply_adds(settings.network, settings.dataset.image_size)
-    size = f"{work / 1e6:,.0f} million multiply-adds in a batch's forward pass"
+    size = f"{work / 1e6:,.0f} million multiply-adds in the forward pass of {counted(batch_size, 'image')}"
     if work < LONG_STEP:
         return FEW_THREADS, f"steps are short, {size}"
     return MANY_THREADS, f"steps are long, {size}"

@@ -133,6 +133,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def lock_file(folder: Path, mode: str) -> IO[Any]:
+    """Open the file by which a folder is held; raises OSError, and DataError for a pipe in its place."""
+    path = folder / LOCK
+    with suppress(FileNotFoundError):
+        check_regular(path)
+    return path.open(mode)
+
+
 def lock(file: IO[Any], *, wait: bool) -> bool:
     """Hold a lock on an open file until it is closed, and return whether that can be done on its file system.
 
@@ -215,17 +223,16 @@ def is_broken_link(path: Path) -> bool:
 def _is_done(run: Path) -> bool:
     """Return whether a run's report says that it is finished."""
     try:
-        report = json.loads((run / "report.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return read_json(run / "report.json").get("status") == "done"
+    except (OSError, DataError):
         return False
-    return isinstance(report, dict) and report.get("status") == "done"
 
 
 def is_run(folder: Path, command: str = "") -> bool:
     """Return whether a folder is a run's, of this command if one is named, as far as anyone may see."""
     config = folder / "config.yaml"
     try:
-        if not command:
+        if not command or not config.is_file():  # a pipe is none, and would be read for ever
             return config.is_file()
         with config.open("rb") as file:
             return file.readline(MOST_COMMAND).rstrip() == f"command: {command}".encode()

@@ -82,6 +82,7 @@ def test_advice_on_settings(command: str, a2: A2, run: Path, data: Path) -> None
 
 LOOKS = {
     "--layers conv3 --unit Z1,0,0": ("needs --image-size", "--image-size 16"),
+    "--layers conv3 --unit 0,0": ("expected LAYER,ROW,COLUMN, as Z1,3,3", "--unit Z1,3,3 --image-size 16"),
     "--layers conv3 --pixel 0,0": ("needs --image-size", "--image-size 16"),
     "--layers conv3 --prove": ("needs --image-size", "--image-size 16"),
     "--layers conv3 --effective": ("needs --image-size", "--image-size 16 --data set"),

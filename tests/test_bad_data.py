@@ -27,7 +27,7 @@ NOBODY = 65534
 FOLDERS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "empty class": (lambda p: (p / "cleo").mkdir(), ("set/cleo", "without an image")),
     "class of other files": (lambda p: text_file(p / "cleo" / "notes.txt"), ("set/cleo", "without an image")),
-    "one class": (lambda p: shutil.rmtree(p / "bea"), ("set", "at least two classes", "only ada")),
+    "one class": (lambda p: shutil.rmtree(p / "bea"), ("set", "at least two classes", "only 'ada'")),
     "no class": (lambda p: [shutil.rmtree(p / name) for name in ("ada", "bea")], ("set", "found none")),
     "case": (lambda p: (p / "ada").rename(p / "BEA"), ("'BEA' and 'bea'", "differ in case only")),
     "one image each": (
@@ -53,7 +53,7 @@ def test_a_folder_of_the_classes_folder_is_told_which_one_is_meant(
 ) -> None:
     (tmp_path / "iç bir").mkdir()
     shutil.move(data, tmp_path / "iç bir/veri")
-    said = "expected at least two classes, found only veri; did you mean"
+    said = "expected at least two classes, found only 'veri'; did you mean"
     for flags in ([], ["--dry-run"]):
         train("--data", "iç bir", *flags).refused(3, f"{said} --data 'iç bir/veri', which has 2 folders?\n")
     a2("data", "check", "iç bir").refused(3, f"DATA iç bir: {said} 'iç bir/veri', which has 2 folders?\n")
@@ -64,7 +64,7 @@ def test_images_without_class_folders_are_counted(data: Path, train: A2) -> None
     put = "put them into one folder a class, or name them with their classes in a .csv"
     train("--data", "set/ada").refused(3, f"found none; 5 images lie directly in it: {put}\n")
     shutil.copytree(data / "ada", data / "ada/inside")
-    train("--data", "set/ada").refused(3, f"found only inside; 5 images lie directly in it: {put}\n")
+    train("--data", "set/ada").refused(3, f"found only 'inside'; 5 images lie directly in it: {put}\n")
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
@@ -215,6 +215,10 @@ ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "no labels": (
         {"images": IMAGES},
         "found 'images'; write labels anew with numpy.savez(FILE, images=..., labels=...)\n",
+    ),
+    "labels of real numbers": (
+        {"images": IMAGES, "labels": LABELS.astype(float)},
+        "whole numbers or names, got (10,) float64; save labels.astype(int) if they are whole numbers\n",
     ),
     "complex": ({"images": IMAGES * 1j, "labels": LABELS}, "complex128"),
     "not numbers": ({"images": IMAGES / 255 * np.nan, "labels": LABELS}, "not finite numbers"),

@@ -37,6 +37,8 @@ RESUMES: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "deep values": (lambda r: text_file(r / "report.json", f'{{"schema_version": 3, "x": {"[" * 600}{"]" * 600}}}'), 3,
                     ("run/report.json: damaged (values within values, too deep)",)),
     "pipe for a report": (lambda r: _piped(r / "report.json"), 3, ("run/report.json: damaged (not a regular file)",)),
+    "pipe for a config": (lambda r: _piped(r / "config.yaml"), 3, ("--resume run: not a run directory",)),
+    "pipe for a lock": (lambda r: _piped(r / ".lock"), 3, ("run/.lock: damaged (not a regular file)",)),
     "no report of its version": (lambda r: _of_version_2(r / "report.json"), 3, ("not of version 2: KeyError",)),
     "report of nothing": (lambda r: text_file(r / "report.json", "{}"), 3, ("run/report.json: damaged or edited",)),
     "other report": (lambda r: text_file(r / "report.json", '{"schema_version": 1}'), 3, ("not a report", "command")),
@@ -55,7 +57,7 @@ def _cut(path: Path, before: str) -> None:
 
 
 def _piped(path: Path) -> None:
-    path.unlink()
+    path.unlink(missing_ok=True)
     os.mkfifo(path)
 
 

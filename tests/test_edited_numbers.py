@@ -1,6 +1,7 @@
 """Numbers edited by someone who gives the file its new SHA-256: noticed by what else the run holds, and left as is."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -219,6 +220,9 @@ def test_intervals_of_version_3_go_beyond_0_and_1_and_are_taken(command: str, ru
         report["schema_version"] = 3
 
     rewrite(place / run / "report.json", as_version_3)
+    refused(place, a2, run, "schema_version is 3, but 5 or later", command=command)
+    inside = [*(place / run).glob("seeds/*/report.json"), *(place / run).glob("trials/*/report.json")]
+    rewrite(inside[-1], lambda report: report.update(schema_version=3))  # which was written before the whole
     assert written
     assert all(low >= 0 and high <= 1 for low, high in written)
     unclipped = (place / run / "report.json").read_text()
@@ -365,6 +369,8 @@ def shift_a_number(text: str) -> str:
         ("results.verdict", lambda r: r["results"].update(verdict=f"Better than all. {r['results']['verdict']}")),
         ("results.verdict", lambda r: r["results"].update(verdict=r["results"]["verdict"].partition(". ")[0] + ".")),
         ("results.best.folder", lambda r: r["results"]["best"].update(folder="trials")),
+        ("results.best.folder", lambda r: r["results"]["best"].update(folder="../no-such")),
+        ("schema_version", lambda r: r.update(schema_version=4)),
         ("data.train", lambda r: r["data"].update(train=999)),
     ],
 )
@@ -380,6 +386,13 @@ def test_a_study_of_other_settings_is_written_anew_and_says_so(place: Path, a2: 
     ended = a2("compare-optimizers", "--resume", "compared", "--jobs", "1", "--quiet")
     assert ended.status == 0
     assert "warning: compared/report.json: epochs was 40, is 2: written anew, not compared" in ended.err.splitlines()
+
+
+def test_a_pipe_in_place_of_a_checkpoint_is_not_read(place: Path, a2: A2) -> None:
+    newest = max((place / "run/checkpoints").glob("*.safetensors"))
+    newest.unlink()
+    os.mkfifo(newest)
+    refused(place, a2, "run", f"{newest.relative_to(place)}: damaged (not a regular file)")
 
 
 def test_metrics_that_are_gone_are_warned_of(place: Path, a2: A2) -> None:

@@ -193,6 +193,40 @@ def test_a_report_that_is_gone_took_the_count_with_it(a2: A2, tmp_path: Path) ->
     assert report["test_reads"] == 1 and report["warnings"].count(words) == 1
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("gone", ["report.json", "."])
+def test_a_seed_that_is_gone_is_tested_again(gone: str, jobs: str, a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    assert a2(*CNN.split(), *HERE, "--seeds", "2", "--jobs", "1", "--final", "--out", "out").status == 0
+    whole = json.loads((tmp_path / "out/report.json").read_text())
+    if gone == ".":
+        shutil.rmtree(tmp_path / "out/seeds/1")
+    else:
+        (tmp_path / "out/seeds/1" / gone).unlink()
+    ended = a2("train-cnn", "--resume", "out", "--jobs", jobs, "--quiet")
+    assert ended.status == 0, ended.err
+    assert "seed 1: its test images are read again, as out/report.json has their result" in ended.err
+    again = json.loads((tmp_path / "out/report.json").read_text())
+    assert [one["test"] for one in again["results"]["runs"]] == [one["test"] for one in whole["results"]["runs"]]
+    assert again["results"]["verdict"] == whole["results"]["verdict"] and again["test_reads"] == 1
+    ended = a2("train-cnn", "--resume", "out", "--quiet")
+    assert ended.status == 0 and "finished before, and agrees" in ended.err, ended.err
+
+
+def test_a_dry_run_with_final_needs_test_images(a2: A2, tmp_path: Path) -> None:
+    draw_classes(tmp_path / "set", count=10)
+    dry = ["train-cnn", "--data", "set", "--final", "--dry-run"]
+    for flags in ([], ["--folds", "2"]):
+        a2(*dry, *flags).refused(2, "--final: set has no test images; hold some out with --test-fraction")
+    assert a2(*dry, "--test-fraction", "0.2").status == 0
+    (tmp_path / "set").rename(tmp_path / "train")
+    draw_classes(tmp_path / "test", count=2)
+    (tmp_path / "set").mkdir()
+    for part in ("train", "test"):
+        (tmp_path / part).rename(tmp_path / "set" / part)
+    assert a2(*dry).status == 0
+
+
 def test_a_test_that_only_some_seeds_read_is_no_result_of_all(a2: A2, tmp_path: Path) -> None:
     draw_classes(tmp_path / "set", count=10)
     assert a2(*CNN.split(), *HERE, "--seeds", "2", "--jobs", "1", "--final", "--out", "out").status == 0

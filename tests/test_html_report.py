@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -204,6 +205,14 @@ def test_a_page_shows_what_the_report_says(
     command = next(text for text in page.texts if text.startswith("a2 train-cnn ") and "--resume" not in text)
     assert a2(*shlex.split(command)[1:], "--out", "again").status == 0
     assert report(place / "again")["results"]["runs"] == own["results"]["runs"], "the command repeats the run"
+
+
+def test_a_pipe_in_place_of_a_figure_is_not_read(place: Path, a2: A2) -> None:
+    figure = place / "run/figures/curves.png"
+    figure.unlink()
+    os.mkfifo(figure)
+    assert a2("report", "run").status == 0
+    assert "figures/curves.png (gone)" in page_in(place / "run/report.html").text
 
 
 def test_the_numbers_of_a_figure_stand_below_it(place: Path, a2: A2) -> None:
@@ -409,7 +418,7 @@ def test_a_replication_is_a_tree_of_claims(tmp_path: Path, a2: A2) -> None:
     ]
     assert "Each claim is judged with report's ( --loss double-softmax ), and with plain (the defaults)." in page.text
     assert "a against b" in page.texts and "trials/a" in page.texts and "a2 x" in page.texts
-    assert any(text.endswith("; 12 more seeds would decide") for text in page.texts)
+    assert any(text.endswith("; 12 more seeds would decide, beyond the 10 that a run is given") for text in page.texts)
     assert "data set 451 11" in page.text, "what it was judged on"
     assert ": needs weights: --weights" in page.texts
     assert page.texts.index("1.4 Dropout") < at < page.texts.index("1.5 Kernels")

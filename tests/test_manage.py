@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import A2, TINY, contents, draw_classes
+from conftest import A2, TINY, contents, draw_classes, sign
 
 from a2cli.errors import SettingsError
 from a2cli.formats import bytes_of, seconds_of, shown_age, shown_size
@@ -477,6 +477,11 @@ def test_a_summary_of_a_study(tmp_path: Path, a2: A2) -> None:
         best["low"],
         2,
     )
+    assert found["runs/c"]["settings"]["learning_rate"] == 0.0001
+    tuned = report(tmp_path / "runs/c") | {"config": report(tmp_path / "runs/c")["config"] | {"tuning": "grid"}}
+    (tmp_path / "runs/c/report.json").write_text(json.dumps(tuned))
+    sign(tmp_path / "runs/c/report.json")
+    assert "learning_rate" not in listed(a2)["runs/c"]["settings"], "each contender had its own"
     whole = next(row for row in report(tmp_path / "runs/a")["results"]["combinations"] if row["name"] == "all")
     assert found["runs/a"]["accuracy"] == whole["accuracy"]["mean"]
     assert set(found) == {"runs/a", "runs/c"} and len(listed(a2, "--inner")) > 2

@@ -305,8 +305,11 @@ def test_what_is_undecided_has_its_interval() -> None:
     undecided = replace(one.changes[2], points=points, verdict="undecided", more_images=25)
     other = replace(undecided, more_images=None)
     assert _verdict(undecided) == "undecided [-25.1, +1.2]"
-    (line,) = _would_decide(replace(one, changes=[undecided, replace(undecided, title="x", more_images=3)]))
+    (line,) = _would_decide(replace(one, changes=[undecided, replace(undecided, title="x", more_images=3)]), "")
     assert line == f"More images that would decide: x 3, {undecided.title} 25."
-    (line,) = _would_decide(replace(one, changes=[undecided, other]))
-    assert line.endswith(f"{undecided.title} 25. The others would stay undecided with ten times as many images.")
-    assert _would_decide(replace(one, changes=[other])) == []
+    (line,) = _would_decide(replace(one, changes=[undecided, other]), " for net")
+    assert line.startswith(f"More images that would decide for net: {undecided.title} 25. The others would stay")
+    alone = replace(one, changes=[other], unchanged=replace(one.unchanged, low=0.9), counts=[2, 2])
+    (line,) = _would_decide(replace(alone, majority=replace(one.majority, value=0.5)), " for net")
+    assert line == "What is undecided for net would stay undecided with ten times as many images."
+    assert _would_decide(replace(alone, majority=replace(one.majority, value=0.95)), "") == []

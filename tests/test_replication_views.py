@@ -9,7 +9,7 @@ import pytest
 
 from a2cli.console.base import clock
 from a2cli.replicate.claims import ClaimLedger, read_ledger
-from a2cli.replicate.console import show_claims, show_plan, show_replication
+from a2cli.replicate.console import remarks, show_claims, show_plan, show_replication
 from a2cli.replicate.draw import draw
 from a2cli.replicate.figures import MOST_ROWS, forest, pages_of
 from a2cli.replicate.pages import page, write_pages
@@ -87,7 +87,7 @@ def test_the_tree(
         "  1.4-helps: So it is.",
         "    report's: supported: +3.1 points [-0.2, +6.4], margin 5 points (10 seeds)",
         "    plain: undecided: +3.1 points [-0.2, +6.4], margin 5 points (10 seeds)",
-        "      12 more seeds would decide",
+        "      12 more seeds would decide, beyond the 10 that a run is given",
         "  1.4-long: A claim [red]so long[/red] that it has to be wrapped on a screen of",
         "  80 columns, as claims of reports often are",
         "    report's: contradicted: +3.1 points [-0.2, +6.4], margin 5 points (10 seeds)",
@@ -105,6 +105,27 @@ def test_the_tree(
         "report's: of 2 claims attempted 2 (100%) are decided: 1 supported, 1 contradicted; 1 of them fragile. "
         "plain: of 2 claims attempted 1 (50%) are decided: 1 supported, 0 contradicted."
     )
+
+
+def test_more_seeds_are_advised_where_a_run_is_given_more(
+    found: ReplicationResults, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    advice = "a2 replicate --resume run --budget 128"
+    for one, is_advised in (
+        (judged("undecided", more=12), False),
+        (judged("undecided"), False),
+        (judged("undecided", seeds=6, more=5), False),
+        (judged("undecided", seeds=6, more=4), True),
+        (judged("undecided", seeds=6), True),
+        (judged("supported", seeds=6), False),
+    ):
+        alone = replace(found, claims=[claim("1.4-helps", "1.4", one)])
+        show_replication(new_report("replicate", {"budget": "1h"}, {}, results=alone), Path("run"))
+        text = capsys.readouterr().out
+        assert (advice in text) == is_advised, one
+        assert "64 trainings; no run is given more than 10 seeds." in " ".join(text.split())
+    assert remarks(judged("undecided", seeds=6, more=4), found) == ["4 more seeds would decide"]
 
 
 def test_one_world_is_not_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +185,8 @@ def test_the_page(found: ReplicationResults, ledger: ClaimLedger) -> None:
     row = next(line for line in lines if line.startswith("| So it is."))
     assert row == (
         "| So it is. | **supported**: +3.1 points \\[-0.2, +6.4\\], margin 5 points (10 seeds) | "
-        "**undecided**: +3.1 points \\[-0.2, +6.4\\], margin 5 points (10 seeds); 12 more seeds would decide |"
+        "**undecided**: +3.1 points \\[-0.2, +6.4\\], margin 5 points (10 seeds); "
+        "12 more seeds would decide, beyond the 10 that a run is given |"
     )
     assert "## 1.5" not in text
     assert lines[lines.index("## What the runs measured") + 4 :] == [

@@ -56,7 +56,7 @@ def test_multiply_adds_are_those_that_torch_counts(network: NetworkSettings | Ml
 def test_auto_goes_by_the_length_of_a_step() -> None:
     assert auto_threads(TrainCnnSettings()) == (
         1,
-        "steps are short, 22 million multiply-adds in a batch's forward pass",
+        "steps are short, 22 million multiply-adds in the forward pass of 16 images",
     )
     assert auto_threads(TrainMlpSettings())[0] == auto_threads(TrainFeaturesSettings())[0] == 1
     assert auto_threads(FinetuneSettings()) == (4, "a backbone's steps are long")

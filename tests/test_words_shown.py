@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import A2, draw_classes
 
@@ -26,6 +27,20 @@ def test_names_of_layers_are_broken_after_dots_alone(model: str, lines: list[str
     assert max(map(len, shown)) <= 80
     for line in lines:
         assert any(one.removeprefix(" ").startswith(line) for one in shown), line
+
+
+def test_images_of_another_range_in_8_bits_are_said(a2: A2, tmp_path: Path) -> None:
+    """As scikit-learn's digits of 0 to 16, written as they are."""
+    pixels, labels = np.random.default_rng(0).integers(0, 17, (10, 8, 8), dtype=np.uint8), np.arange(10) % 2
+    small = ["--channels", "2", "--kernel-size", "3", "--image-size", "8", "--epochs", "1", "--threads", "1", "--quiet"]
+    for most, said in ((16, True), (63, True), (64, False)):
+        pixels[0, 0, 0] = most
+        np.savez(tmp_path / "set.npz", images=pixels, labels=labels)
+        ended = a2("train-cnn", *small, "--data", "set.npz")
+        assert ended.status == 0
+        words = f"no pixel of any image is brighter than {most} of 255; images of 8 bits are taken as they are"
+        assert (words in ended.err) == said, ended.err
+    assert a2("data", "check", "set.npz").status == 0
 
 
 def test_images_that_are_much_enlarged_are_said(a2: A2, tmp_path: Path) -> None:

@@ -217,8 +217,13 @@ def tell_edited(presets: Sequence[str]) -> None:
             console.note(f"warning: --preset {name}: edited since a2 wrote it; taken as it is now")
 
 
-def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str]) -> None:
-    """Print what a command would do, with its data and split; raises DataError and SettingsError as it would."""
+def show_dry_run(
+    resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str], *, final: bool = False
+) -> None:
+    """Print what a command would do, with its data and split; raises DataError and SettingsError as it would.
+
+    `final` is whether it would read the test images.
+    """
     from a2cli.data.plan import plan_data
 
     values = flat(resolved.settings)
@@ -228,6 +233,9 @@ def show_dry_run(resolved: Resolved[Any], plan: list[str], as_json: bool, warnin
     split = getattr(resolved.settings, "split", None)
     if isinstance(split, SplitSettings):
         warnings = [*warnings, *idle_in_split(split, given or ())]
+        if final and given is not None and "test" not in given and not split.test_fraction:
+            data = values.get("features") or values.get("data")
+            raise SettingsError(f"--final: {data} has no test images; hold some out with --test-fraction")
         if to_split is not None:
             test = 0 if "test" in (given or ()) else round(to_split * split.test_fraction)
             most = most_held_out(split, given or (), to_split - test)

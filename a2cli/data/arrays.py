@@ -107,8 +107,10 @@ def _check(images: NDArray[Any], labels: NDArray[Any], class_names: list[str] | 
             f"got {images.shape} {images.dtype}{_channels_first(images)}"
         )
     if labels.shape != (len(images),) or labels.dtype.kind not in "iuU":
+        whole = "; save labels.astype(int) if they are whole numbers" if labels.dtype.kind in "fb" else ""
         raise DataError(
-            f"{where}: expected {counted(len(images), 'label')}, numbers or names, got {labels.shape} {labels.dtype}"
+            f"{where}: expected {counted(len(images), 'label')}, whole numbers or names, got {labels.shape} "
+            f"{labels.dtype}{whole}"
         )
     if "" in (class_names or ()) or (labels.dtype.kind == "U" and "" in labels):
         raise DataError(f"{where}: a class without a name; name each")

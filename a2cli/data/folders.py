@@ -110,7 +110,7 @@ def _check_two(root: str, labels: set[str], folders: Mapping[str, str], walk: Wa
         inside = sum(any(True for _ in Walk().images(path)) for path in Walk().subfolders(inner).values())
         hint = f"; did you mean --data {shell_word(inner)}, which has {inside} folders?" if inside > 1 else ""
     raise DataError(
-        f"--data {printable(root)}: expected at least two classes, found only {printable(min(labels))}{hint}"
+        f"--data {printable(root)}: expected at least two classes, found only {printable(min(labels))!r}{hint}"
     )
 
 

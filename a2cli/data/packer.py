@@ -97,7 +97,8 @@ def write_pack(
                     file.write(image.pixels.tobytes())
                     squares[number] = replace(image, pixels=NO_PIXELS)  # a data set may be larger than memory
             if len(items.class_names) < 2:
-                raise DataError(f"{data}: expected at least two classes, found only {', '.join(items.class_names)}")
+                only = ", ".join(map(repr, items.class_names))
+                raise DataError(f"{data}: expected at least two classes, found only {only}")
             lack = _lack(items, squares)
             if damaged and (lack or not skip_damaged):
                 advice = "mend or remove it" + ", or use --skip-damaged" * (may_skip and not lack)

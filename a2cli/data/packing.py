@@ -21,6 +21,7 @@ from a2cli.formats import counted
 from a2cli.progress import ProgressReporter
 from a2cli.user_folders import cache_folder, mark_used
 
+DARK = 64  # of 255: values of up to 16 or 63 are most often of another range
 PACKER_VERSION = 6  # a part of each pack's name: with another one, all images are packed anew
 
 
@@ -82,6 +83,11 @@ class Packed:
         if count := sum(map(is_cut_to_8_bits, self.modes)):
             warnings.append(
                 f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read"
+            )
+        if self.has_pictures and (brightest := int(self.images.max())) < DARK:
+            warnings.append(
+                f"no pixel of any image is brighter than {brightest} of 255; images of 8 bits are taken as they are: "
+                "scale them if their values are of another range"
             )
         side = self.images.shape[1]
         if enlarged := [i for i, size in enumerate(self.sizes) if 2 * max(size) <= side]:

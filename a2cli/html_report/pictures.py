@@ -12,6 +12,7 @@ from markupsafe import Markup
 from PIL import Image, WebPImagePlugin  # noqa: F401 - named, or Pillow loads all its formats to find this one
 
 from a2cli import storage
+from a2cli.errors import DataError
 from a2cli.machine import cores
 
 # Encoding takes most of a page's time: only the largest pictures are encoded again, until those of a run have so many
@@ -100,10 +101,12 @@ def _encoding(png: bytes) -> Future[Picture]:
 
 def _content(file: Path | bytes) -> bytes | None:
     try:
+        if isinstance(file, Path):
+            storage.check_regular(file)
         content = file if isinstance(file, bytes) else file.read_bytes()
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             image.verify()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, DataError, Image.DecompressionBombError):
         return None
     return content
 

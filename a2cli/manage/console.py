@@ -12,6 +12,7 @@ from a2cli.console.base import out, results_console, table_from
 from a2cli.formats import counted, shown_age, shown_size
 from a2cli.manage.cache import CacheEntry
 from a2cli.manage.summaries import RunSummary
+from a2cli.text import printable
 
 
 def _described(run: RunSummary) -> str:
@@ -61,9 +62,10 @@ def in_csv_text(runs: Sequence[RunSummary]) -> str:
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:
-    """Return rows as CSV."""
+    """Return rows as CSV; what would steer a terminal is an escape."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    shown = ([printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(shown)
     return text.getvalue()
 
 

@@ -25,7 +25,7 @@ def unused(folder: Path) -> bool:
     path = folder / storage.LOCK
     was_there = path.exists()
     try:
-        with path.open("a") as file:
+        with storage.lock_file(folder, "a") as file:
             storage.lock(file, wait=False)
         if not was_there:
             path.unlink()

@@ -106,7 +106,7 @@ def summary_of(folder: Path, now: datetime) -> RunSummary:
         seconds=None,
         bytes=size_of(folder),
         problem=problem,
-        settings=settings,
+        settings=_acting(settings),
     )
 
 
@@ -128,8 +128,14 @@ def summary_from(report: Report, path: Path, now: datetime) -> RunSummary:
         seconds=report.seconds.get("all"),
         bytes=size_of(path),
         problem="",
-        settings={name: value for name, value in report.config.items() if name != "command"},
+        settings=_acting(report.config),
     )
+
+
+def _acting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings, but for the learning rate of a comparison that tuned its own."""
+    without = ("command", "learning_rate") if config.get("tuning") == "grid" else ("command",)
+    return {name: value for name, value in config.items() if name not in without}
 
 
 def _age(created: str, now: datetime) -> float:

@@ -39,15 +39,15 @@ def show_probe(report: Report, folder: Path) -> None:
         )
         console.print(_changes(run, console))
         skipped = [f"Skipped: {', '.join(names)}, as {reason}." for names, reason in by_reason(run.skipped)]
-        for line in [*_would_decide(run), *skipped]:
+        for line in [*_would_decide(run, f" for {run.name}" * (len(results.runs) > 1)), *skipped]:
             say(line)
     augmented = any(row.augmented for run in results.runs for row in run.changes)
     say(
         "worst: the strength that does most harm, its accuracy, its change in points, and the share of answers that "
         "stay the same; halved: where accuracy is half; breaks: the mildest strengths with a significant loss; "
         "undecided: the interval at the worst strength, in points. It can lie wholly below 0 and still not decide, as "
-        "each strength is judged more strictly the more there are."
-        + (" *: seen in training, as augmentation." if augmented else "")
+        "each strength is judged more strictly the more there are, or within the margin, as that of another strength "
+        "does not." + (" *: seen in training, as augmentation." if augmented else "")
     )
     for pair in dict.fromkeys((row.first, row.second) for row in results.comparisons):
         say("", f"Accuracy kept by {pair[0]} minus that kept by {pair[1]}, in points, mean over strengths:")
@@ -80,14 +80,18 @@ def _worst(change: ChangeResult) -> StrengthPoint:
     return min(change.points, key=lambda point: point.accuracy.value)
 
 
-def _would_decide(run: ProbedRun) -> list[str]:
-    """Return how many more images would decide what is undecided, if ten times as many would decide anything."""
-    more = [(change.more_images, change.title) for change in run.changes if change.more_images]
-    if not more:
-        return []
-    others = any(change.verdict == "undecided" and not change.more_images for change in run.changes)
-    sentence = f"More images that would decide: {', '.join(f'{title} {images}' for images, title in sorted(more))}"
-    return [f"{sentence}." + " The others would stay undecided with ten times as many images." * others]
+def _would_decide(run: ProbedRun, named: str) -> list[str]:
+    """Return how many more images would decide what is undecided, or that ten times as many would not."""
+    undecided = [change for change in run.changes if change.verdict == "undecided"]
+    more = [(change.more_images, change.title) for change in undecided if change.more_images]
+    sentences = []
+    if more:
+        images = ", ".join(f"{title} {images}" for images, title in sorted(more))
+        sentences.append(f"More images that would decide{named}: {images}.")
+    if len(more) < len(undecided) and run.has_something_to_lose:
+        which = "The others" if more else f"What is undecided{named}"
+        sentences.append(f"{which} would stay undecided with ten times as many images.")
+    return [" ".join(sentences)] if sentences else []
 
 
 def _verdict(change: ChangeResult) -> str:

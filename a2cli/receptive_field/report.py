@@ -104,6 +104,8 @@ def unit_field(text: str, fields: Sequence[LayerField], views: Sequence[Views | 
     """Return what one unit sees, named as LAYER,ROW,COLUMN; raises SettingsError where there is none such."""
     name, _, place = text.partition(",")
     names = [layer.name for layer in fields]
+    if name not in names and name.strip("-").isdecimal():
+        raise SettingsError(f"--unit: expected LAYER,ROW,COLUMN, as {names[-1]},3,3, got {text!r}")
     if name not in names:
         raise SettingsError(f"--unit: expected a layer out of {', '.join(names)}, got {name!r}{nearest(name, names)}")
     layer, view = fields[names.index(name)], views[names.index(name)]

@@ -44,12 +44,13 @@ def show_replication(report: Report, folder: Path) -> None:
     console.print(results.verdict)
     verdicts = {one.verdict for claim in results.claims for one in claim.judged}
     if results.trials:
-        sentence = f"{counted(results.trials, 'training')}, at most {max(results.looks)} seeds a run."
+        sentence = f"{counted(results.trials, 'training')}; no run is given more than {max(results.looks)} seeds."
         if verdicts & {"supported", "contradicted"}:
             sentence += f" With {100 * (1 - results.error):g}% confidence no verdict on a difference is wrong."
         console.print(sentence)
-    budget = report.config.get("budget")
-    if budget and "undecided" in verdicts:
+    budget, most = report.config.get("budget"), max(results.looks, default=0)
+    undecided = [one for claim in results.claims for one in claim.judged if one.verdict == "undecided"]
+    if budget and any(one.seeds + max(1, one.more_seeds or 0) <= most for one in undecided):
         console.print(
             f"The budget was {budget}; a claim's look is run whole once it has begun. More seeds for what is undecided:"
         )
@@ -72,15 +73,17 @@ def _lines(claim: ClaimResult, results: ReplicationResults) -> Iterator[tuple[in
         if one.seeds:
             line.append(f" ({counted(one.seeds, 'seed')})")
         yield 2, line
-        if words := remarks(one):
+        if words := remarks(one, results):
             yield 3, Text("; ".join(words), "dim")
 
 
-def remarks(one: Judged) -> list[str]:
+def remarks(one: Judged, results: ReplicationResults) -> list[str]:
     """Return what a reader of a verdict should know besides."""
     words = [f"fragile: the other way with {choice}" for choice in one.fragile]
     if one.more_seeds:
-        words.append(f"{one.more_seeds:,} more seed{'s' * (one.more_seeds > 1)} would decide")
+        more, most = f"{one.more_seeds:,} more seed{'s' * (one.more_seeds > 1)} would decide", max(results.looks)
+        beyond = one.seeds + one.more_seeds > most
+        words.append(f"{more}, beyond the {most} that a run is given" if beyond else more)
     return words
 
 

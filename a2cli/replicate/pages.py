@@ -89,16 +89,16 @@ def _counts(results: ReplicationResults, claims: Sequence[ClaimResult]) -> list[
 def _table(results: ReplicationResults, section: str) -> list[str]:
     claims = [claim for claim in results.claims if claim.section == section]
     worlds = [world for world in results.worlds if any(one.world == world for c in claims for one in c.judged)]
-    judged = [Column(_cell(world), text=partial(_judged, world)) for world in worlds]
+    judged = [Column(_cell(world), text=partial(_judged, results, world)) for world in worlds]
     return in_markdown([Column("claim", text=lambda claim: _cell(claim.claim)), *judged], claims)
 
 
-def _judged(world: str, claim: ClaimResult) -> str:
+def _judged(results: ReplicationResults, world: str, claim: ClaimResult) -> str:
     one: Judged | None = next((each for each in claim.judged if each.world == world), None)
     if one is None:
         return ""
     seeds = f" ({counted(one.seeds, 'seed')})" if one.seeds else ""
-    rest = "".join(f"; {words}" for words in remarks(one))
+    rest = "".join(f"; {words}" for words in remarks(one, results))
     return f"**{one.verdict}**: {_cell(one.why)}{seeds}{rest}"
 
 

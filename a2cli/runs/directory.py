@@ -110,7 +110,7 @@ class Run:
         Raises DataError where one does, and turns a failed write (disk full, no permission) into one.
         """
         try:
-            with (self.folder / storage.LOCK).open("w") as file:
+            with storage.lock_file(self.folder, "w") as file:
                 try:
                     if not storage.lock(file, wait=False):
                         reporter.warn(NO_LOCKS.format(self.folder))

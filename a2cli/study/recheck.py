@@ -17,6 +17,7 @@ from a2cli.statistics.intervals import without_rounding
 from a2cli.storage import hashed, read_json
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, has_rounding, numbers, refuse
+from a2cli.train.recheck_files import older_than
 from a2cli.versions import VERSION_KEY, newest
 
 WORDS = {"folder", "config", "reason"}  # which other versions put otherwise
@@ -82,6 +83,8 @@ def check_results(
     rows += [(name, getattr(report, name), 0, "a study, which reads no test images") for name in reads]
     is_newest = read_json(file).get(VERSION_KEY) == newest("report")
     found = [one for one in compare(file, rows) if not (ran and one.field.rpartition(".")[2] in TIMES)]
+    if not ran and not is_newest:
+        found = [*older_than(file, sorted(run.folder.glob("trials/*/report.json"))), *found]
     refuse([item for one in found for item in _but_for_wording(one, results, is_newest)])
     if ran:
         return None
@@ -121,8 +124,13 @@ def _but_for_wording(
     elif field == "results.best.reason":
         if is_newest and numbers(re.sub(DIVERGED, "", stated)) != numbers(re.sub(DIVERGED, "", derived)):
             yield difference
-    elif name not in WORDS or (field == "results.best.folder" and (difference.file.parent / stated).exists()):
-        yield difference  # a trial is called otherwise once a setting is added, so only another one's folder is wrong
+    elif name not in WORDS:
+        yield difference
+    elif field == "results.best.folder":
+        # A trial is called otherwise once a setting is added, so only another one's folder is wrong.
+        is_other = (difference.file.parent / stated).exists()
+        if is_other or Path(stated).parent != Path(derived).parent:
+            yield difference
 
 
 def _decisions(verdict: str, results: ComparisonResults | AblationResults) -> list[str]:

@@ -39,7 +39,7 @@ def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -
     if chosen.dry_run:
         plan = plan_training(resolved.settings, chosen.jobs)
         plan += ["Test: the sealed images are read once, at the end, by --final"] * chosen.final
-        show_dry_run(resolved, plan, chosen.json, warnings)
+        show_dry_run(resolved, plan, chosen.json, warnings, final=chosen.final)
         return
     with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

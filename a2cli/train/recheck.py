@@ -24,7 +24,7 @@ from a2cli.storage import read_json
 from a2cli.strict_json import plain
 from a2cli.train.differences import Difference, Row, as_stored, compare, has_rounding, numbers, refuse, walk
 from a2cli.train.over_runs import over_runs
-from a2cli.train.recheck_files import checkpoints_gone, downgraded, has_digest, in_files, metrics_gone
+from a2cli.train.recheck_files import checkpoints_gone, downgraded, has_digest, in_files, metrics_gone, older_than
 from a2cli.train.recheck_transfer import in_stage, in_transfer
 from a2cli.training.by_class import BINS, MOST_WRONG, balanced_accuracy, calibration_error, class_score, macro_f1
 from a2cli.training.loop import monitored
@@ -108,6 +108,7 @@ def _in_several(
         rows += [("test_reads", report.test_reads, "1 or more", "results.runs")]
     yield from compare(file, rows)
     if not testing:
+        yield from older_than(file, [folder / name / "report.json" for name in reports])
         yield from compare(file, _in_words(report.results.verdict, combined.results))
 
 

@@ -126,6 +126,7 @@ def _in_card(card: dict[str, Any] | None, report: Report) -> Iterator[Row]:
 def _in_kept_weights(folder: Path, weights: Path, settings: AnyTraining) -> Iterator[Row]:
     """Yield that the weights are others than the newest checkpoint has; of a network on a backbone, its head's."""
     for path in sorted(folder.glob("checkpoints/epoch-*.safetensors"))[-1:]:
+        check_regular(path)
         try:
             with safe_open(path, "pt") as checkpoint, safe_open(weights, "pt") as kept:
                 saved = set(checkpoint.keys())
@@ -146,6 +147,13 @@ def downgraded(folder: Path) -> Iterator[Difference]:
     if (card_of(folder) or {}).get(VERSION_KEY, 1) != 1 and not has_digest(file):
         by = str(folder / "model" / "model.json")
         yield Difference(file, VERSION_KEY, "1, without a SHA-256", "2 or later, with one", by)
+
+
+def older_than(file: Path, inside: Sequence[Path]) -> Iterator[Difference]:
+    """Yield that a report says it is of an earlier version than all reports inside it, which are written before it."""
+    version, versions = read_json(file).get(VERSION_KEY, 1), [read_json(path).get(VERSION_KEY, 1) for path in inside]
+    if versions and version < min(versions):
+        yield Difference(file, VERSION_KEY, version, f"{min(versions)} or later", str(inside[0]))
 
 
 def has_digest(file: Path) -> bool:

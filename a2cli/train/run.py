@@ -179,6 +179,14 @@ def _was_testing(folder: Path) -> bool:
     return isinstance(results, TrainingResults) and any(result.test for result in results.runs)
 
 
+def _tested_before(whole: Report | None, reports: Mapping[str, Report | None]) -> list[str]:
+    """Return which runs have no report any more, but a test's result in the finished report on all of them."""
+    if whole is None or whole.status != "done" or not isinstance(whole.results, TrainingResults):
+        return []
+    tested = zip(reports.items(), whole.results.runs, strict=False)
+    return [name for (name, report), result in tested if report is None and result.test is not None]
+
+
 def task_for(settings: AnyTraining, warnings: Sequence[str], reporter: ProgressReporter) -> TrainingTask:
     """Return what a training begins with; raises SettingsError, DataError."""
     if isinstance(settings, TrainFeaturesSettings):
@@ -232,6 +240,11 @@ def _several(
     # What an interrupted --final has read already is not read again.
     reading = {name: final and not (earlier and earlier.is_tested and earlier.test_reads > reads)
                for name, earlier in before.items()}  # fmt: skip
+    again = _tested_before(previous, before)
+    for name in again if not final else ():
+        whole = f"{run.folder}/report.json"
+        reporter.warn(f"{title_of(alone_in[name])}: its test images are read again, as {whole} has their result")
+    reading |= dict.fromkeys(again, True)
     left = {name: alone_in[name] for name, earlier in before.items()
             if reading[name] or not (earlier and earlier.status == "done")}  # fmt: skip
     if previous and previous.status == "done" and not left and not final:

@@ -153,7 +153,9 @@ def start_server() -> bool:
 def _stop_processes(kill: bool = False) -> None:
     from joblib.externals.loky import get_reusable_executor
 
-    with suppress(Exception):  # some are gone already
+    # Some are gone already. An interrupt also ends the pgrep by which the children of the others are looked for, of
+    # which joblib warns with a traceback; they have none.
+    with suppress(Exception), warnings.catch_warnings(action="ignore"):
         get_reusable_executor().shutdown(wait=True, kill_workers=kill)
 
 
