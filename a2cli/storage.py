@@ -136,7 +136,7 @@ def sync_folder(folder: Path) -> None:
 def lock_file(folder: Path, mode: str) -> IO[Any]:
     """Open the file by which a folder is held; raises OSError, and DataError for a pipe in its place."""
     path = folder / LOCK
-    with suppress(FileNotFoundError):
+    if path.exists() and not path.is_dir():
         check_regular(path)
     return path.open(mode)
 

@@ -295,7 +295,8 @@ def test_what_was_chosen_stays_with_a_resumed_run(own: A2, monkeypatch: pytest.M
     again = read_report(Path("used"))
     assert again is not None
     assert (again.status, again.chosen, again.config) == ("done", report.chosen, report.config)
-    own("finetune --resume used --quiet", "--run", f"seeds/seeds/{other}").refused(2, "run is seeds/seeds/")
+    refused = own("finetune --resume used --quiet", "--run", f"seeds/seeds/{other}")
+    assert refused.status == 3 and "used/model/model.json: built on other weights" in refused.err
 
 
 def test_fields_without_a_folder_of_their_own(own: A2) -> None:

@@ -220,6 +220,11 @@ def test_intervals_of_version_3_go_beyond_0_and_1_and_are_taken(command: str, ru
         report["schema_version"] = 3
 
     rewrite(place / run / "report.json", as_version_3)
+    if command == "train-cnn":  # the same numbers again, by this version
+        shutil.copytree(place / run, place / "without")
+        shutil.rmtree(place / "without/seeds")
+        ended = a2("train-cnn", "--resume", "without", "--jobs", "1", "--quiet")
+        assert ended.status == 0, ended.err
     refused(place, a2, run, "schema_version is 3, but 5 or later", command=command)
     inside = [*(place / run).glob("seeds/*/report.json"), *(place / run).glob("trials/*/report.json")]
     rewrite(inside[-1], lambda report: report.update(schema_version=3))  # which was written before the whole

@@ -12,6 +12,7 @@ from a2cli import storage
 from a2cli.commands import make_page
 from a2cli.console import base as console
 from a2cli.console.progress import ConsoleReporter
+from a2cli.data.listing import MOVED
 from a2cli.errors import FROM_WHERE_IT_BEGAN, SAY_WHERE, DataError, MissingDataError, SettingsError
 from a2cli.reports.agreement import check_config
 from a2cli.reports.best import RESUMABLE
@@ -126,7 +127,7 @@ def resolve_study(
     moved = dict[str, str]()
     for name in [item.name for item in declared(kind)] if resumed else ():
         then, now = preset_value(presets[0], name, ""), flags.get(name)
-        if now not in (None, then) and _is_path(name, then):
+        if now not in (None, then) and then not in ("", "None") and _is_path(name, then):
             moved |= {then: str(now)}
             flags = {**flags, name: None}
     return replace(resolve(kind, command, presets, flags, also=(trains,)), moved=moved)
@@ -144,6 +145,8 @@ def _is_path(name: str, value: Any) -> bool:
 
 def saying_where(error: MissingDataError, command: str) -> DataError:
     """Return the error of a command that is resumed, with what to do about what lies elsewhere now."""
+    if error.data in MOVED.values():  # it was just said where
+        return error
     ways = [FROM_WHERE_IT_BEGAN] * (not Path(error.data).is_absolute())
     ways += [SAY_WHERE.format(error.flag)] * (command != "replicate")
     return DataError("; ".join([str(error), ", or ".join(ways)]).rstrip("; "))
@@ -218,11 +221,11 @@ def tell_edited(presets: Sequence[str]) -> None:
 
 
 def show_dry_run(
-    resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str], *, final: bool = False
+    resolved: Resolved[Any], plan: list[str], as_json: bool, warnings: list[str], without_test: str = ""
 ) -> None:
     """Print what a command would do, with its data and split; raises DataError and SettingsError as it would.
 
-    `final` is whether it would read the test images.
+    `without_test` is the error where the data has no test images, if the command would read these.
     """
     from a2cli.data.plan import plan_data
 
@@ -233,9 +236,8 @@ def show_dry_run(
     split = getattr(resolved.settings, "split", None)
     if isinstance(split, SplitSettings):
         warnings = [*warnings, *idle_in_split(split, given or ())]
-        if final and given is not None and "test" not in given and not split.test_fraction:
-            data = values.get("features") or values.get("data")
-            raise SettingsError(f"--final: {data} has no test images; hold some out with --test-fraction")
+        if without_test and given is not None and "test" not in given and not split.test_fraction:
+            raise SettingsError(without_test.format(values.get("features") or values.get("data")))
         if to_split is not None:
             test = 0 if "test" in (given or ()) else round(to_split * split.test_fraction)
             most = most_held_out(split, given or (), to_split - test)

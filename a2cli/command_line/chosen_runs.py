@@ -69,6 +69,7 @@ def chosen_backbone(
         return resolved, []
     earlier = read_report(Path(resume)) if resume else None
     if backbone.run in resolved.moved:
+        chosen_run("--run", resolved.moved[backbone.run])
         return resolved, list(earlier.chosen) if earlier else []
     try:
         chosen = chosen_run("--run", backbone.run)

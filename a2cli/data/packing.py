@@ -84,7 +84,7 @@ class Packed:
             warnings.append(
                 f"{count} colour image{'s' * (count > 1)} of 16 bits a channel, of which the upper 8 are read"
             )
-        if self.has_pictures and (brightest := int(self.images.max())) < DARK:
+        if self.has_pictures and not self.deep and (brightest := int(self.images.max())) < DARK:
             warnings.append(
                 f"no pixel of any image is brighter than {brightest} of 255; images of 8 bits are taken as they are: "
                 "scale them if their values are of another range"

@@ -19,9 +19,11 @@ def report(chosen: HtmlOptions, flags: dict[str, Any]) -> None:
         raise SettingsError("a2 report: expected RUN: run directories or features files")
     if chosen.out is None and len(paths) > 1:
         raise SettingsError("--out: expected the HTML file to write, as there are several runs")
+    if chosen.out is not None and Path(chosen.out).suffix.lower() != ".html":
+        raise SettingsError(f"--out: expected a file that ends in .html, got {chosen.out!r}")
     from a2cli.html_report.pictures import encode_ahead
 
-    for each in paths:
+    for each in filter(storage.is_run, paths):
         encode_ahead(each)
     from a2cli.html_report.page import is_features, page_of
 
@@ -32,8 +34,6 @@ def report(chosen: HtmlOptions, flags: dict[str, Any]) -> None:
     out = chosen.out
     if out is None and is_features(paths[0]):
         out = str(paths[0].with_suffix(".html"))
-    if chosen.out is not None and Path(chosen.out).suffix.lower() != ".html":
-        raise SettingsError(f"--out: expected a file that ends in .html, got {chosen.out!r}")
     if out is not None:
         storage.check_absent("--out", out, overwrite=chosen.overwrite)
     path = Path(out) if out is not None else paths[0] / "report.html"

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from a2cli.errors import DataError
 from a2cli.html_report.charts import Chart, charts_of, rows_stated
-from a2cli.html_report.pictures import pictures_of, shown_of
+from a2cli.html_report.pictures import MOST_WIDTH, pictures_of, shown_of
 from a2cli.html_report.table import Table
 from a2cli.reports.report import Report
 from a2cli.storage import hashed
@@ -90,7 +90,7 @@ def figures_of(folder: Path, report: Report, repeated: str) -> tuple[dict[str, l
         heads, rows = ([], []) if changed else _csv(folder / numbers)
         cells = stated.get(name.stem) or [dict(zip(heads, row, strict=False)) for row in rows]
         charts = charts_of(name.stem, cells, repeated) if of == Path() else []
-        remark = "" if picture.exact else f"shown with small losses, at most 1440 pixels wide; exact in {name}"
+        remark = "" if picture.exact else f"shown with small losses, at most {MOST_WIDTH} pixels wide; exact in {name}"
         text = _csv_text(heads, rows)
         figures.setdefault("" if of == Path() else of.as_posix(), []).append(
             PageFigure(

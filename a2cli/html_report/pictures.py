@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 from markupsafe import Markup
@@ -94,7 +94,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores())  # Pillow encodes side by side
 
 
-@lru_cache
+@cache
 def _encoding(png: bytes) -> Future[Picture]:
     return _pool().submit(_as_webp, png)
 

@@ -30,9 +30,9 @@ class RunSummary:
     `accuracy` is the validation accuracy with its 95% interval `low` to `high`: of several seeds or folds the mean, of
     a comparison the best contender's, of an ablation that with all ingredients, of a probe that of unchanged images;
     `seeds` is over how many runs, of a probe over how many networks. `test` is likewise that on the test images.
-    `settings` are all of the run; `differs` are those off the command's defaults, less those that all runs of the
-    command in the same list share. `bytes` is the size of all its files. `problem` says why nothing is
-    known of its results.
+    `settings` are all of the run, but for the learning rate of a comparison that tuned its own; `differs` are those off
+    the command's defaults, less those that all runs of the command in the same list share. `bytes` is the size of all
+    its files. `problem` says why nothing is known of its results.
     """
 
     folder: str

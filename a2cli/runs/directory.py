@@ -177,6 +177,16 @@ class Run:
             raise other_weights(self.folder / "report.json", then_on, weights_sha256)
         return report
 
+    def check_backbone(self, weights_sha256: str) -> None:
+        """Raise DataError where a network saved here is on other weights than these; "" are not known."""
+        for file in (self.folder / CARD, *sorted(self.folder.glob(f"stages/*/{CARD}"))) if weights_sha256 else ():
+            try:
+                trunk = storage.read_json(file).get("trunk")
+            except (DataError, FileNotFoundError):  # what is damaged is found, or written anew, by whoever reads it
+                continue
+            if isinstance(trunk, dict) and trunk.get("sha256") != weights_sha256:
+                raise other_weights(file, str(trunk.get("sha256")), weights_sha256)
+
     def start_metrics(self, history: Sequence[EpochLog]) -> None:
         """Write metrics.csv with the epochs so far."""
         self.write("metrics.csv", to_csv(fields_of(EpochLog), history))

@@ -93,6 +93,7 @@ def ended_before(run: Run, trial: AnyTraining, fingerprint: str, weights_sha256:
     another trial or, where these are known, of other data or other weights of its backbone.
     """
     report, name = run.previous_report(trial, fingerprint, weights_sha256), run.folder.name
+    run.check_backbone(weights_sha256)
     if report and report.status == "done":
         check_training(run, trial)
         return Ended(name, "done", "", report)

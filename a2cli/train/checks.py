@@ -63,6 +63,12 @@ def contradictions(settings: ImageTraining) -> list[str]:
     return [*warnings, *check_schedule(settings)]
 
 
+def no_test(*, final: bool, began: bool) -> str:
+    """Return the error of a training that is to read test images and has none, with a place for its data."""
+    advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
+    return f"{'--final' if final else '--test-curve'}: {{}} has no test images; {advice}"
+
+
 def plan_training(settings: AnyTraining, jobs: int = 0) -> list[str]:
     """Return what a training would do, line by line; `jobs` are those of several runs, 0 if it is left open."""
     last = [threads_in_words(settings.training.threads, auto_threads(settings))]

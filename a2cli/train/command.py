@@ -22,7 +22,7 @@ from a2cli.settings.kinds import split_into_runs
 from a2cli.settings.presets import Resolved
 from a2cli.settings.run_options import RunOptions
 from a2cli.settings.transfer import TrainFeaturesSettings
-from a2cli.train.checks import check_training, plan_training
+from a2cli.train.checks import check_training, no_test, plan_training
 
 
 def _train(command: str, chosen: RunOptions, flags: Mapping[str, Any]) -> None:
@@ -39,7 +39,10 @@ def _train_resolved(command: str, chosen: RunOptions, resolved: Resolved[Any]) -
     if chosen.dry_run:
         plan = plan_training(resolved.settings, chosen.jobs)
         plan += ["Test: the sealed images are read once, at the end, by --final"] * chosen.final
-        show_dry_run(resolved, plan, chosen.json, warnings, final=chosen.final)
+        without_test = ""
+        if chosen.final or resolved.settings.training.test_curve:
+            without_test = no_test(final=chosen.final, began=chosen.resume is not None)
+        show_dry_run(resolved, plan, chosen.json, warnings, without_test)
         return
     with ConsoleReporter(chosen.quiet) as show:
         show.phase("loading PyTorch", "starting")

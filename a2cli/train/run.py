@@ -19,12 +19,12 @@ from a2cli.models.cards import ModelCard
 from a2cli.progress import NullReporter, ProgressReporter, WarningCollector
 from a2cli.reports.report import DataSummary, Report, new_report
 from a2cli.reports.training_results import TrainingResults
-from a2cli.runs.directory import CARD, Run, other_weights
+from a2cli.runs.directory import Run
 from a2cli.runtime import environment, set_up
 from a2cli.settings.declare import flat
 from a2cli.settings.kinds import AnyTraining, command_of, split_into_runs
 from a2cli.settings.transfer import FinetuneSettings, TrainFeaturesSettings
-from a2cli.storage import read_json
+from a2cli.train.checks import no_test
 from a2cli.train.differences import refuse
 from a2cli.train.over_runs import over_runs
 from a2cli.train.recheck import check_training, differences
@@ -34,6 +34,7 @@ from a2cli.training.draw import draw_training
 from a2cli.training.images import Images, title_of
 from a2cli.training.trial import ended_early
 from a2cli.transfer.summary import draw_transfer
+from a2cli.versions import VERSION_KEY
 
 NOT_AGAIN = "; its results were not measured again"
 GONE = " is gone, and with it how often the test images were read"
@@ -101,16 +102,15 @@ def train_network(
                 split = task.check(alone)
             has_test = has_test or len(split.test) > 0
             if (final or settings.training.test_curve) and not len(split.test):
-                advice = "begin a new run with --test-fraction" if began else "hold some out with --test-fraction"
-                flag = "--final" if final else "--test-curve"
-                raise SettingsError(f"{flag}: {task.source} has no test images; {advice}")
+                raise SettingsError(no_test(final=final, began=began).format(task.source))
         if has_test and (lost := _without_report(run.folder, alone_in)):
             warnings = [*warnings, *(f"{report}{GONE}" for report in lost)]
             task = task_for(settings, warnings, reporter)
             for report in lost:
                 reporter.warn(f"{report}{GONE}")
         if began:
-            _check_backbone(run.folder, task.weights_sha256)
+            for name in alone_in:
+                Run(run.folder / name).check_backbone(task.weights_sha256)
         else:  # all that can be wrong beforehand was checked: the run begins
             run.write_config(command_of(settings), flat(settings))
         previous = run.previous_report(settings, task.packed.fingerprint)
@@ -130,14 +130,6 @@ def train_network(
         begun = new_report(command_of(settings), flat(settings), environment(device), status="running")
         with ended_early(run, begun):
             return _several(settings, task, run, reporter, final, jobs, warnings)
-
-
-def _check_backbone(folder: Path, weights_sha256: str) -> None:
-    """Raise DataError where a network that a run has saved is on other weights than the run would go on with."""
-    for file in sorted(folder.rglob(CARD)) if weights_sha256 else ():
-        trunk = read_json(file).get("trunk")
-        if isinstance(trunk, dict) and trunk.get("sha256") != weights_sha256:
-            raise other_weights(file, str(trunk.get("sha256")), weights_sha256)
 
 
 def _measure_again(
@@ -243,7 +235,7 @@ def _several(
     again = _tested_before(previous, before)
     for name in again if not final else ():
         whole = f"{run.folder}/report.json"
-        reporter.warn(f"{title_of(alone_in[name])}: its test images are read again, as {whole} has their result")
+        reporter.warn(f"{title_of(alone_in[name])}: its test images are read again, as {whole} has a result on them")
     reading |= dict.fromkeys(again, True)
     left = {name: alone_in[name] for name, earlier in before.items()
             if reading[name] or not (earlier and earlier.status == "done")}  # fmt: skip
@@ -268,7 +260,8 @@ def _several(
                 reports[name] = task.train(alone, child, reporter, final=reading[name], figures=True)
     if previous and previous.status == "done" and not final:
         # With what was missing and was trained again: what that contradicts, but for times, is not written over.
-        refuse([one for one in differences(run, settings) if not one.field.endswith("images_per_second")])
+        passed_over = ("images_per_second", VERSION_KEY)
+        refuse([one for one in differences(run, settings) if not one.field.endswith(passed_over)])
     combined = over_runs(settings, reports)
     report = new_report(
         command_of(settings),
