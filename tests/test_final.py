@@ -205,7 +205,7 @@ def test_a_seed_that_is_gone_is_tested_again(gone: str, jobs: str, a2: A2, tmp_p
         (tmp_path / "out/seeds/1" / gone).unlink()
     ended = a2("train-cnn", "--resume", "out", "--jobs", jobs, "--quiet")
     assert ended.status == 0, ended.err
-    assert "seed 1: its test images are read again, as out/report.json has their result" in ended.err
+    assert "seed 1: its test images are read again, as out/report.json has a result on them" in ended.err
     again = json.loads((tmp_path / "out/report.json").read_text())
     assert [one["test"] for one in again["results"]["runs"]] == [one["test"] for one in whole["results"]["runs"]]
     assert again["results"]["verdict"] == whole["results"]["verdict"] and again["test_reads"] == 1
